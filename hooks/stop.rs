@@ -1,0 +1,3 @@
+//! Hook binary of a cx-operator run.
+
+fn main() {}

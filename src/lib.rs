@@ -1,0 +1,1 @@
+//! Delegates a coding task to another agent's interactive CLI and returns a typed result.

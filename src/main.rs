@@ -1,0 +1,3 @@
+//! The `cx-operator` binary.
+
+fn main() {}

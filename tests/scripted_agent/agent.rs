@@ -1,0 +1,3 @@
+//! Scripted stand-in for an agent.
+
+fn main() {}
