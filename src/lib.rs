@@ -1,1 +1,3 @@
 //! Delegates a coding task to another agent's interactive CLI and returns a typed result.
+
+pub mod signals;
