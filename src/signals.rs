@@ -314,7 +314,13 @@ mod tests {
         }
 
         #[test]
-        fn a_parsed_name_is_the_name(name in "(stop|prompt)-(malformed|[0-9a-f-]{34,38}|\\PC{0,40})-[0-9]{19,21}-[0-9]{0,12}(\\.json)?") {
+        fn a_parsed_name_is_the_name(
+            kind in "stop|prompt",
+            session in "malformed|[0-9a-f-]{34,38}|\\PC{0,40}",
+            seq in "[0-9]{19,21}-[0-9]{0,12}",
+            suffix in "(\\.json)?",
+        ) {
+            let name = format!("{kind}-{session}-{seq}{suffix}");
             if let Some(signal) = parse_name(&name) {
                 prop_assert_eq!(signal.name(), name);
             }
