@@ -1,3 +1,4 @@
 //! Delegates a coding task to another agent's interactive CLI and returns a typed result.
 
+pub mod agent;
 pub mod signals;

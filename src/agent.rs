@@ -1,0 +1,3 @@
+//! What is known about the agents' CLIs, one module each.
+
+pub mod codex;

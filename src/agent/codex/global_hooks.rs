@@ -1,0 +1,284 @@
+//! The hooks of a user who wants every session of codex reported, not only ours: entries in `$CODEX_HOME/hooks.json`.
+//!
+//! Owns four entries of that file, one per [`Kind`], and no other byte of meaning in it: everybody's entries keep their order and
+//! their content. An entry is ours when its command is just the path of our hook binary for that event; one with arguments is the
+//! user's own. Refuses a file that is not plain JSON of the shape that codex reads, and says where.
+//!
+//! Codex runs an entry only after the user has trusted it (`Hooks need review` at its next start); nothing here trusts anything.
+//!
+//! Source: codex 0.130.0, 0.150.0, 0.169.0, which refuse the same files, see `tests/global_hooks.rs`.
+
+mod entries;
+mod file;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::app_server::{self, HookList, ListedHook};
+use super::trust;
+use crate::signals::Kind;
+use file::HooksFile;
+
+/// Why the user's hooks were left as they are.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such directory; codex makes it at its first start.
+    #[error("find codex's home directory {}", .path.display())]
+    HomeMissing {
+        /// `$CODEX_HOME`.
+        path: PathBuf,
+    },
+    /// A hook binary isn't where it was said to be, or cannot be executed.
+    #[error("find the hook binary {}", .path.display())]
+    BinaryUnusable {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A hook binary's path is not UTF-8, so JSON cannot hold it.
+    #[error("write the path {} as JSON", .path.display())]
+    PathNotUtf8 {
+        /// Where the binary is.
+        path: PathBuf,
+    },
+    /// The file could not be read.
+    #[error("read {}", .path.display())]
+    Read {
+        /// `hooks.json`, or what it links to.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not JSON, or not of the shape that codex reads.
+    #[error("understand {}, line {line}, column {column}", .path.display())]
+    Malformed {
+        /// `hooks.json`, or what it links to.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// In bytes, from 1; 0 in an empty line.
+        column: usize,
+        /// What is wrong there.
+        source: serde_json::Error,
+    },
+    /// Somebody else wrote the file at the same time.
+    #[error("update {}: it has just been changed by another program", .path.display())]
+    Changed {
+        /// `hooks.json`, or what it links to.
+        path: PathBuf,
+    },
+    /// The file, or its backup, could not be written.
+    #[error("write {}", .path.display())]
+    Write {
+        /// What could not be written.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Codex could not be asked what it makes of the file.
+    #[error("ask codex for its hooks")]
+    Query(#[from] app_server::Error),
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// `hooks.json`, or what it links to.
+    pub file: PathBuf,
+    /// The copy of the file as it was without our entries, if this call made one.
+    pub backup: Option<PathBuf>,
+    /// Per event; events without an entry of ours, before and after, are absent.
+    pub changes: Vec<Change>,
+}
+
+/// What was done to the entry of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The event.
+    pub kind: Kind,
+    /// The command line of the entry, as codex's shell reads it.
+    pub command: String,
+    /// What was done.
+    pub action: Action,
+}
+
+/// What was done to an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The entry is new.
+    Added,
+    /// The entry had another command line.
+    Updated {
+        /// The old command line.
+        from: String,
+    },
+    /// The entry was there already.
+    Kept,
+    /// The entry is gone.
+    Removed {
+        /// Entries of others that moved up; codex knows them by their position, and will ask for them to be reviewed again.
+        displaced: usize,
+    },
+}
+
+/// Adds our entries to the user's hooks, or corrects the path in those that are there.
+///
+/// Where nothing has to change, nothing is written. Before the first change the file is copied to
+/// `hooks.json.cx-operator-backup-<n>`. The file's mode, its indentation and a symbolic link in its place are kept.
+///
+/// # Errors
+/// As the variants of [`Error`] say; the file is then as it was.
+pub fn install(codex_home: &Path, hook_dir: &Path) -> Result<Report, Error> {
+    let commands = commands(hook_dir)?;
+    let mut file = load(codex_home)?;
+    let first = Kind::ALL
+        .iter()
+        .all(|&kind| entries::find(file.value(), kind).is_none());
+    let mut changes = Vec::new();
+    for (kind, command) in commands {
+        let action = entries::put(file.value_mut(), kind, &command);
+        changes.push(Change {
+            kind,
+            command,
+            action,
+        });
+    }
+    let mut backup = None;
+    if changes.iter().any(|change| change.action != Action::Kept) {
+        if first {
+            backup = file.back_up()?;
+        }
+        file.save()?;
+    }
+    Ok(Report {
+        file: file.path().to_owned(),
+        backup,
+        changes,
+    })
+}
+
+/// Removes our entries from the user's hooks, and what [`install`] made to hold them.
+///
+/// # Errors
+/// As the variants of [`Error`] say; the file is then as it was.
+pub fn uninstall(codex_home: &Path) -> Result<Report, Error> {
+    let mut file = load(codex_home)?;
+    let mut changes = Vec::new();
+    let original = file.load_backup();
+    for kind in Kind::ALL {
+        changes.extend(entries::remove(file.value_mut(), kind, original.as_ref()));
+    }
+    if !changes.is_empty() {
+        if original.is_none() && file.value() == &json!({}) {
+            file.delete()?;
+        } else {
+            file.save()?;
+        }
+    }
+    Ok(Report {
+        file: file.path().to_owned(),
+        backup: None,
+        changes,
+    })
+}
+
+/// What is true of our entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// `hooks.json`, or what it links to.
+    pub file: PathBuf,
+    /// One per event, in the order of [`Kind::ALL`].
+    pub hooks: Vec<HookState>,
+    /// What codex says about its configuration; a file that it refuses shows here.
+    pub complaints: Vec<String>,
+}
+
+/// What is true of the entry for one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookState {
+    /// The event.
+    pub kind: Kind,
+    /// The entry's command line, if the file has an entry of ours.
+    pub command: Option<String>,
+    /// Whether the entry's program is a file that may be executed.
+    pub runnable: bool,
+    /// The entry as codex sees it, if it does: hash, trust, whether it is switched off.
+    pub listed: Option<ListedHook>,
+}
+
+/// Checks our entries: the file, the binaries, and what codex itself says. Blocks up to 6 s.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Malformed`] and [`Error::HomeMissing`] for the file, [`Error::Query`] for codex. A missing entry or
+/// binary is no error but a state.
+pub fn verify(codex: &Path, codex_home: &Path) -> Result<Verification, Error> {
+    let file = load(codex_home)?;
+    // No project has a configuration there, so the answer is about the user's alone.
+    let list = app_server::query_hooks(codex, codex_home, Path::new("/"))?;
+    let hooks = Kind::ALL
+        .into_iter()
+        .map(|kind| hook_state(&file, kind, &list))
+        .collect();
+    let errors = list
+        .errors
+        .iter()
+        .map(|error| format!("{}: {}", error.path.display(), error.message));
+    Ok(Verification {
+        file: file.path().to_owned(),
+        hooks,
+        complaints: list.warnings.iter().cloned().chain(errors).collect(),
+    })
+}
+
+fn hook_state(file: &HooksFile, kind: Kind, list: &HookList) -> HookState {
+    let command = entries::find(file.value(), kind).map(str::to_owned);
+    let program = command.as_deref().and_then(trust::shell_program);
+    let listed = list.hooks.iter().find(|hook| {
+        hook.event_name == trust::event_names(kind).listed
+            && hook.command.is_some()
+            && hook.command == command
+            // Codex names the file as it found it, a link or not.
+            && fs::canonicalize(&hook.source_path).is_ok_and(|path| {
+                fs::canonicalize(file.path()).is_ok_and(|file| file == path)
+            })
+    });
+    HookState {
+        kind,
+        runnable: program.is_some_and(|program| is_runnable(Path::new(&program))),
+        command,
+        listed: listed.cloned(),
+    }
+}
+
+fn load(codex_home: &Path) -> Result<HooksFile, Error> {
+    if !codex_home.is_dir() {
+        return Err(Error::HomeMissing {
+            path: codex_home.to_owned(),
+        });
+    }
+    HooksFile::load(&codex_home.join("hooks.json"))
+}
+
+fn commands(hook_dir: &Path) -> Result<Vec<(Kind, String)>, Error> {
+    let command = |kind: Kind| {
+        let path = hook_dir.join(kind.binary_name());
+        // Not resolved further: a package manager's link outlives the version behind it.
+        let absolute = std::path::absolute(&path);
+        let Some(path) = absolute.ok().filter(|path| is_runnable(path)) else {
+            return Err(Error::BinaryUnusable { path });
+        };
+        match trust::shell_command(&path) {
+            Some(command) => Ok((kind, command)),
+            None => Err(Error::PathNotUtf8 { path }),
+        }
+    };
+    Kind::ALL.into_iter().map(command).collect()
+}
+
+fn is_runnable(program: &Path) -> bool {
+    fs::metadata(program)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
