@@ -31,7 +31,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use payload::{is_uuid, parse_session_id};
 pub use permission::{
-    Decision, MAX_MESSAGE_BYTES, MAX_WAIT, POLICY_NAME, Policy, decide, decision_name, load_policy,
+    Decision, MAX_MESSAGE_BYTES, MAX_WAIT, POLICY_NAME, Policy, decision_name, load_policy,
     write_decision, write_policy,
 };
 
@@ -196,13 +196,16 @@ impl Target {
         }
     }
 
-    /// Decides on a permission that was asked here.
+    /// Decides on a permission that was asked here, by the directory's [`Policy`]; blocks under [`Policy::Wait`] until there is a
+    /// decision or the limit has passed.
+    ///
+    /// A malformed payload is never decided: nobody knows whose permission it would be.
     ///
     /// Always [`Decision::Pass`] in a directory that nobody named: the current directory is a repository, and a repository
     /// must not grant itself a permission by carrying a policy file.
     pub fn decide(&self, asked: &SignalFile) -> Decision {
         match self.chosen {
-            true => decide(&self.dir, asked),
+            true => permission::decide(&self.dir, asked),
             false => Decision::Pass,
         }
     }

@@ -303,6 +303,22 @@ fn an_unwritable_directory_costs_nothing() {
 }
 
 #[test]
+fn a_full_disk_costs_nothing() {
+    for kind in Kind::ALL {
+        let dir = directory();
+        // A limit of no bytes per file, its signal ignored, fails a write as a full disk does: after the creation.
+        let child = spawn(
+            Command::new("sh")
+                .args(["-c", r#"trap '' XFSZ; ulimit -f 0; exec "$0" "$1""#])
+                .arg(binary(kind))
+                .arg(dir.path()),
+        );
+        assert_silent_success(&feed(child, payload().as_bytes()));
+        assert_eq!(names(dir.path()), [""; 0]);
+    }
+}
+
+#[test]
 fn a_name_that_cannot_be_replaced_leaves_no_temporary_file() {
     let dir = directory();
     let obstacle = dir.path().join(sentinel_name(Some(UUID)));

@@ -36,7 +36,8 @@ pub enum Policy {
         /// What the agent is told; may be empty.
         message: String,
     },
-    /// Waits for a [`Decision`] by the operator.
+    /// Waits for a [`Decision`] by the operator. The agent has a limit of its own for a hook, in codex 600 s unless the hook's
+    /// entry names another.
     Wait {
         /// For how long, in whole seconds and at most [`MAX_WAIT`]; afterwards the dialog has it.
         limit: Duration,
@@ -159,10 +160,8 @@ pub fn write_decision(dir: &Path, asked: &SignalFile, decision: &Decision) -> io
     write_line(dir, &decision_name(asked), &decision.to_string())
 }
 
-/// Decides by the directory's policy; blocks under [`Policy::Wait`] until there is a decision or the limit has passed.
-///
-/// A malformed payload is never decided: nobody knows whose permission it would be.
-pub fn decide(dir: &Path, asked: &SignalFile) -> Decision {
+/// See [`Target::decide`](super::Target::decide), which says in which directories.
+pub(super) fn decide(dir: &Path, asked: &SignalFile) -> Decision {
     if asked.session.is_none() {
         return Decision::Pass;
     }
