@@ -228,7 +228,10 @@ impl Pane {
             "-i",
         ];
         arguments.extend(environment.iter().chain(&more).map(String::as_str));
-        arguments.push(&program);
+        // tmux 3.3a loses some exit statuses: a shell writes it to a file.
+        let status = self.path("status");
+        let line = format!("\"$0\" \"$@\"; echo $? > {}", status.display());
+        arguments.extend(["/bin/sh", "-c", &line, &program]);
         arguments.extend(self.arguments.iter().map(String::as_str));
         arguments.extend([";", "set-option", "remain-on-exit", "on"]);
         self.tmux(&arguments);
@@ -335,11 +338,13 @@ impl Pane {
         )
     }
 
-    /// The exit status, from the log: tmux 3.3a loses some.
-    pub(crate) fn await_exit(&self) -> i64 {
-        self.await_log("the exit", |line| line["event"] == "exit")["status"]
-            .as_i64()
-            .expect("a status")
+    /// The exit status, 128 + n after signal n.
+    pub(crate) fn await_exit(&self) -> i32 {
+        await_some(
+            "the exit",
+            || self.screen() + &self.read("log"),
+            || self.read("status").strip_suffix('\n')?.parse().ok(),
+        )
     }
 
     /// The transcript's event of a kind.
