@@ -339,6 +339,65 @@ fn a_large_paste_is_shown_as_a_placeholder() {
 }
 
 #[test]
+fn a_prompt_of_a_megabyte_arrives_whole() {
+    let pane = Pane::new().ready();
+    let prompt = "0123456789abcde\n".repeat(65_535) + "last line: \"quoted\"";
+    pane.paste(&prompt, true);
+    pane.await_payload("Stop", "last line:");
+    assert!(
+        pane.payloads("UserPromptSubmit")[0]["prompt"] == prompt,
+        "another prompt arrived"
+    );
+}
+
+#[test]
+fn a_prompt_of_the_command_line_is_submitted() {
+    let pane = Pane::new()
+        .with(&["--no-daemon", "--", " -x [[status]] "])
+        .ready();
+    pane.await_payload("Stop", "Let me check the files first.");
+    assert_eq!(
+        pane.payloads("UserPromptSubmit")[0]["prompt"],
+        "-x [[status]]"
+    );
+}
+
+#[test]
+fn control_c_clears_interrupts_and_quits() {
+    let pane = Pane::new().ready();
+    pane.paste("a [[sleep 60]]", true);
+    pane.await_screen("esc to interrupt");
+    pane.keys(&["C-c"]);
+    pane.await_event("turn_aborted");
+    pane.paste("text", false);
+    pane.await_screen("› text");
+    pane.keys(&["C-c"]);
+    pane.await_screen("› Ask Codex to do anything");
+    pane.keys(&["C-c"]);
+    assert_eq!(pane.await_exit(), 0);
+    assert_eq!(pane.payloads("SessionEnd").len(), 1);
+}
+
+#[test]
+fn a_stop_hook_can_continue_the_turn() {
+    let pane = Pane::new().ready();
+    pane.write(
+        "signals/decision-Stop",
+        r#"{"decision":"block","reason":"go <on>"}"#,
+    );
+    pane.paste("begin", true);
+    let more = pane.await_payload("Stop", "go &lt;on&gt;</hook_prompt>");
+    std::fs::remove_file(pane.path("signals/decision-Stop")).expect("the decision");
+    assert_eq!(more["stop_hook_active"], true);
+    assert_eq!(
+        more["turn_id"],
+        pane.await_payload("Stop", "finished: 'begin'")["turn_id"]
+    );
+    pane.await_event("task_complete");
+    assert_eq!(pane.payloads("UserPromptSubmit").len(), 1);
+}
+
+#[test]
 fn untrusted_hooks_are_reviewed_and_do_not_run() {
     let untrusted = "hooks={Stop=[{hooks=[{type=\"command\",command=\"touch stopped\"}]}]}";
     for (keys, runs) in [(&["3"][..], false), (&["2", "Enter"], true)] {

@@ -159,3 +159,15 @@ fn a_script_ends_by_a_signal() {
     assert_eq!(pane.await_exit(), 128 + 9);
     assert!(!pane.read("log").contains("exit"));
 }
+
+#[test]
+fn a_script_shows_a_file_and_hangs() {
+    let pane = Pane::new();
+    pane.write("picture", "one\n  two");
+    let pane = pane.with_script("show-file $DIR/picture\nhang").start();
+    pane.await_screen("one\n  two");
+    pane.keys(&["Escape"]);
+    pane.keys(&["C-c"]);
+    pane.await_log("the key", |line| line["key"] == "C-c");
+    assert!(pane.read("status").is_empty(), "it still hangs");
+}

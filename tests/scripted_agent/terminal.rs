@@ -191,7 +191,14 @@ impl Decoder {
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Vec<Key> {
+        let fresh = self.pending.len().saturating_sub(PASTE_END.len());
         self.pending.extend_from_slice(bytes);
+        // A paste may be a megabyte in small pieces: only the new piece can hold its end.
+        if self.pending.starts_with(PASTE_START)
+            && find(&self.pending[fresh..], PASTE_END).is_none()
+        {
+            return Vec::new();
+        }
         let mut keys = Vec::new();
         let mut start = 0;
         while let Some((key, length)) = decode(&self.pending[start..]) {
@@ -203,14 +210,19 @@ impl Decoder {
     }
 }
 
+/// Where a sequence begins in bytes.
+fn find(bytes: &[u8], sequence: &[u8]) -> Option<usize> {
+    bytes
+        .windows(sequence.len())
+        .position(|window| window == sequence)
+}
+
 /// Decodes the key at the front and its length in bytes; `None` while bytes are missing.
 fn decode(bytes: &[u8]) -> Option<(Key, usize)> {
     let first = *bytes.first()?;
     if bytes.starts_with(PASTE_START) {
         let body = &bytes[PASTE_START.len()..];
-        let length = body
-            .windows(PASTE_END.len())
-            .position(|window| window == PASTE_END)?;
+        let length = find(body, PASTE_END)?;
         // tmux sends the line feeds of a buffer as carriage returns.
         let text = String::from_utf8_lossy(&body[..length])
             .replace("\r\n", "\n")
