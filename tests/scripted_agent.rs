@@ -440,7 +440,7 @@ fn trust_is_asked_for_the_main_root_and_remembered() {
 }
 
 #[test]
-fn a_turn_has_the_fields_that_codex_gives_it() {
+fn turns_have_the_fields_that_codex_gives_them() {
     let Some(codex) = std::env::var_os("CX_TEST_CODEX").filter(|path| !path.is_empty()) else {
         let _ = std::io::Write::write_all(
             &mut std::io::stderr(),

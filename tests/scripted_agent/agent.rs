@@ -11,7 +11,6 @@
 //!
 //! Source: codex 0.169.0; `tests/scripted_agent.rs` compares payloads and transcript field by field where it is installed.
 
-mod agency;
 mod cli;
 mod composer;
 mod config;
@@ -24,6 +23,7 @@ mod patch;
 mod play;
 mod screen;
 mod script;
+mod session;
 mod startup;
 mod terminal;
 mod tools;
@@ -33,8 +33,8 @@ mod turn;
 use std::io::Write;
 use std::process::ExitCode;
 
-use agency::Agent;
 use end::End;
+use session::Agent;
 
 /// Exit status of a run that met something its script, or this program, does not allow for.
 const UNEXPECTED: u8 = 97;
@@ -59,7 +59,7 @@ fn interact(args: &cli::Args) -> u8 {
     let end = match Agent::open(args, log.clone()) {
         Ok(mut agent) => {
             let end = agent.run();
-            agent.close(&end);
+            agent.close();
             end
         }
         Err(end) => end,

@@ -17,6 +17,10 @@ const COMPARED: [&str; 5] = [
     "session_meta",
 ];
 
+/// A prompt with this fails, here as in the scripted agent.
+const FAILS: &str = "[[http 401]]";
+const FAILURE: &str = r#"{"error":{"message":"mock failure","type":"mock","code":"mock"}}"#;
+
 /// Serves the Responses API on a port of the loopback interface, for as long as the test runs.
 pub(crate) fn serve() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -44,7 +48,15 @@ fn answer(stream: TcpStream) -> Option<()> {
         }
         head += &line;
     }
-    reader.read_exact(&mut vec![0; length]).ok()?;
+    let mut request = vec![0; length];
+    reader.read_exact(&mut request).ok()?;
+    if String::from_utf8_lossy(&request).contains(FAILS) {
+        let head = format!(
+            "HTTP/1.1 401 Unauthorized\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            FAILURE.len()
+        );
+        return (&stream).write_all((head + FAILURE).as_bytes()).ok();
+    }
     let (kind, body) = if head.starts_with("POST") {
         ("text/event-stream", events())
     } else {
@@ -92,10 +104,13 @@ fn events() -> String {
     lines.collect()
 }
 
-/// Runs a turn and `/exit`, and names every field of every payload and of the compared transcript lines, with its JSON type.
+/// Runs a turn, one that fails, and `/exit`, and names every field of every payload and of the compared transcript lines, with its JSON type.
 pub(crate) fn fields_of_a_turn(pane: &Pane) -> BTreeSet<String> {
     pane.paste("compare", true);
     pane.await_event("task_complete");
+    pane.paste(&format!("fail {FAILS}"), true);
+    let failure = "unexpected status 401 Unauthorized: mock failure, url: http://127.0.0.1:";
+    pane.await_screen(failure);
     pane.paste("/exit", false);
     pane.await_screen("› /exit");
     pane.keys(&["Enter"]);

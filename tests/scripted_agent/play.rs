@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::agency::Agent;
 use crate::dialogs::{Dialog, Pressed};
 use crate::end::End;
 use crate::hooks::Payload;
 use crate::screen::Bottom;
 use crate::script::{Shown, Step};
+use crate::session::Agent;
 use crate::transcript::{Transcript, uuid_v7};
 use crate::turn::Outcome;
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use toml::Value;
 
-use crate::agency::Agent;
 use crate::config::main_root;
 use crate::dialogs::Dialog;
 use crate::end::End;
 use crate::screen::Bottom;
+use crate::session::Agent;
 use crate::terminal::Key;
 
 /// How long the composer shows `loading`.

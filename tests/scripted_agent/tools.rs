@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::agency::Agent;
 use crate::dialogs::Dialog;
 use crate::directives;
 use crate::end::End;
 use crate::patch;
+use crate::session::Agent;
 use crate::terminal::Key;
 use crate::turn::Outcome;
 

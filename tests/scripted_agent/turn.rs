@@ -4,9 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
-use crate::agency::Agent;
 use crate::directives::{self, Action};
 use crate::end::End;
+use crate::session::Agent;
 use crate::terminal::Key;
 use crate::transcript::{Transcript, Turn};
 

@@ -115,7 +115,7 @@ impl Agent {
     }
 
     /// Gives the terminal back and says goodbye.
-    pub(crate) fn close(&self, _: &End) {
+    pub(crate) fn close(&self) {
         self.terminal.close();
         let _ = write_all(self.farewell.as_bytes());
     }
