@@ -2,3 +2,4 @@
 
 pub mod agent;
 pub mod signals;
+pub mod turn;

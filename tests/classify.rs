@@ -1,0 +1,361 @@
+//! The labelled corpus and the properties of `turn::classify`.
+//!
+//! `corpus/messages.jsonl` holds one message per line with its verdict. Those marked `held_out`
+//! were written after the rules. Labels follow the cost of the errors: a message that leaves open
+//! whether an answer is needed is `unclear`, and so are a refusal, a partial result and a plan.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "`--nocapture` shows the accuracy and the times"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use cx_operator::turn::classify::{Classification, PREAMBLE, RULES, Verdict, classify};
+use proptest::prelude::*;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Labelled {
+    message: String,
+    verdict: Verdict,
+    #[serde(default, rename = "note")]
+    _note: Option<String>,
+    #[serde(default)]
+    held_out: bool,
+}
+
+const VERDICTS: [Verdict; 5] = [
+    Verdict::Result,
+    Verdict::Question,
+    Verdict::Permission,
+    Verdict::Status,
+    Verdict::Unclear,
+];
+
+fn corpus() -> Vec<Labelled> {
+    include_str!("corpus/messages.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a labelled message"))
+        .collect()
+}
+
+/// Prints the share of right verdicts and how they are confused; returns the share.
+fn report(name: &str, messages: &[&Labelled]) -> f64 {
+    let mut confusion = BTreeMap::<(String, String), usize>::new();
+    let mut right = 0;
+    for labelled in messages {
+        let found = classify(&labelled.message);
+        right += usize::from(found.verdict == labelled.verdict);
+        *confusion
+            .entry((
+                format!("{:?}", labelled.verdict),
+                format!("{:?}", found.verdict),
+            ))
+            .or_default() += 1;
+        if found.verdict != labelled.verdict {
+            println!(
+                "  {:?}, not {:?}, by {}: {:?}",
+                labelled.verdict, found.verdict, found.rule, labelled.message
+            );
+        }
+    }
+    let share = right as f64 / messages.len() as f64;
+    println!(
+        "{name}: {right} of {} ({:.1} %)",
+        messages.len(),
+        share * 100.0
+    );
+    println!(
+        "{:>12} {}",
+        "is \\ called",
+        VERDICTS
+            .map(|verdict| format!("{:>10}", format!("{verdict:?}")))
+            .concat()
+    );
+    for is in VERDICTS {
+        let row = VERDICTS.map(|called| {
+            let count = confusion
+                .get(&(format!("{is:?}"), format!("{called:?}")))
+                .copied()
+                .unwrap_or(0);
+            format!("{count:>10}")
+        });
+        println!("{:>12} {}", format!("{is:?}"), row.concat());
+    }
+    share
+}
+
+#[test]
+fn corpus_is_classified_as_labelled() {
+    let corpus = corpus();
+    let (held_out, tuned): (Vec<_>, Vec<_>) = corpus.iter().partition(|labelled| labelled.held_out);
+    report("the rules were made for", &tuned);
+    report("held out", &held_out);
+    let share = report("all", &corpus.iter().collect::<Vec<_>>());
+    assert!(corpus.len() >= 200, "{} messages", corpus.len());
+    assert!(
+        share >= 0.95,
+        "{:.1} % classified as labelled",
+        share * 100.0
+    );
+}
+
+#[test]
+fn no_question_is_called_a_result() {
+    for labelled in corpus() {
+        if matches!(labelled.verdict, Verdict::Question | Verdict::Permission) {
+            let found = classify(&labelled.message);
+            assert_ne!(
+                found.verdict,
+                Verdict::Result,
+                "by {}: {}",
+                found.rule,
+                labelled.message
+            );
+        }
+    }
+}
+
+#[test]
+fn every_rule_decides_some_message() {
+    let reached: BTreeSet<_> = corpus()
+        .iter()
+        .map(|labelled| classify(&labelled.message).rule)
+        .collect();
+    let rules: BTreeSet<_> = RULES.iter().map(|rule| rule.rule).collect();
+    assert_eq!(reached, rules);
+    assert_eq!(rules.len(), RULES.len(), "two rules share a name");
+}
+
+#[test]
+fn preamble_is_short_and_plain() {
+    assert!(PREAMBLE.len() < 400, "{} bytes", PREAMBLE.len());
+    assert!(PREAMBLE.is_ascii() && !PREAMBLE.contains('\n'));
+    for status in ["STATUS: DONE", "STATUS: QUESTION", "STATUS: BLOCKED"] {
+        assert!(PREAMBLE.contains(status), "{status}");
+    }
+    assert_ne!(
+        classify(PREAMBLE).verdict,
+        Verdict::Result,
+        "an agent that echoes its brief has finished nothing"
+    );
+}
+
+#[test]
+fn serializes_as_the_command_prints_it() {
+    let found = serde_json::to_value(classify("Should I go on?")).expect("plain data");
+    assert_eq!(
+        found,
+        serde_json::json!({"verdict": "question", "rule": "direct_question"})
+    );
+}
+
+#[test]
+fn status_line_is_read_in_any_markup() {
+    for line in [
+        "STATUS: DONE",
+        "**STATUS: DONE**",
+        "**Status:** done",
+        "`STATUS: DONE`.",
+        "_status: Done_",
+        "## STATUS : DONE",
+    ] {
+        let found = classify(&format!("The flag is there.\r\n\r\n{line}\r\n\r\n"));
+        assert_eq!(found.rule, "trailer_done", "{line}");
+    }
+    for line in [
+        "STATUS: QUESTION",
+        "Which one? STATUS: QUESTION",
+        "STATUS: QUESTION - is the ticket's status: done or open?",
+        "**STATUS: QUESTION** (see above)",
+    ] {
+        let found = classify(line);
+        assert_eq!(found.rule, "trailer_question", "{line}");
+    }
+    for line in [
+        "> STATUS: DONE",
+        "\"STATUS: DONE\"",
+        "```\nSTATUS: DONE\n```",
+        "STATUS: UNDONE",
+        "STATUS: DONE | QUESTION",
+    ] {
+        let found = classify(&format!("The flag.\n\n{line}"));
+        assert_ne!(found.verdict, Verdict::Result, "{line}: {}", found.rule);
+    }
+}
+
+/// Texts that make a careless scanner look back or ahead again and again.
+const REPETITIVE: [&str; 16] = [
+    "a ",
+    "I've added it. ",
+    "Should I go? ",
+    "\"a ",
+    "a\" ",
+    "'a ",
+    "“a ",
+    "`",
+    "` `` ",
+    "``` ",
+    "\n```",
+    "\n> a",
+    "\n- a?",
+    "?",
+    ".)",
+    "STATUS: ",
+];
+
+#[test]
+fn time_is_linear_in_the_length() {
+    let time = |text: &str, bytes: usize| {
+        let message = text.repeat(bytes / text.len());
+        let start = Instant::now();
+        let _: Classification = classify(&message);
+        start.elapsed()
+    };
+    time("warm up. ", 1 << 10);
+    for text in REPETITIVE {
+        // 16 times the length: 16 times the time if linear, 256 times if quadratic. A loaded
+        // machine gets a second and a third try.
+        let linear = (0..3).any(|_| {
+            let (short, long) = (time(text, 1 << 13), time(text, 1 << 17));
+            println!("{text:?}: 8 KiB {short:?}, 128 KiB {long:?}");
+            long < short.max(Duration::from_millis(1)) * 64
+        });
+        assert!(linear, "{text:?}");
+    }
+}
+
+#[test]
+fn a_mebibyte_is_read_to_its_end() {
+    let report =
+        "I've moved the flag to `src/flag.rs` and covered it with a test.\n".repeat(1 << 14);
+    assert!(report.len() > 1 << 20);
+    assert_eq!(classify(&report).verdict, Verdict::Result);
+    assert_eq!(
+        classify(&format!("{report}Should the old one stay?")).verdict,
+        Verdict::Question
+    );
+    assert_eq!(
+        classify(&format!("Should the old one stay?\n{report}")).verdict,
+        Verdict::Question
+    );
+}
+
+/// Pieces from which markdown that means something is more likely than from random characters.
+fn message() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("I've added the flag. "),
+        Just("All tests pass."),
+        Just("\n"),
+        Just("\r\n\n"),
+        Just("```"),
+        Just("\n```\n"),
+        Just("> "),
+        Just("- "),
+        Just("## "),
+        Just("**"),
+        Just("`"),
+        Just("\""),
+        Just("'"),
+        Just("“"),
+        Just("”"),
+        Just("Done. "),
+        Just("What changed? "),
+        Just("Let me know if you'd like more. "),
+        Just("Should I? "),
+        Just("No, it is. "),
+        Just("STATUS: DONE"),
+        Just("\nSTATUS: QUESTION\n"),
+        Just("Reading the file now…"),
+        Just("    "),
+        Just("~~~"),
+        Just("？"),
+        Just("ß"),
+        Just("I went with A. "),
+    ];
+    let pieces = prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat());
+    prop_oneof![3 => pieces, 1 => any::<String>()]
+}
+
+fn direct_question() -> impl Strategy<Value = String> {
+    let opening = prop_oneof![
+        Just("Should I"),
+        Just("Do you want me to"),
+        Just("Do you want it to"),
+        Just("Which one should I"),
+        Just("Shall I"),
+        Just("Could you tell me whether to"),
+        Just("Would you rather have me"),
+        Just("Which of the two would you"),
+    ];
+    let (verb, object) = (
+        prop_oneof![
+            Just("keep"),
+            Just("drop"),
+            Just("rename"),
+            Just("use"),
+            Just("migrate")
+        ],
+        prop_oneof![
+            Just("the table"),
+            Just("`old_name`"),
+            Just("it"),
+            Just("both"),
+            Just("the \"legacy\" flag")
+        ],
+    );
+    let end = prop_oneof![
+        Just("?"),
+        Just("?  "),
+        Just("??"),
+        Just("? 🙂"),
+        Just("?\n\n"),
+        Just("？")
+    ];
+    (opening, verb, object, end)
+        .prop_map(|(opening, verb, object, end)| format!("{opening} {verb} {object}{end}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_message_gets_a_known_rule(message in message()) {
+        prop_assert!(RULES.contains(&classify(&message)));
+    }
+
+    #[test]
+    fn a_question_trailer_always_asks(message in message()) {
+        // Not even an unclosed fence hides the trailer.
+        let found = classify(&format!("{message}\nSTATUS: QUESTION"));
+        prop_assert_eq!(found.verdict, Verdict::Question, "by {}", found.rule);
+    }
+
+    #[test]
+    fn a_closing_question_is_never_a_result(message in message(), question in direct_question()) {
+        let decorations = [
+            ("", ""),
+            ("- ", ""),
+            ("**", "**"),
+            ("### ", ""),
+            ("", "\nSTATUS: DONE"),
+            ("", "\n\n**STATUS: DONE**"),
+        ];
+        for (before, after) in decorations {
+            let whole = format!("{message}\n{before}{question}{after}");
+            let found = classify(&whole);
+            prop_assert_ne!(found.verdict, Verdict::Result, "by {}: {:?}", found.rule, whole);
+        }
+    }
+
+    #[test]
+    fn line_ends_change_nothing(message in message()) {
+        let message = message.replace('\r', "");
+        let unix = classify(&message);
+        prop_assert_eq!(unix, classify(&message.replace('\n', "\r\n")));
+        prop_assert_eq!(unix, classify(&format!("{message}\n\n")));
+    }
+}
