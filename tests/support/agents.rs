@@ -1,0 +1,140 @@
+//! The real codex programs that tests and benches drive: installed once below `target/agents/`, by npm, at fixed versions.
+//!
+//! Nothing outside that directory is written but npm's own cache. Without npm, or when an install fails, a caller gets
+//! `None` and one loud line goes to stderr; with `CX_REQUIRE_REAL_AGENTS=1` that is a failure instead.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// The version that every scenario runs on.
+pub(crate) const PINNED: &str = "0.169.0";
+
+/// Older versions that the main scenarios run on, newest first.
+pub(crate) const OLDER: [&str; 2] = ["0.150.0", "0.130.0"];
+
+// Each includer uses a part of this interface; naming all of it keeps the rest from counting as dead code.
+const _: fn() -> Option<(PathBuf, PathBuf)> =
+    || Some((real_codex(PINNED)?, native_codex(OLDER[0])?));
+
+/// What became of each version asked for in this process.
+static INSTALLED: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
+
+/// The codex of that version as npm installs it: a node script, `…/node_modules/.bin/codex`.
+///
+/// The first call installs it (6 s, 400 MB); other processes that ask meanwhile wait for that install.
+pub(crate) fn real_codex(version: &str) -> Option<PathBuf> {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = installed.get(version).cloned();
+    let first = known.is_none();
+    let outcome = known.unwrap_or_else(|| {
+        let outcome = find_or_install(version);
+        installed.insert(version.to_owned(), outcome.clone());
+        outcome
+    });
+    drop(installed);
+    match outcome {
+        Ok(program) => Some(program),
+        Err(why) => {
+            if std::env::var_os("CX_REQUIRE_REAL_AGENTS").is_some_and(|value| value == "1") {
+                panic!("real codex {version} is required: {why}");
+            }
+            if first {
+                // Straight to the stream: the test harness swallows what `eprintln!` says in a passing test.
+                drop(writeln!(
+                    io::stderr(),
+                    "SKIPPED: real codex {version}: {why}"
+                ));
+            }
+            None
+        }
+    }
+}
+
+/// The program inside that package, without the node script around it: a static ELF.
+pub(crate) fn native_codex(version: &str) -> Option<PathBuf> {
+    let script = real_codex(version)?;
+    let modules = script.ancestors().nth(2)?;
+    let program = find_native(modules);
+    assert!(
+        program.is_some(),
+        "codex {version} has no native program below {}",
+        modules.display()
+    );
+    program
+}
+
+/// `@openai/codex-<platform>/vendor/<target>/{bin,codex}/codex`; the last directory was renamed after 0.130.
+fn find_native(modules: &Path) -> Option<PathBuf> {
+    let below = |dir: &Path| {
+        let entries = fs::read_dir(dir).into_iter().flatten();
+        entries.filter_map(|entry| entry.ok().map(|entry| entry.path()))
+    };
+    below(&modules.join("@openai"))
+        .flat_map(|package| below(&package.join("vendor")))
+        .flat_map(|target| ["bin/codex", "codex/codex"].map(|program| target.join(program)))
+        .find(|program| program.is_file())
+}
+
+fn find_or_install(version: &str) -> Result<PathBuf, String> {
+    let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/agents");
+    let place = agents.join(format!("codex-{version}"));
+    let program = place.join("node_modules/.bin/codex");
+    // A finished install appears by one rename, so whatever is there is whole.
+    if program.exists() {
+        return Ok(program);
+    }
+    let failed = |what: &str, error: io::Error| format!("{what}: {error}");
+    fs::create_dir_all(&agents).map_err(|error| failed("target/agents", error))?;
+    let lock = File::create(agents.join(format!("codex-{version}.lock")))
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|error| failed("lock", error))?;
+    if !program.exists() {
+        install(version, &agents.join(format!("codex-{version}.partial")))?;
+        fs::rename(agents.join(format!("codex-{version}.partial")), &place)
+            .map_err(|error| failed("rename", error))?;
+    }
+    drop(lock);
+    Ok(program)
+}
+
+/// Installs into `partial`, which a killed install may have left, and runs the program to see its version.
+fn install(version: &str, partial: &Path) -> Result<(), String> {
+    if partial.exists() {
+        fs::remove_dir_all(partial).map_err(|error| error.to_string())?;
+    }
+    let npm = Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--no-update-notifier"])
+        .args(["--loglevel=error", "--prefix"])
+        .arg(partial)
+        .arg(format!("@openai/codex@{version}"))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("npm: {error}"))?;
+    if !npm.status.success() {
+        let words = String::from_utf8_lossy(&npm.stderr);
+        return Err(format!(
+            "npm install: {}",
+            words.split_whitespace().collect::<Vec<_>>().join(" ")
+        ));
+    }
+    // codex makes a directory in its CODEX_HOME even to print its version; it is not to be the user's.
+    let home = partial.join("home");
+    fs::create_dir(&home).map_err(|error| error.to_string())?;
+    let shown = Command::new(partial.join("node_modules/.bin/codex"))
+        .arg("--version")
+        .env("CODEX_HOME", &home)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("codex --version: {error}"))?;
+    fs::remove_dir_all(&home).map_err(|error| error.to_string())?;
+    let shown = String::from_utf8_lossy(&shown.stdout).trim().to_owned();
+    if shown == format!("codex-cli {version}") {
+        Ok(())
+    } else {
+        Err(format!("codex --version says {shown:?}"))
+    }
+}
