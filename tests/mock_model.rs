@@ -114,6 +114,16 @@ fn a_tool_is_called_once_and_its_output_ends_the_turn() {
         &[user("[[patch *** Begin Patch\n*** End Patch\n]]")],
     ))[0];
     assert_eq!(patch["input"], "*** Begin Patch\n*** End Patch");
+
+    let other = &items(&respond(
+        &model,
+        &[user("[[call demo/deploy {\"to\": 1}]]")],
+    ))[0];
+    assert_eq!(
+        (&other["namespace"], &other["name"]),
+        (&json!("demo"), &json!("deploy"))
+    );
+    assert_eq!(other["arguments"], "{\"to\": 1}");
 }
 
 #[test]

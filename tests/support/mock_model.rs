@@ -11,6 +11,7 @@
 //! | `[[shell CMD]]` | one shell command |
 //! | `[[escalate]]` | … and it asks to leave the sandbox, so that codex asks for permission |
 //! | `[[patch TEXT]]` | one `apply_patch` |
+//! | `[[call NAME JSON]]` | any other tool with these arguments; `SPACE/NAME` for a tool in a namespace |
 //! | `[[question]]` | the turn ends with a question |
 //! | `[[status]]` | the turn ends with a status line |
 //! | `[[say TEXT]]` | the turn ends with TEXT |
@@ -339,6 +340,8 @@ fn answer(reply: Reply, asked: &Asked, shared: &Shared) -> io::Result<()> {
         reply.call(
             json!({"type": "custom_tool_call", "name": "apply_patch", "input": patch.trim()}),
         )?;
+    } else if let Some(call) = asked.directive("call") {
+        reply.call(other_call(call))?;
     } else {
         reply.say(&closing_words(asked))?;
     }
@@ -383,6 +386,20 @@ fn shell_call(asked: &Asked, command: &str) -> Value {
         arguments["justification"] = json!("needs the network");
     }
     json!({"type": "function_call", "name": name, "arguments": arguments.to_string()})
+}
+
+/// A call of the tool that `[[call SPACE/NAME JSON]]` names.
+fn other_call(call: &str) -> Value {
+    let (tool, arguments) = call.split_once(char::is_whitespace).unwrap_or((call, "{}"));
+    let (space, name) = match tool.split_once('/') {
+        Some((space, name)) => (Some(space), name),
+        None => (None, tool),
+    };
+    let mut item = json!({"type": "function_call", "name": name, "arguments": arguments.trim()});
+    if let Some(space) = space {
+        item["namespace"] = json!(space);
+    }
+    item
 }
 
 /// The writing side of one connection.
