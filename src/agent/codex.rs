@@ -1,5 +1,6 @@
-//! OpenAI's codex.
+//! OpenAI's codex CLI.
 
 pub mod app_server;
 pub mod global_hooks;
+pub mod screen;
 pub mod trust;

@@ -1,0 +1,78 @@
+//! Lines that codex writes between the header, the history and the composer.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{dialog, plain, rows, starts_cell};
+
+/// `⚠ 2 hooks need review before they can run. Open /hooks to review them.`
+static HOOKS_DISABLED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^⚠ (\d+) hooks? needs? review before (?:it|they) can run")
+        .expect("the pattern is valid")
+});
+
+/// `│ ✨ Update available! 0.130.0 -> 0.999.0   │`
+static UPDATE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^│ ✨\s+Update available! \S+ -> (\S+)").expect("the pattern is valid")
+});
+
+/// How many hooks codex 0.130 has silently turned off, which shows no dialog.
+///
+/// Source: codex 0.130.0 with untrusted hooks in `$CODEX_HOME/hooks.json`.
+pub fn hooks_disabled(screen: &str) -> Option<u32> {
+    let screen = plain(screen);
+    before_first_prompt(&rows(&screen))
+        .iter()
+        .find_map(|row| HOOKS_DISABLED.captures(row)?[1].parse().ok())
+}
+
+/// The newer version that a banner at the start announces; nothing is to be answered.
+///
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0, when they were not started by npm's script, which brings the dialog.
+pub fn update_banner(screen: &str) -> Option<String> {
+    let screen = plain(screen);
+    before_first_prompt(&rows(&screen))
+        .iter()
+        .find_map(|row| UPDATE.captures(row).map(|found| found[1].to_owned()))
+}
+
+/// The last block that begins with `■` and stands below the last prompt, without the mark, its rows joined by one space.
+///
+/// codex reports there what ended a turn early: an HTTP status, a cut stream, an interruption. A block above the last
+/// prompt belongs to an earlier turn and is not returned, nor is any while a dialog is up: the turn goes on. One that belongs to this turn can have scrolled away, or be
+/// from a request that was repeated with success later: the transcript decides whether the turn failed.
+pub fn error_line(screen: &str) -> Option<String> {
+    let screen = plain(screen);
+    let rows = rows(&screen);
+    if dialog::read(&rows).is_some() {
+        return None;
+    }
+    let composer = rows.iter().rposition(|row| starts_cell(row))?;
+    let composer = if rows[composer].starts_with('›') {
+        composer
+    } else {
+        rows.len()
+    };
+    let prompt = rows[..composer]
+        .iter()
+        .rposition(|row| row.starts_with("› "))
+        .map_or(0, |at| at + 1);
+    let history = rows.get(prompt..composer)?;
+    let start = history.iter().rposition(|row| row.starts_with("■ "))?;
+    let block = &history[start..];
+    let further = block[1..]
+        .iter()
+        .take_while(|row| !row.is_empty() && !row.starts_with("› "));
+    let words: Vec<&str> = std::iter::once(block[0].trim_start_matches("■ "))
+        .chain(further.map(|row| row.trim()))
+        .collect();
+    Some(words.join(" "))
+}
+
+/// The rows above everything that was asked and answered.
+fn before_first_prompt<'a>(rows: &'a [&'a str]) -> &'a [&'a str] {
+    let said = |row: &&str| starts_cell(row) && (row.starts_with("› ") || row.starts_with("• "));
+    let end = rows.iter().position(said).unwrap_or(rows.len());
+    &rows[..end]
+}
