@@ -1,0 +1,36 @@
+//! Gives a run its own linked worktree, takes what the agent left there, and removes it again.
+//!
+//! The flow: [`Repository::discover`] → [`Repository::resolve_base`] → [`Worktree::add`] → the agent works →
+//! [`Worktree::snapshot`] → [`crate::diff::write_patch`] → [`remove`]. All functions block.
+//!
+//! What this module owns: one directory, one branch, one administrative directory below `worktrees/` of the
+//! repository, and refs below `refs/cx-operator/`. What it refuses: to write anything else. The user's HEAD, index,
+//! configuration, branches, reflogs and files are read at most.
+//!
+//! Invariants:
+//!
+//! * An ownership marker ([`Owner`]) is on disk before anything it speaks of is made, and goes last: a process killed
+//!   at any point leaves something that [`owned`] lists and [`remove`] removes.
+//! * The worktree's own `.git` file and index belong to the agent and are never believed: the repository is opened
+//!   where it was found before the agent started.
+//! * No hook, no pager, no editor, no prompt. The git program runs where libgit2 can't: to fill the worktree (parallel
+//!   checkout, smudge filters, sparse patterns), to apply a clean filter, and to look at the caller's checkout.
+
+mod add;
+mod branch;
+mod capture;
+mod error;
+mod files;
+mod git;
+mod marker;
+mod remove;
+mod repository;
+mod snapshot;
+
+pub use add::{Worktree, WorktreeSpec};
+pub use branch::BranchHolder;
+pub use error::Error;
+pub use marker::{OwnedWorktree, Owner, owned};
+pub use remove::{BranchRemoval, Removal, Removed, remove};
+pub use repository::{CommitId, Dirty, Features, Repository};
+pub use snapshot::{AgentCommit, Changes, Snapshot, SnapshotSpec};

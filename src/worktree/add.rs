@@ -1,0 +1,355 @@
+//! Adds a linked worktree on a new branch, or nothing.
+
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::branch::branch_ref;
+use super::error::Error;
+use super::files::remove_tree;
+use super::git::Git;
+use super::marker::{self, Marker, Owner};
+use super::repository::{CommitId, Repository};
+
+/// A second name of the index as git wrote it: the file times of the checkout, which the agent's git never rewrites
+/// (it replaces its index by rename).
+pub(super) const SEED_INDEX: &str = "cx-operator.index";
+/// Says that the worktree is being removed: its files are no longer what the agent left.
+pub(super) const REMOVING: &str = "cx-operator.removing";
+
+/// Which worktree, for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorktreeSpec {
+    /// The directory. Absolute; its parent must exist, it must not.
+    pub path: PathBuf,
+    /// The branch to create, without `refs/heads/`.
+    pub branch: String,
+    /// The commit it starts from.
+    pub base: CommitId,
+    /// The run it belongs to.
+    pub owner: Owner,
+}
+
+/// A worktree of ours.
+#[derive(Debug, Clone)]
+pub struct Worktree {
+    pub(super) repo: Repository,
+    pub(super) spec: WorktreeSpec,
+    pub(super) admin_dir: PathBuf,
+    notices: Vec<String>,
+}
+
+impl Worktree {
+    /// Creates the directory (mode 0700), the branch and the worktree with the files of the base commit. Safe in
+    /// parallel: creating the directory is the lock. No hook runs. On an error nothing is left.
+    ///
+    /// # Errors
+    /// [`Error::PathExists`], [`Error::BranchExists`], [`Error::InvalidName`]; after that [`Error::RolledBack`], or
+    /// [`Error::LeftBehind`] if the removal failed too.
+    pub fn add(repo: &Repository, spec: &WorktreeSpec) -> Result<Self, Error> {
+        let spec = WorktreeSpec {
+            path: real_path(&spec.path)?,
+            ..spec.clone()
+        };
+        refuse_existing(repo, &spec)?;
+        let admin_dir = create_admin_dir(repo, &spec)?;
+        let mut made = Made {
+            repo,
+            spec: &spec,
+            admin_dir: &admin_dir,
+            directory: false,
+            branch: false,
+        };
+        match made.build() {
+            Ok(notices) => Ok(Self {
+                repo: repo.clone(),
+                admin_dir,
+                notices,
+                spec,
+            }),
+            Err(source) => Err(made.undo(source)),
+        }
+    }
+
+    /// Finds a worktree that was added earlier, perhaps by a process that is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotOwned`] if no marker speaks of this path, branch and owner.
+    pub fn open(repo: &Repository, spec: &WorktreeSpec) -> Result<Self, Error> {
+        let path = real_path(&spec.path)?;
+        let found = marker::owned(repo)?.into_iter().find(|owned| {
+            owned.spec.path == path
+                && owned.spec.branch == spec.branch
+                && owned.spec.owner == spec.owner
+        });
+        let Some(found) = found else {
+            return Err(Error::NotOwned { path });
+        };
+        Ok(Self {
+            repo: repo.clone(),
+            spec: found.spec,
+            admin_dir: found.admin_dir,
+            notices: Vec::new(),
+        })
+    }
+
+    /// Its directory. Absolute, free of symbolic links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.spec.path
+    }
+
+    /// Its administrative directory in the repository. Absolute.
+    #[must_use]
+    pub fn admin_dir(&self) -> &Path {
+        &self.admin_dir
+    }
+
+    /// What a person should know about its content.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+}
+
+/// What `add` has made so far.
+struct Made<'a> {
+    repo: &'a Repository,
+    spec: &'a WorktreeSpec,
+    admin_dir: &'a Path,
+    directory: bool,
+    branch: bool,
+}
+
+impl Made<'_> {
+    fn build(&mut self) -> Result<Vec<String>, Error> {
+        let Self {
+            repo,
+            spec,
+            admin_dir,
+            ..
+        } = *self;
+        let mut marker = Marker::new(spec);
+        marker.write(admin_dir)?;
+        match DirBuilder::new().mode(0o700).create(&spec.path) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                return Err(Error::PathExists {
+                    path: spec.path.clone(),
+                });
+            }
+            other => other.map_err(Error::io("create", &spec.path))?,
+        }
+        self.directory = true;
+        create_branch(repo, spec)?;
+        self.branch = true;
+        write(&spec.path.join(".git"), &gitfile(admin_dir))?;
+        let meta = fs::symlink_metadata(&spec.path).map_err(Error::io("read", &spec.path))?;
+        marker.directory_inode = Some(meta.ino());
+        marker.write(admin_dir)?;
+        let features = repo.features(spec.base)?;
+        register(spec, admin_dir)?;
+        if features.sparse {
+            copy_sparse_patterns(repo, admin_dir)?;
+        }
+        Git::new(admin_dir, &spec.path, "read-tree")
+            .args(["-m", "-u", &spec.base.to_string()])
+            .query_output(Vec::new())?;
+        // Without it a snapshot reads every file: slower, not wrong. Some file systems have no second names.
+        drop(fs::hard_link(
+            admin_dir.join("index"),
+            admin_dir.join(SEED_INDEX),
+        ));
+        let locked = admin_dir.join("locked");
+        fs::remove_file(&locked).map_err(Error::io("remove", &locked))?;
+        let notice = "submodules are not checked out in the worktree";
+        Ok(features
+            .submodules
+            .then(|| notice.to_owned())
+            .into_iter()
+            .collect())
+    }
+
+    fn undo(&self, source: Error) -> Error {
+        let mut left = Vec::new();
+        if self.directory && remove_tree(&self.spec.path).is_err() {
+            left.push(self.spec.path.clone());
+        }
+        let name = format!("refs/heads/{}", self.spec.branch);
+        if self.branch && delete_branch(self.repo, &name).is_err() {
+            left.push(PathBuf::from(name));
+        }
+        if remove_admin_dir(self.admin_dir).is_err() {
+            left.push(self.admin_dir.to_owned());
+        }
+        let source = Box::new(source);
+        match *source {
+            _ if !left.is_empty() => Error::LeftBehind { left, source },
+            // Lost a race for the name: nothing of ours had come to be.
+            Error::PathExists { .. } | Error::BranchExists { .. } => *source,
+            _ => Error::RolledBack { source },
+        }
+    }
+}
+
+/// The content of the `.git` file of a worktree.
+pub(super) fn gitfile(admin_dir: &Path) -> Vec<u8> {
+    [b"gitdir: ", admin_dir.as_os_str().as_bytes(), b"\n"].concat()
+}
+
+/// Removes an administrative directory, the marker last, and `worktrees/` with the last of them, as git does.
+pub(super) fn remove_admin_dir(admin_dir: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(admin_dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(Error::io("list", admin_dir))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(Error::io("list", admin_dir))?;
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            remove_tree(&path)?;
+        } else if !Marker::is_at(&path) {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    Marker::remove(admin_dir)?;
+    remove_tree(admin_dir)?;
+    if let Some(parent) = admin_dir.parent() {
+        // Fails, as it should, while another worktree is there.
+        drop(fs::remove_dir(parent));
+    }
+    Ok(())
+}
+
+/// Deletes a branch and its reflog, whatever it points at; one that is gone is fine.
+pub(super) fn delete_branch(repo: &Repository, full: &str) -> Result<(), Error> {
+    let repo = repo.open()?;
+    match repo
+        .find_reference(full)
+        .and_then(|mut branch| branch.delete())
+    {
+        Err(e) if e.code() != git2::ErrorCode::NotFound => Err(Error::git("delete the branch")(e)),
+        _ => Ok(()),
+    }
+}
+
+/// The path with its parent's links resolved: the last part isn't followed, whatever it is.
+pub(super) fn real_path(path: &Path) -> Result<PathBuf, Error> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::PathExists {
+            path: path.to_owned(),
+        });
+    };
+    let parent = parent.canonicalize().map_err(Error::io("find", parent))?;
+    Ok(parent.join(name))
+}
+
+fn refuse_existing(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
+    if fs::symlink_metadata(&spec.path).is_ok() {
+        return Err(Error::PathExists {
+            path: spec.path.clone(),
+        });
+    }
+    match repo.find_branch_holder(&spec.branch)? {
+        Some(holder) => Err(Error::BranchExists {
+            name: spec.branch.clone(),
+            holder: holder.worktree,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn create_branch(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
+    let message = format!("cx-operator: created for {}", spec.owner.run_id);
+    let full = branch_ref(&spec.branch)?;
+    match repo.open()?.reference(&full, spec.base.0, false, &message) {
+        Err(e) if e.code() == git2::ErrorCode::Exists => Err(Error::BranchExists {
+            name: spec.branch.clone(),
+            holder: None,
+        }),
+        other => other.map(drop).map_err(Error::git("create the branch")),
+    }
+}
+
+/// Makes `worktrees/<name>`, `<name>` being that of the directory, with a number if it is taken. Locked from the first
+/// moment, so that a `git worktree prune` next door leaves it alone.
+fn create_admin_dir(repo: &Repository, spec: &WorktreeSpec) -> Result<PathBuf, Error> {
+    let parent = repo.common_dir().join("worktrees");
+    let name = spec.path.file_name().and_then(|n| n.to_str());
+    let name = name
+        .filter(|n| git2::Reference::is_valid_name(&format!("refs/{n}")))
+        .unwrap_or("cx");
+    let mut taken = 0_u32;
+    loop {
+        let suffix = if taken == 0 {
+            String::new()
+        } else {
+            taken.to_string()
+        };
+        let admin_dir = parent.join(format!("{name}{suffix}"));
+        match fs::create_dir(&admin_dir) {
+            Ok(()) => {
+                write(&admin_dir.join("locked"), b"initializing")?;
+                return Ok(admin_dir);
+            }
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => taken += 1,
+            // Missing, or just removed with the last worktree in it.
+            Err(e) if e.kind() == ErrorKind::NotFound => match fs::create_dir(&parent) {
+                Err(e) if e.kind() != ErrorKind::AlreadyExists => {
+                    return Err(Error::io("create", &parent)(e));
+                }
+                _ => {}
+            },
+            Err(e) => return Err(Error::io("create", &admin_dir)(e)),
+        }
+    }
+}
+
+/// Writes what makes the administrative directory one of git's.
+fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
+    let link = spec.path.join(".git");
+    write(
+        &admin_dir.join("gitdir"),
+        &[link.as_os_str().as_bytes(), b"\n"].concat(),
+    )?;
+    write(&admin_dir.join("commondir"), b"../..\n")?;
+    let head = format!("ref: {}\n", branch_ref(&spec.branch)?);
+    write(&admin_dir.join("HEAD"), head.as_bytes())
+}
+
+/// Makes the worktree as sparse as the main checkout, as `git worktree add` does.
+/// Source: git 2.47, `builtin/worktree.c`, `copy_sparse_checkout` and `copy_filtered_worktree_config`.
+fn copy_sparse_patterns(repo: &Repository, admin_dir: &Path) -> Result<(), Error> {
+    let info = admin_dir.join("info");
+    fs::create_dir(&info).map_err(Error::io("create", &info))?;
+    for (from, to) in [
+        ("info/sparse-checkout", info.join("sparse-checkout")),
+        ("config.worktree", admin_dir.join("config.worktree")),
+    ] {
+        match fs::copy(repo.common_dir().join(from), &to) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("write", &to)(e)),
+            _ => {}
+        }
+    }
+    let config = admin_dir.join("config.worktree");
+    if config.exists() {
+        let mut config =
+            git2::Config::open(&config).map_err(Error::git("read the worktree's configuration"))?;
+        for key in ["core.bare", "core.worktree"] {
+            match config.remove(key) {
+                Err(e) if e.code() != git2::ErrorCode::NotFound => {
+                    return Err(Error::git("change the worktree's configuration")(e));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
+    fs::write(path, content).map_err(Error::io("write", path))
+}

@@ -1,0 +1,60 @@
+//! Who has a branch.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::repository::Repository;
+
+/// An existing branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BranchHolder {
+    /// The checkout that has it as its HEAD, if any.
+    pub worktree: Option<PathBuf>,
+}
+
+impl Repository {
+    /// Finds the branch `name` (without `refs/heads/`) and the checkout that holds it; `None` if the name is free.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], or those of libgit2.
+    pub fn find_branch_holder(&self, name: &str) -> Result<Option<BranchHolder>, Error> {
+        let full = branch_ref(name)?;
+        match self.open()?.find_reference(&full) {
+            Ok(_) => Ok(Some(BranchHolder {
+                worktree: self.checkout_on(&full),
+            })),
+            Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(e) => Err(Error::git("look for the branch")(e)),
+        }
+    }
+
+    /// The checkout whose HEAD is `full`. One that can't be read holds nothing.
+    fn checkout_on(&self, full: &str) -> Option<PathBuf> {
+        let wanted = format!("ref: {full}");
+        let holds = |git_dir: &Path| {
+            fs::read_to_string(git_dir.join("HEAD")).is_ok_and(|head| head.trim_end() == wanted)
+        };
+        if holds(self.common_dir()) {
+            return Some(self.root().to_owned());
+        }
+        let admin_dirs = fs::read_dir(self.common_dir().join("worktrees")).ok()?;
+        admin_dirs
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|admin| holds(admin))
+            .and_then(|admin| fs::read_to_string(admin.join("gitdir")).ok())
+            .and_then(|gitdir| Some(Path::new(gitdir.trim_end()).parent()?.to_owned()))
+    }
+}
+
+/// The full name of a branch.
+pub(super) fn branch_ref(name: &str) -> Result<String, Error> {
+    let full = format!("refs/heads/{name}");
+    if git2::Reference::is_valid_name(&full) && !name.starts_with('-') {
+        Ok(full)
+    } else {
+        Err(Error::InvalidName {
+            name: name.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! What can go wrong with a repository or a worktree.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// Why a repository or a worktree could not be used. Each message completes "failed to …".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No repository at the path or above it.
+    #[error("find a git repository at {} or above it", path.display())]
+    NotARepository {
+        /// Where the search began.
+        path: PathBuf,
+    },
+    /// HEAD points at a branch without a commit.
+    #[error("use the repository at {}: it has no commit yet", path.display())]
+    NoCommit {
+        /// The repository's top.
+        path: PathBuf,
+    },
+    /// The repository has a format that libgit2 cannot read.
+    #[error("open the repository at {}: its {feature} is not supported", path.display())]
+    Unsupported {
+        /// Where the search began.
+        path: PathBuf,
+        /// Such as `ref storage format (reftable)`.
+        feature: &'static str,
+        /// libgit2's own words.
+        source: git2::Error,
+    },
+    /// The repository belongs to another user and `safe.directory` does not list it.
+    #[error("open the repository at {}: it belongs to another user", path.display())]
+    UnsafeOwnership {
+        /// Where the search began.
+        path: PathBuf,
+        /// libgit2's own words.
+        source: git2::Error,
+    },
+    /// The revision names nothing, or something that is not a commit.
+    #[error("resolve '{rev}' to a commit")]
+    UnknownRevision {
+        /// As it was given.
+        rev: String,
+        /// libgit2's own words; absent when the revision was refused unread.
+        source: Option<git2::Error>,
+    },
+    /// The caller's checkout is not on the commit that its changes were to be added to.
+    #[error("take the uncommitted changes: the checkout is not on {base}")]
+    BaseIsNotHead {
+        /// The commit asked for.
+        base: String,
+    },
+    /// The repository is bare: there is no checkout to look at.
+    #[error("take the uncommitted changes: {} has no checkout", path.display())]
+    NoCheckout {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// Not a name that git accepts for this kind of ref.
+    #[error("use '{name}' as the name of a ref")]
+    InvalidName {
+        /// As it was given.
+        name: String,
+    },
+    /// Something, a dangling symbolic link included, is where the worktree should go.
+    #[error("create {}: it exists already", path.display())]
+    PathExists {
+        /// The worktree's path.
+        path: PathBuf,
+    },
+    /// The branch is there already.
+    #[error("create the branch {name}: it exists already{}", held(holder.as_deref()))]
+    BranchExists {
+        /// Without `refs/heads/`.
+        name: String,
+        /// The checkout that has it, if any.
+        holder: Option<PathBuf>,
+    },
+    /// Adding failed halfway; what had been made is gone again.
+    #[error("add the worktree (what had been made is removed again)")]
+    RolledBack {
+        /// What failed.
+        source: Box<Error>,
+    },
+    /// Adding failed halfway, and so did the removal of what had been made.
+    #[error("add the worktree, and to remove {} again", paths(left))]
+    LeftBehind {
+        /// What is still there: paths, or names of refs.
+        left: Vec<PathBuf>,
+        /// What failed first.
+        source: Box<Error>,
+    },
+    /// No marker proves that the worktree is the owner's.
+    #[error("prove that the worktree {} is this run's", path.display())]
+    NotOwned {
+        /// The worktree's path.
+        path: PathBuf,
+    },
+    /// What is at the path is not the directory that was made for the run.
+    #[error("remove {}: it is not the directory made for this run", path.display())]
+    Replaced {
+        /// The worktree's path.
+        path: PathBuf,
+    },
+    /// A file of the worktree could not be read, so that a snapshot would lose it.
+    #[error("read {} of the worktree", path.display())]
+    Unreadable {
+        /// Relative to the worktree.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file of the worktree could not be stored in the repository.
+    #[error("store {} of the worktree", path.display())]
+    Unstorable {
+        /// Relative to the worktree.
+        path: PathBuf,
+        /// libgit2's own words.
+        source: git2::Error,
+    },
+    /// The git program ended with an error.
+    #[error("run git {verb} ({status}): {stderr}")]
+    GitFailed {
+        /// Such as `read-tree`.
+        verb: &'static str,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of what it said.
+        stderr: String,
+    },
+    /// The git program did not end in time and was killed.
+    #[error("run git {verb} within {} s", limit.as_secs())]
+    GitTimedOut {
+        /// Such as `read-tree`.
+        verb: &'static str,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The git program could not be started or talked to.
+    #[error("start git {verb}")]
+    GitNotStarted {
+        /// Such as `read-tree`.
+        verb: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file or directory of ours.
+    #[error("{action} {}", path.display())]
+    Io {
+        /// A verb, such as `write`.
+        action: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The repository itself.
+    #[error("{action}")]
+    Git {
+        /// Such as `read the commit`.
+        action: &'static str,
+        /// libgit2's own words.
+        source: git2::Error,
+    },
+}
+
+impl Error {
+    /// Wraps an error of libgit2: for `map_err`.
+    pub(crate) fn git(action: &'static str) -> impl FnOnce(git2::Error) -> Self {
+        move |source| Self::Git { action, source }
+    }
+
+    /// Wraps an error of the file system: for `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+fn held(holder: Option<&Path>) -> String {
+    holder.map_or_else(String::new, |path| {
+        format!(", checked out at {}", path.display())
+    })
+}
+
+fn paths(left: &[PathBuf]) -> String {
+    let shown: Vec<_> = left.iter().map(|p| p.display().to_string()).collect();
+    shown.join(", ")
+}

@@ -1,0 +1,144 @@
+//! The proof that a worktree is ours: a file in its administrative directory, where the agent's sandbox can't write.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::add::WorktreeSpec;
+use super::error::Error;
+use super::files::write_atomically;
+use super::repository::{CommitId, Repository};
+
+/// The marker's name in the administrative directory.
+const MARKER: &str = "cx-operator.json";
+/// A marker of ours has a few hundred bytes; what is larger isn't one.
+const MARKER_LIMIT: u64 = 64 * 1024;
+
+/// The run that a worktree belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The run's id, `<yyyymmdd-hhmmss>-<task>-<4 hex>`.
+    pub run_id: String,
+    /// The state directory that has the run's record. Absolute.
+    pub state_dir: PathBuf,
+}
+
+/// A worktree with a marker of ours, of this state directory or of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedWorktree {
+    /// What was asked for when it was added.
+    pub spec: WorktreeSpec,
+    /// Its administrative directory. Absolute.
+    pub admin_dir: PathBuf,
+    /// When it was added, RFC 3339, UTC.
+    pub created_at: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Marker {
+    run_id: String,
+    state_dir: PathBuf,
+    branch: String,
+    path: PathBuf,
+    base: CommitId,
+    created_at: String,
+    /// The inode of the worktree's directory, known once that is made.
+    pub(super) directory_inode: Option<u64>,
+}
+
+impl Marker {
+    pub(super) fn new(spec: &WorktreeSpec) -> Self {
+        Self {
+            run_id: spec.owner.run_id.clone(),
+            state_dir: spec.owner.state_dir.clone(),
+            branch: spec.branch.clone(),
+            path: spec.path.clone(),
+            base: spec.base,
+            created_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            directory_inode: None,
+        }
+    }
+
+    /// Writes the marker by temp file and rename.
+    pub(super) fn write(&self, admin_dir: &Path) -> Result<(), Error> {
+        let path = admin_dir.join(MARKER);
+        let text = serde_json::to_vec(self).map_err(|e| Error::io("write", &path)(e.into()))?;
+        write_atomically(&path, &text)
+    }
+
+    /// The marker of an administrative directory; `None` if it has none, or none that is ours.
+    pub(super) fn find(admin_dir: &Path) -> Option<Self> {
+        let path = admin_dir.join(MARKER);
+        let meta = fs::symlink_metadata(&path).ok()?;
+        if !meta.is_file() || meta.len() > MARKER_LIMIT {
+            return None;
+        }
+        serde_json::from_slice(&fs::read(&path).ok()?).ok()
+    }
+
+    pub(super) fn remove(admin_dir: &Path) -> Result<(), Error> {
+        let path = admin_dir.join(MARKER);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `name` is the marker's file.
+    pub(super) fn is_at(name: &Path) -> bool {
+        name.file_name().is_some_and(|n| n == MARKER)
+    }
+
+    /// Whether the directory at the marker's path is the one that was made for the run: the same inode, or a `.git`
+    /// file that leads to our administrative directory (the inode isn't known yet when adding was cut short).
+    pub(super) fn proves_directory(&self, meta: &fs::Metadata, admin_dir: &Path) -> bool {
+        if !meta.is_dir() {
+            return false;
+        }
+        let link = fs::read(self.path.join(".git")).unwrap_or_default();
+        Some(meta.ino()) == self.directory_inode || link == super::add::gitfile(admin_dir)
+    }
+
+    fn spec(self) -> (WorktreeSpec, String) {
+        let spec = WorktreeSpec {
+            path: self.path,
+            branch: self.branch,
+            base: self.base,
+            owner: Owner {
+                run_id: self.run_id,
+                state_dir: self.state_dir,
+            },
+        };
+        (spec, self.created_at)
+    }
+}
+
+/// Lists the worktrees of the repository that carry our marker, in the order of their paths.
+///
+/// # Errors
+/// [`Error::Io`] if the administrative directories can't be listed.
+pub fn owned(repo: &Repository) -> Result<Vec<OwnedWorktree>, Error> {
+    let dir = repo.common_dir().join("worktrees");
+    let entries = match fs::read_dir(&dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::io("list", &dir))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let admin_dir = entry.map_err(Error::io("list", &dir))?.path();
+        if let Some(marker) = Marker::find(&admin_dir) {
+            let (spec, created_at) = marker.spec();
+            found.push(OwnedWorktree {
+                spec,
+                admin_dir,
+                created_at,
+            });
+        }
+    }
+    found.sort_by(|a, b| a.spec.path.cmp(&b.spec.path));
+    Ok(found)
+}

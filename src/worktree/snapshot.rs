@@ -1,0 +1,266 @@
+//! Takes what the agent left in a worktree and keeps it under a ref of ours.
+
+use std::fs;
+use std::io::Read;
+use std::time::{Duration, SystemTime};
+
+use git2::{Commit, Index, Oid, Sort};
+use serde::Serialize;
+
+use super::add::{REMOVING, SEED_INDEX, Worktree};
+use super::capture::{self, Source};
+use super::error::Error;
+use super::marker::Marker;
+use super::repository::CommitId;
+use crate::diff::{self, DiffSummary};
+
+/// Where results are kept.
+const REF_PREFIX: &str = "refs/cx-operator/";
+/// How many commits of the agent are listed; all are counted.
+const COMMITS_LISTED: usize = 200;
+
+/// How to keep a snapshot.
+#[derive(Debug, Clone)]
+pub struct SnapshotSpec {
+    /// `refs/cx-operator/<run-id>`.
+    pub ref_name: String,
+    /// The message of the commit that holds what wasn't committed.
+    pub message: String,
+}
+
+/// In which form the agent left changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Changes {
+    /// It changed nothing.
+    None,
+    /// All in commits.
+    Committed,
+    /// All in files that it didn't commit.
+    Uncommitted,
+    /// Some in commits, some in files.
+    Both,
+}
+
+/// A commit that the agent made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AgentCommit {
+    /// Its full id.
+    pub id: CommitId,
+    /// The first line of its message.
+    pub summary: String,
+    /// The author's name and address, `Name <address>`.
+    pub author: String,
+    /// The author's time, RFC 3339, UTC.
+    pub time: String,
+}
+
+/// What the agent left.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The commit with everything; `None` if nothing changed, and then no ref is written.
+    pub result_commit: Option<CommitId>,
+    /// In which form it was left.
+    pub changes: Changes,
+    /// Commits in HEAD that the base doesn't have, oldest first, at most 200.
+    pub agent_commits: Vec<AgentCommit>,
+    /// How many there are in all.
+    pub agent_commit_count: usize,
+    /// The difference between the base commit and the result.
+    pub diff: DiffSummary,
+    /// What a person should know about it.
+    pub notices: Vec<String>,
+}
+
+impl Worktree {
+    /// Stores committed, uncommitted and untracked files (respecting `.gitignore`) as one commit on top of the agent's
+    /// HEAD and points the ref at it; at HEAD itself if all is committed. The agent's index and files are only read.
+    /// When removal has begun, or the directory is gone, the ref that was written before stands.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] and [`Error::Unstorable`]
+    /// name the file that would be lost; else those of libgit2 and git.
+    pub fn snapshot(&self, spec: &SnapshotSpec) -> Result<Snapshot, Error> {
+        let name = &spec.ref_name;
+        if !name.starts_with(REF_PREFIX) || !git2::Reference::is_valid_name(name) {
+            return Err(Error::InvalidName { name: name.clone() });
+        }
+        let repo = self.repo.open_with_work_tree(&self.spec.path)?;
+        let mut notices = Vec::new();
+        let head = self.agent_head(&repo, &mut notices)?;
+        let kept = repo
+            .find_reference(name)
+            .and_then(|r| r.peel_to_commit())
+            .ok();
+        let intact = self.is_intact();
+        let result = match kept.filter(|_| !intact) {
+            Some(kept) => kept,
+            None if intact => self.commit_files(&repo, (&head, &spec.message), &mut notices)?,
+            None => {
+                notices.push("the worktree's directory is gone or another one: only what was committed is kept".into());
+                head.clone()
+            }
+        };
+        let changed = result.id() != self.spec.base.0;
+        if changed {
+            repo.reference(name, result.id(), true, "cx-operator: snapshot")
+                .map_err(Error::git("write the snapshot's ref"))?;
+        }
+        let (agent_commits, agent_commit_count) = self.agent_commits(&repo, head.id())?;
+        let committed = head.id() != self.spec.base.0;
+        let changes = match (committed, result.id() != head.id()) {
+            (false, false) => Changes::None,
+            (true, false) => Changes::Committed,
+            (false, true) => Changes::Uncommitted,
+            (true, true) => Changes::Both,
+        };
+        let result = CommitId(result.id());
+        Ok(Snapshot {
+            result_commit: changed.then_some(result),
+            changes,
+            agent_commits,
+            agent_commit_count,
+            diff: diff::summarize(&self.repo, self.spec.base, result)?,
+            notices,
+        })
+    }
+
+    /// Whether the directory is the one that was made for the run, and no removal has begun.
+    fn is_intact(&self) -> bool {
+        let Ok(meta) = fs::symlink_metadata(&self.spec.path) else {
+            return false;
+        };
+        !self.admin_dir.join(REMOVING).exists()
+            && Marker::find(&self.admin_dir)
+                .is_some_and(|m| m.proves_directory(&meta, &self.admin_dir))
+    }
+
+    /// The agent's commit, on whatever branch; the base if HEAD leads nowhere.
+    fn agent_head<'r>(
+        &self,
+        repo: &'r git2::Repository,
+        notices: &mut Vec<String>,
+    ) -> Result<Commit<'r>, Error> {
+        let find_base = || {
+            repo.find_commit(self.spec.base.0)
+                .map_err(Error::git("read the base commit"))
+        };
+        let Some(head) = self.find_head(repo) else {
+            notices.push(
+                "the worktree's HEAD leads to no commit: compared with the base commit".into(),
+            );
+            return find_base();
+        };
+        let base = self.spec.base.0;
+        let descends =
+            head.id() == base || repo.graph_descendant_of(head.id(), base).unwrap_or(false);
+        if !descends {
+            notices.push("the agent's HEAD doesn't descend from the base commit".into());
+        }
+        let branch = format!("refs/heads/{}", self.spec.branch);
+        let tip = repo.refname_to_id(&branch).unwrap_or(base);
+        if tip != base
+            && tip != head.id()
+            && !repo.graph_descendant_of(head.id(), tip).unwrap_or(false)
+        {
+            notices.push(format!(
+                "{branch} has commits that aren't in the result: the branch is kept"
+            ));
+        }
+        Ok(head)
+    }
+
+    fn find_head<'r>(&self, repo: &'r git2::Repository) -> Option<Commit<'r>> {
+        let mut text = String::new();
+        let file = fs::File::open(self.admin_dir.join("HEAD")).ok()?;
+        file.take(4096).read_to_string(&mut text).ok()?;
+        let text = text.trim_end();
+        match text.strip_prefix("ref: ") {
+            Some(name) => repo.find_reference(name).ok()?.peel_to_commit().ok(),
+            None => repo.find_commit(Oid::from_str(text).ok()?).ok(),
+        }
+    }
+
+    /// A commit of the files on top of `head`, or `head` itself if they are the same.
+    fn commit_files<'r>(
+        &self,
+        repo: &'r git2::Repository,
+        (head, message): (&Commit<'r>, &str),
+        notices: &mut Vec<String>,
+    ) -> Result<Commit<'r>, Error> {
+        let tree = head.tree().map_err(Error::git("read the tree of HEAD"))?;
+        let staged = Index::open(&self.admin_dir.join("index"));
+        if staged.is_err() {
+            notices.push(
+                "the worktree's index can't be read: ignored files in it aren't stored".into(),
+            );
+        }
+        let captured = capture::take(&Source {
+            repo,
+            work_tree: &self.spec.path,
+            head: &tree,
+            seed: &self.admin_dir.join(SEED_INDEX),
+            staged: staged
+                .or_else(|_| Index::new())
+                .map_err(Error::git("create an index"))?,
+        })?;
+        notices.extend(captured.notices);
+        if captured.tree == tree.id() {
+            return Ok(head.clone());
+        }
+        let tree = repo
+            .find_tree(captured.tree)
+            .map_err(Error::git("read the captured tree"))?;
+        let author = operator_signature()?;
+        repo.commit(None, &author, &author, message, &tree, &[head])
+            .and_then(|id| repo.find_commit(id))
+            .map_err(Error::git("commit the snapshot"))
+    }
+
+    fn agent_commits(
+        &self,
+        repo: &git2::Repository,
+        head: Oid,
+    ) -> Result<(Vec<AgentCommit>, usize), Error> {
+        let failed = "list the agent's commits";
+        let mut walk = repo.revwalk().map_err(Error::git(failed))?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)
+            .and_then(|()| walk.push(head))
+            .and_then(|()| walk.hide(self.spec.base.0))
+            .map_err(Error::git(failed))?;
+        let mut listed = Vec::new();
+        let mut count = 0;
+        for id in walk {
+            let id = id.map_err(Error::git(failed))?;
+            if listed.len() < COMMITS_LISTED {
+                listed.push(describe(&repo.find_commit(id).map_err(Error::git(failed))?));
+            }
+            count += 1;
+        }
+        Ok((listed, count))
+    }
+}
+
+fn describe(commit: &Commit<'_>) -> AgentCommit {
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let author = commit.author();
+    let seconds = u64::try_from(author.when().seconds()).unwrap_or(0);
+    // What humantime can write ends with the year 9999.
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(253_402_300_799));
+    AgentCommit {
+        id: CommitId(commit.id()),
+        summary: lossy(commit.summary_bytes().unwrap_or_default()),
+        author: format!(
+            "{} <{}>",
+            lossy(author.name_bytes()),
+            lossy(author.email_bytes())
+        ),
+        time: humantime::format_rfc3339_seconds(time).to_string(),
+    }
+}
+
+/// The author of all commits of ours: no identity of the user is needed.
+pub(super) fn operator_signature() -> Result<git2::Signature<'static>, Error> {
+    git2::Signature::now("cx-operator", "cx-operator@localhost")
+        .map_err(Error::git("name the author"))
+}
