@@ -75,7 +75,7 @@ impl Dirty {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four independent facts, not a state"
+    reason = "independent facts, not a state"
 )]
 pub struct Features {
     /// The base commit has submodules: their directories stay empty.
@@ -86,6 +86,8 @@ pub struct Features {
     pub filters: bool,
     /// The checkout is sparse: the worktree will be as well.
     pub sparse: bool,
+    /// The repository has a promisor remote: filling the worktree may need the network.
+    pub partial_clone: bool,
 }
 
 /// A repository as the caller's path led to it. Holds paths only: cheap to clone, free to share between threads.
@@ -107,7 +109,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], [`Error::NoCommit`], and [`Error::Unsupported`] for
-    /// what libgit2 can't open (reftable, sha256, a partial clone).
+    /// what libgit2 can't open (reftable, sha256).
     pub fn discover(path: &Path) -> Result<Self, Error> {
         let found = git2::Repository::open_ext(path, RepositoryOpenFlags::empty(), &[] as &[&Path])
             .map_err(|source| refused(path, source))?;
@@ -252,6 +254,7 @@ impl Repository {
             lfs,
             filters: has(r"^filter\..*\.(clean|smudge|process)$"),
             sparse: config.get_bool("core.sparsecheckout").unwrap_or(false),
+            partial_clone: has(r"^remote\..*\.promisor$"),
         })
     }
 
@@ -296,7 +299,6 @@ fn refused(path: &Path, source: git2::Error) -> Error {
         ("refstorage", "ref storage format (reftable)"),
         ("objectformat", "object format (sha256)"),
         ("object format", "object format (sha256)"),
-        ("partialclone", "partial clone"),
         ("extension", "repository format extension"),
         ("repository version", "repository format version"),
     ];

@@ -85,14 +85,18 @@ impl Worktree {
         if !name.starts_with(REF_PREFIX) || !git2::Reference::is_valid_name(name) {
             return Err(Error::InvalidName { name: name.clone() });
         }
-        let repo = self.repo.open_with_work_tree(&self.spec.path)?;
+        let intact = self.is_intact();
+        let repo = if intact {
+            self.repo.open_with_work_tree(&self.spec.path)?
+        } else {
+            self.repo.open()?
+        };
         let mut notices = Vec::new();
         let head = self.agent_head(&repo, &mut notices)?;
         let kept = repo
             .find_reference(name)
             .and_then(|r| r.peel_to_commit())
             .ok();
-        let intact = self.is_intact();
         let result = match kept.filter(|_| !intact) {
             Some(kept) => kept,
             None if intact => self.commit_files(&repo, (&head, &spec.message), &mut notices)?,

@@ -1,0 +1,207 @@
+//! Times of the git side, each beside git's own in the same run.
+//!
+//! * Adding a worktree of a generated repository of 50,000 files against `git worktree add`, in pairs.
+//! * The whole way on a small repository: add, snapshot, patch, remove.
+//!
+//! `cargo bench --bench worktree [-- PAIRS]`. The large repository is generated once, below `target/`; the worktrees go
+//! to `/dev/shm` where there is one, so that the disk's write-back isn't what is measured.
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cx_operator::diff::write_patch;
+use cx_operator::worktree::{
+    Owner, Removal, Repository, SnapshotSpec, Worktree, WorktreeSpec, remove,
+};
+
+const FILES: usize = 50_000;
+const SMALL_RUNS: usize = 30;
+const REF: &str = "refs/cx-operator/bench";
+
+fn main() {
+    let pairs = std::env::args()
+        .filter_map(|a| a.parse().ok())
+        .next()
+        .unwrap_or(5);
+    let fast = Path::new("/dev/shm");
+    let dir = if fast.is_dir() {
+        tempfile::tempdir_in(fast)
+    } else {
+        tempfile::tempdir()
+    };
+    let dir = dir.expect("a temporary directory");
+    small(dir.path());
+    large(dir.path(), pairs);
+}
+
+fn small(dir: &Path) {
+    let root = dir.join("small");
+    generate(&root, 20);
+    let repo = Repository::discover(&root).expect("a repository");
+    let spec = spec(&repo, dir.join("cx-small"));
+    let names = ["add", "snapshot", "patch", "remove", "all"];
+    let mut times = vec![Vec::new(); names.len()];
+    for _ in 0..SMALL_RUNS {
+        let laps = once(&repo, &spec, dir);
+        for (times, lap) in times.iter_mut().zip(laps) {
+            times.push(lap);
+        }
+    }
+    let floor = (0..SMALL_RUNS)
+        .map(|_| git_worktree_add(&root, &dir.join("git-small")))
+        .collect();
+    for (name, times) in names.into_iter().zip(times) {
+        report(&format!("small: {name}"), times);
+    }
+    report("small: git worktree add", floor);
+}
+
+/// One cycle with one changed and one new file: the time of each step, and of all.
+fn once(repo: &Repository, spec: &WorktreeSpec, dir: &Path) -> [Duration; 5] {
+    let start = Instant::now();
+    let worktree = Worktree::add(repo, spec).expect("a worktree");
+    let added = start.elapsed();
+    fs::write(worktree.path().join("d0/f0.rs"), "changed\n").expect("a file");
+    fs::write(worktree.path().join("new"), "new\n").expect("a file");
+    let start = Instant::now();
+    let keep = SnapshotSpec {
+        ref_name: REF.into(),
+        message: "bench".into(),
+    };
+    let result = worktree.snapshot(&keep).expect("a snapshot").result_commit;
+    let snapshot = start.elapsed();
+    let start = Instant::now();
+    write_patch(
+        repo,
+        spec.base,
+        result.expect("a change"),
+        &dir.join("patch"),
+    )
+    .expect("a patch");
+    let patch = start.elapsed();
+    let start = Instant::now();
+    remove(repo, spec, Removal::WorktreeAndBranch { snapshot_ref: REF }).expect("removal");
+    let removed = start.elapsed();
+    [
+        added,
+        snapshot,
+        patch,
+        removed,
+        added + snapshot + patch + removed,
+    ]
+}
+
+fn large(dir: &Path, pairs: usize) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-worktree-50k");
+    if !root.join(".git/complete").exists() {
+        drop(fs::remove_dir_all(&root));
+        generate(&root, FILES);
+        fs::write(root.join(".git/complete"), "").expect("a file");
+    }
+    let repo = Repository::discover(&root).expect("a repository");
+    let spec = spec(&repo, dir.join("cx-large"));
+    // Warms the caches for both.
+    git_worktree_add(&root, &dir.join("git-large"));
+    let (mut ours, mut theirs, mut snapshots, mut removals) = (vec![], vec![], vec![], vec![]);
+    for pair in 0..pairs {
+        // Neither is always first.
+        for turn in [pair % 2, (pair + 1) % 2] {
+            if turn == 0 {
+                theirs.push(git_worktree_add(&root, &dir.join("git-large")));
+            } else {
+                let laps = once(&repo, &spec, dir);
+                ours.push(laps[0]);
+                snapshots.push(laps[1]);
+                removals.push(laps[3]);
+            }
+        }
+    }
+    let theirs = report("50k: git worktree add", theirs);
+    let ours = report("50k: add", ours);
+    report("50k: snapshot", snapshots);
+    report("50k: remove", removals);
+    println!(
+        "50k: add / git worktree add = {:.2}",
+        ours.as_secs_f64() / theirs.as_secs_f64()
+    );
+}
+
+fn spec(repo: &Repository, path: PathBuf) -> WorktreeSpec {
+    WorktreeSpec {
+        path,
+        branch: "cx-bench".into(),
+        base: repo.resolve_base("HEAD").expect("a commit"),
+        owner: Owner {
+            run_id: "bench".into(),
+            state_dir: "/nonexistent".into(),
+        },
+    }
+}
+
+/// Prints and returns the median.
+fn report(name: &str, mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    let (min, median) = (times[0], times[times.len() / 2]);
+    println!(
+        "{name:<28} min {:>8.2} ms   median {:>8.2} ms",
+        ms(min),
+        ms(median)
+    );
+    median
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn generate(root: &Path, files: usize) {
+    for n in 0..files {
+        let dir = root.join(format!("d{}", n / 500)).join(if files > 500 {
+            format!("m{}", n / 50)
+        } else {
+            String::new()
+        });
+        fs::create_dir_all(&dir).expect("directories");
+        let body = format!("fn f{n}() {{ call({n}); }}\n").repeat(10 + n % 50);
+        fs::write(dir.join(format!("f{n}.rs")), body).expect("a file");
+    }
+    if files > 500 {
+        fs::write(root.join("d0/f0.rs"), "first\n").expect("a file");
+    }
+    git(root, &["init", "-q", "-b", "main"]);
+    git(root, &["add", "-A"]);
+    git(root, &["commit", "-q", "-m", "base"]);
+    git(root, &["gc", "-q"]);
+}
+
+fn git_worktree_add(root: &Path, to: &Path) -> Duration {
+    let path = to.to_str().expect("UTF-8");
+    let start = Instant::now();
+    git(root, &["worktree", "add", "-q", "-b", "git-bench", path]);
+    let time = start.elapsed();
+    git(root, &["worktree", "remove", "--force", path]);
+    git(root, &["branch", "-q", "-D", "git-bench"]);
+    time
+}
+
+fn git(dir: &Path, args: &[&str]) {
+    let status = Command::new("git")
+        .current_dir(dir)
+        .args([
+            "-c",
+            "user.name=bench",
+            "-c",
+            "user.email=bench@localhost",
+            "-c",
+            "gc.auto=0",
+        ])
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .stdout(Stdio::null())
+        .status()
+        .expect("git runs");
+    assert!(status.success(), "git {args:?}");
+}

@@ -1,0 +1,8 @@
+//! The git side against real repositories, looked at with the git program.
+
+mod add;
+mod fixture;
+mod patch;
+mod removal;
+mod repository;
+mod snapshot;
