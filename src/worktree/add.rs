@@ -133,6 +133,8 @@ impl Made<'_> {
             admin_dir,
             ..
         } = *self;
+        // A `git worktree prune` next door leaves a locked one alone.
+        write(&admin_dir.join("locked"), b"initializing")?;
         let mut marker = Marker::new(spec);
         marker.write(admin_dir)?;
         match DirBuilder::new().mode(0o700).create(&spec.path) {
@@ -274,8 +276,7 @@ fn create_branch(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
     }
 }
 
-/// Makes `worktrees/<name>`, `<name>` being that of the directory, with a number if it is taken. Locked from the first
-/// moment, so that a `git worktree prune` next door leaves it alone.
+/// Makes `worktrees/<name>`, `<name>` being that of the directory, with a number if it is taken.
 fn create_admin_dir(repo: &Repository, spec: &WorktreeSpec) -> Result<PathBuf, Error> {
     let parent = repo.common_dir().join("worktrees");
     let name = spec.path.file_name().and_then(|n| n.to_str());
@@ -291,10 +292,7 @@ fn create_admin_dir(repo: &Repository, spec: &WorktreeSpec) -> Result<PathBuf, E
         };
         let admin_dir = parent.join(format!("{name}{suffix}"));
         match fs::create_dir(&admin_dir) {
-            Ok(()) => {
-                write(&admin_dir.join("locked"), b"initializing")?;
-                return Ok(admin_dir);
-            }
+            Ok(()) => return Ok(admin_dir),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => taken += 1,
             // Missing, or just removed with the last worktree in it.
             Err(e) if e.kind() == ErrorKind::NotFound => match fs::create_dir(&parent) {

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexTime, Oid, Tree};
+use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid, Tree};
 
 use super::error::Error;
 
@@ -36,6 +36,14 @@ pub(super) struct Source<'a> {
     /// The index of the checkout: tells which ignored files are tracked all the same, and which files are absent on
     /// purpose (sparse).
     pub(super) staged: Index,
+}
+
+impl Source<'_> {
+    /// Whether the file is byte for byte the blob. No filter needs to be asked then.
+    fn has_content(&self, path: &[u8], blob: Oid) -> bool {
+        let full = self.work_tree.join(OsStr::from_bytes(path));
+        Oid::hash_file(ObjectType::Blob, full).is_ok_and(|id| id == blob)
+    }
 }
 
 /// The files of a work tree as a tree in the repository.
@@ -235,7 +243,12 @@ impl<'a> Walk<'a> {
         if let Some(tracked) = self.tracked.get_mut(&path) {
             // A file where a submodule was replaces it.
             tracked.seen = tracked.stat.mode != COMMIT;
-            if tracked.stat.mode == mode && same_times(&tracked.stat, meta, racy_from) {
+            let same_mode = tracked.stat.mode == mode;
+            if same_mode && same_times(&tracked.stat, meta, racy_from) {
+                return Ok(());
+            }
+            // In a small repository all files are as young as the index; and many a file is written as it was.
+            if same_mode && mode != LINK && self.source.has_content(&path, tracked.stat.id) {
                 return Ok(());
             }
         } else if !self.staged.contains(&path) && self.is_ignored(&path)? {
