@@ -103,6 +103,8 @@ fn large(dir: &Path, pairs: usize) {
     }
     let repo = Repository::discover(&root).expect("a repository");
     let spec = spec(&repo, dir.join("cx-large"));
+    // What an interrupted bench registered.
+    git(&root, &["worktree", "prune"]);
     // Warms the caches for both.
     git_worktree_add(&root, &dir.join("git-large"));
     let (mut ours, mut theirs, mut snapshots, mut removals) = (vec![], vec![], vec![], vec![]);
@@ -132,7 +134,7 @@ fn large(dir: &Path, pairs: usize) {
 fn spec(repo: &Repository, path: PathBuf) -> WorktreeSpec {
     WorktreeSpec {
         path,
-        branch: "cx-bench".into(),
+        branch: format!("cx-bench-{}", std::process::id()),
         base: repo.resolve_base("HEAD").expect("a commit"),
         owner: Owner {
             run_id: "bench".into(),
@@ -179,11 +181,12 @@ fn generate(root: &Path, files: usize) {
 
 fn git_worktree_add(root: &Path, to: &Path) -> Duration {
     let path = to.to_str().expect("UTF-8");
+    let branch = format!("git-bench-{}", std::process::id());
     let start = Instant::now();
-    git(root, &["worktree", "add", "-q", "-b", "git-bench", path]);
+    git(root, &["worktree", "add", "-q", "-b", &branch, path]);
     let time = start.elapsed();
     git(root, &["worktree", "remove", "--force", path]);
-    git(root, &["branch", "-q", "-D", "git-bench"]);
+    git(root, &["branch", "-q", "-D", &branch]);
     time
 }
 
