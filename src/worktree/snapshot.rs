@@ -162,6 +162,10 @@ impl Worktree {
             notices.push("the agent's HEAD doesn't descend from the base commit".into());
         }
         let branch = format!("refs/heads/{}", self.spec.branch);
+        let name = self.head_text().unwrap_or_default();
+        if let Some(name) = name.strip_prefix("ref: ").filter(|name| *name != branch) {
+            notices.push(format!("the agent left the branch {name}: it stays"));
+        }
         let tip = repo.refname_to_id(&branch).unwrap_or(base);
         if tip != base
             && tip != head.id()
@@ -175,14 +179,18 @@ impl Worktree {
     }
 
     fn find_head<'r>(&self, repo: &'r git2::Repository) -> Option<Commit<'r>> {
+        let text = self.head_text()?;
+        match text.strip_prefix("ref: ") {
+            Some(name) => repo.find_reference(name).ok()?.peel_to_commit().ok(),
+            None => repo.find_commit(Oid::from_str(&text).ok()?).ok(),
+        }
+    }
+
+    fn head_text(&self) -> Option<String> {
         let mut text = String::new();
         let file = fs::File::open(self.admin_dir.join("HEAD")).ok()?;
         file.take(4096).read_to_string(&mut text).ok()?;
-        let text = text.trim_end();
-        match text.strip_prefix("ref: ") {
-            Some(name) => repo.find_reference(name).ok()?.peel_to_commit().ok(),
-            None => repo.find_commit(Oid::from_str(text).ok()?).ok(),
-        }
+        Some(text.trim_end().to_owned())
     }
 
     /// A commit of the files on top of `head`, or `head` itself if they are the same.

@@ -166,7 +166,12 @@ fn a_head_anywhere_is_followed_and_one_nowhere_is_reported() {
         worktree.path(),
         &["commit", "-q", "--allow-empty", "-m", "there"],
     );
-    assert_eq!(snapshot(&worktree).agent_commit_count, 1);
+    let taken = snapshot(&worktree);
+    assert_eq!(taken.agent_commit_count, 1);
+    assert_eq!(
+        taken.notices,
+        ["the agent left the branch refs/heads/other: it stays"]
+    );
     git(worktree.path(), &["checkout", "-q", "--detach"]);
     git(
         worktree.path(),
