@@ -12,12 +12,12 @@ use std::path::Path;
 use git2::{
     Delta, Diff, DiffDelta, DiffFindOptions, DiffFormat, DiffLine, DiffOptions, Index, Patch,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::worktree::{CommitId, Error, Repository};
 
 /// How a file changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileStatus {
     /// It is new.
     #[serde(rename = "A")]
@@ -37,7 +37,7 @@ pub enum FileStatus {
 }
 
 /// One changed file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileChange {
     /// Its path after the change, for people: control characters are escaped, bytes that aren't UTF-8 replaced.
     pub path: String,

@@ -8,8 +8,9 @@ use std::fs;
 use std::path::Path;
 
 use cx_operator::agent::codex::screen::{
-    self, Composer, Dialog, DialogKind, DialogPolicy, Key, Move, Reason, View,
+    self, Composer, Dialog, DialogKind, DialogPolicy, Move, Reason, View,
 };
+use cx_operator::tmux::Key;
 
 /// One recorded screen.
 struct Recorded {

@@ -1,6 +1,82 @@
-//! OpenAI's codex CLI.
+//! OpenAI's codex.
+//!
+//! | module | knows |
+//! |---|---|
+//! | [`program`] | where it is, its version and flags, whether it is signed in |
+//! | [`launch`] | its command line |
+//! | [`trust`] | when it runs a hook without asking |
+//! | [`screen`] | what its screens mean and which key answers a dialog |
+//! | [`payload`] | what its hooks say |
+//! | [`transcript`] | what its transcript says |
+//! | [`app_server`] | the hooks as codex itself lists them |
+//! | [`global_hooks`] | its `hooks.json`, for people who want the hooks everywhere |
 
 pub mod app_server;
 pub mod global_hooks;
+pub mod launch;
+pub mod payload;
+pub mod program;
 pub mod screen;
+pub mod transcript;
 pub mod trust;
+
+use crate::turn::{Advice, DialogSight, Sight};
+use launch::TrustPolicy;
+use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
+
+/// What ends codex when it waits for a prompt.
+///
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0 leave with status 0 within 0.15 s when it is pasted like a prompt.
+pub(crate) const EXIT_COMMAND: &str = "/exit";
+
+/// What a screen means for a run whose present prompt is `prompt`.
+pub(crate) fn sight(text: &str, prompt: &str, trust: TrustPolicy) -> Sight {
+    match screen::read(text) {
+        View::Blank | View::Loading | View::Other => Sight::Nothing,
+        View::Working => Sight::Working,
+        View::Composer(_) => Sight::Ready {
+            holds_prompt: screen::composer_holds(text, prompt),
+        },
+        View::Dialog(dialog) => Sight::Dialog(DialogSight {
+            name: dialog.kind.name(),
+            face: face(&dialog),
+            advice: advice(&dialog, trust),
+            screen: text.to_owned(),
+        }),
+    }
+}
+
+/// What changes when a key was taken.
+fn face(dialog: &Dialog) -> String {
+    let options = dialog
+        .options
+        .iter()
+        .map(|option| format!("{}{}{}", option.number, option.focused, option.label));
+    format!("{}|{}", dialog.title, options.collect::<Vec<_>>().join("|"))
+}
+
+fn advice(dialog: &Dialog, trust: TrustPolicy) -> Advice {
+    if matches!(
+        dialog.kind,
+        DialogKind::CommandApproval | DialogKind::EditApproval | DialogKind::ToolApproval
+    ) && let Move::Press(allow) = screen::approve(dialog)
+    {
+        let command = dialog.command().unwrap_or(&dialog.body).to_owned();
+        return Advice::Approval {
+            command,
+            reason: dialog.reason().map(str::to_owned),
+            allow,
+        };
+    }
+    match screen::answer(dialog, &DialogPolicy { trust }) {
+        Move::Press(key) => Advice::Press(key),
+        Move::Wait => Advice::Wait,
+        Move::SignIn => Advice::SignIn,
+        Move::Surface(reason) => Advice::Surface(match reason {
+            Reason::UnknownDialog => "it is not known",
+            Reason::TrustIsAsked => "the caller wants to decide about trust",
+            Reason::AgentAsks => "the agent asks something",
+            Reason::NoSuchOption => "the option to take is not there",
+        }),
+    }
+}

@@ -48,6 +48,20 @@ pub enum Verdict {
     Unclear,
 }
 
+impl Verdict {
+    /// The name in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Question => "question",
+            Self::Permission => "permission",
+            Self::Status => "status",
+            Self::Unclear => "unclear",
+        }
+    }
+}
+
 /// A verdict and what decided it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Classification {

@@ -97,6 +97,12 @@ impl Worktree {
         })
     }
 
+    /// What it was made as, its path free of symbolic links.
+    #[must_use]
+    pub fn spec(&self) -> &WorktreeSpec {
+        &self.spec
+    }
+
     /// Its directory. Absolute, free of symbolic links.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -29,6 +29,50 @@ impl Repository {
         }
     }
 
+    /// The local branches whose names begin so.
+    ///
+    /// # Errors
+    /// Those of libgit2.
+    pub fn branches_named(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let repo = self.open()?;
+        let branches = repo
+            .branches(Some(git2::BranchType::Local))
+            .map_err(Error::git("list the branches"))?;
+        let names = branches
+            .flatten()
+            .filter_map(|(branch, _)| Some(branch.name().ok()??.to_owned()));
+        Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    /// Moves a branch of ours forward to a result, so that whoever keeps it has all the work on it. A branch that
+    /// the result doesn't descend from, and one that is gone, stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], else those of libgit2.
+    pub fn advance_branch(&self, name: &str, result_ref: &str) -> Result<(), Error> {
+        let full = branch_ref(name)?;
+        let repo = self.open()?;
+        let target = |name: &str| match repo
+            .find_reference(name)
+            .and_then(|found| found.peel_to_commit())
+        {
+            Ok(commit) => Ok(Some(commit.id())),
+            Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(e) => Err(Error::git("read the branch")(e)),
+        };
+        let (Some(tip), Some(result)) = (target(&full)?, target(result_ref)?) else {
+            return Ok(());
+        };
+        let descends = repo
+            .graph_descendant_of(result, tip)
+            .map_err(Error::git("compare the branch with the result"))?;
+        if descends {
+            repo.reference(&full, result, true, "cx-operator: result")
+                .map_err(Error::git("move the branch"))?;
+        }
+        Ok(())
+    }
+
     /// The checkout whose HEAD is `full`. One that can't be read holds nothing.
     fn checkout_on(&self, full: &str) -> Option<PathBuf> {
         let wanted = format!("ref: {full}");

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 use git2::{Commit, Index, Oid, Sort};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::add::{REMOVING, SEED_INDEX, Worktree};
 use super::capture::{self, Source};
@@ -29,7 +29,7 @@ pub struct SnapshotSpec {
 }
 
 /// In which form the agent left changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Changes {
     /// It changed nothing.
@@ -43,7 +43,7 @@ pub enum Changes {
 }
 
 /// A commit that the agent made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentCommit {
     /// Its full id.
     pub id: CommitId,

@@ -151,7 +151,7 @@ impl Transcript {
         let id = format!("msg_{}", uuid_v7());
         self.message(turn, json!({ "id": id, "role": "user", "content": [{ "type": "input_text", "text": text }] }))?;
         let content = json!([{ "type": "text", "text": text, "text_elements": [] }]);
-        let item = json!({ "type": "UserMessage", "id": uuid_v7(), "client_id": Uuid::new_v4(), "content": content });
+        let item = json!({ "type": "UserMessage", "id": uuid_v7(), "client_id": Uuid::new_v4().to_string(), "content": content });
         self.item_completed(turn, item)
     }
 

@@ -107,6 +107,18 @@ pub struct ListedHook {
     pub trust_status: TrustStatus,
 }
 
+impl ListedHook {
+    /// Whether codex runs it.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.enabled
+            && matches!(
+                self.trust_status,
+                TrustStatus::Trusted | TrustStatus::Managed
+            )
+    }
+}
+
 /// Whether codex runs a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

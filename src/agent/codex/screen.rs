@@ -20,7 +20,7 @@ mod notices;
 
 use std::borrow::Cow;
 
-pub use answer::{DialogPolicy, Key, Move, Reason, TrustPolicy, answer};
+pub use answer::{DialogPolicy, Move, Reason, TrustPolicy, answer, approve};
 pub use composer::{Composer, composer_holds};
 pub use dialog::{Choice, Dialog, DialogKind};
 pub use notices::{error_line, hooks_disabled, update_banner};

@@ -1,6 +1,7 @@
 //! Which single key answers a dialog.
 
 use super::{Choice, Dialog, DialogKind};
+use crate::tmux::Key;
 
 /// Whether codex may trust the repository that a task is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,28 +18,6 @@ pub enum TrustPolicy {
 pub struct DialogPolicy {
     /// The dialog of directory trust; accepting it changes the user's `config.toml` for good.
     pub trust: TrustPolicy,
-}
-
-/// One key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// Moves the focus up.
-    Up,
-    /// Moves the focus down.
-    Down,
-    /// Takes the option in focus.
-    Enter,
-}
-
-impl Key {
-    /// The key as `tmux send-keys` names it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Key::Up => "Up",
-            Key::Down => "Down",
-            Key::Enter => "Enter",
-        }
-    }
 }
 
 /// What to do about a dialog.
@@ -101,6 +80,16 @@ pub fn answer(dialog: &Dialog, policy: &DialogPolicy) -> Move {
         | DialogKind::Question => Move::Surface(Reason::AgentAsks),
         DialogKind::Unknown => Move::Surface(Reason::UnknownDialog),
     }
+}
+
+/// Decides the next key towards a plain "yes" to an approval, one that allows nothing beyond what is shown.
+///
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/screens`.
+pub fn approve(dialog: &Dialog) -> Move {
+    steer(
+        &dialog.options,
+        &["Yes, proceed (y)", "Yes, proceed", "Allow"],
+    )
 }
 
 /// The next key towards the option whose label is one of these.

@@ -28,6 +28,25 @@ pub enum DialogKind {
     Unknown,
 }
 
+impl DialogKind {
+    /// The name in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::DirectoryTrust => "directory_trust",
+            Self::HookReview => "hook_review",
+            Self::ModelOffer => "model_offer",
+            Self::Update => "update",
+            Self::CommandApproval => "command_approval",
+            Self::EditApproval => "edit_approval",
+            Self::ToolApproval => "tool_approval",
+            Self::Question => "question",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// One option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {

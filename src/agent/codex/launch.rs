@@ -1,0 +1,284 @@
+//! How codex is started: a start with no dialog and no trace.
+//!
+//! The hooks, their trust and the directory's trust are passed for one run by `-c`, and nothing is
+//! written to the user's `CODEX_HOME`. Source: codex 0.125.0 to 0.169.0, `tests/real_codex.rs`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use super::screen::TrustPolicy;
+
+use super::program::Program;
+use super::trust::{DEFAULT_TIMEOUT_SECS, trusted_hash};
+use crate::signals::Kind;
+use crate::tmux::shell_quote;
+
+/// What the agent's shell commands may write to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// Nothing.
+    ReadOnly,
+    /// The worktree and /tmp, but no `.git`: the agent can't commit.
+    #[default]
+    WorkspaceWrite,
+    /// Everything that the user may write to.
+    DangerFullAccess,
+}
+
+impl Sandbox {
+    /// codex's name of it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::WorkspaceWrite => "workspace-write",
+            Self::DangerFullAccess => "danger-full-access",
+        }
+    }
+}
+
+/// When codex asks before it runs something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// When the model says that a command needs more than the sandbox gives.
+    #[default]
+    OnRequest,
+    /// Never: what the sandbox refuses stays refused.
+    Never,
+}
+
+impl Ask {
+    /// codex's name of it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnRequest => "on-request",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// The choices of a caller that codex is started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The program; `None`: `codex` on PATH.
+    pub program: Option<PathBuf>,
+    /// What its commands may write to.
+    pub sandbox: Sandbox,
+    /// When it asks.
+    pub ask: Ask,
+    /// The model, in place of the configured one.
+    pub model: Option<String>,
+    /// A profile of the user's configuration.
+    pub profile: Option<String>,
+    /// Whether its folder question is answered.
+    pub trust: TrustPolicy,
+    /// Further arguments, passed as they are.
+    pub arguments: Vec<String>,
+}
+
+/// Where a run's hooks are and where they write.
+#[derive(Clone, Copy, Debug)]
+pub struct Hooks<'a> {
+    /// The directory of the four hook binaries.
+    pub binaries: &'a Path,
+    /// The run's `signals/`.
+    pub signals: &'a Path,
+}
+
+impl Hooks<'_> {
+    fn command(&self, kind: Kind) -> String {
+        let binary = self.binaries.join(kind.binary_name());
+        format!(
+            "{} {}",
+            shell_quote(&binary.to_string_lossy()),
+            shell_quote(&self.signals.to_string_lossy())
+        )
+    }
+
+    /// The `-c hooks=…` that registers the four and trusts exactly their command lines.
+    fn config(&self) -> String {
+        let mut state = Vec::new();
+        let mut events = Vec::new();
+        for (kind, name, snake) in [
+            (Kind::SessionStart, "SessionStart", "session_start"),
+            (Kind::Prompt, "UserPromptSubmit", "user_prompt_submit"),
+            (Kind::Permission, "PermissionRequest", "permission_request"),
+            (Kind::Stop, "Stop", "stop"),
+        ] {
+            let command = self.command(kind);
+            let hash = trusted_hash(snake, &command, DEFAULT_TIMEOUT_SECS);
+            state.push(format!(
+                r#""/<session-flags>/config.toml:{snake}:0:0"={{trusted_hash="{hash}"}}"#
+            ));
+            let command = toml_string(&command);
+            events.push(format!(
+                r#"{name}=[{{hooks=[{{type="command",command={command}}}]}}]"#
+            ));
+        }
+        format!(
+            "hooks={{state={{{}}},{}}}",
+            state.join(","),
+            events.join(",")
+        )
+    }
+}
+
+/// The whole command line, program first.
+///
+/// A flag is passed only if this version's `--help` lists it: clap refuses what it doesn't know.
+#[must_use]
+pub fn argv(
+    program: &Program,
+    options: &Options,
+    repository: &Path,
+    hooks: Hooks<'_>,
+) -> Vec<String> {
+    let mut argv = vec![program.path.to_string_lossy().into_owned()];
+    if program.has_flag("--no-daemon") {
+        argv.push("--no-daemon".to_owned());
+    }
+    let mut config = |value: String| argv.extend(["-c".to_owned(), value]);
+    config(hooks.config());
+    if options.trust == TrustPolicy::Accept {
+        // codex remembers trust for the main repository's root, not for the worktree.
+        let root = toml_string(&repository.to_string_lossy());
+        config(format!(r#"projects={{{root}={{trust_level="trusted"}}}}"#));
+    }
+    config("check_for_update_on_startup=false".to_owned());
+    if !program.model_upgrades.is_empty() {
+        config(format!(
+            "notice.model_migrations={}",
+            inline_table(&program.model_upgrades)
+        ));
+    }
+    let flags = [
+        ("--sandbox", Some(options.sandbox.as_str())),
+        ("--ask-for-approval", Some(options.ask.as_str())),
+        ("--model", options.model.as_deref()),
+        ("--profile", options.profile.as_deref()),
+    ];
+    for (flag, value) in flags {
+        if let Some(value) = value
+            && program.has_flag(flag)
+        {
+            argv.extend([flag.to_owned(), value.to_owned()]);
+        }
+    }
+    argv.extend(options.arguments.iter().cloned());
+    argv
+}
+
+fn inline_table(pairs: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<_> = pairs
+        .iter()
+        .map(|(key, value)| format!("{}={}", toml_string(key), toml_string(value)))
+        .collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+/// A basic TOML string, which can be a key or a value of an inline table.
+fn toml_string(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(flags: &[&str]) -> Program {
+        Program {
+            path: "/opt/codex".into(),
+            version: "0.169.0".into(),
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+            model_upgrades: BTreeMap::from([("gpt-5.5".to_owned(), "gpt-6-sol".to_owned())]),
+        }
+    }
+
+    fn hooks() -> Hooks<'static> {
+        Hooks {
+            binaries: Path::new("/opt/it's here"),
+            signals: Path::new("/s/\"x\""),
+        }
+    }
+
+    #[test]
+    fn only_known_flags_are_passed() {
+        let options = Options {
+            model: Some("m".into()),
+            arguments: vec!["--search".into()],
+            ..Options::default()
+        };
+        let old = argv(
+            &program(&["--sandbox"]),
+            &options,
+            Path::new("/repo"),
+            hooks(),
+        );
+        assert!(old.contains(&"--sandbox".to_owned()) && !old.contains(&"--no-daemon".to_owned()));
+        assert!(!old.contains(&"--model".to_owned()));
+        let new = argv(
+            &program(&["--no-daemon", "--model"]),
+            &options,
+            Path::new("/repo"),
+            hooks(),
+        );
+        assert_eq!(new[1], "--no-daemon");
+        assert_eq!(new.last().map(String::as_str), Some("--search"));
+    }
+
+    #[test]
+    fn every_override_is_toml_that_says_what_was_meant() {
+        let values = argv(
+            &program(&[]),
+            &Options::default(),
+            Path::new("/re\"po"),
+            hooks(),
+        );
+        let text: Vec<_> = values
+            .iter()
+            .filter(|value| value.contains('='))
+            .cloned()
+            .collect();
+        let table: toml::Table = text.join("\n").parse().expect("valid TOML");
+        assert_eq!(
+            table["projects"]["/re\"po"]["trust_level"].as_str(),
+            Some("trusted")
+        );
+        assert_eq!(
+            table["notice"]["model_migrations"]["gpt-5.5"].as_str(),
+            Some("gpt-6-sol")
+        );
+        let stop = table["hooks"]["Stop"][0]["hooks"][0]["command"]
+            .as_str()
+            .expect("a command");
+        assert_eq!(stop, "'/opt/it'\\''s here/cx-stop-hook' '/s/\"x\"'");
+        let hash = table["hooks"]["state"]["/<session-flags>/config.toml:stop:0:0"]["trusted_hash"]
+            .as_str();
+        assert_eq!(hash, Some(trusted_hash("stop", stop, 600).as_str()));
+    }
+
+    #[test]
+    fn without_trust_the_folder_stays_unknown() {
+        let options = Options {
+            trust: TrustPolicy::Ask,
+            ..Options::default()
+        };
+        let values = argv(&program(&[]), &options, Path::new("/repo"), hooks());
+        assert!(!values.iter().any(|value| value.starts_with("projects=")));
+    }
+}

@@ -1,0 +1,100 @@
+//! What codex's hooks say: the JSON that arrives on their stdin.
+//!
+//! Source: codex 0.130.0, 0.150.0 and 0.169.0 send the fields read here; `tests/real_codex.rs` follows
+//! whole turns by them.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// A hook's payload, as far as it is read. Unknown fields are left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Payload {
+    /// The session, a UUIDv7: the same for all turns of one conversation.
+    pub session_id: String,
+    /// The turn, where the event belongs to one.
+    #[serde(default)]
+    pub turn_id: Option<String>,
+    /// The session's transcript, a JSONL file that may not be there yet.
+    #[serde(default)]
+    pub transcript_path: Option<PathBuf>,
+    /// The working directory of the session.
+    #[serde(default)]
+    pub cwd: Option<PathBuf>,
+    /// `SessionStart` only: `startup`, `resume`, `clear`, `compact`.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// `UserPromptSubmit` only: the whole text.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// `Stop` only: what the agent said last; null where it said nothing.
+    #[serde(default)]
+    pub last_assistant_message: Option<String>,
+    /// `PermissionRequest` only: the tool, such as `Bash`.
+    #[serde(default)]
+    pub tool_name: Option<String>,
+    /// `PermissionRequest` only: what the tool is asked to do.
+    #[serde(default)]
+    pub tool_input: Option<serde_json::Value>,
+}
+
+impl Payload {
+    /// Parses a payload.
+    ///
+    /// # Errors
+    /// What serde says of a text that is no such object.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// The command that permission is asked for, or the tool's name and input where it is no command.
+    #[must_use]
+    pub fn asked_command(&self) -> String {
+        let input = self.tool_input.as_ref();
+        match input
+            .and_then(|input| input.get("command"))
+            .and_then(serde_json::Value::as_str)
+        {
+            Some(command) => command.to_owned(),
+            None => {
+                let tool = self.tool_name.as_deref().unwrap_or("a tool");
+                let arguments = input.map(ToString::to_string).unwrap_or_default();
+                format!("{tool} {arguments}").trim_end().to_owned()
+            }
+        }
+    }
+
+    /// Why the agent asks for it, where it says so.
+    #[must_use]
+    pub fn asked_reason(&self) -> Option<String> {
+        let description = self.tool_input.as_ref()?.get("description")?.as_str()?;
+        Some(description.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permission_payload_tells_its_command() {
+        let text = br#"{"session_id":"s","turn_id":"t","hook_event_name":"PermissionRequest","tool_name":"Bash",
+            "tool_input":{"command":"touch x","description":"needs it"},"new_field":1}"#;
+        let payload = Payload::parse(text).expect("parses");
+        assert_eq!(payload.asked_command(), "touch x");
+        assert_eq!(payload.asked_reason().as_deref(), Some("needs it"));
+        let other = br#"{"session_id":"s","tool_name":"apply_patch","tool_input":{"path":"a"}}"#;
+        assert_eq!(
+            Payload::parse(other).expect("parses").asked_command(),
+            r#"apply_patch {"path":"a"}"#
+        );
+    }
+
+    #[test]
+    fn a_null_message_is_no_message() {
+        let payload =
+            Payload::parse(br#"{"session_id":"s","last_assistant_message":null}"#).expect("parses");
+        assert_eq!(payload.last_assistant_message, None);
+        assert!(Payload::parse(b"{}").is_err());
+    }
+}

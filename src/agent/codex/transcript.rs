@@ -1,0 +1,270 @@
+//! codex's transcript: a JSONL file below `$CODEX_HOME/sessions`, appended to as the session goes.
+//!
+//! It says what no hook says: that a turn failed or was aborted, and how many tokens were used.
+//! Source: codex 0.130.0, 0.150.0 and 0.169.0; before 0.150 a failed turn shows only by its null message.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::run::Usage;
+
+/// What a line says, as far as a run cares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The first line of the file names its session.
+    Session {
+        /// The session's id.
+        id: String,
+    },
+    /// A turn began.
+    TurnStarted {
+        /// The turn.
+        turn_id: String,
+    },
+    /// A turn ended well; its Stop hook has run.
+    TurnCompleted {
+        /// The turn.
+        turn_id: String,
+    },
+    /// A turn ended without a message: an API error, a usage limit.
+    TurnFailed {
+        /// The turn.
+        turn_id: String,
+        /// What codex says of it, where it does.
+        error: Option<TurnError>,
+    },
+    /// A turn was cut short, by Esc or a denied approval.
+    TurnAborted {
+        /// The turn, where it is named.
+        turn_id: Option<String>,
+        /// Why, for example `interrupted`.
+        reason: String,
+    },
+    /// The tokens of the session so far.
+    Tokens(Usage),
+}
+
+/// Why a turn failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnError {
+    /// codex's words.
+    pub message: String,
+    /// codex's name of the error, for example `usage_limit_exceeded`.
+    pub kind: Option<String>,
+    /// The HTTP status behind it, where one is known.
+    pub http_status: Option<u16>,
+}
+
+impl TurnError {
+    /// The error that a line on the screen tells.
+    #[must_use]
+    pub fn from_message(message: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+            kind: None,
+            http_status: status_in(message),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    #[serde(rename = "type")]
+    kind: String,
+    payload: Value,
+}
+
+/// Reads one line; `None` for the many that say nothing of a turn's course, and for what is no JSON.
+#[must_use]
+pub fn parse_line(line: &str) -> Option<Line> {
+    // Most lines are long and of no interest; only these two kinds are worth a parse.
+    if !line.contains("\"event_msg\"") && !line.contains("\"session_meta\"") {
+        return None;
+    }
+    let raw: Raw = serde_json::from_str(line).ok()?;
+    let text = |name: &str| {
+        raw.payload
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    match (
+        raw.kind.as_str(),
+        raw.payload.get("type").and_then(Value::as_str),
+    ) {
+        ("session_meta", _) => Some(Line::Session {
+            id: text("id").or_else(|| text("session_id"))?,
+        }),
+        ("event_msg", Some("task_started")) => Some(Line::TurnStarted {
+            turn_id: text("turn_id")?,
+        }),
+        ("event_msg", Some("task_complete")) => {
+            let turn_id = text("turn_id")?;
+            let error = raw
+                .payload
+                .get("error")
+                .filter(|error| !error.is_null())
+                .map(parse_error);
+            let said_nothing = raw
+                .payload
+                .get("last_agent_message")
+                .is_none_or(Value::is_null);
+            if said_nothing || error.is_some() {
+                Some(Line::TurnFailed { turn_id, error })
+            } else {
+                Some(Line::TurnCompleted { turn_id })
+            }
+        }
+        ("event_msg", Some("turn_aborted")) => Some(Line::TurnAborted {
+            turn_id: text("turn_id"),
+            reason: text("reason").unwrap_or_else(|| "unknown".to_owned()),
+        }),
+        ("event_msg", Some("token_count")) => parse_usage(&raw.payload).map(Line::Tokens),
+        _ => None,
+    }
+}
+
+fn parse_usage(payload: &Value) -> Option<Usage> {
+    let total = payload.get("info")?.get("total_token_usage")?;
+    let count = |name: &str| total.get(name).and_then(Value::as_u64);
+    Some(Usage {
+        input_tokens: count("input_tokens")?,
+        output_tokens: count("output_tokens")?,
+        total_tokens: count("total_tokens")?,
+    })
+}
+
+fn parse_error(error: &Value) -> TurnError {
+    let message = error
+        .get("message")
+        .and_then(Value::as_str)
+        .unwrap_or("no message")
+        .to_owned();
+    let info = error.get("codex_error_info");
+    // Either a bare name or an object with the name as its only key and the details below it.
+    let (kind, details) = match info {
+        Some(Value::String(name)) => (Some(name.clone()), None),
+        Some(Value::Object(map)) => (map.keys().next().cloned(), map.values().next()),
+        _ => (None, None),
+    };
+    let stated = details
+        .and_then(|details| details.get("http_status_code"))
+        .and_then(Value::as_u64)
+        .and_then(|status| u16::try_from(status).ok());
+    let implied = (kind.as_deref() == Some("internal_server_error")).then_some(500);
+    TurnError {
+        http_status: stated.or_else(|| status_in(&message)).or(implied),
+        message,
+        kind,
+    }
+}
+
+/// The HTTP status that codex's words name: `unexpected status 401 …`, `last status: 429 …`.
+fn status_in(message: &str) -> Option<u16> {
+    // Said for a status 500 only. Source: codex 0.130.0 and 0.169.0 against a server that answers 500.
+    if message.contains("currently experiencing high demand") {
+        return Some(500);
+    }
+    let after = message.split("status").skip(1);
+    after
+        .filter_map(|rest| rest.trim_start_matches([':', ' ']).get(..3)?.parse().ok())
+        .find(|status| (400..600).contains(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(payload: &str) -> Option<Line> {
+        parse_line(&format!(
+            r#"{{"timestamp":"t","type":"event_msg","payload":{payload}}}"#
+        ))
+    }
+
+    #[test]
+    fn a_failed_turn_tells_its_status() {
+        let stated = r#"{"type":"task_complete","turn_id":"t","last_agent_message":null,"error":{"message":"m","codex_error_info":{"http_connection_failed":{"http_status_code":401}}}}"#;
+        let named = r#"{"type":"task_complete","turn_id":"t","last_agent_message":null,"error":{"message":"high","codex_error_info":"internal_server_error"}}"#;
+        let said = r#"{"type":"task_complete","turn_id":"t","last_agent_message":null,"error":{"message":"exceeded retry limit, last status: 429 Too Many Requests","codex_error_info":{"response_too_many_failed_attempts":{"http_status_code":null}}}}"#;
+        for (payload, status) in [(stated, 401), (named, 500), (said, 429)] {
+            let Some(Line::TurnFailed {
+                error: Some(error), ..
+            }) = event(payload)
+            else {
+                panic!("a failed turn: {payload}")
+            };
+            assert_eq!(error.http_status, Some(status), "{payload}");
+        }
+        let silent = r#"{"type":"task_complete","turn_id":"t","last_agent_message":null}"#;
+        assert_eq!(
+            event(silent),
+            Some(Line::TurnFailed {
+                turn_id: "t".into(),
+                error: None
+            })
+        );
+    }
+
+    #[test]
+    fn statuses_are_read_from_words() {
+        for (message, status) in [
+            (
+                "unexpected status 401 Unauthorized: mock failure, url: http://x",
+                Some(401),
+            ),
+            (
+                "exceeded retry limit, last status: 429 Too Many Requests",
+                Some(429),
+            ),
+            (
+                "We're currently experiencing high demand, which may cause temporary errors.",
+                Some(500),
+            ),
+            ("stream disconnected before completion", None),
+            ("status \u{2019}\u{2019}", None),
+        ] {
+            assert_eq!(
+                TurnError::from_message(message).http_status,
+                status,
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_lines_say_nothing() {
+        for line in [
+            "",
+            "x",
+            "{",
+            r#"{"type":"event_msg"}"#,
+            r#"{"type":"response_item","payload":{}}"#,
+        ] {
+            assert_eq!(parse_line(line), None, "{line}");
+        }
+        let done = r#"{"type":"task_complete","turn_id":"t","last_agent_message":"Done."}"#;
+        assert_eq!(
+            event(done),
+            Some(Line::TurnCompleted {
+                turn_id: "t".into()
+            })
+        );
+        let tokens = r#"{"type":"token_count","info":{"total_token_usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}"#;
+        let usage = Usage {
+            input_tokens: 1,
+            output_tokens: 2,
+            total_tokens: 3,
+        };
+        assert_eq!(event(tokens), Some(Line::Tokens(usage)));
+        assert_eq!(event(r#"{"type":"token_count","info":null}"#), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_panics(line in ".*") {
+            let _any = parse_line(&line);
+            let _any = parse_line(&format!(r#"{{"type":"event_msg","payload":{line}}}"#));
+            let _any = TurnError::from_message(&format!("status {line}"));
+        }
+    }
+}

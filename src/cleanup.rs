@@ -1,0 +1,323 @@
+//! Orphans: what runs left whose operator died.
+//!
+//! Only what is provably ours is touched: runs of this state directory whose lock is free, the session on
+//! our own socket that their journal names, the worktree whose marker names run and state directory. Their
+//! work is taken in first, by the same code that ends a run. What merely looks like ours is listed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::delegate::{blank, fail};
+use crate::error::{Error, io as io_error};
+use crate::journal::{self, Entry, Journal, Progress, Step};
+use crate::process::{Process, boot_id};
+use crate::run::{Failure, Lock, Outcome, RunDir, RunId, Status, Store, TaskName, millis};
+use crate::task::Keep;
+use crate::teardown::{self, Site};
+use crate::tmux::Server;
+use crate::worktree::{Repository, Worktree, WorktreeSpec, owned};
+
+/// What became of something that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It was ours, its work was taken in, and it is gone.
+    Removed,
+    /// It is ours and would be removed.
+    WouldRemove,
+    /// It stays: it is alive, or not provably ours, or could not be made safe.
+    Left,
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// `run`, `worktree`, `branch`, `session`.
+    pub kind: &'static str,
+    /// Its id, path or name.
+    pub name: String,
+    /// What became of it.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a journal tells of a run.
+struct Story {
+    run_id: RunId,
+    task: TaskName,
+    repository: PathBuf,
+    started_at: String,
+    boot_id: String,
+    session: Option<String>,
+    root: Option<Process>,
+    worktree: Option<(PathBuf, String, String)>,
+    closed: bool,
+}
+
+impl Story {
+    fn load(path: &Path) -> Option<Self> {
+        let entries = journal::load(path).ok()?;
+        let mut story = Self::begin(entries.first()?)?;
+        for entry in entries {
+            story.take(entry.progress);
+        }
+        Some(story)
+    }
+
+    fn begin(entry: &Entry) -> Option<Self> {
+        let Progress::Started {
+            run_id,
+            task,
+            repository,
+            boot_id,
+            ..
+        } = &entry.progress
+        else {
+            return None;
+        };
+        Some(Self {
+            run_id: run_id.clone(),
+            task: task.clone(),
+            repository: repository.clone(),
+            started_at: entry.at.clone(),
+            boot_id: boot_id.clone(),
+            session: None,
+            root: None,
+            worktree: None,
+            closed: false,
+        })
+    }
+
+    fn take(&mut self, progress: Progress) {
+        match progress {
+            Progress::Begun(Step::Worktree {
+                path,
+                branch,
+                base_commit,
+            }) => {
+                self.worktree = Some((path, branch, base_commit));
+            }
+            Progress::Begun(Step::Session { session, .. }) => self.session = Some(session),
+            Progress::Launched {
+                pid,
+                pid_start: Some(start),
+                ..
+            } => self.root = Some(Process { pid, start }),
+            Progress::Recorded { .. } => self.closed = true,
+            _ => {}
+        }
+    }
+}
+
+/// Finds what dead runs left, removes it, and lists what only looks like ours. `repository` is looked
+/// through for such things too.
+///
+/// # Errors
+/// [`Error::Run`] when the records can't be listed; what fails for one orphan is in its [`Found`].
+pub async fn cleanup(
+    store: &Store,
+    repository: Option<&Path>,
+    dry_run: bool,
+) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    let mut repositories: BTreeSet<PathBuf> = BTreeSet::new();
+    repositories.extend(
+        repository
+            .and_then(|path| Repository::discover(path).ok())
+            .map(|repo| repo.root().to_owned()),
+    );
+    for run in store.load_runs()? {
+        if let Some(story) = Story::load(&run.events()) {
+            repositories.insert(story.repository.clone());
+            if !run.is_alive() {
+                found.extend(clean_run(store, &run, &story, dry_run).await);
+            }
+        }
+    }
+    let server = Server::at(store.tmux_socket());
+    if !dry_run {
+        server.stop_if_idle().await?;
+    }
+    for path in repositories {
+        found.extend(list_strangers(store, &path));
+    }
+    Ok(found)
+}
+
+async fn clean_run(store: &Store, run: &RunDir, story: &Story, dry_run: bool) -> Option<Found> {
+    let server = Server::at(store.tmux_socket());
+    let session_there = match &story.session {
+        Some(name) => server.query_session(name).await.unwrap_or(false),
+        None => false,
+    };
+    let kept_on_purpose = story.closed
+        && run
+            .load_record()
+            .ok()
+            .flatten()
+            .is_some_and(|record| record.worktree.is_some());
+    let left = find_worktree(store, story);
+    let something = left.is_some() || (session_there && !kept_on_purpose);
+    if kept_on_purpose || (story.closed && !something) {
+        return None;
+    }
+    let describe = |action, reason: String| Found {
+        kind: "run",
+        name: run.name().to_owned(),
+        action,
+        reason,
+    };
+    if dry_run {
+        return Some(describe(
+            Action::WouldRemove,
+            "its operator is gone".to_owned(),
+        ));
+    }
+    match adopt(run, story, left, &server).await {
+        Ok(outcome) if outcome.worktree.is_none() => Some(describe(
+            Action::Removed,
+            format!(
+                "its operator is gone; recorded as {}",
+                outcome.status.as_str()
+            ),
+        )),
+        Ok(outcome) => {
+            let why = outcome.notices.last().cloned().unwrap_or_default();
+            Some(describe(Action::Left, why))
+        }
+        Err(error) => Some(describe(
+            Action::Left,
+            format!("failed to {}", error.message()),
+        )),
+    }
+}
+
+/// The worktree of a run, by its marker.
+fn find_worktree(store: &Store, story: &Story) -> Option<(Repository, WorktreeSpec)> {
+    let repository = Repository::discover(&story.repository).ok()?;
+    let ours = owned(&repository).ok()?.into_iter().find(|owned| {
+        owned.spec.owner.run_id == story.run_id.as_str()
+            && owned.spec.owner.state_dir == store.root()
+    })?;
+    Some((repository, ours.spec))
+}
+
+/// Takes over a run whose operator is gone, and ends it.
+async fn adopt(
+    run: &RunDir,
+    story: &Story,
+    left: Option<(Repository, WorktreeSpec)>,
+    server: &Server,
+) -> Result<Outcome, Error> {
+    let Some(_lock) = Lock::take(&run.lock())? else {
+        return Err(Error::Usage(
+            "take over the run: another process does".to_owned(),
+        ));
+    };
+    let journal = Journal::create(&run.events(), None).map_err(io_error("open the journal"))?;
+    // The caller's credentials, where the launcher never came to remove them.
+    let _gone_already = fs::remove_file(run.environment());
+    let mut outcome = match run.load_record()? {
+        Some(outcome) => outcome,
+        None => orphaned(run, story),
+    };
+    let repository = left.as_ref().map(|(repository, _)| repository.clone());
+    let repository = repository.map_or_else(|| Repository::discover(&story.repository), Ok);
+    match (left, repository) {
+        (Some((repository, spec)), _) => {
+            let site = Site {
+                dir: run,
+                journal: &journal,
+                repository: &repository,
+                tmux: server,
+                keep: Keep::Nothing,
+            };
+            end_agent(&site, story).await;
+            let worktree = Worktree::open(&repository, &spec)?;
+            teardown::conclude(&site, None, &worktree, &mut outcome).await;
+        }
+        (None, Ok(repository)) => {
+            let site = Site {
+                dir: run,
+                journal: &journal,
+                repository: &repository,
+                tmux: server,
+                keep: Keep::Nothing,
+            };
+            end_agent(&site, story).await;
+        }
+        (None, Err(error)) => {
+            server.kill_session(&story.task.session()).await?;
+            fail(&mut outcome, &Error::from(error));
+        }
+    }
+    run.write_record(&outcome)?;
+    journal.write(Progress::Recorded {
+        status: outcome.status,
+    });
+    Ok(outcome)
+}
+
+async fn end_agent(site: &Site<'_>, story: &Story) {
+    // A pid of another boot is somebody else's by now.
+    let root = story.root.filter(|_| story.boot_id == boot_id());
+    if let Some(session) = &story.session {
+        teardown::end_orphans(site, root, session).await;
+    }
+}
+
+fn orphaned(run: &RunDir, story: &Story) -> Outcome {
+    let started = humantime::parse_rfc3339(&story.started_at).unwrap_or(SystemTime::UNIX_EPOCH);
+    let last = fs::metadata(run.events())
+        .and_then(|meta| meta.modified())
+        .unwrap_or(started);
+    let mut outcome = blank(&story.task, story.run_id.clone(), started);
+    outcome.status = Status::Aborted;
+    outcome.run_dir = Some(run.path().to_owned());
+    outcome.repository = Some(story.repository.clone());
+    outcome.base_commit = story.worktree.as_ref().map(|(_, _, base)| base.clone());
+    outcome.duration_ms = millis(last.duration_since(started).unwrap_or(Duration::ZERO));
+    outcome.error = Some(Failure {
+        code: "operator_died".to_owned(),
+        message: "the operator of this run died; its work was taken in later".to_owned(),
+        hint: Some("`cx-operator log` tells how far it came".to_owned()),
+    });
+    outcome
+}
+
+/// What has a name like ours and can't be proven to be.
+fn list_strangers(store: &Store, path: &Path) -> Vec<Found> {
+    let Ok(repository) = Repository::discover(path) else {
+        return Vec::new();
+    };
+    let worktrees = owned(&repository).unwrap_or_default();
+    let mut found: Vec<Found> = worktrees
+        .iter()
+        .filter(|owned| owned.spec.owner.state_dir != store.root())
+        .map(|owned| Found {
+            kind: "worktree",
+            name: owned.spec.path.display().to_string(),
+            action: Action::Left,
+            reason: format!(
+                "it belongs to the state directory {}",
+                owned.spec.owner.state_dir.display()
+            ),
+        })
+        .collect();
+    let branches = repository.branches_named("cx-").unwrap_or_default();
+    let unmarked = branches
+        .into_iter()
+        .filter(|branch| !worktrees.iter().any(|owned| owned.spec.branch == *branch));
+    found.extend(unmarked.map(|name| Found {
+        kind: "branch",
+        name: format!("{name} in {}", path.display()),
+        action: Action::Left,
+        reason: "no marker of ours speaks of it: kept by --keep, or somebody else's".to_owned(),
+    }));
+    found
+}

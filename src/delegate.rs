@@ -1,0 +1,361 @@
+//! A run, from preflight to teardown, in the order of its steps.
+//!
+//! ```text
+//! preflight → worktree → launch → (dialogs, submit, turns) → snapshot → diff → record → teardown
+//! ```
+//!
+//! Whatever ends a run after its worktree was made, the same steps take the work in and remove what is ours.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::agent::codex::launch::{Hooks, argv};
+use crate::cancel::Cancel;
+use crate::error::{Error, io as io_error};
+use crate::journal::{Entry, Journal, Progress, Step};
+use crate::preflight::{self, Ready};
+use crate::process::{Exit, Process, boot_id};
+use crate::respond::{Chain, Context};
+use crate::run::{Lock, Outcome, RunDir, RunId, Status, Store, TaskName, millis, timestamp};
+use crate::signals::{self, Policy};
+use crate::task::Task;
+use crate::teardown::{self, Agent, Site};
+use crate::tmux::{Pane, Server, SessionSpec, environment_file};
+use crate::turn::driver::{Driver, Ending, Parts, denial};
+use crate::turn::sources::Watch;
+use crate::turn::{Machine, Permissions, Plan, classify::PREAMBLE};
+use crate::worktree::{Changes, Owner, Worktree, WorktreeSpec};
+
+/// How much longer a permission hook waits than its responder may take.
+const WAIT_MARGIN: Duration = Duration::from_secs(5);
+
+/// What all runs of an operator share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) tmux: Server,
+}
+
+/// Runs a task to its end.
+pub(crate) async fn delegate(
+    shared: &Shared,
+    task: Task,
+    cancel: &Cancel,
+    listener: Option<UnboundedSender<Entry>>,
+) -> Outcome {
+    let (now, started) = (SystemTime::now(), Instant::now());
+    let run_id = RunId::new(&task.name, now);
+    let mut outcome = blank(&task.name, run_id.clone(), now);
+    match Run::begin(shared, task, run_id, listener).await {
+        Ok(run) => run.carry_out(cancel, &mut outcome).await,
+        Err(error) => fail(&mut outcome, &error),
+    }
+    outcome.duration_ms = millis(started.elapsed());
+    outcome
+}
+
+/// A run that has a directory, and all that its steps need.
+pub(crate) struct Run<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) task: Task,
+    pub(crate) run_id: RunId,
+    pub(crate) ready: Ready,
+    pub(crate) dir: RunDir,
+    pub(crate) journal: Journal,
+    pub(crate) started: Instant,
+    _lock: Lock,
+}
+
+impl<'a> Run<'a> {
+    /// Checks everything, then makes the run's directory and its journal.
+    async fn begin(
+        shared: &'a Shared,
+        task: Task,
+        run_id: RunId,
+        listener: Option<UnboundedSender<Entry>>,
+    ) -> Result<Self, Error> {
+        let started = Instant::now();
+        let ready = preflight::check(&shared.store, &task, &run_id).await?;
+        let (dir, lock) = shared.store.create(&run_id)?;
+        let journal =
+            Journal::create(&dir.events(), listener).map_err(io_error("create the journal"))?;
+        journal.write(Progress::Started {
+            run_id: run_id.clone(),
+            task: task.name.clone(),
+            repository: ready.repository.root().to_owned(),
+            base_commit: ready.base.to_string(),
+            boot_id: boot_id(),
+            operator_pid: std::process::id(),
+        });
+        dir.write("task.md", task.prompt.as_str().as_bytes())?;
+        for text in &ready.notices {
+            journal.write(Progress::Notice { text: text.clone() });
+        }
+        Ok(Self {
+            shared,
+            task,
+            run_id,
+            ready,
+            dir,
+            journal,
+            started,
+            _lock: lock,
+        })
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site {
+            dir: &self.dir,
+            journal: &self.journal,
+            repository: &self.ready.repository,
+            tmux: &self.shared.tmux,
+            keep: self.task.keep,
+        }
+    }
+
+    async fn carry_out(&self, cancel: &Cancel, outcome: &mut Outcome) {
+        self.describe(outcome);
+        match self.add_worktree().await {
+            Ok(worktree) => {
+                outcome.notices.extend(worktree.notices().iter().cloned());
+                self.work_in(&worktree, cancel, outcome).await;
+            }
+            Err(error) => fail(outcome, &error),
+        }
+        outcome.duration_ms = millis(self.started.elapsed());
+        if let Err(error) = self.dir.write_record(outcome) {
+            outcome
+                .notices
+                .push(format!("failed to {}", crate::error::chain(&error)));
+        }
+        self.journal.write(Progress::Recorded {
+            status: outcome.status,
+        });
+    }
+
+    fn describe(&self, outcome: &mut Outcome) {
+        outcome.agent_version = Some(self.ready.program.version.clone());
+        outcome.base_commit = Some(self.ready.base.to_string());
+        outcome.repository = Some(self.ready.repository.root().to_owned());
+        outcome.run_dir = Some(self.dir.path().to_owned());
+        outcome.notices.clone_from(&self.ready.notices);
+        if self.task.prompt.neutralised() > 0 {
+            let count = self.task.prompt.neutralised();
+            outcome.notices.push(format!(
+                "{count} control characters of the prompt were replaced by their pictures"
+            ));
+        }
+    }
+
+    async fn add_worktree(&self) -> Result<Worktree, Error> {
+        let spec = WorktreeSpec {
+            path: self.task.worktree(),
+            branch: self.task.name.branch(),
+            base: self.ready.base,
+            owner: Owner {
+                run_id: self.run_id.as_str().to_owned(),
+                state_dir: self.shared.store.root().to_owned(),
+            },
+        };
+        let step = Step::Worktree {
+            path: spec.path.clone(),
+            branch: spec.branch.clone(),
+            base_commit: spec.base.to_string(),
+        };
+        let repository = self.ready.repository.clone();
+        self.journal
+            .step(
+                step,
+                blocking(move || Ok(Worktree::add(&repository, &spec)?)),
+            )
+            .await
+    }
+
+    /// Everything between the worktree's making and its removal.
+    async fn work_in(&self, worktree: &Worktree, cancel: &Cancel, outcome: &mut Outcome) {
+        let (agent, mut ending) = match self.launch(worktree).await {
+            Ok(agent) => {
+                let ending = self.follow(&agent, worktree, cancel).await;
+                (Some(agent), ending)
+            }
+            Err(error) => (None, Ending::failed(error.to_failure())),
+        };
+        self.journal.write(Progress::Ended {
+            status: ending.end.status,
+        });
+        if let Some(agent) = &agent {
+            teardown::end_agent(&self.site(), agent, &ending, cancel).await;
+        }
+        outcome.usage = ending.load_usage();
+        outcome.session_id = ending.session;
+        outcome.turns = ending.turns;
+        outcome.last_message = ending.last_message;
+        outcome.replies = ending.replies;
+        outcome.notices.extend(ending.notices);
+        outcome.status = ending.end.status;
+        outcome.error = ending.end.error;
+        outcome.pending = ending.end.pending;
+        if let Some(transcript) = &ending.transcript {
+            teardown::keep_transcript(&self.dir, transcript.path());
+        }
+        outcome.duration_ms = millis(self.started.elapsed());
+        teardown::conclude(&self.site(), agent.as_ref(), worktree, outcome).await;
+    }
+
+    async fn launch(&self, worktree: &Worktree) -> Result<Agent, Error> {
+        let signals = self.dir.signals();
+        let policy = match self.task.permissions {
+            Permissions::Allow => Policy::Allow,
+            Permissions::Deny => Policy::Deny {
+                message: denial(""),
+            },
+            Permissions::Ask if self.task.responders.is_empty() => Policy::Ask,
+            Permissions::Ask => Policy::Wait {
+                limit: self.task.responder_limit + WAIT_MARGIN,
+            },
+        };
+        signals::write_policy(&signals, &policy)
+            .map_err(io_error("write the permission policy"))?;
+        let environment = self.dir.environment();
+        self.dir.write(
+            "environment",
+            environment_file(&self.ready.environment).as_bytes(),
+        )?;
+        let hooks = Hooks {
+            binaries: &self.ready.hooks,
+            signals: &signals,
+        };
+        let argv = argv(
+            &self.ready.program,
+            &self.task.codex,
+            self.ready.repository.root(),
+            hooks,
+        );
+        let name = self.task.name.session();
+        let spec = SessionSpec {
+            name: &name,
+            cwd: worktree.path(),
+            environment: &environment,
+            exit_status: &self.dir.exit_status(),
+            log: &self.dir.pane_log(),
+            argv: &argv,
+        };
+        let step = Step::Session {
+            socket: self.shared.tmux.socket().to_owned(),
+            session: name.clone(),
+        };
+        let pane = self
+            .journal
+            .step(step, self.shared.tmux.new_session(&spec))
+            .await;
+        if pane.is_err() {
+            // The launcher, which would have removed it, never ran.
+            let _gone_or_unwritable = std::fs::remove_file(&environment);
+        }
+        self.watch_over(pane?, argv)
+    }
+
+    fn watch_over(&self, pane: Pane, argv: Vec<String>) -> Result<Agent, Error> {
+        let root = Process::find(pane.pid());
+        self.journal.write(Progress::Launched {
+            session_id: pane.session_id().to_owned(),
+            pane: pane.id().to_owned(),
+            pid: pane.pid(),
+            pid_start: root.map(|process| process.start),
+            argv,
+        });
+        let exit = Exit::of(pane.pid()).map_err(io_error("watch the agent's process"))?;
+        Ok(Agent { pane, exit, root })
+    }
+
+    async fn follow(&self, agent: &Agent, worktree: &Worktree, cancel: &Cancel) -> Ending {
+        let prompt = match self.task.preamble {
+            true => format!("{PREAMBLE}\n\n{}", self.task.prompt),
+            false => self.task.prompt.as_str().to_owned(),
+        };
+        let responder = Chain(self.task.responders.clone());
+        let plan = Plan {
+            prompt,
+            limits: self.task.limits,
+            permissions: self.task.permissions,
+            responder: !responder.is_empty(),
+            worktree: worktree.path().to_owned(),
+        };
+        let context = Context {
+            run_id: self.run_id.as_str().to_owned(),
+            task: self.task.name.as_str().to_owned(),
+            worktree: worktree.path().to_owned(),
+        };
+        let parts = Parts {
+            machine: Machine::new(plan, Instant::now()),
+            pane: &agent.pane,
+            exit: &agent.exit,
+            dir: &self.dir,
+            watch: &self.shared.watch,
+            journal: &self.journal,
+            responder: &responder,
+            context: &context,
+            permissions: self.task.permissions,
+            trust: self.task.codex.trust,
+        };
+        match Driver::new(parts) {
+            Ok(driver) => driver.follow(cancel.cancelled()).await,
+            Err(error) => Ending::failed(Error::from(error).to_failure()),
+        }
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(panic) => Err(io_error("finish a step")(io::Error::other(panic))),
+    }
+}
+
+pub(crate) fn fail(outcome: &mut Outcome, error: &Error) {
+    outcome.status = Status::Failed;
+    outcome.error = Some(error.to_failure());
+}
+
+/// A record of which nothing is known yet.
+pub(crate) fn blank(task: &TaskName, run_id: RunId, started: SystemTime) -> Outcome {
+    Outcome {
+        schema_version: 1,
+        run_id,
+        task: task.clone(),
+        executor: "codex".to_owned(),
+        agent_version: None,
+        status: Status::Failed,
+        session_id: None,
+        turns: 0,
+        base_commit: None,
+        result_commit: None,
+        result_ref: None,
+        branch: task.branch(),
+        changes: Changes::None,
+        files_changed: 0,
+        insertions: 0,
+        deletions: 0,
+        patch: None,
+        run_dir: None,
+        repository: None,
+        worktree: None,
+        last_message: None,
+        pending: None,
+        usage: None,
+        started_at: timestamp(started),
+        duration_ms: 0,
+        error: None,
+        commits: Vec::new(),
+        files: Vec::new(),
+        replies: Vec::new(),
+        notices: Vec::new(),
+    }
+}

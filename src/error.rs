@@ -1,0 +1,356 @@
+//! The one error on top: a stable code, what to do now, and an exit status.
+
+use std::error::Error as StdError;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::agent::codex::{global_hooks, program};
+use crate::{prompt, respond, run, tmux, worktree};
+
+/// The stable names of what can go wrong before, around and after a run. How an agent's turn failed has
+/// names of its own, such as `http_429`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "`exit`, `hint` and the README's table say of each what it is"
+)]
+pub enum Code {
+    Usage,
+    TaskName,
+    Prompt,
+    AnswersFile,
+    ArgumentsTooLong,
+    RunNotFound,
+    StateDirectory,
+    TmuxMissing,
+    TmuxTooOld,
+    AgentMissing,
+    AgentUnusable,
+    NotSignedIn,
+    ProviderKeyMissing,
+    HooksMissing,
+    DiskFull,
+    Watch,
+    Repository,
+    NameTaken,
+    Tmux,
+    MalformedEvent,
+    PromptAltered,
+    Record,
+    GlobalHooks,
+    Io,
+}
+
+impl Code {
+    /// All of them, in the order of the README's table.
+    pub const ALL: [Self; 24] = [
+        Self::Usage,
+        Self::TaskName,
+        Self::Prompt,
+        Self::AnswersFile,
+        Self::ArgumentsTooLong,
+        Self::RunNotFound,
+        Self::StateDirectory,
+        Self::TmuxMissing,
+        Self::TmuxTooOld,
+        Self::AgentMissing,
+        Self::AgentUnusable,
+        Self::NotSignedIn,
+        Self::ProviderKeyMissing,
+        Self::HooksMissing,
+        Self::DiskFull,
+        Self::Watch,
+        Self::Repository,
+        Self::NameTaken,
+        Self::Tmux,
+        Self::MalformedEvent,
+        Self::PromptAltered,
+        Self::Record,
+        Self::GlobalHooks,
+        Self::Io,
+    ];
+
+    /// The name, in snake case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::TaskName => "task_name",
+            Self::Prompt => "prompt",
+            Self::AnswersFile => "answers_file",
+            Self::ArgumentsTooLong => "arguments_too_long",
+            Self::RunNotFound => "run_not_found",
+            Self::StateDirectory => "state_directory",
+            Self::TmuxMissing => "tmux_missing",
+            Self::TmuxTooOld => "tmux_too_old",
+            Self::AgentMissing => "agent_missing",
+            Self::AgentUnusable => "agent_unusable",
+            Self::NotSignedIn => "not_signed_in",
+            Self::ProviderKeyMissing => "provider_key_missing",
+            Self::HooksMissing => "hooks_missing",
+            Self::DiskFull => "disk_full",
+            Self::Watch => "watch",
+            Self::Repository => "repository",
+            Self::NameTaken => "name_taken",
+            Self::Tmux => "tmux",
+            Self::MalformedEvent => "malformed_event",
+            Self::PromptAltered => "prompt_altered",
+            Self::Record => "record",
+            Self::GlobalHooks => "global_hooks",
+            Self::Io => "io",
+        }
+    }
+
+    /// The code of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
+    /// The process's exit status: 2 for a wrong use, 7 for what is not ready, 8 for the repository, 1 otherwise.
+    #[must_use]
+    pub fn exit(self) -> u8 {
+        match self {
+            Self::Usage
+            | Self::TaskName
+            | Self::Prompt
+            | Self::AnswersFile
+            | Self::ArgumentsTooLong
+            | Self::RunNotFound => 2,
+            Self::StateDirectory
+            | Self::TmuxMissing
+            | Self::TmuxTooOld
+            | Self::AgentMissing
+            | Self::AgentUnusable
+            | Self::NotSignedIn
+            | Self::ProviderKeyMissing
+            | Self::HooksMissing
+            | Self::DiskFull
+            | Self::Watch => 7,
+            Self::Repository | Self::NameTaken => 8,
+            Self::Tmux
+            | Self::MalformedEvent
+            | Self::PromptAltered
+            | Self::Record
+            | Self::GlobalHooks
+            | Self::Io => 1,
+        }
+    }
+
+    /// What to do now.
+    #[must_use]
+    pub fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Usage | Self::TaskName => "see `cx-operator delegate --help`",
+            Self::Prompt => {
+                "give the brief by --prompt, --prompt-file or stdin; put what is longer into a file of the repository"
+            }
+            Self::AnswersFile => "see the answers file's format in the README",
+            Self::ArgumentsTooLong => "put what is long into codex's configuration",
+            Self::RunNotFound => "`cx-operator list` names the runs",
+            Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",
+            Self::TmuxMissing | Self::TmuxTooOld => {
+                "install it: `apt-get install tmux`, `dnf install tmux` or `brew install tmux`"
+            }
+            Self::AgentMissing => {
+                "install it: `npm install -g @openai/codex`, or name it by --codex"
+            }
+            Self::AgentUnusable => "run it by hand once; --codex names another",
+            Self::NotSignedIn => {
+                "run `codex login` (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
+            }
+            Self::ProviderKeyMissing => {
+                "set the variable that `env_key` of the provider in config.toml names"
+            }
+            Self::HooksMissing => {
+                "install cx-operator with its hook binaries, or name their directory by CX_OPERATOR_HOOKS"
+            }
+            Self::DiskFull => "free some space, or choose another --worktree-root",
+            Self::Watch => {
+                "Linux allows a user 128 inotify instances: see /proc/sys/fs/inotify/max_user_instances"
+            }
+            Self::NameTaken => "take another --task, or see whether `cx-operator cleanup` frees it",
+            Self::Tmux => "`cx-operator doctor` tells whether tmux works",
+            Self::MalformedEvent => {
+                "a codex newer than this cx-operator may send another format: see the run's signals"
+            }
+            Self::PromptAltered => {
+                "somebody typed into the pane; run the task again and attach read-only"
+            }
+            Self::Repository | Self::Record | Self::GlobalHooks | Self::Io => return None,
+        })
+    }
+}
+
+/// Why something could not be done. The ends of a run are no errors: see [`crate::run::Status`].
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The prompt is none.
+    #[error(transparent)]
+    Prompt(#[from] prompt::Error),
+    /// The answers file is none.
+    #[error(transparent)]
+    Answers(#[from] respond::AnswersError),
+    /// An argument is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A name, a directory or a record is wrong.
+    #[error(transparent)]
+    Run(#[from] run::Error),
+    /// The repository, the worktree, the snapshot or the patch is in trouble.
+    #[error(transparent)]
+    Worktree(#[from] worktree::Error),
+    /// A name that the run needs is taken.
+    #[error("use the {what} {name}: {holder}")]
+    Taken {
+        /// `branch`, `worktree` or `tmux session`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Who holds it.
+        holder: String,
+    },
+    /// tmux is missing or in trouble.
+    #[error(transparent)]
+    Tmux(#[from] tmux::Error),
+    /// tmux is too old.
+    #[error("use tmux {version}: 3.2 or later is needed")]
+    TmuxTooOld {
+        /// Its version.
+        version: String,
+    },
+    /// codex is missing or no codex.
+    #[error(transparent)]
+    Program(#[from] program::Error),
+    /// codex is not signed in.
+    #[error("use codex: it is not signed in")]
+    SignedOut,
+    /// The configured provider's key is not in the environment.
+    #[error("use codex: the key of its configured model provider is not in the environment")]
+    ProviderKeyMissing,
+    /// The hook binaries are not where they are looked for.
+    #[error("find the hook binaries beside {} or on PATH", executable.display())]
+    HooksMissing {
+        /// Our own executable.
+        executable: PathBuf,
+    },
+    /// There is no room.
+    #[error("start with {available_mb} MB free in {}: {needed_mb} MB are needed", path.display())]
+    DiskFull {
+        /// Where.
+        path: PathBuf,
+        /// What is free.
+        available_mb: u64,
+        /// What a run needs.
+        needed_mb: u64,
+    },
+    /// codex's `hooks.json` is in trouble.
+    #[error(transparent)]
+    GlobalHooks(#[from] global_hooks::Error),
+    /// The file watcher can't be had.
+    #[error("watch files for changes")]
+    Watch(#[from] notify::Error),
+    /// The operating system refused.
+    #[error("{what}")]
+    Io {
+        /// The attempt, as a verb and an object.
+        what: String,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// The stable name of what went wrong.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Prompt(_) => Code::Prompt,
+            Self::Answers(_) => Code::AnswersFile,
+            Self::Usage(_) => Code::Usage,
+            Self::Run(error) => match error {
+                run::Error::TaskName { .. } => Code::TaskName,
+                run::Error::NotFound { .. } | run::Error::Ambiguous { .. } => Code::RunNotFound,
+                run::Error::NoStateDirectory | run::Error::StatePathTooLong { .. } => {
+                    Code::StateDirectory
+                }
+                run::Error::Unreadable { .. } | run::Error::Io { .. } => Code::Record,
+            },
+            Self::Worktree(_) => Code::Repository,
+            Self::Taken { .. } => Code::NameTaken,
+            Self::Tmux(error) => match error {
+                tmux::Error::Missing => Code::TmuxMissing,
+                tmux::Error::ArgumentsTooLong { .. } => Code::ArgumentsTooLong,
+                tmux::Error::SessionExists { .. } => Code::NameTaken,
+                tmux::Error::Io { .. }
+                | tmux::Error::Refused { .. }
+                | tmux::Error::Hung { .. }
+                | tmux::Error::Unexpected { .. } => Code::Tmux,
+            },
+            Self::TmuxTooOld { .. } => Code::TmuxTooOld,
+            Self::Program(program::Error::Missing(_)) => Code::AgentMissing,
+            Self::Program(program::Error::Unusable { .. }) => Code::AgentUnusable,
+            Self::SignedOut => Code::NotSignedIn,
+            Self::ProviderKeyMissing => Code::ProviderKeyMissing,
+            Self::HooksMissing { .. } => Code::HooksMissing,
+            Self::DiskFull { .. } => Code::DiskFull,
+            Self::GlobalHooks(_) => Code::GlobalHooks,
+            Self::Watch(_) => Code::Watch,
+            Self::Io { .. } => Code::Io,
+        }
+    }
+
+    /// What happened, causes included: completes "failed to …".
+    #[must_use]
+    pub fn message(&self) -> String {
+        chain(self)
+    }
+
+    /// The error as a record carries it.
+    #[must_use]
+    pub fn to_failure(&self) -> run::Failure {
+        run::Failure {
+            code: self.code().as_str().to_owned(),
+            message: format!("failed to {}", self.message()),
+            hint: self.code().hint().map(str::to_owned),
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // A transparent variant repeats its cause.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
+    let what = what.into();
+    move |source| Error::Io { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_parsed_from_their_names() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(code));
+        }
+        assert_eq!(Code::parse("http_429"), None);
+    }
+}

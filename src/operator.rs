@@ -1,0 +1,147 @@
+//! The library's front door: an operator, and the runs that it drives.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
+
+use crate::cancel::Cancel;
+use crate::delegate::{Shared, delegate};
+use crate::error::Error;
+use crate::journal::Entry;
+use crate::run::{Outcome, Store};
+use crate::task::Task;
+use crate::tmux::Server;
+use crate::turn::sources::Watch;
+
+/// Drives any number of runs at once. Cheap to clone; clones share one file watcher and one tmux server.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    shared: Arc<Shared>,
+}
+
+/// Builds an [`Operator`].
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    state: Option<PathBuf>,
+}
+
+impl Builder {
+    /// Puts records and socket into this directory. Default: see [`Store::default_root`].
+    #[must_use]
+    pub fn state_directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state = Some(path.into());
+        self
+    }
+
+    /// Opens the state directory and starts the file watcher.
+    ///
+    /// # Errors
+    /// [`Error::Run`] for the directory, [`Error::Watch`] where no watcher is to be had.
+    pub fn build(self) -> Result<Operator, Error> {
+        let root = self.state.map_or_else(Store::default_root, Ok)?;
+        let store = Store::open(&root)?;
+        let tmux = Server::at(store.tmux_socket());
+        Ok(Operator {
+            shared: Arc::new(Shared {
+                store,
+                watch: Watch::new()?,
+                tmux,
+            }),
+        })
+    }
+}
+
+impl Operator {
+    /// Begins an operator with the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The records of this operator's runs, and of all others with the same state directory.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Runs a task to its end. What goes wrong is in the outcome.
+    pub async fn delegate(&self, task: Task) -> Outcome {
+        delegate(&self.shared, task, &Cancel::new(), None).await
+    }
+
+    /// Starts a task, to be followed and perhaps cancelled. It goes on when the handle is dropped.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn start(&self, task: Task) -> Run {
+        let (sender, receiver) = unbounded_channel();
+        let cancel = Cancel::new();
+        let (shared, ours) = (Arc::clone(&self.shared), cancel.clone());
+        let handle =
+            tokio::spawn(async move { delegate(&shared, task, &ours, Some(sender)).await });
+        Run {
+            cancel,
+            events: Events { receiver },
+            handle,
+        }
+    }
+}
+
+/// A run that goes on.
+#[derive(Debug)]
+pub struct Run {
+    cancel: Cancel,
+    events: Events,
+    handle: JoinHandle<Outcome>,
+}
+
+impl Run {
+    /// What happens in the run, as it happens; ends with the run.
+    pub fn events(&mut self) -> &mut Events {
+        &mut self.events
+    }
+
+    /// A handle that ends the run.
+    #[must_use]
+    pub fn canceller(&self) -> Cancel {
+        self.cancel.clone()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// If the run panicked, which is a mistake of ours.
+    pub async fn outcome(self) -> Outcome {
+        match self.handle.await {
+            Ok(outcome) => outcome,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// The events of a run: a [`Stream`], and [`Events::next`] for those who need no combinators.
+#[derive(Debug)]
+pub struct Events {
+    receiver: UnboundedReceiver<Entry>,
+}
+
+impl Events {
+    /// The next event; `None` after the last.
+    pub async fn next(&mut self) -> Option<Entry> {
+        self.receiver.recv().await
+    }
+}
+
+impl Stream for Events {
+    type Item = Entry;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Entry>> {
+        self.receiver.poll_recv(context)
+    }
+}

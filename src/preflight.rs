@@ -1,0 +1,466 @@
+//! Is everything there? Asked before anything is created, and by `doctor`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::agent::codex::launch::Options;
+use crate::agent::codex::program::{self, Program, SignIn};
+use crate::error::{Error, io as io_error};
+use crate::process::RUN_VARIABLE;
+use crate::run::{RunId, Store};
+use crate::signals::Kind;
+use crate::task::Task;
+use crate::tmux::{self, Server};
+use crate::worktree::{CommitId, Repository, owned};
+
+/// Below this much free space a run doesn't start, in MB.
+const DISK_NEEDED_MB: u64 = 100;
+/// Below this much `doctor` warns, in MB.
+const DISK_WANTED_MB: u64 = 1_000;
+
+/// What a run starts from.
+pub(crate) struct Ready {
+    pub(crate) repository: Repository,
+    pub(crate) base: CommitId,
+    pub(crate) program: Program,
+    pub(crate) hooks: PathBuf,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) notices: Vec<String>,
+}
+
+/// Checks what `task` needs, and creates nothing.
+pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<Ready, Error> {
+    let environment = agent_environment(task, run_id);
+    let repository = {
+        let task = task.clone();
+        tokio::task::spawn_blocking(move || check_repository(&task))
+    };
+    let path = value(&environment, "PATH");
+    let (tmux, program, repository) = tokio::join!(
+        check_tmux(),
+        Program::query(task.codex.program.as_deref(), path.as_ref(), store.root()),
+        repository
+    );
+    tmux?;
+    let program = program?;
+    let (repository, base, mut notices) =
+        repository.map_err(|panic| io_error("check the repository")(io::Error::other(panic)))??;
+    let hooks = find_hooks()?;
+    for path in [task.worktree_root.as_path(), store.root()] {
+        check_disk(path)?;
+    }
+    check_session(store, task).await?;
+    let api_key = check_sign_in(&program, &environment).await?;
+    if api_key && note_once(store, "cost-note-shown") {
+        notices.push("codex uses an API key: it is billed by use, and an interactive session has no spending cap".to_owned());
+    }
+    if !program.is_known() {
+        let (oldest, newest) = program::KNOWN_VERSIONS;
+        notices.push(format!(
+            "codex {} was never tried with this cx-operator ({oldest} to {newest} were)",
+            program.version
+        ));
+    }
+    Ok(Ready {
+        repository,
+        base,
+        program,
+        hooks,
+        environment,
+        notices,
+    })
+}
+
+async fn check_tmux() -> Result<String, Error> {
+    let version = tmux::query_version().await?;
+    if tmux::is_recent(&version) {
+        Ok(version)
+    } else {
+        Err(Error::TmuxTooOld { version })
+    }
+}
+
+fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), Error> {
+    let repository = Repository::discover(&task.repository)?;
+    let base = repository.resolve_base(&task.base)?;
+    if let Some(holder) = repository.find_branch_holder(&task.name.branch())? {
+        let holder = holder.worktree.map_or_else(
+            || "a branch of that name exists".to_owned(),
+            |path| format!("it is checked out in {}", path.display()),
+        );
+        return Err(Error::Taken {
+            what: "branch",
+            name: task.name.branch(),
+            holder,
+        });
+    }
+    let worktree = task.worktree();
+    if fs::symlink_metadata(&worktree).is_ok() {
+        let owner = owned(&repository)?
+            .into_iter()
+            .find(|owned| owned.spec.path == worktree);
+        let holder = owner.map_or_else(
+            || "something is there already".to_owned(),
+            |owned| format!("it belongs to run {}", owned.spec.owner.run_id),
+        );
+        return Err(Error::Taken {
+            what: "worktree",
+            name: worktree.display().to_string(),
+            holder,
+        });
+    }
+    let mut notices = Vec::new();
+    let dirty = repository.query_dirty()?;
+    if !dirty.is_clean() && !task.include_dirty {
+        let (modified, untracked) = (dirty.modified, dirty.untracked);
+        notices.push(format!(
+            "the agent won't see your uncommitted changes ({modified} modified, {untracked} untracked): commit them, or use --include-dirty"
+        ));
+    }
+    let base = if task.include_dirty && !dirty.is_clean() {
+        repository.snapshot_dirty(
+            base,
+            "cx-operator: uncommitted changes of the caller's checkout",
+        )?
+    } else {
+        base
+    };
+    Ok((repository, base, notices))
+}
+
+async fn check_session(store: &Store, task: &Task) -> Result<(), Error> {
+    let session = task.name.session();
+    if Server::at(store.tmux_socket())
+        .query_session(&session)
+        .await?
+    {
+        let running = store
+            .load_runs()?
+            .into_iter()
+            .rev()
+            .find(|run| run.task() == Some(task.name.as_str()) && run.is_alive());
+        let holder = running.map_or_else(
+            || "a session of that name is there".to_owned(),
+            |run| format!("run {} is in it", run.name()),
+        );
+        return Err(Error::Taken {
+            what: "tmux session",
+            name: session,
+            holder,
+        });
+    }
+    Ok(())
+}
+
+/// Whether codex can reach a model, and whether by an API key.
+async fn check_sign_in(program: &Program, environment: &[(String, String)]) -> Result<bool, Error> {
+    let variable = |name: &str| value(environment, name).and_then(|value| value.into_string().ok());
+    let home = program::codex_home(variable).ok_or(Error::SignedOut)?;
+    match program::sign_in(&home, |name| {
+        variable(name).is_some_and(|value| !value.is_empty())
+    }) {
+        SignIn::Stored { api_key } => Ok(api_key),
+        SignIn::Provider => Ok(false),
+        SignIn::ProviderKeyMissing => Err(Error::ProviderKeyMissing),
+        // Credentials may lie in the system's keyring: codex knows.
+        SignIn::Unknown if program.query_signed_in(environment).await? => Ok(false),
+        SignIn::Unknown => Err(Error::SignedOut),
+    }
+}
+
+/// The directory of the hook binaries: `CX_OPERATOR_HOOKS`, beside our executable (or one level up, for
+/// what cargo builds as an example or a test), PATH.
+///
+/// # Errors
+/// [`Error::HooksMissing`].
+pub fn find_hooks() -> Result<PathBuf, Error> {
+    let complete = |dir: &PathBuf| {
+        Kind::ALL.iter().all(|kind| {
+            let binary = dir.join(kind.binary_name());
+            fs::metadata(binary)
+                .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        })
+    };
+    let executable = std::env::current_exe().unwrap_or_default();
+    let beside = executable.ancestors().skip(1).take(2).map(Path::to_owned);
+    let named = std::env::var_os("CX_OPERATOR_HOOKS").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let searched: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut candidates = named
+        .into_iter()
+        .chain(beside)
+        .chain(searched)
+        .filter(|dir| dir.is_absolute());
+    candidates
+        .find(complete)
+        .ok_or(Error::HooksMissing { executable })
+}
+
+fn check_disk(path: &Path) -> Result<u64, Error> {
+    let available_mb = available_mb(path)?;
+    if available_mb < DISK_NEEDED_MB {
+        return Err(Error::DiskFull {
+            path: path.to_owned(),
+            available_mb,
+            needed_mb: DISK_NEEDED_MB,
+        });
+    }
+    Ok(available_mb)
+}
+
+fn available_mb(path: &Path) -> Result<u64, Error> {
+    let stat = rustix::fs::statvfs(path).map_err(|errno| {
+        io_error(format!("read the free space of {}", path.display()))(errno.into())
+    })?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize) >> 20)
+}
+
+/// Whether this is the first time that the state directory is told so.
+fn note_once(store: &Store, name: &str) -> bool {
+    fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(store.root().join(name))
+        .is_ok()
+}
+
+/// Names of variables that mark a parent session, lead git astray, or belong to another terminal.
+const DROPPED: [&str; 24] = [
+    "TMUX",
+    "TMUX_PANE",
+    "STY",
+    "CLAUDECODE",
+    "CODEX_CI",
+    "CODEX_SHELL",
+    RUN_VARIABLE,
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+    "TERM",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "COLUMNS",
+    "LINES",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+];
+/// Beginnings of such names.
+const DROPPED_PREFIXES: [&str; 4] = [
+    "CLAUDE_CODE_",
+    "CODEX_THREAD",
+    "CODEX_SANDBOX",
+    "CODEX_MANAGED_BY_",
+];
+/// Keys of other executors, which codex has no use for.
+const FOREIGN_KEYS: [&str; 8] = [
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "XAI_API_KEY",
+    "CURSOR_API_KEY",
+    "AMP_API_KEY",
+];
+
+/// The agent's environment: the caller's, less what is dropped, plus what the task adds and the run's mark.
+pub(crate) fn agent_environment(task: &Task, run_id: &RunId) -> Vec<(String, String)> {
+    let mut environment = caller_environment();
+    environment.extend(task.environment.iter().cloned());
+    environment.insert("TERM".to_owned(), "screen-256color".to_owned());
+    environment.insert(RUN_VARIABLE.to_owned(), run_id.as_str().to_owned());
+    environment.into_iter().collect()
+}
+
+fn caller_environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os()
+        .filter_map(text)
+        .filter(|(name, _)| !is_dropped(name) && name != "_")
+        .collect()
+}
+
+fn is_dropped(name: &str) -> bool {
+    DROPPED.contains(&name)
+        || FOREIGN_KEYS.contains(&name)
+        || DROPPED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+fn value(environment: &[(String, String)], name: &str) -> Option<OsString> {
+    environment
+        .iter()
+        .rev()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into())
+}
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// In order.
+    Ok,
+    /// A run can start; somebody should look.
+    Warn,
+    /// A run could not start.
+    Fail,
+}
+
+/// One line of `doctor`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub name: &'static str,
+    /// How it came out.
+    pub level: Level,
+    /// What was found.
+    pub found: String,
+    /// What mends it.
+    pub mend: Option<String>,
+}
+
+impl Check {
+    fn of(name: &'static str, result: Result<String, Error>) -> Self {
+        match result {
+            Ok(found) => Self {
+                name,
+                level: Level::Ok,
+                found,
+                mend: None,
+            },
+            Err(error) => Self {
+                name,
+                level: Level::Fail,
+                found: format!("failed to {}", error.message()),
+                mend: error.code().hint().map(str::to_owned),
+            },
+        }
+    }
+
+    fn warn_if(mut self, warned: bool, mend: &str) -> Self {
+        if warned && self.level == Level::Ok {
+            self.level = Level::Warn;
+            self.mend = Some(mend.to_owned());
+        }
+        self
+    }
+}
+
+/// Every check that needs no task, in the order of a run's needs. Creates nothing but the state directory.
+pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<Check> {
+    let mut checks = vec![
+        Check::of("tmux", check_tmux().await),
+        Check::of("git repository", examine_repository(repository)),
+        Check::of(
+            "hook binaries",
+            find_hooks().map(|dir| dir.display().to_string()),
+        ),
+    ];
+    let store = Store::open(state);
+    let free = available_mb(if state.exists() {
+        state
+    } else {
+        Path::new("/")
+    });
+    let scarce = free.as_ref().is_ok_and(|&mb| mb < DISK_WANTED_MB);
+    let root = store
+        .as_ref()
+        .map(|store| store.root().to_owned())
+        .unwrap_or_else(|_| PathBuf::from("/nonexistent"));
+    let state_check = store.map_err(Error::from).and_then(|store| {
+        check_disk(store.root()).map(|mb| format!("{}, {mb} MB free", store.root().display()))
+    });
+    checks.push(Check::of("state directory", state_check).warn_if(scarce, "free some space"));
+    let temporary = check_disk(Path::new("/tmp")).map(|mb| format!("{mb} MB free"));
+    checks.push(Check::of("/tmp", temporary));
+    let environment: Vec<(String, String)> = caller_environment().into_iter().collect();
+    let path = value(&environment, "PATH");
+    match Program::query(options.program.as_deref(), path.as_ref(), &root).await {
+        Ok(program) => {
+            let found = format!("{} at {}", program.version, program.path.display());
+            let untried = !program.is_known();
+            checks.push(Check::of("codex", Ok(found)).warn_if(
+                untried,
+                "update cx-operator, or install a codex that it knows",
+            ));
+            let signed_in = check_sign_in(&program, &environment).await;
+            checks.push(Check::of(
+                "codex sign-in",
+                signed_in.map(|api_key| {
+                    if api_key {
+                        "an API key: billed by use, with no spending cap"
+                    } else {
+                        "signed in"
+                    }
+                    .to_owned()
+                }),
+            ));
+        }
+        Err(error) => checks.push(Check::of("codex", Err(error.into()))),
+    }
+    checks
+}
+
+fn examine_repository(path: &Path) -> Result<String, Error> {
+    let repository = Repository::discover(path)?;
+    let base = repository.resolve_base("HEAD")?;
+    let dirty = repository.query_dirty()?;
+    let state = if dirty.is_clean() {
+        "clean".to_owned()
+    } else {
+        format!(
+            "{} modified, {} untracked (the agent won't see them)",
+            dirty.modified, dirty.untracked
+        )
+    };
+    Ok(format!(
+        "{} at {base}, {state}",
+        repository.root().display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parents_marks_and_foreign_keys_are_dropped() {
+        for name in [
+            "TMUX",
+            "CLAUDECODE",
+            "CLAUDE_CODE_ENTRYPOINT",
+            "CODEX_THREAD_ID",
+            "GIT_DIR",
+            "ANTHROPIC_API_KEY",
+        ] {
+            assert!(is_dropped(name), "{name}");
+        }
+        for name in [
+            "PATH",
+            "HOME",
+            "OPENAI_API_KEY",
+            "CODEX_HOME",
+            "GIT_AUTHOR_NAME",
+            "LANG",
+        ] {
+            assert!(!is_dropped(name), "{name}");
+        }
+    }
+}

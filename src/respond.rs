@@ -1,0 +1,505 @@
+//! Who answers in the user's place, and only what the brief allows.
+//!
+//! A [`Responder`] is asked when a turn ends with a question and when the agent wants an approval. It
+//! answers, or it doesn't, and then the run ends with the question. Nothing is ever made up here.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::io::AsyncWriteExt;
+
+pub use crate::turn::{Answer, Question, QuestionKind};
+
+/// The most that a responder's command may print.
+const OUTPUT_LIMIT: usize = 1 << 20;
+
+/// Why an answers file can't be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AnswersError {
+    /// It can't be read.
+    #[error("read the answers file {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It is no TOML of the right shape.
+    #[error("understand the answers file {path}: {message}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        message: String,
+    },
+    /// A pattern is no regular expression.
+    #[error("understand the pattern `{pattern}` in the answers file {path}: {message}")]
+    Pattern {
+        /// The file.
+        path: PathBuf,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// Why a responder gave no usable answer. The run then ends with the question, and with this as a notice.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RespondError {
+    /// It could not be run.
+    #[error("run the responder")]
+    Io(#[source] io::Error),
+    /// It took too long.
+    #[error("get an answer from the responder within {0:?}")]
+    TimedOut(Duration),
+    /// It said that it failed.
+    #[error("get an answer from the responder: {0}")]
+    Failed(String),
+    /// Its answer is none.
+    #[error("understand the responder's answer: {0}")]
+    Answer(String),
+}
+
+/// What a responder is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The run's id.
+    pub run_id: String,
+    /// The task's name.
+    pub task: String,
+    /// The worktree, as it is at this moment.
+    pub worktree: PathBuf,
+}
+
+/// Somebody who may answer.
+#[async_trait]
+pub trait Responder: Send + Sync {
+    /// Under what name the record carries its replies.
+    fn name(&self) -> &str;
+
+    /// Answers, or says by `None` that this is not its to answer.
+    ///
+    /// # Errors
+    /// [`RespondError`]; the question is then surfaced as if there were no answer.
+    async fn respond(
+        &self,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Option<Answer>, RespondError>;
+}
+
+/// Several responders, asked in order until one answers.
+#[derive(Clone, Default)]
+pub(crate) struct Chain(pub(crate) Vec<Arc<dyn Responder>>);
+
+/// A reply and who gave it; or why there is none.
+pub(crate) struct Reply {
+    pub(crate) by: String,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) problems: Vec<String>,
+}
+
+impl Chain {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) async fn ask(&self, question: &Question, context: &Context) -> Reply {
+        let mut problems = Vec::new();
+        for responder in &self.0 {
+            match responder.respond(question, context).await {
+                Ok(Some(answer)) => {
+                    return Reply {
+                        by: responder.name().to_owned(),
+                        answer: Some(answer),
+                        problems,
+                    };
+                }
+                Ok(None) => {}
+                Err(error) => problems.push(crate::error::chain(&error)),
+            }
+        }
+        Reply {
+            by: String::new(),
+            answer: None,
+            problems,
+        }
+    }
+}
+
+/// Fixed answers from a TOML file.
+///
+/// ```toml
+/// [[answer]]                        # a question, or a message that can't be told
+/// pattern = "tabs or spaces"        # a regular expression; case is ignored; anywhere in the message
+/// reply = "Spaces."
+///
+/// [[permission]]                    # an approval
+/// pattern = "cargo (build|test)"    # `allow` must match the whole command, `deny` any part of it
+/// decision = "allow"
+///
+/// [[permission]]
+/// pattern = "curl"
+/// decision = "deny"
+/// message = "There is no network."
+/// ```
+///
+/// The first entry that matches answers; a `deny` is looked for before any `allow`.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    answers: Vec<(Regex, String)>,
+    denials: Vec<(Regex, String)>,
+    allowances: Vec<Regex>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswersFile {
+    #[serde(default)]
+    answer: Vec<AnswerEntry>,
+    #[serde(default)]
+    permission: Vec<PermissionEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerEntry {
+    pattern: String,
+    reply: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PermissionEntry {
+    pattern: String,
+    decision: Verdict,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Allow,
+    Deny,
+}
+
+impl Answers {
+    /// Loads an answers file.
+    ///
+    /// # Errors
+    /// [`AnswersError`], with the line of a mistake.
+    pub fn load(path: &Path) -> Result<Self, AnswersError> {
+        let text = fs::read_to_string(path).map_err(|source| AnswersError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, AnswersError> {
+        let file: AnswersFile = toml::from_str(text).map_err(|error| AnswersError::Format {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        let regex = |pattern: &str, whole: bool| {
+            let source = if whole {
+                format!("^(?:{pattern})$")
+            } else {
+                pattern.to_owned()
+            };
+            RegexBuilder::new(&source)
+                .case_insensitive(!whole)
+                .build()
+                .map_err(|error| AnswersError::Pattern {
+                    path: path.to_owned(),
+                    pattern: pattern.to_owned(),
+                    message: error.to_string(),
+                })
+        };
+        let mut this = Self {
+            answers: Vec::new(),
+            denials: Vec::new(),
+            allowances: Vec::new(),
+        };
+        for entry in file.answer {
+            if entry.reply.trim().is_empty() {
+                let message = format!("the reply to `{}` is empty", entry.pattern);
+                return Err(AnswersError::Format {
+                    path: path.to_owned(),
+                    message,
+                });
+            }
+            this.answers
+                .push((regex(&entry.pattern, false)?, entry.reply));
+        }
+        for entry in file.permission {
+            match entry.decision {
+                Verdict::Allow => this.allowances.push(regex(&entry.pattern, true)?),
+                Verdict::Deny => this
+                    .denials
+                    .push((regex(&entry.pattern, false)?, entry.message)),
+            }
+        }
+        Ok(this)
+    }
+
+    fn decide(&self, command: &str) -> Option<Answer> {
+        if let Some((_, message)) = self
+            .denials
+            .iter()
+            .find(|(pattern, _)| pattern.is_match(command))
+        {
+            return Some(Answer::Deny(message.clone()));
+        }
+        self.allowances
+            .iter()
+            .any(|pattern| pattern.is_match(command))
+            .then_some(Answer::Allow)
+    }
+
+    fn reply(&self, message: &str) -> Option<Answer> {
+        let found = self
+            .answers
+            .iter()
+            .find(|(pattern, _)| pattern.is_match(message));
+        found.map(|(_, reply)| Answer::Text(reply.clone()))
+    }
+}
+
+#[async_trait]
+impl Responder for Answers {
+    fn name(&self) -> &'static str {
+        "answers"
+    }
+
+    async fn respond(
+        &self,
+        question: &Question,
+        _context: &Context,
+    ) -> Result<Option<Answer>, RespondError> {
+        Ok(match question.kind {
+            QuestionKind::Permission => self.decide(&question.text),
+            QuestionKind::Question | QuestionKind::Request | QuestionKind::Unclear => {
+                self.reply(&question.text)
+            }
+        })
+    }
+}
+
+/// A shell command that is given each question as JSON and prints its answer as JSON.
+///
+/// On stdin: `{"schema_version":1,"run_id","task","turn","kind":"question|unclear|permission","text",
+/// "reason":null|"…","approval":bool,"worktree"}`. On stdout: `{"reply":"…"}` for a question,
+/// `{"decision":"allow"}` or `{"decision":"deny","message":"…"}` for an approval; `{}` or nothing leaves it
+/// unanswered. A non-zero exit status is a failure.
+#[derive(Clone, Debug)]
+pub struct Command {
+    shell_command: String,
+    limit: Duration,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    schema_version: u32,
+    run_id: &'a str,
+    task: &'a str,
+    turn: u32,
+    kind: &'a str,
+    text: &'a str,
+    reason: Option<&'a str>,
+    approval: bool,
+    worktree: &'a Path,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered {
+    reply: Option<String>,
+    decision: Option<Verdict>,
+    #[serde(default)]
+    message: String,
+}
+
+impl Command {
+    /// A responder that runs `sh -c <shell_command>` and waits `limit` for its answer.
+    #[must_use]
+    pub fn new(shell_command: String, limit: Duration) -> Self {
+        Self {
+            shell_command,
+            limit,
+        }
+    }
+
+    async fn run(&self, input: &[u8]) -> Result<Vec<u8>, RespondError> {
+        let mut child = tokio::process::Command::new("/bin/sh")
+            .args(["-c", &self.shell_command])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(RespondError::Io)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A command that doesn't read its stdin may still answer.
+            let _closed_early = stdin.write_all(input).await;
+        }
+        let output = child.wait_with_output().await.map_err(RespondError::Io)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(RespondError::Failed(format!(
+            "{}: {}",
+            output.status,
+            said.trim().lines().next_back().unwrap_or("")
+        )))
+    }
+}
+
+#[async_trait]
+impl Responder for Command {
+    fn name(&self) -> &'static str {
+        "command"
+    }
+
+    async fn respond(
+        &self,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Option<Answer>, RespondError> {
+        let asked = Asked {
+            schema_version: 1,
+            run_id: &context.run_id,
+            task: &context.task,
+            turn: question.turn,
+            kind: question.kind.as_str(),
+            text: &question.text,
+            reason: question.reason.as_deref(),
+            approval: question.kind == QuestionKind::Permission,
+            worktree: &context.worktree,
+        };
+        let input = serde_json::to_vec(&asked).expect("the question has string keys only");
+        let output = tokio::time::timeout(self.limit, self.run(&input))
+            .await
+            .map_err(|_elapsed| RespondError::TimedOut(self.limit))??;
+        parse_answer(&output)
+    }
+}
+
+fn parse_answer(output: &[u8]) -> Result<Option<Answer>, RespondError> {
+    if output.len() > OUTPUT_LIMIT {
+        return Err(RespondError::Answer(format!(
+            "it is longer than {OUTPUT_LIMIT} bytes"
+        )));
+    }
+    if output.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let answered: Answered =
+        serde_json::from_slice(output).map_err(|error| RespondError::Answer(error.to_string()))?;
+    match (answered.reply, answered.decision) {
+        (Some(_), Some(_)) => Err(RespondError::Answer(
+            "both `reply` and `decision`".to_owned(),
+        )),
+        (Some(reply), None) if reply.trim().is_empty() => {
+            Err(RespondError::Answer("the reply is empty".to_owned()))
+        }
+        (Some(reply), None) => Ok(Some(Answer::Text(reply))),
+        (None, Some(Verdict::Allow)) => Ok(Some(Answer::Allow)),
+        (None, Some(Verdict::Deny)) => Ok(Some(Answer::Deny(answered.message))),
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        [[answer]]
+        pattern = "tabs or spaces"
+        reply = "Spaces."
+        [[permission]]
+        pattern = "cargo (build|test)"
+        decision = "allow"
+        [[permission]]
+        pattern = "--release"
+        decision = "deny"
+        message = "Too slow."
+    "#;
+
+    fn answers(text: &str) -> Result<Answers, AnswersError> {
+        Answers::parse(text, Path::new("answers.toml"))
+    }
+
+    #[test]
+    fn an_allowance_covers_the_whole_command() {
+        let answers = answers(FILE).expect("valid");
+        assert_eq!(answers.decide("cargo test"), Some(Answer::Allow));
+        assert_eq!(answers.decide("cargo test; rm -rf /"), None);
+        assert_eq!(answers.decide("cargo test\nrm -rf /"), None);
+        assert_eq!(answers.decide("sudo cargo test"), None);
+        assert_eq!(
+            answers.decide("cargo build --release"),
+            Some(Answer::Deny("Too slow.".to_owned()))
+        );
+        assert_eq!(
+            answers.reply("Tabs or spaces?"),
+            Some(Answer::Text("Spaces.".to_owned()))
+        );
+        assert_eq!(answers.reply("Which port?"), None);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, word) in [
+            ("[[answer]]\npattern = \"(\"\nreply = \"x\"", "pattern `(`"),
+            ("[[answer]]\npattern = \"a\"\nreply = \" \"", "empty"),
+            ("[[answers]]\npattern = \"a\"", "answers"),
+            (
+                "[[permission]]\npattern = \"a\"\ndecision = \"maybe\"",
+                "maybe",
+            ),
+            ("[[answer]]\npattern = 1", "line 2"),
+        ] {
+            let message = answers(text).expect_err(text).to_string();
+            assert!(message.contains(word), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_commands_answer_is_read_strictly() {
+        let text = |text: &str| parse_answer(text.as_bytes());
+        assert!(matches!(text(" \n"), Ok(None)));
+        assert!(matches!(text("{}"), Ok(None)));
+        assert!(matches!(
+            text(r#"{"reply":"go"}"#),
+            Ok(Some(Answer::Text(_)))
+        ));
+        assert!(matches!(
+            text(r#"{"decision":"deny"}"#),
+            Ok(Some(Answer::Deny(_)))
+        ));
+        for bad in [
+            "yes",
+            r#"{"reply":"a","decision":"allow"}"#,
+            r#"{"answer":"a"}"#,
+            r#"{"reply":""}"#,
+        ] {
+            assert!(text(bad).is_err(), "{bad}");
+        }
+    }
+}

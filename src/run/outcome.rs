@@ -1,0 +1,204 @@
+//! `run.json`: the one document that tells how a run ended, for the file and for `--json` alike.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunId, TaskName};
+use crate::diff::FileChange;
+use crate::error::Code;
+use crate::worktree::{AgentCommit, Changes};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A turn ended with what reads as a result.
+    Completed,
+    /// A question, or an unclear message, that nobody may answer.
+    NeedsInput,
+    /// An approval that nobody may give.
+    NeedsPermission,
+    /// A dialog that we don't know or may not answer.
+    BlockedDialog,
+    /// As many turns as allowed, and no result.
+    TurnCap,
+    /// The turn failed: an API error, a usage limit.
+    AgentFailed,
+    /// The agent's program ended.
+    AgentDied,
+    /// A deadline passed.
+    TimedOut,
+    /// Ended by the user or the parent.
+    Aborted,
+    /// Could not be done: not ready, a repository's trouble, a wrong use, or anything else.
+    Failed,
+}
+
+impl Status {
+    /// The name that stands in the record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::NeedsInput => "needs_input",
+            Self::NeedsPermission => "needs_permission",
+            Self::BlockedDialog => "blocked_dialog",
+            Self::TurnCap => "turn_cap",
+            Self::AgentFailed => "agent_failed",
+            Self::AgentDied => "agent_died",
+            Self::TimedOut => "timed_out",
+            Self::Aborted => "aborted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What waits for somebody's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// `question`, `unclear`, `permission` or `dialog`.
+    pub kind: String,
+    /// The question, the message, the command or the screen.
+    pub text: String,
+    /// Why the agent asks, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The tokens that a run used, as the transcript counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens sent.
+    pub input_tokens: u64,
+    /// Tokens received.
+    pub output_tokens: u64,
+    /// Both.
+    pub total_tokens: u64,
+}
+
+/// Why a run did not complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable name in snake case.
+    pub code: String,
+    /// What happened, for people.
+    pub message: String,
+    /// What to do now.
+    pub hint: Option<String>,
+}
+
+/// Something that was said to the agent in the user's place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The turn whose end, or in whose course, it was asked.
+    pub turn: u32,
+    /// Who gave it: `answers`, `command`, `policy`, `operator`, or a library user's own name.
+    pub by: String,
+    /// What was asked.
+    pub question: String,
+    /// What was said: a text, or `allow` / `deny`.
+    pub reply: String,
+}
+
+/// A run's end, whole: the document of `run.json` and of `--json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// 1.
+    pub schema_version: u32,
+    /// The run's id.
+    pub run_id: RunId,
+    /// The task's name.
+    pub task: TaskName,
+    /// The CLI that did the work: `codex`.
+    pub executor: String,
+    /// Its version, when it was found.
+    pub agent_version: Option<String>,
+    /// How the run ended.
+    pub status: Status,
+    /// The agent's own session id, from its first event.
+    pub session_id: Option<String>,
+    /// Prompts submitted with proof.
+    pub turns: u32,
+    /// The commit that the worktree started from.
+    pub base_commit: Option<String>,
+    /// The snapshot, when anything changed.
+    pub result_commit: Option<String>,
+    /// The ref that keeps `result_commit`.
+    pub result_ref: Option<String>,
+    /// The branch of the worktree.
+    pub branch: String,
+    /// Whether the agent committed its work.
+    pub changes: Changes,
+    /// Files that differ from the base.
+    pub files_changed: usize,
+    /// Lines added.
+    pub insertions: usize,
+    /// Lines removed.
+    pub deletions: usize,
+    /// The complete diff base..result, `git apply`-able.
+    pub patch: Option<PathBuf>,
+    /// The run's directory; absent when the run never came to be.
+    pub run_dir: Option<PathBuf>,
+    /// The repository's root.
+    pub repository: Option<PathBuf>,
+    /// The worktree, where it was kept.
+    pub worktree: Option<PathBuf>,
+    /// The agent's last message.
+    pub last_message: Option<String>,
+    /// What waits for somebody's word.
+    pub pending: Option<Pending>,
+    /// Tokens used.
+    pub usage: Option<Usage>,
+    /// Start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// From start to record, in milliseconds.
+    pub duration_ms: u64,
+    /// What went wrong.
+    pub error: Option<Failure>,
+    /// The agent's own commits, oldest first.
+    pub commits: Vec<AgentCommit>,
+    /// What changed, by file.
+    pub files: Vec<FileChange>,
+    /// What was said to the agent in the user's place.
+    pub replies: Vec<Reply>,
+    /// What people should know: warnings of the preflight, costs, things left alone.
+    pub notices: Vec<String>,
+}
+
+impl Outcome {
+    /// The process's exit status that tells of this end; 9 for an abortion that no signal asked for.
+    ///
+    /// | status | exit |
+    /// |---|---|
+    /// | completed | 0 |
+    /// | needs_input, needs_permission, blocked_dialog | 3 |
+    /// | turn_cap | 4 |
+    /// | agent_failed, agent_died | 5 |
+    /// | timed_out | 6 |
+    /// | aborted | 9, after SIGINT 130, after SIGTERM 143 |
+    /// | failed | 1, 2, 7 or 8, by `error.code` |
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let aborted_by = |signal: &str| {
+            self.error
+                .as_ref()
+                .is_some_and(|error| error.message.contains(signal))
+        };
+        match self.status {
+            Status::Completed => 0,
+            Status::NeedsInput | Status::NeedsPermission | Status::BlockedDialog => 3,
+            Status::TurnCap => 4,
+            Status::AgentFailed | Status::AgentDied => 5,
+            Status::TimedOut => 6,
+            Status::Aborted if aborted_by("SIGINT") => 130,
+            Status::Aborted if aborted_by("SIGTERM") => 143,
+            Status::Aborted => 9,
+            Status::Failed => self
+                .error
+                .as_ref()
+                .and_then(|error| Code::parse(&error.code))
+                .map_or(1, Code::exit),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a caller asks for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::codex::launch::Options;
+use crate::prompt::Prompt;
+use crate::respond::Responder;
+use crate::run::TaskName;
+use crate::turn::{Limits, Permissions};
+
+/// What stays after a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// The record and the result's ref.
+    #[default]
+    Nothing,
+    /// The branch too, at the snapshot.
+    Branch,
+    /// The worktree and its branch too.
+    Worktree,
+    /// All of it, with the agent's session still running.
+    Session,
+}
+
+/// One task for an agent. Made by [`Task::new`]; every field has a default but the first three.
+#[derive(Clone)]
+pub struct Task {
+    /// The task's name.
+    pub name: TaskName,
+    /// A path in the repository.
+    pub repository: PathBuf,
+    /// The brief.
+    pub prompt: Prompt,
+    /// The revision to start from. Default: `HEAD`.
+    pub base: String,
+    /// Whether the caller's uncommitted changes are part of the base. Default: no.
+    pub include_dirty: bool,
+    /// Whether the brief is preceded by our short preamble. Default: yes.
+    pub preamble: bool,
+    /// How codex is started.
+    pub codex: Options,
+    /// Variables for the agent, beyond the caller's environment.
+    pub environment: Vec<(String, String)>,
+    /// What happens to approvals.
+    pub permissions: Permissions,
+    /// Who may answer, asked in order.
+    pub responders: Vec<Arc<dyn Responder>>,
+    /// How long a responder may take over an approval. Default: 60 s.
+    pub responder_limit: Duration,
+    /// The deadlines and the number of turns.
+    pub limits: Limits,
+    /// Where worktrees are made. Default: `/tmp`.
+    pub worktree_root: PathBuf,
+    /// What stays.
+    pub keep: Keep,
+}
+
+impl Task {
+    /// A task with the defaults.
+    #[must_use]
+    pub fn new(name: TaskName, repository: PathBuf, prompt: Prompt) -> Self {
+        Self {
+            name,
+            repository,
+            prompt,
+            base: "HEAD".to_owned(),
+            include_dirty: false,
+            preamble: true,
+            codex: Options::default(),
+            environment: Vec::new(),
+            permissions: Permissions::default(),
+            responders: Vec::new(),
+            responder_limit: Duration::from_secs(60),
+            limits: Limits::default(),
+            worktree_root: PathBuf::from("/tmp"),
+            keep: Keep::default(),
+        }
+    }
+
+    /// The worktree's path: `<worktree-root>/cx-<task>`.
+    #[must_use]
+    pub fn worktree(&self) -> PathBuf {
+        self.worktree_root.join(self.name.branch())
+    }
+}

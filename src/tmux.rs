@@ -1,0 +1,659 @@
+//! tmux: a server of our own, its sessions and panes.
+//!
+//! Owns every tmux command line. Refuses the user's server and configuration: the socket is ours and the
+//! configuration is `/dev/null`. Commands are built with `tmux_interface`, run by tokio, and aim at ids
+//! (`$1`, `%3`), never at names, once a session exists.
+//!
+//! What a pane prints is pushed: `pipe-pane` appends it to `pane.log`, whose growth the operator's file
+//! watcher reports. Measured with tmux 3.3a: `pipe-pane` lost nothing in 200,000 lines, while control
+//! mode needs a client per session and says nothing of a pane's death. A pane's death is seen by a pidfd,
+//! its exit status by a file that the launcher writes, since tmux 3.3a loses one status in ten.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use thiserror::Error;
+use tmux_interface::{
+    AttachSession, CapturePane, DisplayMessage, KillServer, KillSession, ListSessions, LoadBuffer,
+    NewSession, PasteBuffer, PipePane, SendKeys, SetOption, StartServer, Tmux, TmuxCommand,
+};
+use tokio::io::AsyncWriteExt;
+
+/// The columns and rows of every pane.
+pub const SIZE: (usize, usize) = (200, 50);
+
+/// tmux refuses a `new-session` whose arguments exceed its message size of 16 KiB.
+///
+/// Source: tmux 3.3a, "command too long".
+const ARGV_LIMIT: usize = 15_000;
+
+/// How long one tmux command may take: a server that doesn't answer by then is hung.
+const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs the agent as argv, with exactly the environment that a file of ours holds, and writes its exit
+/// status into a file.
+///
+/// Arguments: the environment file (read, then removed), the status file, the program, its arguments.
+/// `env -i` because a tmux server hands on the environment of whoever started it first.
+const LAUNCHER: &str = r#". "$1" || exit 126
+rm -f -- "$1"
+status=$2
+shift 2
+"$@"
+code=$?
+printf '%s\n' "$code" >"$status.tmp" && mv -f -- "$status.tmp" "$status"
+exit "$code""#;
+
+/// Why tmux did not do what was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No `tmux` on PATH.
+    #[error("find tmux on PATH")]
+    Missing,
+    /// The program could not be run, or the socket's lock not be taken.
+    #[error("run tmux {verb}")]
+    Io {
+        /// The tmux command.
+        verb: &'static str,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// tmux answered with an error.
+    #[error("run tmux {verb}: {message}")]
+    Refused {
+        /// The tmux command.
+        verb: &'static str,
+        /// What tmux said.
+        message: String,
+    },
+    /// tmux did not answer within ten seconds.
+    #[error("get an answer from tmux {verb} within {COMMAND_LIMIT:?}")]
+    Hung {
+        /// The tmux command.
+        verb: &'static str,
+    },
+    /// A session of that name is there already.
+    #[error("create the tmux session {name}: there is one of that name")]
+    SessionExists {
+        /// The session's name.
+        name: String,
+    },
+    /// The agent's arguments exceed what tmux takes.
+    #[error("start the agent with {bytes} bytes of arguments: tmux takes {ARGV_LIMIT}")]
+    ArgumentsTooLong {
+        /// Their length in bytes.
+        bytes: usize,
+    },
+    /// tmux answered with something else than it was asked for.
+    #[error("understand tmux {verb}: it printed {output:?}")]
+    Unexpected {
+        /// The tmux command.
+        verb: &'static str,
+        /// What it printed.
+        output: String,
+    },
+}
+
+/// A key that tmux knows by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Return.
+    Enter,
+    /// Escape.
+    Escape,
+    /// Cursor up.
+    Up,
+    /// Cursor down.
+    Down,
+}
+
+impl Key {
+    /// tmux's name of the key.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enter => "Enter",
+            Self::Escape => "Escape",
+            Self::Up => "Up",
+            Self::Down => "Down",
+        }
+    }
+}
+
+/// What a session starts with.
+#[derive(Clone, Debug)]
+pub struct SessionSpec<'a> {
+    /// The session's name, free of `.` and `:`.
+    pub name: &'a str,
+    /// The agent's working directory.
+    pub cwd: &'a Path,
+    /// A file of shell assignments (see [`environment_file`]); the launcher removes it.
+    pub environment: &'a Path,
+    /// Where the agent's exit status goes: a decimal number and a newline.
+    pub exit_status: &'a Path,
+    /// Where everything the pane prints goes.
+    pub log: &'a Path,
+    /// The program and its arguments.
+    pub argv: &'a [String],
+}
+
+/// Our own tmux server, named by its socket.
+#[derive(Clone, Debug)]
+pub struct Server {
+    socket: PathBuf,
+}
+
+impl Server {
+    /// The server at `socket`, running or not.
+    #[must_use]
+    pub fn at(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Starts the server where none runs, and in it a session with one pane that runs the agent.
+    ///
+    /// # Errors
+    /// [`Error::SessionExists`], [`Error::ArgumentsTooLong`], and what tmux refuses.
+    pub async fn new_session(&self, spec: &SessionSpec<'_>) -> Result<Pane, Error> {
+        let argv = launcher_argv(spec);
+        let bytes = argv.iter().map(|arg| arg.len() + 1).sum();
+        if bytes > ARGV_LIMIT {
+            return Err(Error::ArgumentsTooLong { bytes });
+        }
+        let log = shell_quote(&spec.log.to_string_lossy());
+        let mut session = NewSession::new()
+            .detached()
+            .print()
+            .format("#{session_id} #{pane_id} #{pane_pid}")
+            .session_name(spec.name)
+            .start_directory(spec.cwd.to_string_lossy())
+            .width(SIZE.0)
+            .height(SIZE.1)
+            .build();
+        for arg in &argv {
+            session.push_param(escape_separator(arg));
+        }
+        let tmux = self
+            .tmux()
+            .add_command(StartServer::new().build())
+            .add_command(option("-s", "exit-empty", "off"))
+            .add_command(option("-s", "escape-time", "0"))
+            .add_command(option("-g", "status", "off"))
+            .add_command(option("-g", "remain-on-exit", "on"))
+            .add_command(option("-g", "default-terminal", "screen-256color"))
+            .add_command(session)
+            .add_command(
+                PipePane::new()
+                    .open()
+                    .shell_command(format!("exec cat >>{log}"))
+                    .build(),
+            );
+        // Taken shared: `stop_if_idle` must not end the server between its start and our session.
+        let _starting = self.lock(Sharing::Shared).await?;
+        match self.run("new-session", tmux).await {
+            Ok(output) => self.parse_pane(&output),
+            Err(Error::Refused { message, .. }) if message.contains("duplicate session") => {
+                Err(Error::SessionExists {
+                    name: spec.name.to_owned(),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a session of that name is there.
+    ///
+    /// # Errors
+    /// What tmux refuses, other than having no server.
+    pub async fn query_session(&self, name: &str) -> Result<bool, Error> {
+        Ok(self
+            .query_sessions()
+            .await?
+            .iter()
+            .any(|session| session == name))
+    }
+
+    /// The names of all sessions; none where no server runs.
+    ///
+    /// # Errors
+    /// What tmux refuses, other than having no server.
+    pub async fn query_sessions(&self) -> Result<Vec<String>, Error> {
+        if !self.socket.exists() {
+            return Ok(Vec::new());
+        }
+        let list = ListSessions::new().format("#{session_name}").build();
+        match self
+            .run("list-sessions", self.tmux().add_command(list))
+            .await
+        {
+            Ok(output) => Ok(output.lines().map(str::to_owned).collect()),
+            Err(Error::Refused { message, .. }) if no_server(&message) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The command that joins the session of that name, for a process with a terminal to become.
+    #[must_use]
+    pub fn attach_command(&self, name: &str, write: bool) -> std::process::Command {
+        let attach = AttachSession::new().target_session(format!("={name}"));
+        let attach = if write { attach } else { attach.read_only() };
+        let mut command = self.tmux().add_command(attach.build()).into_command();
+        command.env_remove("TMUX").env_remove("TMUX_PANE");
+        command
+    }
+
+    /// Ends the session of that name, where there is one, with all that runs in it.
+    ///
+    /// # Errors
+    /// What tmux refuses, other than the session's absence.
+    pub async fn kill_session(&self, name: &str) -> Result<(), Error> {
+        let kill = KillSession::new()
+            .target_session(format!("={name}"))
+            .build();
+        absent_is_fine(
+            self.run("kill-session", self.tmux().add_command(kill))
+                .await,
+        )
+    }
+
+    /// Ends the server when it holds no session, so that nothing of ours remains.
+    ///
+    /// # Errors
+    /// What tmux refuses, other than having no server.
+    pub async fn stop_if_idle(&self) -> Result<(), Error> {
+        if !self.socket.exists() {
+            return Ok(());
+        }
+        let _alone = self.lock(Sharing::Exclusive).await?;
+        if self.query_sessions().await?.is_empty() {
+            let killed = self.run(
+                "kill-server",
+                self.tmux().add_command(KillServer::new().build()),
+            );
+            absent_is_fine(killed.await)?;
+            let _removed_by_tmux_or_stale = std::fs::remove_file(&self.socket);
+        }
+        Ok(())
+    }
+
+    fn parse_pane(&self, output: &str) -> Result<Pane, Error> {
+        let unexpected = || Error::Unexpected {
+            verb: "new-session",
+            output: output.to_owned(),
+        };
+        let mut words = output.split_whitespace();
+        let (Some(session), Some(pane), Some(pid), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(unexpected());
+        };
+        Ok(Pane {
+            server: self.clone(),
+            session: session.to_owned(),
+            id: pane.to_owned(),
+            pid: pid.parse().map_err(|_| unexpected())?,
+        })
+    }
+
+    /// The options that every command line of ours begins with.
+    fn tmux<'a>(&self) -> Tmux<'a> {
+        Tmux::new()
+            // Without it a client in a C locale prints `_` for every character beyond ASCII.
+            .force_utf8()
+            // A ~/.tmux.conf can break a driver: destroy-unattached, default-command, …
+            .file("/dev/null")
+            .socket_path(self.socket.to_string_lossy().into_owned())
+    }
+
+    async fn run(&self, verb: &'static str, tmux: Tmux<'_>) -> Result<String, Error> {
+        self.run_with_input(verb, tmux, None).await
+    }
+
+    async fn run_with_input(
+        &self,
+        verb: &'static str,
+        tmux: Tmux<'_>,
+        input: Option<&[u8]>,
+    ) -> Result<String, Error> {
+        let mut command = tokio::process::Command::from(tmux.into_command());
+        command
+            // Inside another tmux a client would refuse to nest, or speak to that server.
+            .env_remove("TMUX")
+            .env_remove("TMUX_PANE")
+            .stdin(if input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let spawned = command.spawn().map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Error::Missing,
+            _ => Error::Io { verb, source },
+        });
+        let mut child = spawned?;
+        let answer = async {
+            if let (Some(bytes), Some(mut stdin)) = (input, child.stdin.take()) {
+                stdin.write_all(bytes).await?;
+            }
+            child.wait_with_output().await
+        };
+        let output = tokio::time::timeout(COMMAND_LIMIT, answer)
+            .await
+            .map_err(|_elapsed| Error::Hung { verb })?
+            .map_err(|source| Error::Io { verb, source })?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            Err(Error::Refused { verb, message })
+        }
+    }
+
+    async fn lock(&self, sharing: Sharing) -> Result<File, Error> {
+        let path = self.socket.with_extension("lock");
+        let locked = tokio::task::spawn_blocking(move || {
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path)?;
+            match sharing {
+                Sharing::Shared => file.lock_shared()?,
+                Sharing::Exclusive => file.lock()?,
+            }
+            Ok(file)
+        });
+        let file: io::Result<File> = locked
+            .await
+            .unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        file.map_err(|source| Error::Io {
+            verb: "lock",
+            source,
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Sharing {
+    Shared,
+    Exclusive,
+}
+
+/// One pane, in which an agent runs.
+#[derive(Clone, Debug)]
+pub struct Pane {
+    server: Server,
+    session: String,
+    id: String,
+    pid: u32,
+}
+
+impl Pane {
+    /// The session's id, such as `$1`.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        &self.session
+    }
+
+    /// The pane's id, such as `%3`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The pid of the launcher, the root of what the pane started.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What the pane shows: 50 lines of plain text.
+    ///
+    /// # Errors
+    /// What tmux refuses; a pane that is gone, too.
+    pub async fn query_screen(&self) -> Result<String, Error> {
+        let capture = CapturePane::new()
+            .stdout()
+            .target_pane(self.id.as_str())
+            .build();
+        self.server
+            .run("capture-pane", self.server.tmux().add_command(capture))
+            .await
+    }
+
+    /// Whether the pane is there and its program runs.
+    ///
+    /// # Errors
+    /// What tmux refuses, other than the pane's absence.
+    pub async fn query_alive(&self) -> Result<bool, Error> {
+        let show = DisplayMessage::new()
+            .print()
+            .target_pane(self.id.as_str())
+            .message("#{pane_dead}")
+            .build();
+        match self
+            .server
+            .run("display-message", self.server.tmux().add_command(show))
+            .await
+        {
+            Ok(output) => Ok(output.trim() == "0"),
+            Err(Error::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Pastes `text` bracketed and presses Enter, in one tmux call, from a buffer that is then deleted.
+    ///
+    /// # Errors
+    /// What tmux refuses.
+    pub async fn submit(&self, text: &str) -> Result<(), Error> {
+        let buffer = format!("cx{}", self.id);
+        let tmux = self
+            .server
+            .tmux()
+            .add_command(
+                LoadBuffer::new()
+                    .buffer_name(buffer.as_str())
+                    .path("-")
+                    .build(),
+            )
+            .add_command(
+                PasteBuffer::new()
+                    .bracket_codes()
+                    .delete()
+                    // Without -r tmux turns every newline into a carriage return, which codex
+                    // normalises; the pasted bytes shall be the prompt's own.
+                    .no_replacement()
+                    .buffer_name(buffer.as_str())
+                    .target_pane(self.id.as_str())
+                    .build(),
+            )
+            .add_command(
+                SendKeys::new()
+                    .target_pane(self.id.as_str())
+                    .key("Enter")
+                    .build(),
+            );
+        self.server
+            .run_with_input("paste-buffer", tmux, Some(text.as_bytes()))
+            .await
+            .map(drop)
+    }
+
+    /// Presses one key.
+    ///
+    /// # Errors
+    /// What tmux refuses.
+    pub async fn press(&self, key: Key) -> Result<(), Error> {
+        let send = SendKeys::new()
+            .target_pane(self.id.as_str())
+            .key(key.name())
+            .build();
+        self.server
+            .run("send-keys", self.server.tmux().add_command(send))
+            .await
+            .map(drop)
+    }
+
+    /// Ends the session with all that runs in it; its absence is fine.
+    ///
+    /// # Errors
+    /// What tmux refuses otherwise.
+    pub async fn kill(&self) -> Result<(), Error> {
+        let kill = KillSession::new()
+            .target_session(self.session.as_str())
+            .build();
+        absent_is_fine(
+            self.server
+                .run("kill-session", self.server.tmux().add_command(kill))
+                .await,
+        )
+    }
+}
+
+/// The version that `tmux -V` prints, for example `3.3a`.
+///
+/// # Errors
+/// [`Error::Missing`] without a tmux on PATH.
+pub async fn query_version() -> Result<String, Error> {
+    let server = Server::at(PathBuf::from("/nonexistent"));
+    let printed = server.run("-V", Tmux::new().version()).await?;
+    Ok(printed.trim().trim_start_matches("tmux ").to_owned())
+}
+
+/// Whether that version can drive an agent: 3.2 or later.
+#[must_use]
+pub fn is_recent(version: &str) -> bool {
+    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let mut numbers = digits
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|word| word.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(3), Some(minor)) => minor >= 2,
+        (Some(major), _) => major > 3,
+        // `tmux master` and OpenBSD's `tmux openbsd-7.4` carry no number of their own or a newer one.
+        (None, _) => version == "master",
+    }
+}
+
+/// The text of an environment file: one `export NAME='value'` a line, for [`SessionSpec::environment`].
+///
+/// Names that are no shell names are left out: a shell can't set them.
+#[must_use]
+pub fn environment_file(variables: &[(String, String)]) -> String {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let mut text = String::new();
+    for (name, value) in variables.iter().filter(|(name, _)| is_name(name)) {
+        text.push_str(&format!("export {name}={}\n", shell_quote(value)));
+    }
+    text
+}
+
+/// A word as one argument of a POSIX shell.
+pub(crate) fn shell_quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
+    // The absolute paths: `env -i` leaves no PATH to look in.
+    let mut argv: Vec<String> = [
+        "/usr/bin/env",
+        "-i",
+        "/bin/sh",
+        "-c",
+        LAUNCHER,
+        "cx-operator",
+    ]
+    .map(str::to_owned)
+    .into();
+    argv.push(spec.environment.to_string_lossy().into_owned());
+    argv.push(spec.exit_status.to_string_lossy().into_owned());
+    argv.extend_from_slice(spec.argv);
+    argv
+}
+
+/// tmux takes a `;` at the end of an argument for the end of the command.
+fn escape_separator(arg: &str) -> Cow<'_, str> {
+    match arg.strip_suffix(';') {
+        Some(rest) => Cow::Owned(format!("{rest}\\;")),
+        None => Cow::Borrowed(arg),
+    }
+}
+
+fn option<'a>(scope: &'a str, name: &'a str, value: &'a str) -> TmuxCommand<'a> {
+    let set = SetOption::new().option(name).value(value);
+    if scope == "-s" {
+        set.server().build()
+    } else {
+        set.global().build()
+    }
+}
+
+fn no_server(message: &str) -> bool {
+    message.contains("no server running")
+        || message.contains("error connecting")
+        || message.contains("server exited")
+}
+
+fn absent_is_fine(answer: Result<String, Error>) -> Result<(), Error> {
+    match answer {
+        Err(Error::Refused { message, .. })
+            if message.contains("can't find") || no_server(&message) =>
+        {
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_from_3_2_on_will_do() {
+        for good in ["3.2", "3.2a", "3.3a", "3.6", "4.0", "next-3.7", "master"] {
+            assert!(is_recent(good), "{good}");
+        }
+        for bad in ["3.1c", "2.9", "1.8", "", "unknown"] {
+            assert!(!is_recent(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_environment_file_is_shell_and_nothing_else() {
+        let variables = [
+            ("A", "it's"),
+            ("1X", "no"),
+            ("B C", "no"),
+            ("D", "a\nb $(x)"),
+        ];
+        let text =
+            environment_file(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(text, "export A='it'\\''s'\nexport D='a\nb $(x)'\n");
+    }
+
+    #[test]
+    fn a_trailing_separator_is_escaped() {
+        assert_eq!(escape_separator("a;"), "a\\;");
+        assert_eq!(escape_separator("a;b"), "a;b");
+    }
+}

@@ -1,0 +1,560 @@
+//! Follows a run's turns: waits for whatever happens next, lets the machine decide, carries out what it
+//! decided.
+//!
+//! The arms of the one `select!` only name what woke us; everything is decided in [`Machine::on`], and
+//! effects run one after another.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched};
+use super::{
+    Answer, CONTINUE, DialogSight, End, Event, Machine, Permissions, Question, Reaction, Sight,
+    classify,
+};
+use crate::agent::codex::launch::TrustPolicy;
+use crate::agent::codex::sight;
+use crate::agent::codex::transcript::TurnError;
+use crate::journal::{Journal, Progress};
+use crate::process::Exit;
+use crate::respond::{Chain, Context, Reply};
+use crate::run::{self, Failure, RunDir, Status, Usage};
+use crate::signals::{self, Decision, SignalFile};
+use crate::tmux::{self, Pane};
+
+/// Everything is read again so often, in case a notification was lost.
+const RESCAN: Duration = Duration::from_secs(5);
+/// While a start or a paste is watched, the screen is read this often at most.
+const WATCHED_SCREEN: Duration = Duration::from_millis(20);
+/// While the agent works, its screen matters little: hooks and transcript say more.
+const WORKING_SCREEN: Duration = Duration::from_millis(500);
+
+/// What the turns came to.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) end: End,
+    pub(crate) session: Option<String>,
+    pub(crate) turns: u32,
+    pub(crate) last_message: Option<String>,
+    pub(crate) replies: Vec<run::Reply>,
+    pub(crate) transcript: Option<Transcript>,
+    pub(crate) notices: Vec<String>,
+}
+
+impl Ending {
+    /// The end of a run whose turns never began.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self {
+            end: End {
+                status: Status::Failed,
+                error: Some(failure),
+                pending: None,
+            },
+            session: None,
+            turns: 0,
+            last_message: None,
+            replies: Vec::new(),
+            transcript: None,
+            notices: Vec::new(),
+        }
+    }
+
+    /// The tokens used, read to the transcript's end.
+    pub(crate) fn load_usage(&mut self) -> Option<Usage> {
+        let transcript = self.transcript.as_mut()?;
+        let _turns_are_over = transcript.read();
+        transcript.usage()
+    }
+}
+
+/// What a driver works with.
+pub(crate) struct Parts<'a> {
+    pub(crate) machine: Machine,
+    pub(crate) pane: &'a Pane,
+    pub(crate) exit: &'a Exit,
+    pub(crate) dir: &'a RunDir,
+    pub(crate) watch: &'a Arc<Watch>,
+    pub(crate) journal: &'a Journal,
+    pub(crate) responder: &'a Chain,
+    pub(crate) context: &'a Context,
+    pub(crate) permissions: Permissions,
+    pub(crate) trust: TrustPolicy,
+}
+
+type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// What woke the driver.
+enum Woke {
+    Files,
+    Exited,
+    Time,
+    Cancelled(&'static str),
+    Replied(Reply),
+}
+
+pub(crate) struct Driver<'a> {
+    parts: Parts<'a>,
+    wake: Arc<Wake>,
+    _watched: Vec<Watched>,
+    transcript_watched: Option<Watched>,
+    signals: Signals,
+    transcript: Option<Transcript>,
+    asking: Option<(Question, Asking<'a>)>,
+    queue: VecDeque<Event>,
+    pane_bytes: u64,
+    screen_read: Option<Instant>,
+    screen_due: bool,
+    replies: Vec<run::Reply>,
+    notices: Vec<String>,
+}
+
+impl<'a> Driver<'a> {
+    pub(crate) fn new(parts: Parts<'a>) -> notify::Result<Self> {
+        let wake = Arc::new(Wake::default());
+        let watched = vec![
+            parts
+                .watch
+                .watch(&parts.dir.signals(), None, (Part::Signals, &wake))?,
+            parts
+                .watch
+                .watch(parts.dir.path(), Some("pane.log"), (Part::Pane, &wake))?,
+        ];
+        Ok(Self {
+            signals: Signals::new(parts.dir.signals()),
+            parts,
+            wake,
+            _watched: watched,
+            transcript_watched: None,
+            transcript: None,
+            asking: None,
+            queue: VecDeque::new(),
+            pane_bytes: 0,
+            screen_read: None,
+            screen_due: false,
+            replies: Vec::new(),
+            notices: Vec::new(),
+        })
+    }
+
+    /// Follows the turns to the end. `cancelled` tells by what the run is to be ended.
+    pub(crate) async fn follow(mut self, cancelled: impl Future<Output = &'static str>) -> Ending {
+        tokio::pin!(cancelled);
+        let mut rescan = Instant::now() + RESCAN;
+        loop {
+            let until = self.wake_at(rescan);
+            let woke = tokio::select! {
+                biased;
+                by = &mut cancelled => Woke::Cancelled(by),
+                reply = replied(&mut self.asking) => Woke::Replied(reply),
+                () = self.wake.notified() => Woke::Files,
+                () = self.parts.exit.wait() => Woke::Exited,
+                () = tokio::time::sleep_until(until.into()) => Woke::Time,
+            };
+            let now = Instant::now();
+            if now >= rescan {
+                rescan = now + RESCAN;
+                self.wake.mark(Part::Signals);
+                self.wake.mark(Part::Transcript);
+            }
+            self.gather(woke, now).await;
+            if let Some(end) = self.settle().await {
+                return self.ending(end);
+            }
+        }
+    }
+
+    fn ending(self, end: End) -> Ending {
+        Ending {
+            end,
+            session: self.parts.machine.session().map(str::to_owned),
+            turns: self.parts.machine.turns(),
+            last_message: self.parts.machine.last_message().map(str::to_owned),
+            replies: self.replies,
+            transcript: self.transcript,
+            notices: self.notices,
+        }
+    }
+
+    fn wake_at(&self, rescan: Instant) -> Instant {
+        let screen = (self.screen_due).then(|| {
+            self.screen_read
+                .map_or_else(Instant::now, |at| at + self.screen_interval())
+        });
+        [Some(rescan), self.parts.machine.deadline(), screen]
+            .into_iter()
+            .flatten()
+            .min()
+            .expect("rescan is there")
+    }
+
+    fn screen_interval(&self) -> Duration {
+        if self.parts.machine.watches_screen() {
+            WATCHED_SCREEN
+        } else {
+            WORKING_SCREEN
+        }
+    }
+
+    /// Turns what woke us into events, the files' before all others: they may explain an exit.
+    async fn gather(&mut self, woke: Woke, now: Instant) {
+        let exited = matches!(woke, Woke::Exited);
+        if self.wake.take(Part::Signals) || exited {
+            let events = self.signals.read();
+            self.queue.extend(events);
+        }
+        if self.wake.take(Part::Transcript) || exited {
+            self.read_transcript().await;
+        }
+        if self.wake.take(Part::Pane) {
+            let bytes = fs::metadata(self.parts.dir.pane_log()).map_or(0, |meta| meta.len());
+            self.screen_due |= bytes != self.pane_bytes;
+            self.pane_bytes = bytes;
+        }
+        match woke {
+            Woke::Exited => self.queue.push_back(Event::AgentExited {
+                code: self.exit_code(),
+                screen: self.parts.pane.query_screen().await.unwrap_or_default(),
+            }),
+            Woke::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
+            Woke::Replied(reply) => self.take_reply(reply),
+            Woke::Time if self.parts.machine.deadline().is_some_and(|at| now >= at) => {
+                self.queue.push_back(Event::Deadline);
+            }
+            Woke::Time | Woke::Files => {}
+        }
+        let rested = self
+            .screen_read
+            .is_none_or(|at| now >= at + self.screen_interval());
+        if self.screen_due && rested && !exited {
+            self.look().await;
+        }
+    }
+
+    /// Feeds the machine until it has nothing more to do.
+    async fn settle(&mut self) -> Option<End> {
+        while let Some(event) = self.queue.pop_front() {
+            let before = self.parts.machine.turns();
+            self.journal_before(&event);
+            let described = describe(&event);
+            let reaction = self.parts.machine.on(Instant::now(), event);
+            self.journal_after(before, described, &reaction);
+            self.follow_transcript().await;
+            match self.carry_out(reaction).await {
+                Ok(Some(end)) => return Some(end),
+                Ok(None) => {}
+                Err(error) if self.parts.exit.has_ended() => {
+                    // A pane that is gone can't be typed into: its end is the event that counts.
+                    tracing::debug!(%error, "the pane is gone");
+                }
+                Err(error) => return Some(tmux_failed(&error)),
+            }
+        }
+        None
+    }
+
+    async fn carry_out(&mut self, reaction: Reaction) -> Result<Option<End>, tmux::Error> {
+        match reaction {
+            Reaction::Wait | Reaction::Ignore(_) => {}
+            Reaction::Submit(text) => {
+                if text == CONTINUE {
+                    self.record_reply("operator", "a status, not a result", CONTINUE);
+                }
+                let turn = self.parts.machine.turns() + 1;
+                self.parts.journal.write(Progress::Pasted {
+                    turn,
+                    bytes: text.len(),
+                });
+                self.parts.pane.submit(&text).await?;
+            }
+            Reaction::Press(key, on) => {
+                let key_name = key.name().to_owned();
+                self.parts.journal.write(Progress::KeyPressed {
+                    key: key_name,
+                    on: on.to_owned(),
+                });
+                self.parts.pane.press(key).await?;
+            }
+            Reaction::Look => self.look().await,
+            Reaction::Ask(question) => {
+                let (responder, context) = (self.parts.responder, self.parts.context);
+                let asked = question.clone();
+                self.asking = Some((
+                    question,
+                    Box::pin(async move { responder.ask(&asked, context).await }),
+                ));
+            }
+            Reaction::Decide(hook, answer) => self.decide(&hook, &answer),
+            Reaction::End(end) => return Ok(Some(*end)),
+        }
+        Ok(None)
+    }
+
+    async fn look(&mut self) {
+        self.screen_due = false;
+        self.screen_read = Some(Instant::now());
+        match self.parts.pane.query_screen().await {
+            Ok(screen) => {
+                let sight = sight(&screen, self.parts.machine.prompt(), self.parts.trust);
+                self.queue.push_back(Event::Screen(sight));
+            }
+            Err(error) => tracing::debug!(%error, "the screen can't be read"),
+        }
+    }
+
+    async fn read_transcript(&mut self) {
+        let events = self
+            .transcript
+            .as_mut()
+            .map(Transcript::read)
+            .unwrap_or_default();
+        for event in events {
+            let event = match event {
+                Event::TurnFailed {
+                    turn_id,
+                    error: None,
+                } => {
+                    // Before 0.150 only the screen tells why.
+                    let screen = self.parts.pane.query_screen().await.unwrap_or_default();
+                    let line = crate::agent::codex::screen::error_line(&screen);
+                    Event::TurnFailed {
+                        turn_id,
+                        error: line.map(|line| TurnError::from_message(&line)),
+                    }
+                }
+                other => other,
+            };
+            self.queue.push_back(event);
+        }
+    }
+
+    /// Follows the transcript of the session that the machine takes for the agent's.
+    async fn follow_transcript(&mut self) {
+        let Some(session) = self.parts.machine.session() else {
+            return;
+        };
+        let Some(path) = self
+            .signals
+            .transcript_of(session)
+            .map(std::path::Path::to_owned)
+        else {
+            return;
+        };
+        let current = self
+            .transcript
+            .as_ref()
+            .is_some_and(|transcript| transcript.path() == path);
+        if current && self.transcript_watched.is_some() {
+            return;
+        }
+        if !current {
+            self.transcript = Some(Transcript::new(path.clone()));
+        }
+        if let (Some(dir), Some(name)) = (
+            path.parent(),
+            path.file_name().and_then(|name| name.to_str()),
+        ) {
+            match self
+                .parts
+                .watch
+                .watch(dir, Some(name), (Part::Transcript, &self.wake))
+            {
+                Ok(watched) => self.transcript_watched = Some(watched),
+                // It is read at every rescan all the same.
+                Err(error) => tracing::debug!(%error, "the transcript can't be watched yet"),
+            }
+        }
+        self.read_transcript().await;
+    }
+
+    fn exit_code(&self) -> Option<i32> {
+        let text = fs::read_to_string(self.parts.dir.exit_status()).ok()?;
+        text.trim().parse().ok()
+    }
+
+    fn take_reply(&mut self, reply: Reply) {
+        let Some((question, _)) = self.asking.take() else {
+            return;
+        };
+        for problem in reply.problems {
+            let text = format!("the responder did not answer: failed to {problem}");
+            self.parts
+                .journal
+                .write(Progress::Notice { text: text.clone() });
+            self.notices.push(text);
+        }
+        if let Some(answer) = &reply.answer {
+            let said = match answer {
+                Answer::Text(text) => text.clone(),
+                Answer::Allow => "allow".to_owned(),
+                Answer::Deny(why) => format!("deny {why}").trim_end().to_owned(),
+            };
+            self.record_reply(&reply.by, &question.text, &said);
+        }
+        self.queue
+            .push_back(Event::Answered(reply.answer.map(sanitised)));
+    }
+
+    fn record_reply(&mut self, by: &str, question: &str, reply: &str) {
+        let turn = self.parts.machine.turns();
+        self.parts.journal.write(Progress::Replied {
+            turn,
+            by: by.to_owned(),
+            reply: reply.to_owned(),
+        });
+        let (by, question, reply) = (by.to_owned(), question.to_owned(), reply.to_owned());
+        self.replies.push(run::Reply {
+            turn,
+            by,
+            question,
+            reply,
+        });
+    }
+
+    fn decide(&mut self, hook: &SignalFile, answer: &Answer) {
+        let decision = match answer {
+            Answer::Allow => Decision::Allow,
+            Answer::Deny(why) => Decision::Deny {
+                message: denial(why),
+            },
+            Answer::Text(_) => Decision::Pass,
+        };
+        if let Err(error) = signals::write_decision(&self.parts.dir.signals(), hook, &decision) {
+            // The hook then passes, and the dialog comes up on the screen.
+            tracing::warn!(%error, "the decision can't be written");
+        }
+    }
+
+    fn journal_before(&mut self, event: &Event) {
+        let turn = self.parts.machine.turns();
+        match event {
+            Event::TurnStopped { message, .. } => {
+                let read = classify::classify(message.as_deref().unwrap_or_default());
+                self.parts.journal.write(Progress::TurnEnded {
+                    turn,
+                    verdict: read.verdict.as_str().to_owned(),
+                    rule: read.rule.to_owned(),
+                    message: message.clone(),
+                });
+            }
+            Event::PermissionAsked { command, .. } => {
+                self.parts.journal.write(Progress::PermissionAsked {
+                    turn,
+                    command: command.clone(),
+                });
+                match self.parts.permissions {
+                    Permissions::Allow => self.record_reply("policy", command, "allow"),
+                    Permissions::Deny => self.record_reply("policy", command, "deny"),
+                    Permissions::Ask => {}
+                }
+            }
+            Event::TurnFailed { error, .. } => {
+                let message = error
+                    .as_ref()
+                    .map_or("the turn ended without a message", |error| &error.message);
+                self.parts.journal.write(Progress::TurnFailed {
+                    turn,
+                    message: message.to_owned(),
+                });
+            }
+            Event::TurnAborted { reason, .. } => {
+                self.parts.journal.write(Progress::TurnFailed {
+                    turn,
+                    message: format!("aborted: {reason}"),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn journal_after(&self, turns_before: u32, described: Option<String>, reaction: &Reaction) {
+        let turn = self.parts.machine.turns();
+        if turn > turns_before
+            && let Some(session) = self.parts.machine.session()
+        {
+            self.parts.journal.write(Progress::Submitted {
+                turn,
+                session_id: session.to_owned(),
+            });
+        }
+        if let (Reaction::Ignore(why), Some(what)) = (reaction, described) {
+            self.parts.journal.write(Progress::Ignored {
+                why: (*why).to_owned(),
+                what,
+            });
+        }
+    }
+}
+
+/// What the agent is told with a "no".
+pub(crate) fn denial(why: &str) -> String {
+    if why.trim().is_empty() {
+        "Not permitted. Go on without it, or say what you need.".to_owned()
+    } else {
+        why.to_owned()
+    }
+}
+
+/// A reply goes through the same terminal as the prompt.
+fn sanitised(answer: Answer) -> Answer {
+    match answer {
+        Answer::Text(text) => match crate::prompt::Prompt::parse(text.as_bytes()) {
+            Ok(prompt) => Answer::Text(prompt.as_str().to_owned()),
+            Err(_) => Answer::Text(
+                text.chars()
+                    .filter(|c| !c.is_control())
+                    .take(crate::prompt::LIMIT / 4)
+                    .collect(),
+            ),
+        },
+        decision => decision,
+    }
+}
+
+async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
+    match asking {
+        Some((_, reply)) => reply.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn tmux_failed(error: &tmux::Error) -> End {
+    let failure = Failure {
+        code: "tmux".to_owned(),
+        message: format!("failed to {}", crate::error::chain(error)),
+        hint: Some("`cx-operator doctor` tells whether tmux works".to_owned()),
+    };
+    End {
+        status: Status::Failed,
+        error: Some(failure),
+        pending: None,
+    }
+}
+
+/// What an event was, for the line that says it was ignored; screens are too many to be told.
+fn describe(event: &Event) -> Option<String> {
+    match event {
+        Event::Screen(Sight::Dialog(DialogSight { name, .. })) => Some(format!("dialog {name}")),
+        Event::Screen(_) | Event::Deadline => None,
+        Event::SessionStarted {
+            session, source, ..
+        } => Some(format!("session {session} started ({source})")),
+        Event::PromptSubmitted { session, .. } => Some(format!("prompt of session {session}")),
+        Event::PermissionAsked {
+            session, command, ..
+        } => Some(format!("permission of session {session}: {command}")),
+        Event::TurnStopped { session, .. } => Some(format!("stop of session {session}")),
+        Event::TurnFailed { turn_id, .. } => Some(format!("failure of turn {turn_id}")),
+        Event::TurnAborted { turn_id, .. } => Some(format!(
+            "abortion of turn {}",
+            turn_id.as_deref().unwrap_or("?")
+        )),
+        Event::Malformed { file, .. } => Some(format!("malformed {file}")),
+        Event::AgentExited { .. } => Some("the agent's exit".to_owned()),
+        Event::Answered(_) => Some("an answer".to_owned()),
+        Event::Cancelled { by } => Some((*by).to_owned()),
+    }
+}

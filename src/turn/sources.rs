@@ -1,0 +1,367 @@
+//! Where events come from: the run's signal files and the agent's transcript, as the file watcher reports
+//! their changes.
+//!
+//! A notification only says that something is worth reading again; what is there is read from the files
+//! themselves. A lost notification costs latency, never correctness.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+use super::Event;
+use crate::agent::codex::payload::Payload;
+use crate::agent::codex::transcript::{Line, parse_line};
+use crate::run::Usage;
+use crate::signals::{self, Kind, SignalFile};
+
+/// The most that is shown of a payload that is none.
+const EXCERPT: usize = 2_000;
+/// The most that is read of a transcript at once, in bytes.
+const CHUNK: u64 = 4 << 20;
+
+/// What a run is woken for.
+#[derive(Debug, Default)]
+pub(crate) struct Wake {
+    notify: Notify,
+    signals: AtomicBool,
+    transcript: AtomicBool,
+    pane: AtomicBool,
+}
+
+/// A part of the run that may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Signals,
+    Transcript,
+    Pane,
+}
+
+impl Wake {
+    fn flag(&self, part: Part) -> &AtomicBool {
+        match part {
+            Part::Signals => &self.signals,
+            Part::Transcript => &self.transcript,
+            Part::Pane => &self.pane,
+        }
+    }
+
+    pub(crate) fn mark(&self, part: Part) {
+        self.flag(part).store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
+
+    pub(crate) fn take(&self, part: Part) -> bool {
+        self.flag(part).swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) async fn notified(&self) {
+        self.notify.notified().await;
+    }
+}
+
+#[derive(Debug)]
+struct Route {
+    id: u64,
+    file: Option<OsString>,
+    part: Part,
+    wake: Arc<Wake>,
+}
+
+type Routes = Arc<Mutex<HashMap<PathBuf, Vec<Route>>>>;
+
+/// The one file watcher of a process: Linux allows a user 128 of them.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    watcher: Mutex<RecommendedWatcher>,
+    routes: Routes,
+}
+
+impl Watch {
+    pub(crate) fn new() -> notify::Result<Arc<Self>> {
+        let routes = Routes::default();
+        let for_handler = Arc::clone(&routes);
+        let watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
+                Ok(event) if event.kind.is_access() => {}
+                Ok(event) => dispatch(&for_handler, &event),
+                // An overflow names no path: everybody reads again.
+                Err(_) => everybody(&for_handler),
+            })?;
+        Ok(Arc::new(Self {
+            watcher: Mutex::new(watcher),
+            routes,
+        }))
+    }
+
+    /// Reports changes in a directory, of one file in it or of all, until the guard is dropped.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        dir: &Path,
+        file: Option<&str>,
+        (part, wake): (Part, &Arc<Wake>),
+    ) -> notify::Result<Watched> {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let route = Route {
+            id,
+            file: file.map(OsString::from),
+            part,
+            wake: Arc::clone(wake),
+        };
+        // Never both: notify's thread takes the routes' lock while a watch waits for that thread.
+        let mut watcher = lock(&self.watcher);
+        let first = {
+            let mut routes = lock(&self.routes);
+            let here = routes.entry(dir.to_owned()).or_default();
+            here.push(route);
+            here.len() == 1
+        };
+        let watched = Watched {
+            watch: Arc::clone(self),
+            dir: dir.to_owned(),
+            id,
+        };
+        let began = match first {
+            true => watcher.watch(dir, RecursiveMode::NonRecursive),
+            false => Ok(()),
+        };
+        drop(watcher);
+        began?;
+        // What was there before the watch began.
+        wake.mark(part);
+        Ok(watched)
+    }
+}
+
+/// Ends the watch of a directory when dropped, where nobody else watches it.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    watch: Arc<Watch>,
+    dir: PathBuf,
+    id: u64,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let mut watcher = lock(&self.watch.watcher);
+        let last = {
+            let mut routes = lock(&self.watch.routes);
+            let here = routes.get_mut(&self.dir);
+            let empty = here.is_some_and(|here| {
+                here.retain(|route| route.id != self.id);
+                here.is_empty()
+            });
+            empty && routes.remove(&self.dir).is_some()
+        };
+        if last {
+            let _removed_with_its_directory = watcher.unwatch(&self.dir);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn dispatch(routes: &Routes, event: &notify::Event) {
+    if event.need_rescan() {
+        return everybody(routes);
+    }
+    let routes = lock(routes);
+    for path in &event.paths {
+        let (Some(dir), name) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        for route in routes.get(dir).into_iter().flatten() {
+            if route.file.is_none() || route.file.as_deref() == name {
+                route.wake.mark(route.part);
+            }
+        }
+    }
+}
+
+fn everybody(routes: &Routes) {
+    for route in lock(routes).values().flatten() {
+        route.wake.mark(route.part);
+    }
+}
+
+/// The signal files of a run, each read once.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    dir: PathBuf,
+    seen: HashSet<SignalFile>,
+    transcripts: HashMap<String, PathBuf>,
+}
+
+impl Signals {
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            seen: HashSet::new(),
+            transcripts: HashMap::new(),
+        }
+    }
+
+    /// Where a session said that its transcript is.
+    pub(crate) fn transcript_of(&self, session: &str) -> Option<&Path> {
+        self.transcripts.get(session).map(PathBuf::as_path)
+    }
+
+    /// The events of the files that are new, in the order of their writing.
+    pub(crate) fn read(&mut self) -> Vec<Event> {
+        let files = match signals::list(&self.dir) {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::warn!(%error, "the signals directory can't be listed");
+                return Vec::new();
+            }
+        };
+        let mut events = Vec::new();
+        for file in files {
+            if self.seen.contains(&file) {
+                continue;
+            }
+            match fs::read(self.dir.join(file.name())) {
+                Ok(bytes) => {
+                    events.push(self.event(&file, &bytes));
+                    self.seen.insert(file);
+                }
+                Err(error) => tracing::warn!(%error, file = file.name(), "a signal can't be read"),
+            }
+        }
+        events
+    }
+
+    fn event(&mut self, file: &SignalFile, bytes: &[u8]) -> Event {
+        let payload = match Payload::parse(bytes) {
+            Ok(payload) if file.session.is_some() => payload,
+            _ => {
+                let content =
+                    String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT)]).into_owned();
+                return Event::Malformed {
+                    file: file.name(),
+                    content,
+                };
+            }
+        };
+        if let Some(path) = &payload.transcript_path {
+            self.transcripts
+                .insert(payload.session_id.clone(), path.clone());
+        }
+        let session = payload.session_id.clone();
+        match file.kind {
+            Kind::SessionStart => Event::SessionStarted {
+                session,
+                cwd: payload.cwd,
+                source: payload.source.unwrap_or_default(),
+            },
+            Kind::Prompt => Event::PromptSubmitted {
+                session,
+                turn_id: payload.turn_id,
+                cwd: payload.cwd,
+                prompt: payload.prompt.unwrap_or_default(),
+            },
+            Kind::Permission => Event::PermissionAsked {
+                session,
+                signal: file.clone(),
+                command: payload.asked_command(),
+                reason: payload.asked_reason(),
+            },
+            Kind::Stop => Event::TurnStopped {
+                session,
+                turn_id: payload.turn_id,
+                message: payload.last_assistant_message,
+            },
+        }
+    }
+}
+
+/// A transcript, read as it grows.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    path: PathBuf,
+    offset: u64,
+    partial: Vec<u8>,
+    usage: Option<Usage>,
+}
+
+impl Transcript {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            offset: 0,
+            partial: Vec::new(),
+            usage: None,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The tokens of the session so far.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// What the lines since the last reading say of a turn's end.
+    pub(crate) fn read(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        loop {
+            match self.read_chunk() {
+                Ok(chunk) if chunk.is_empty() => return events,
+                Ok(chunk) => self.take_lines(&chunk, &mut events),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return events,
+                Err(error) => {
+                    tracing::warn!(%error, "the transcript can't be read");
+                    return events;
+                }
+            }
+        }
+    }
+
+    fn read_chunk(&mut self) -> io::Result<Vec<u8>> {
+        let mut file = File::open(&self.path)?;
+        if file.metadata()?.len() < self.offset {
+            // Truncated or replaced: what is there now is read from its start.
+            self.offset = 0;
+            self.partial.clear();
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut chunk = Vec::new();
+        self.offset += file.take(CHUNK).read_to_end(&mut chunk)? as u64;
+        Ok(chunk)
+    }
+
+    fn take_lines(&mut self, chunk: &[u8], events: &mut Vec<Event>) {
+        self.partial.extend_from_slice(chunk);
+        let Some(end) = self.partial.iter().rposition(|&byte| byte == b'\n') else {
+            return;
+        };
+        let rest = self.partial.split_off(end + 1);
+        let whole = std::mem::replace(&mut self.partial, rest);
+        for line in String::from_utf8_lossy(&whole).lines() {
+            match parse_line(line) {
+                Some(Line::TurnFailed { turn_id, error }) => {
+                    events.push(Event::TurnFailed { turn_id, error })
+                }
+                Some(Line::TurnAborted { turn_id, reason }) => {
+                    events.push(Event::TurnAborted { turn_id, reason })
+                }
+                Some(Line::Tokens(usage)) => self.usage = Some(usage),
+                Some(
+                    Line::Session { .. } | Line::TurnStarted { .. } | Line::TurnCompleted { .. },
+                )
+                | None => {}
+            }
+        }
+    }
+}
