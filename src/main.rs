@@ -1,3 +1,9 @@
-//! The `cx-operator` binary.
+//! The `cx-operator` binary: parse, call the library, print, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

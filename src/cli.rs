@@ -1,0 +1,165 @@
+//! The command line. The only place that prints.
+
+#![expect(
+    clippy::print_stderr,
+    reason = "this is where people and parents are spoken to"
+)]
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use cx_operator::Error;
+use cx_operator::error::Code;
+use cx_operator::run::Store;
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+mod attach;
+mod classify;
+mod cleanup;
+mod delegate;
+mod doctor;
+mod hooks;
+mod records;
+mod report;
+
+/// Delegate a coding task to another agent's interactive CLI, and get back a typed result with the complete diff.
+///
+/// Exit status: 0 completed; 3 somebody's word is needed; 4 turn cap; 5 the agent failed or died; 6 a deadline
+/// passed; 7 not ready; 8 trouble with the repository; 2 wrong use; 9, 130, 143 aborted; 1 anything else.
+#[derive(Parser)]
+#[command(name = "cx-operator", version, max_term_width = 100)]
+struct Cli {
+    /// Say more on stderr; -vv says all. RUST_LOG is obeyed too.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Delegate(Box<delegate::Delegate>),
+    List(records::List),
+    Show(records::Show),
+    Diff(records::Diff),
+    Log(records::Log),
+    Attach(attach::Attach),
+    Cleanup(cleanup::Cleanup),
+    Doctor(doctor::Doctor),
+    Hooks(hooks::Hooks),
+    Classify(classify::Classify),
+}
+
+/// Where the records are.
+#[derive(Args)]
+struct State {
+    /// The state directory [default: $CX_OPERATOR_STATE, else ~/.local/state/cx-operator].
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+impl State {
+    fn root(&self) -> Result<PathBuf, Error> {
+        match &self.state_dir {
+            Some(path) => std::path::absolute(path)
+                .map_err(|_| Error::Usage("use an empty --state-dir".to_owned())),
+            None => Ok(Store::default_root()?),
+        }
+    }
+
+    fn open(&self) -> Result<Store, Error> {
+        Ok(Store::open(&self.root()?)?)
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    let done = match cli.command {
+        Command::Delegate(command) => command.run(),
+        Command::List(command) => command.run(),
+        Command::Show(command) => command.run(),
+        Command::Diff(command) => command.run(),
+        Command::Log(command) => command.run(),
+        Command::Attach(command) => command.run(),
+        Command::Cleanup(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Hooks(command) => command.run(),
+        Command::Classify(command) => command.run(),
+    };
+    done.unwrap_or_else(|error| {
+        print_error(&error);
+        ExitCode::from(error.code().exit())
+    })
+}
+
+fn start_log(verbose: u8) {
+    let fallback = ["warn", "info", "debug"][usize::from(verbose.min(2))];
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(fallback));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Io {
+            what: "start the runtime".to_owned(),
+            source,
+        })
+}
+
+fn print_error(error: &Error) {
+    eprintln!("error: failed to {}", safe(&error.message()));
+    if let Some(hint) = error.code().hint() {
+        eprintln!("hint: {hint}");
+    }
+}
+
+/// Prints the one JSON document of `--json`.
+fn print_json(document: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(document).expect("a document has string keys only");
+    print_text(&format!("{text}\n"))
+}
+
+/// Prints to stdout; a reader that went away is nobody's mistake.
+fn print_text(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Io {
+            what: "print".to_owned(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A text whose control characters a terminal won't obey: the agent's words are not ours.
+fn safe(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            // Directions can make a line read as what it is not.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+            c => c,
+        })
+        .collect()
+}
+
+fn usage(message: impl Into<String>) -> Error {
+    debug_assert_eq!(Error::Usage(String::new()).code(), Code::Usage);
+    Error::Usage(message.into())
+}

@@ -1,0 +1,50 @@
+//! `cx-operator attach`: look into an agent's pane.
+
+use std::io::{self, IsTerminal};
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+use clap::Args;
+use cx_operator::Error;
+use cx_operator::run::TaskName;
+use cx_operator::tmux::Server;
+
+use super::{State, runtime, usage};
+
+/// Join the pane of a running task, read-only. Leave with `Ctrl-b d`.
+#[derive(Args)]
+pub(crate) struct Attach {
+    /// The task's name.
+    task: String,
+    /// Let your keys through to the agent.
+    #[arg(long)]
+    write: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+impl Attach {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let session = TaskName::parse(&self.task)?.session();
+        let server = Server::at(self.state.open()?.tmux_socket());
+        let running = runtime()?.block_on(server.query_sessions())?;
+        if !running.contains(&session) {
+            let names = if running.is_empty() {
+                "none".to_owned()
+            } else {
+                running.join(", ")
+            };
+            return Err(usage(format!(
+                "find the session {session}: running are {names}"
+            )));
+        }
+        if !io::stdin().is_terminal() {
+            return Err(usage("attach: stdin is no terminal"));
+        }
+        let failed = server.attach_command(&session, self.write).exec();
+        Err(Error::Io {
+            what: "run tmux".to_owned(),
+            source: failed,
+        })
+    }
+}

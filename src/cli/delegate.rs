@@ -1,0 +1,361 @@
+//! `cx-operator delegate`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use cx_operator::agent::codex::launch::{Ask, Options, Sandbox, TrustPolicy};
+use cx_operator::cancel::Cancel;
+use cx_operator::prompt::{self, Prompt};
+use cx_operator::respond::{Answers, Command, Responder};
+use cx_operator::run::TaskName;
+use cx_operator::task::{Keep, Task};
+use cx_operator::turn::{Limits, Permissions};
+use cx_operator::{Error, Operator};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{State, print_json, print_text, report, runtime, usage};
+
+/// Delegate one task and wait for its result.
+#[derive(Args)]
+pub(crate) struct Delegate {
+    /// The task's name: lower-case letters, digits, `.`, `_`, `-`. It names branch, worktree and session.
+    #[arg(long, value_name = "NAME")]
+    task: String,
+
+    /// The brief.
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
+    prompt: Option<String>,
+    /// A file with the brief; `-` is stdin, as is neither of the two.
+    #[arg(long, value_name = "FILE")]
+    prompt_file: Option<PathBuf>,
+    /// Send the brief alone, without the short preamble that asks for a status line.
+    #[arg(long)]
+    no_preamble: bool,
+
+    /// A path in the repository.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    repo: PathBuf,
+    /// The revision to start from.
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    base: String,
+    /// Let the agent see your uncommitted changes: they are snapshotted and are the base.
+    #[arg(long)]
+    include_dirty: bool,
+    /// Where the worktree is made.
+    #[arg(long, value_name = "DIR", default_value = "/tmp")]
+    worktree_root: PathBuf,
+
+    #[command(flatten)]
+    agent: Agent,
+    #[command(flatten)]
+    replies: Replies,
+    #[command(flatten)]
+    deadlines: Deadlines,
+
+    /// What stays after the run.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    keep: Option<KeepArg>,
+    /// Print the record as one JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Agent")]
+struct Agent {
+    /// The codex program [default: `codex` on PATH].
+    #[arg(long, value_name = "PROGRAM")]
+    codex: Option<PathBuf>,
+    /// What the agent's commands may write to.
+    #[arg(long, value_enum, default_value = "workspace-write")]
+    sandbox: SandboxArg,
+    /// When codex asks for an approval.
+    #[arg(long, value_enum, default_value = "on-request")]
+    ask: AskArg,
+    /// The model, in place of the configured one.
+    #[arg(long)]
+    model: Option<String>,
+    /// A profile of codex's configuration.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Whether codex's question about trust in the folder is answered with yes, or surfaced.
+    #[arg(long, value_enum, default_value = "accept")]
+    trust: TrustArg,
+    /// A further argument for codex; may be given several times.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    agent_arg: Vec<String>,
+    /// A variable for the agent; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Replies")]
+struct Replies {
+    /// What happens when the agent asks for an approval.
+    #[arg(long, value_enum, default_value = "ask")]
+    permissions: PermissionsArg,
+    /// A TOML file with answers to questions and approvals (format: see the README).
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// A shell command that is given each question as JSON on stdin and prints its answer as JSON.
+    #[arg(long, value_name = "COMMAND")]
+    responder: Option<String>,
+    /// How long the responder may take.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    responder_timeout: Duration,
+    /// Prompts at most, the brief included.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=8))]
+    max_turns: u32,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Deadlines (90s, 15m, 1h)")]
+struct Deadlines {
+    /// From the agent's start to its composer.
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
+    startup_timeout: Duration,
+    /// For each turn.
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
+    turn_timeout: Duration,
+    /// For the whole run.
+    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = duration)]
+    timeout: Duration,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SandboxArg {
+    ReadOnly,
+    WorkspaceWrite,
+    DangerFullAccess,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AskArg {
+    OnRequest,
+    Never,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TrustArg {
+    Accept,
+    Ask,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PermissionsArg {
+    /// Ask the responder; without an answer the run ends with the question.
+    Ask,
+    /// No: the agent goes on without.
+    Deny,
+    /// Yes, to everything it asks for.
+    Allow,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KeepArg {
+    /// The branch, at the result.
+    Branch,
+    /// The worktree and its branch.
+    Worktree,
+    /// Both, and the agent's session still running.
+    Session,
+}
+
+/// Parses `90s`, `15m`, `1h`, `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("it must be longer than nothing".to_owned()),
+        Ok(duration) if duration > Duration::from_secs(7 * 24 * 3600) => {
+            Err("a week is the limit".to_owned())
+        }
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error} (write it like 90s, 15m or 1h)")),
+    }
+}
+
+impl Delegate {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let task = self.task()?;
+        let operator = Operator::builder()
+            .state_directory(self.state.root()?)
+            .build()?;
+        let (json, quiet) = (self.json, !io::stderr().is_terminal());
+        let outcome = runtime()?.block_on(async move {
+            let mut run = operator.start(task);
+            let signals = tokio::spawn(forward_signals(run.canceller()));
+            while let Some(entry) = run.events().next().await {
+                report::print_progress(&entry, quiet);
+            }
+            let outcome = run.outcome().await;
+            signals.abort();
+            outcome
+        });
+        if json {
+            print_json(&outcome)?;
+        } else {
+            print_text(&report::of(&outcome))?;
+        }
+        Ok(ExitCode::from(outcome.exit_code()))
+    }
+
+    fn task(&self) -> Result<Task, Error> {
+        let name = TaskName::parse(&self.task)?;
+        let prompt = self.load_prompt()?;
+        let absolute =
+            |path: &PathBuf| std::path::absolute(path).map_err(|_| usage("use an empty path"));
+        let mut task = Task::new(name, absolute(&self.repo)?, prompt);
+        task.base.clone_from(&self.base);
+        task.include_dirty = self.include_dirty;
+        task.preamble = !self.no_preamble;
+        task.worktree_root = absolute(&self.worktree_root)?;
+        task.codex = self.agent.options();
+        task.environment = self.agent.environment()?;
+        task.permissions = match self.replies.permissions {
+            PermissionsArg::Ask => Permissions::Ask,
+            PermissionsArg::Deny => Permissions::Deny,
+            PermissionsArg::Allow => Permissions::Allow,
+        };
+        task.responders = self.replies.responders()?;
+        task.responder_limit = self.replies.responder_timeout;
+        task.limits = Limits {
+            startup: self.deadlines.startup_timeout,
+            turn: self.deadlines.turn_timeout,
+            run: self.deadlines.timeout,
+            turns: self.replies.max_turns,
+            ..Limits::default()
+        };
+        task.keep = match self.keep {
+            None => Keep::Nothing,
+            Some(KeepArg::Branch) => Keep::Branch,
+            Some(KeepArg::Worktree) => Keep::Worktree,
+            Some(KeepArg::Session) => Keep::Session,
+        };
+        Ok(task)
+    }
+
+    fn load_prompt(&self) -> Result<Prompt, Error> {
+        if let Some(text) = &self.prompt {
+            return Ok(Prompt::parse(text.as_bytes())?);
+        }
+        let file = self
+            .prompt_file
+            .as_deref()
+            .filter(|path| path.as_os_str() != "-");
+        let read = |source: &mut dyn Read, name: &str| {
+            let mut bytes = Vec::new();
+            // One byte more than allowed, so that what is too long is seen to be.
+            let limit = prompt::LIMIT as u64 + 1;
+            source
+                .take(limit)
+                .read_to_end(&mut bytes)
+                .map_err(|source| Error::Io {
+                    what: format!("read the prompt from {name}"),
+                    source,
+                })?;
+            Ok(Prompt::parse(&bytes)?)
+        };
+        match file {
+            Some(path) => {
+                let name = path.display().to_string();
+                let mut file = File::open(path)
+                    .map_err(|error| usage(format!("read the prompt from {name}: {error}")))?;
+                read(&mut file, &name)
+            }
+            None if io::stdin().is_terminal() => Err(usage(
+                "find the prompt: give --prompt, --prompt-file, or pipe it to stdin",
+            )),
+            None => read(&mut io::stdin().lock(), "stdin"),
+        }
+    }
+}
+
+impl Agent {
+    fn options(&self) -> Options {
+        Options {
+            program: self.codex.clone(),
+            sandbox: match self.sandbox {
+                SandboxArg::ReadOnly => Sandbox::ReadOnly,
+                SandboxArg::WorkspaceWrite => Sandbox::WorkspaceWrite,
+                SandboxArg::DangerFullAccess => Sandbox::DangerFullAccess,
+            },
+            ask: match self.ask {
+                AskArg::OnRequest => Ask::OnRequest,
+                AskArg::Never => Ask::Never,
+            },
+            model: self.model.clone(),
+            profile: self.profile.clone(),
+            trust: match self.trust {
+                TrustArg::Accept => TrustPolicy::Accept,
+                TrustArg::Ask => TrustPolicy::Ask,
+            },
+            arguments: self.agent_arg.clone(),
+        }
+    }
+
+    fn environment(&self) -> Result<Vec<(String, String)>, Error> {
+        let parse = |pair: &String| match pair.split_once('=') {
+            Some((name, value)) if is_name(name) => Ok((name.to_owned(), value.to_owned())),
+            // The value may be a secret: it is not repeated.
+            _ => Err(usage(
+                "take an --env: it must be NAME=VALUE, with a name of letters, digits and `_`",
+            )),
+        };
+        self.env.iter().map(parse).collect()
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+impl Replies {
+    fn responders(&self) -> Result<Vec<Arc<dyn Responder>>, Error> {
+        let mut responders: Vec<Arc<dyn Responder>> = Vec::new();
+        if let Some(path) = &self.answers {
+            responders.push(Arc::new(Answers::load(path)?));
+        }
+        if let Some(command) = &self.responder {
+            if command.trim().is_empty() {
+                return Err(usage("run the responder: --responder is empty"));
+            }
+            responders.push(Arc::new(Command::new(
+                command.clone(),
+                self.responder_timeout,
+            )));
+        }
+        Ok(responders)
+    }
+}
+
+/// The first signal ends the run in good order, the second faster.
+async fn forward_signals(cancel: Cancel) {
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
+        tracing::warn!("signals can't be caught");
+        return;
+    };
+    loop {
+        let by = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+            _ = hangup.recv() => "SIGHUP",
+        };
+        tracing::warn!("{by}: taking in the work and tearing down; again to hurry");
+        cancel.cancel(by);
+    }
+}

@@ -1,0 +1,70 @@
+//! `cx-operator doctor`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use cx_operator::Error;
+use cx_operator::agent::codex::launch::Options;
+use cx_operator::preflight::{Level, doctor};
+use serde::Serialize;
+
+use super::{State, print_json, print_text, runtime, safe, usage};
+
+/// Check everything that a run needs, and say what mends it. Exit status 7 when a run could not start.
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// A path in the repository.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    repo: PathBuf,
+    /// The codex program [default: `codex` on PATH].
+    #[arg(long, value_name = "PROGRAM")]
+    codex: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    ready: bool,
+    checks: &'a [cx_operator::preflight::Check],
+}
+
+impl Doctor {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let repo = std::path::absolute(&self.repo).map_err(|_| usage("use an empty --repo"))?;
+        let options = Options {
+            program: self.codex,
+            ..Options::default()
+        };
+        let checks = runtime()?.block_on(doctor(&self.state.root()?, &repo, &options));
+        let ready = checks.iter().all(|check| check.level != Level::Fail);
+        if self.json {
+            print_json(&Document {
+                schema_version: 1,
+                ready,
+                checks: &checks,
+            })?;
+        } else {
+            let mut text = String::new();
+            for check in &checks {
+                let mark = match check.level {
+                    Level::Ok => "ok  ",
+                    Level::Warn => "warn",
+                    Level::Fail => "FAIL",
+                };
+                text.push_str(&format!("{mark}  {}: {}\n", check.name, check.found));
+                if let Some(mend) = &check.mend {
+                    text.push_str(&format!("      mend: {mend}\n"));
+                }
+            }
+            text.push_str(if ready { "ready\n" } else { "not ready\n" });
+            print_text(&safe(&text))?;
+        }
+        Ok(ExitCode::from(if ready { 0 } else { 7 }))
+    }
+}

@@ -1,0 +1,205 @@
+//! `list`, `show`, `diff`, `log`: what earlier runs left on record.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use cx_operator::Error;
+use cx_operator::journal;
+use cx_operator::run::{Outcome, RunDir, Status};
+use serde::Serialize;
+
+use super::{State, print_json, print_text, report, safe, usage};
+
+/// List the runs, newest first.
+#[derive(Args)]
+pub(crate) struct List {
+    /// Print a JSON array.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+/// One line of `list`.
+#[derive(Serialize)]
+struct Row {
+    run_id: String,
+    /// The record's status; `running` or `orphaned` where there is no record.
+    status: String,
+    task: Option<String>,
+    repository: Option<String>,
+    files_changed: Option<usize>,
+    duration_ms: Option<u64>,
+}
+
+impl List {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let mut rows = Vec::new();
+        for run in self.state.open()?.load_runs()?.iter().rev() {
+            match row(run) {
+                Ok(row) => rows.push(row),
+                Err(error) => {
+                    eprintln!("note: {}: failed to {}", run.name(), safe(&error.message()))
+                }
+            }
+        }
+        if self.json {
+            print_json(&rows)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if rows.is_empty() {
+            eprintln!("no runs yet");
+        }
+        let mut text = String::new();
+        for row in rows {
+            let files = row
+                .files_changed
+                .map_or_else(|| "-".to_owned(), |count| format!("{count} files"));
+            let line = format!("{:<60} {:<16} {files}\n", row.run_id, row.status);
+            text.push_str(&line);
+        }
+        print_text(&safe(&text))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn row(run: &RunDir) -> Result<Row, Error> {
+    let run_id = run.name().to_owned();
+    // Alive first: a living run writes its record before it removes what it made.
+    let alive = run.is_alive();
+    Ok(match run.load_record()? {
+        Some(outcome) if !alive => Row {
+            run_id,
+            status: outcome.status.as_str().to_owned(),
+            task: Some(outcome.task.to_string()),
+            repository: outcome.repository.map(|path| path.display().to_string()),
+            files_changed: Some(outcome.files_changed),
+            duration_ms: Some(outcome.duration_ms),
+        },
+        _ => Row {
+            task: run.task().map(str::to_owned),
+            run_id,
+            status: if alive { "running" } else { "orphaned" }.to_owned(),
+            repository: None,
+            files_changed: None,
+            duration_ms: None,
+        },
+    })
+}
+
+/// Show the report of a run.
+#[derive(Args)]
+pub(crate) struct Show {
+    /// A run's id, its beginning, or a task's name (then the newest run of it).
+    run: String,
+    /// Print the record as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+impl Show {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let outcome = load(&self.state.open()?.find(&self.run)?)?;
+        if self.json {
+            print_json(&outcome)?
+        } else {
+            print_text(&report::of(&outcome))?
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn load(run: &RunDir) -> Result<Outcome, Error> {
+    run.load_record()?.ok_or_else(|| {
+        let what = if run.is_alive() {
+            "it is running"
+        } else {
+            "its operator died: `cx-operator cleanup` writes one"
+        };
+        usage(format!(
+            "show the record of {}: there is none yet, {what}",
+            run.name()
+        ))
+    })
+}
+
+/// Print the complete diff of a run, as `git apply` takes it.
+#[derive(Args)]
+pub(crate) struct Diff {
+    /// A run's id, its beginning, or a task's name (then the newest run of it).
+    run: String,
+    #[command(flatten)]
+    state: State,
+}
+
+impl Diff {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let run = self.state.open()?.find(&self.run)?;
+        let outcome = load(&run)?;
+        let Some(patch) = outcome.patch else {
+            let why = if outcome.status == Status::Failed {
+                "it failed"
+            } else {
+                "it changed nothing"
+            };
+            eprintln!("run {} has no diff: {why}", run.name());
+            return Ok(ExitCode::SUCCESS);
+        };
+        let failed = |source| Error::Io {
+            what: format!("print {}", patch.display()),
+            source,
+        };
+        let mut file = File::open(&patch).map_err(failed)?;
+        let mut stdout = io::stdout().lock();
+        // Copied as it is: a patch with its control characters replaced would apply something else.
+        match copy(&mut file, &mut stdout) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
+            _ => Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+fn copy(from: &mut File, to: &mut impl Write) -> io::Result<()> {
+    use std::io::IsTerminal;
+    if io::stdout().is_terminal() {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        return to.write_all(safe(&String::from_utf8_lossy(&bytes)).as_bytes());
+    }
+    io::copy(from, to)?;
+    to.flush()
+}
+
+/// Print the journal of a run: what happened, in order.
+#[derive(Args)]
+pub(crate) struct Log {
+    /// A run's id, its beginning, or a task's name (then the newest run of it).
+    run: String,
+    /// Print a JSON array.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+impl Log {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let run = self.state.open()?.find(&self.run)?;
+        let path = run.path().join("events.jsonl");
+        let entries = journal::load(&path).map_err(|source| Error::Io {
+            what: format!("read {}", path.display()),
+            source,
+        })?;
+        if self.json {
+            print_json(&entries)?;
+        } else {
+            let lines: Vec<String> = entries.iter().map(report::line_of_any).collect();
+            print_text(&format!("{}\n", lines.join("\n")))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,246 @@
+//! What people read: the progress of a run, and its report.
+
+use std::fmt::Write;
+
+use cx_operator::journal::{Entry, Progress, Step};
+use cx_operator::run::{Outcome, Status};
+use cx_operator::worktree::Changes;
+
+use super::safe;
+
+/// Files listed in a report; the record has all.
+const FILES_SHOWED: usize = 20;
+
+/// Prints what just happened, in a line; only what matters where nobody watches.
+pub(super) fn print_progress(entry: &Entry, quiet: bool) {
+    if let Some(line) = line_of(&entry.progress, quiet) {
+        eprintln!("{} {}", entry.at.get(11..19).unwrap_or(""), safe(&line));
+    }
+}
+
+fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
+    Some(match progress {
+        Progress::Started { run_id, .. } => format!("run {run_id}"),
+        Progress::Notice { text } => format!("note: {text}"),
+        Progress::StepFailed { message, .. } => format!("failed to {message}"),
+        Progress::PermissionAsked { command, .. } => {
+            format!("the agent asks for an approval: {command}")
+        }
+        Progress::Replied { by, reply, .. } => format!("{by} replied: {}", first_line(reply)),
+        Progress::TurnFailed { message, .. } => format!("the turn failed: {message}"),
+        Progress::Submitted { turn, .. } => format!("turn {turn}: the agent has the prompt"),
+        _ if quiet => return None,
+        Progress::Done(Step::Worktree { path, branch, .. }) => {
+            format!("worktree {} on {branch}", path.display())
+        }
+        Progress::Launched { .. } => "codex started".to_owned(),
+        Progress::KeyPressed { key, on } => format!("pressed {key} ({on})"),
+        Progress::TurnEnded {
+            turn,
+            verdict,
+            rule,
+            ..
+        } => format!("turn {turn} ended: {verdict} ({rule})"),
+        Progress::Ignored { why, what } => format!("ignored {what}: {why}"),
+        Progress::Done(Step::Snapshot { result_ref }) => format!("work kept as {result_ref}"),
+        Progress::Recorded { status } => format!("done: {}", status.as_str()),
+        _ => return None,
+    })
+}
+
+/// Any event in a line, for `log`.
+pub(super) fn line_of_any(entry: &Entry) -> String {
+    let words = line_of(&entry.progress, false).unwrap_or_else(|| {
+        let json = serde_json::to_value(&entry.progress).unwrap_or_default();
+        let pairs = json
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| *key != "argv");
+        pairs
+            .map(|(key, value)| {
+                format!(
+                    "{key}={}",
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                )
+            })
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    safe(&format!("{} {words}", entry.at))
+}
+
+/// The report of a run: outcome, what was done, what changed, what was observed, what's next.
+pub(super) fn of(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let _written_to_a_string = write_report(&mut text, outcome);
+    safe(&text)
+}
+
+fn write_report(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
+    let seconds = outcome.duration_ms as f64 / 1000.0;
+    writeln!(
+        to,
+        "{}  {} ({seconds:.1} s, {})",
+        headline(outcome.status),
+        outcome.task,
+        turns(outcome.turns)
+    )?;
+    if let Some(error) = &outcome.error {
+        writeln!(to, "\nwhy: {} [{}]", error.message, error.code)?;
+    }
+    if let Some(pending) = &outcome.pending {
+        writeln!(
+            to,
+            "\nwaits for an answer ({}):\n{}",
+            pending.kind,
+            indented(&pending.text)
+        )?;
+        if let Some(reason) = &pending.reason {
+            writeln!(to, "  reason: {reason}")?;
+        }
+    } else if let Some(message) = &outcome.last_message {
+        writeln!(to, "\nthe agent says:\n{}", indented(message))?;
+    }
+    if outcome.run_dir.is_some() {
+        write_changes(to, outcome)?;
+        write_observations(to, outcome)?;
+    }
+    write_next(to, outcome)
+}
+
+fn headline(status: Status) -> &'static str {
+    match status {
+        Status::Completed => "COMPLETED",
+        Status::NeedsInput => "NEEDS INPUT",
+        Status::NeedsPermission => "NEEDS PERMISSION",
+        Status::BlockedDialog => "BLOCKED BY A DIALOG",
+        Status::TurnCap => "TURN CAP",
+        Status::AgentFailed => "AGENT FAILED",
+        Status::AgentDied => "AGENT DIED",
+        Status::TimedOut => "TIMED OUT",
+        Status::Aborted => "ABORTED",
+        Status::Failed => "FAILED",
+    }
+}
+
+fn turns(count: u32) -> String {
+    match count {
+        0 => "no prompt submitted".to_owned(),
+        1 => "1 turn".to_owned(),
+        count => format!("{count} turns"),
+    }
+}
+
+fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
+    if outcome.changes == Changes::None {
+        return writeln!(to, "\nchanges: none");
+    }
+    let how = match outcome.changes {
+        Changes::None => "",
+        Changes::Committed => "committed",
+        Changes::Uncommitted => "uncommitted",
+        Changes::Both => "committed and uncommitted",
+    };
+    let (insertions, deletions) = (outcome.insertions, outcome.deletions);
+    writeln!(
+        to,
+        "\nchanges: {} files, +{insertions} -{deletions}, {how}",
+        outcome.files_changed
+    )?;
+    for file in outcome.files.iter().take(FILES_SHOWED) {
+        let status = serde_json::to_value(file.status).unwrap_or_default();
+        let numbers = if file.binary {
+            "binary".to_owned()
+        } else {
+            format!("+{} -{}", file.insertions, file.deletions)
+        };
+        writeln!(
+            to,
+            "  {} {}  {numbers}",
+            status.as_str().unwrap_or("?"),
+            file.path.replace('\n', " ")
+        )?;
+    }
+    if outcome.files.len() > FILES_SHOWED {
+        writeln!(to, "  … and {} more", outcome.files.len() - FILES_SHOWED)?;
+    }
+    for commit in &outcome.commits {
+        writeln!(
+            to,
+            "  commit {:.12} {}",
+            commit.id.to_string(),
+            commit.summary
+        )?;
+    }
+    Ok(())
+}
+
+fn write_observations(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
+    writeln!(to, "\nobserved:")?;
+    if let Some(version) = &outcome.agent_version {
+        let session = outcome.session_id.as_deref().unwrap_or("none");
+        writeln!(to, "  {} {version}, session {session}", outcome.executor)?;
+    }
+    if let Some(usage) = &outcome.usage {
+        writeln!(
+            to,
+            "  tokens: {} in, {} out",
+            usage.input_tokens, usage.output_tokens
+        )?;
+    }
+    for reply in &outcome.replies {
+        writeln!(
+            to,
+            "  turn {}: {} replied: {}",
+            reply.turn,
+            reply.by,
+            first_line(&reply.reply)
+        )?;
+    }
+    for notice in &outcome.notices {
+        writeln!(to, "  note: {notice}")?;
+    }
+    Ok(())
+}
+
+fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
+    writeln!(to, "\nnext:")?;
+    if let Some(hint) = outcome
+        .error
+        .as_ref()
+        .and_then(|error| error.hint.as_deref())
+    {
+        writeln!(to, "  {hint}")?;
+    }
+    if let Some(worktree) = &outcome.worktree {
+        writeln!(to, "  the worktree is in {}", worktree.display())?;
+    }
+    if let (Some(_), Some(result)) = (&outcome.patch, &outcome.result_ref) {
+        writeln!(to, "  see it:   cx-operator diff {}", outcome.run_id)?;
+        writeln!(
+            to,
+            "  apply it: cx-operator diff {} | git apply -3",
+            outcome.run_id
+        )?;
+        writeln!(to, "  or merge: git merge {result}")?;
+    }
+    match &outcome.run_dir {
+        Some(dir) => writeln!(to, "  the record is in {}", dir.display()),
+        None => writeln!(to, "  nothing was created"),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or("")
+}
+
+fn indented(text: &str) -> String {
+    text.trim()
+        .lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
