@@ -1,0 +1,197 @@
+//! A whole delegation beside the bare TUI, in turn, on the real codex with the mock model.
+//!
+//! The floor is `codex "<prompt>"` in a tmux of its own, from its start to the moment its Stop hook wrote:
+//! no worktree, no proof, no snapshot, no teardown. The delegation is the whole `cx-operator delegate`
+//! process, from its start to its exit. `CX_BENCH_ROUNDS` changes the number of pairs (default 15).
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cx_operator::agent::codex::launch::{Hooks, Options, argv};
+use cx_operator::agent::codex::program::Program;
+
+#[path = "../tests/support/agents.rs"]
+mod agents;
+#[path = "../tests/support/mock_model.rs"]
+mod mock_model;
+
+const PROMPT: &str = "Say that you are done.";
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct Site {
+    root: tempfile::TempDir,
+    codex: PathBuf,
+    model: mock_model::MockModel,
+}
+
+impl Site {
+    fn new(codex: PathBuf) -> Self {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let model = mock_model::MockModel::start().expect("the mock model starts");
+        let site = Self { root, codex, model };
+        mock_model::write_codex_home(&site.path("home"), site.model.port()).expect("written");
+        let repo = site.path("repo");
+        fs::create_dir(&repo).expect("created");
+        fs::write(repo.join("a.txt"), "hello\n").expect("written");
+        for arguments in [
+            &["init", "-q"][..],
+            &["add", "."],
+            &["commit", "-qm", "begin"],
+        ] {
+            let identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
+            let git = Command::new("git")
+                .arg("-C")
+                .arg(&repo)
+                .args(identity)
+                .args(arguments)
+                .status();
+            assert!(git.expect("git runs").success());
+        }
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn bins() -> &'static Path {
+        Path::new(env!("CARGO_BIN_EXE_cx-operator"))
+            .parent()
+            .expect("it lies in a directory")
+    }
+
+    /// The whole delegation, as a process.
+    fn delegate(&self, round: usize) -> Duration {
+        let begun = Instant::now();
+        let output = Command::new(env!("CARGO_BIN_EXE_cx-operator"))
+            .args([
+                "delegate",
+                "--json",
+                "--no-preamble",
+                "--prompt",
+                PROMPT,
+                "--task",
+                &format!("bench-{round}"),
+            ])
+            .arg("--codex")
+            .arg(&self.codex)
+            .arg("--repo")
+            .arg(self.path("repo"))
+            .arg("--worktree-root")
+            .arg(self.root.path())
+            .arg("--state-dir")
+            .arg(self.path("state"))
+            .env("CODEX_HOME", self.path("home"))
+            .env("OPENAI_API_KEY", "none")
+            .output()
+            .expect("it runs");
+        let taken = begun.elapsed();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        taken
+    }
+
+    /// The bare TUI: the same flags, the prompt as an argument, until the Stop hook has written.
+    fn bare(&self, program: &Program, round: usize) -> Duration {
+        let signals = self.path(&format!("signals-{round}"));
+        fs::create_dir(&signals).expect("created");
+        let socket = self.path("bare.sock");
+        let hooks = Hooks {
+            binaries: Self::bins(),
+            signals: &signals,
+        };
+        let tmux = |arguments: &[&str]| {
+            let mut command = Command::new("tmux");
+            command
+                .args(["-f", "/dev/null", "-S"])
+                .arg(&socket)
+                .args(arguments)
+                .stderr(Stdio::null());
+            command
+        };
+        let begun = Instant::now();
+        let started = tmux(&["new-session", "-d", "-x", "200", "-y", "50", "-c"])
+            .arg(self.path("repo"))
+            .args(argv(
+                program,
+                &Options::default(),
+                &self.path("repo"),
+                hooks,
+            ))
+            .arg(PROMPT)
+            .env("CODEX_HOME", self.path("home"))
+            .env("OPENAI_API_KEY", "none")
+            .status();
+        assert!(started.expect("tmux runs").success());
+        let done = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(".done-");
+        while !fs::read_dir(&signals)
+            .expect("listed")
+            .flatten()
+            .any(|entry| done(&entry.file_name()))
+        {
+            assert!(begun.elapsed() < LIMIT, "the bare TUI stops");
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        let taken = begun.elapsed();
+        assert!(
+            tmux(&["kill-server"])
+                .status()
+                .expect("tmux runs")
+                .success()
+        );
+        taken
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn main() {
+    let Some(codex) = agents::native_codex(agents::PINNED) else {
+        return;
+    };
+    let site = Site::new(codex);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let program = runtime
+        .block_on(Program::query(Some(&site.codex), None, &site.path("state")))
+        .expect("codex answers");
+    let rounds = std::env::var("CX_BENCH_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(15);
+    let (mut whole, mut bare) = (Vec::new(), Vec::new());
+    // The first pair warms the caches and does not count.
+    for round in 0..=rounds {
+        let (a, b) = (site.bare(&program, round), site.delegate(round));
+        if round > 0 {
+            bare.push(a);
+            whole.push(b);
+        }
+    }
+    let mut ratios: Vec<f64> = whole
+        .iter()
+        .zip(&bare)
+        .map(|(w, b)| w.as_secs_f64() / b.as_secs_f64())
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let (whole, bare) = (median(whole), median(bare));
+    writeln!(
+        std::io::stdout(),
+        "codex {}, {rounds} pairs, medians: bare TUI start→Stop {bare:.3?}, whole delegation {whole:.3?}, ratio {:.2} (median of pairs)",
+        agents::PINNED,
+        ratios[ratios.len() / 2]
+    )
+    .expect("stdout is open");
+}

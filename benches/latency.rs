@@ -1,0 +1,169 @@
+//! From the stop hook's start to the machine's decision, over many turns of one run of the scripted agent,
+//! beside the bare file watcher: a rename in a watched directory to its notification.
+//!
+//! The hook names its file after the moment it had read its input; the event's entry is taken from the
+//! run's stream. Targets: p50 ≤ 2 ms, p99 ≤ 10 ms.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant, SystemTime};
+
+use cx_operator::Operator;
+use cx_operator::journal::Progress;
+use cx_operator::prompt::Prompt;
+use cx_operator::respond::{Answer, Context, Question, RespondError, Responder};
+use cx_operator::run::TaskName;
+use cx_operator::signals::{self, Kind};
+use cx_operator::task::Task;
+use notify::{RecursiveMode, Watcher};
+
+#[path = "../tests/support/mock_model.rs"]
+mod mock_model;
+
+const TURNS: u32 = 200;
+
+/// Has every turn end with a question again.
+struct Again;
+
+#[async_trait::async_trait]
+impl Responder for Again {
+    fn name(&self) -> &'static str {
+        "again"
+    }
+
+    async fn respond(
+        &self,
+        _question: &Question,
+        _context: &Context,
+    ) -> Result<Option<Answer>, RespondError> {
+        Ok(Some(Answer::Text("once more [[question]]".to_owned())))
+    }
+}
+
+fn repository(path: &Path) {
+    fs::create_dir(path).expect("created");
+    let identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
+    for arguments in [
+        &["init", "-q"][..],
+        &["commit", "-q", "--allow-empty", "-m", "begin"],
+    ] {
+        let git = Command::new("git")
+            .arg("-C")
+            .arg(path)
+            .args(identity)
+            .args(arguments)
+            .status();
+        assert!(git.expect("git runs").success());
+    }
+}
+
+fn task(root: &Path) -> Task {
+    let prompt = Prompt::parse(b"[[question]]").expect("a prompt");
+    let mut task = Task::new(
+        TaskName::parse("latency").expect("a name"),
+        root.join("repo"),
+        prompt,
+    );
+    task.worktree_root = root.to_owned();
+    task.codex.program = Some(env!("CARGO_BIN_EXE_scripted-agent").into());
+    task.environment = vec![
+        (
+            "CODEX_HOME".to_owned(),
+            root.join("home").display().to_string(),
+        ),
+        ("OPENAI_API_KEY".to_owned(), "none".to_owned()),
+    ];
+    task.limits.turns = TURNS;
+    task.responders = vec![Arc::new(Again)];
+    task
+}
+
+/// The moments at which the machine had decided about a stop, in nanoseconds since 1970.
+async fn decided(root: &Path) -> (Vec<u128>, std::path::PathBuf) {
+    let operator = Operator::builder()
+        .state_directory(root.join("state"))
+        .build()
+        .expect("an operator");
+    let mut run = operator.start(task(root));
+    let mut moments = Vec::new();
+    while let Some(entry) = run.events().next().await {
+        if matches!(entry.progress, Progress::TurnEnded { .. }) {
+            let since = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .expect("after 1970");
+            moments.push(since.as_nanos());
+        }
+    }
+    let outcome = run.outcome().await;
+    assert_eq!(outcome.turns, TURNS, "{:?}", outcome.error);
+    (moments, outcome.run_dir.expect("it has a directory"))
+}
+
+fn watcher_alone(dir: &Path) -> Vec<Duration> {
+    let (sender, receiver) = channel();
+    let mut watcher = notify::recommended_watcher(move |_| {
+        let _received = sender.send(Instant::now());
+    })
+    .expect("a watcher");
+    watcher
+        .watch(dir, RecursiveMode::NonRecursive)
+        .expect("watched");
+    let temp = dir.with_extension("tmp");
+    (0..TURNS)
+        .map(|number| {
+            fs::write(&temp, b"x").expect("written");
+            while receiver.try_recv().is_ok() {}
+            let begun = Instant::now();
+            fs::rename(&temp, dir.join(number.to_string())).expect("renamed");
+            receiver.recv().expect("an event").duration_since(begun)
+        })
+        .collect()
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort();
+    times[(times.len() - 1) * percent / 100]
+}
+
+fn main() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    repository(&root.path().join("repo"));
+    let model = mock_model::MockModel::start().expect("the mock model starts");
+    mock_model::write_codex_home(&root.path().join("home"), model.port()).expect("written");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (moments, dir) = runtime.block_on(decided(root.path()));
+    let stops = signals::list(&dir.join("signals")).expect("listed");
+    let stops = stops.iter().filter(|file| file.kind == Kind::Stop);
+    let begun = stops.map(|file| {
+        file.seq
+            .split('-')
+            .next()
+            .and_then(|nanos| nanos.parse::<u128>().ok())
+            .expect("nanoseconds")
+    });
+    let mut times: Vec<Duration> = begun
+        .zip(&moments)
+        .map(|(begun, decided)| Duration::from_nanos(u64::try_from(decided - begun).expect("soon")))
+        .collect();
+    let watched = root.path().join("watched");
+    fs::create_dir(&watched).expect("created");
+    let mut floor = watcher_alone(&watched);
+    writeln!(
+        std::io::stdout(),
+        "{} stops: hook → decision p50 {:.3?}, p99 {:.3?}; file watcher alone p50 {:.3?}, p99 {:.3?}",
+        times.len(),
+        percentile(&mut times, 50),
+        percentile(&mut times, 99),
+        percentile(&mut floor, 50),
+        percentile(&mut floor, 99),
+    )
+    .expect("stdout is open");
+}
