@@ -26,6 +26,7 @@ pub enum Code {
     StateDirectory,
     TmuxMissing,
     TmuxTooOld,
+    GitMissing,
     AgentMissing,
     AgentUnusable,
     NotSignedIn,
@@ -45,7 +46,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the README's table.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
@@ -55,6 +56,7 @@ impl Code {
         Self::StateDirectory,
         Self::TmuxMissing,
         Self::TmuxTooOld,
+        Self::GitMissing,
         Self::AgentMissing,
         Self::AgentUnusable,
         Self::NotSignedIn,
@@ -85,6 +87,7 @@ impl Code {
             Self::StateDirectory => "state_directory",
             Self::TmuxMissing => "tmux_missing",
             Self::TmuxTooOld => "tmux_too_old",
+            Self::GitMissing => "git_missing",
             Self::AgentMissing => "agent_missing",
             Self::AgentUnusable => "agent_unusable",
             Self::NotSignedIn => "not_signed_in",
@@ -122,6 +125,7 @@ impl Code {
             Self::StateDirectory
             | Self::TmuxMissing
             | Self::TmuxTooOld
+            | Self::GitMissing
             | Self::AgentMissing
             | Self::AgentUnusable
             | Self::NotSignedIn
@@ -153,6 +157,9 @@ impl Code {
             Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",
             Self::TmuxMissing | Self::TmuxTooOld => {
                 "install it: `apt-get install tmux`, `dnf install tmux` or `brew install tmux`"
+            }
+            Self::GitMissing => {
+                "install it: `apt-get install git`, `dnf install git` or `brew install git`"
             }
             Self::AgentMissing => {
                 "install it: `npm install -g @openai/codex`, or name it by --codex"
@@ -222,6 +229,9 @@ pub enum Error {
         /// Its version.
         version: String,
     },
+    /// No `git` on PATH.
+    #[error("find git on PATH")]
+    GitMissing,
     /// codex is missing or no codex.
     #[error(transparent)]
     Program(#[from] program::Error),
@@ -292,6 +302,7 @@ impl Error {
                 | tmux::Error::Unexpected { .. } => Code::Tmux,
             },
             Self::TmuxTooOld { .. } => Code::TmuxTooOld,
+            Self::GitMissing => Code::GitMissing,
             Self::Program(program::Error::Missing(_)) => Code::AgentMissing,
             Self::Program(program::Error::Unusable { .. }) => Code::AgentUnusable,
             Self::SignedOut => Code::NotSignedIn,

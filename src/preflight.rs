@@ -36,6 +36,7 @@ pub(crate) struct Ready {
 
 /// Checks what `task` needs, and creates nothing.
 pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<Ready, Error> {
+    check_git()?;
     let environment = agent_environment(task, run_id);
     let repository = {
         let task = task.clone();
@@ -75,6 +76,18 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
         environment,
         notices,
     })
+}
+
+/// Git fills worktrees and reads the caller's checkout where libgit2 can't.
+fn check_git() -> Result<String, Error> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut programs = std::env::split_paths(&path).map(|dir| dir.join("git"));
+    let git = programs.find(|program| is_executable(program));
+    Ok(git.ok_or(Error::GitMissing)?.display().to_string())
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 async fn check_tmux() -> Result<String, Error> {
@@ -165,8 +178,7 @@ async fn check_sign_in(program: &Program, environment: &[(String, String)]) -> R
     match program::sign_in(&home, |name| {
         variable(name).is_some_and(|value| !value.is_empty())
     }) {
-        SignIn::Stored { api_key } => Ok(api_key),
-        SignIn::Provider => Ok(false),
+        SignIn::Stored { api_key } | SignIn::Provider { api_key } => Ok(api_key),
         SignIn::ProviderKeyMissing => Err(Error::ProviderKeyMissing),
         // Credentials may lie in the system's keyring: codex knows.
         SignIn::Unknown if program.query_signed_in(environment).await? => Ok(false),
@@ -181,11 +193,9 @@ async fn check_sign_in(program: &Program, environment: &[(String, String)]) -> R
 /// [`Error::HooksMissing`].
 pub fn find_hooks() -> Result<PathBuf, Error> {
     let complete = |dir: &PathBuf| {
-        Kind::ALL.iter().all(|kind| {
-            let binary = dir.join(kind.binary_name());
-            fs::metadata(binary)
-                .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-        })
+        Kind::ALL
+            .iter()
+            .all(|kind| is_executable(&dir.join(kind.binary_name())))
     };
     let executable = std::env::current_exe().unwrap_or_default();
     let beside = executable.ancestors().skip(1).take(2).map(Path::to_owned);
@@ -367,6 +377,7 @@ impl Check {
 pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<Check> {
     let mut checks = vec![
         Check::of("tmux", check_tmux().await),
+        Check::of("git", check_git()),
         Check::of("git repository", examine_repository(repository)),
         Check::of(
             "hook binaries",

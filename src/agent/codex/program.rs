@@ -138,8 +138,11 @@ pub enum SignIn {
         /// It holds an API key rather than a subscription's tokens.
         api_key: bool,
     },
-    /// The configured provider needs no sign-in, or its key is in the environment.
-    Provider,
+    /// The configured provider needs no sign-in.
+    Provider {
+        /// It is paid by a key, which is in the environment.
+        api_key: bool,
+    },
     /// The configured provider's key is missing from the environment.
     ProviderKeyMissing,
     /// Nothing tells; the program must be asked.
@@ -167,9 +170,9 @@ pub fn sign_in(codex_home: &Path, has_variable: impl Fn(&str) -> bool) -> SignIn
             .and_then(toml::Value::as_str)
         {
             _ if needs_openai == Some(true) => {}
-            Some(variable) if has_variable(variable) => return SignIn::Provider,
+            Some(variable) if has_variable(variable) => return SignIn::Provider { api_key: true },
             Some(_) => return SignIn::ProviderKeyMissing,
-            None => return SignIn::Provider,
+            None => return SignIn::Provider { api_key: false },
         }
     }
     let Ok(stored) = fs::read(codex_home.join("auth.json")) else {
@@ -370,7 +373,7 @@ mod tests {
         assert_eq!(sign_in(home.path(), none), SignIn::ProviderKeyMissing);
         assert_eq!(
             sign_in(home.path(), |name| name == "P_KEY"),
-            SignIn::Provider
+            SignIn::Provider { api_key: true }
         );
     }
 
