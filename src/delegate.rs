@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::agent::codex::as_prompt;
 use crate::agent::codex::launch::{Hooks, argv};
 use crate::cancel::Cancel;
 use crate::error::{Error, io as io_error};
@@ -279,7 +280,7 @@ impl<'a> Run<'a> {
         };
         let responder = Chain(self.task.responders.clone());
         let plan = Plan {
-            prompt,
+            prompt: as_prompt(&prompt).into_owned(),
             limits: self.task.limits,
             permissions: self.task.permissions,
             responder: !responder.is_empty(),

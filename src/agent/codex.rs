@@ -20,6 +20,8 @@ pub mod screen;
 pub mod transcript;
 pub mod trust;
 
+use std::borrow::Cow;
+
 use crate::turn::{Advice, DialogSight, Sight};
 use launch::TrustPolicy;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
@@ -28,6 +30,36 @@ use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0 leave with status 0 within 0.15 s when it is pasted like a prompt.
 pub(crate) const EXIT_COMMAND: &str = "/exit";
+
+/// A text that codex takes for a prompt: behind a `!` at the beginning its composer runs a shell command,
+/// with no sandbox and no question, so words are put in front.
+///
+/// Source: codex 0.130.0 and 0.150.0 run it behind spaces too; 0.169.0 doesn't.
+pub(crate) fn as_prompt(text: &str) -> Cow<'_, str> {
+    match text.trim_start().starts_with('!') {
+        true => Cow::Owned(format!("The task: {text}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// A prompt as it is pasted, so that codex takes it for nothing but a prompt: its composer obeys a `/` at
+/// the beginning, and completes a word after `@` or `$` when the cursor stands behind it. The space around
+/// is cut off by codex before it tells its prompt hook.
+///
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/scenarios`.
+pub(crate) fn as_typed(prompt: &str) -> Cow<'_, str> {
+    let obeyed = prompt.starts_with('/');
+    let completed = prompt
+        .split_whitespace()
+        .next_back()
+        .is_some_and(|word| word.contains(['@', '$']));
+    match (obeyed, completed) {
+        (false, false) => Cow::Borrowed(prompt),
+        (true, false) => Cow::Owned(format!(" {prompt}")),
+        (false, true) => Cow::Owned(format!("{prompt}\n")),
+        (true, true) => Cow::Owned(format!(" {prompt}\n")),
+    }
+}
 
 /// What a screen means for a run whose present prompt is `prompt`.
 pub(crate) fn sight(text: &str, prompt: &str, trust: TrustPolicy) -> Sight {
@@ -78,5 +110,25 @@ fn advice(dialog: &Dialog, trust: TrustPolicy) -> Advice {
             Reason::AgentAsks => "the agent asks something",
             Reason::NoSuchOption => "the option to take is not there",
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_never_a_command_of_the_composer() {
+        for (text, typed) in [
+            ("fix it", "fix it"),
+            ("/exit", " /exit"),
+            ("see @a.txt", "see @a.txt\n"),
+            ("use $skill", "use $skill\n"),
+            ("mail a@b.c now", "mail a@b.c now"),
+        ] {
+            assert_eq!(as_typed(&as_prompt(text)), typed);
+        }
+        assert_eq!(as_prompt("!rm -rf x"), "The task: !rm -rf x");
+        assert_eq!(as_typed(&as_prompt(" ! ls")), "The task:  ! ls");
     }
 }

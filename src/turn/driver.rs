@@ -17,10 +17,11 @@ use super::{
     classify,
 };
 use crate::agent::codex::launch::TrustPolicy;
-use crate::agent::codex::sight;
 use crate::agent::codex::transcript::TurnError;
+use crate::agent::codex::{as_prompt, as_typed, sight};
 use crate::journal::{Journal, Progress};
 use crate::process::Exit;
+use crate::prompt::{self, Prompt};
 use crate::respond::{Chain, Context, Reply};
 use crate::run::{self, Failure, RunDir, Status, Usage};
 use crate::signals::{self, Decision, SignalFile};
@@ -268,7 +269,7 @@ impl<'a> Driver<'a> {
                     turn,
                     bytes: text.len(),
                 });
-                self.parts.pane.submit(&text).await?;
+                self.parts.pane.submit(&as_typed(&text)).await?;
             }
             Reaction::Press(key, on) => {
                 let key_name = key.name().to_owned();
@@ -500,18 +501,15 @@ pub(crate) fn denial(why: &str) -> String {
 
 /// A reply goes through the same terminal as the prompt.
 fn sanitised(answer: Answer) -> Answer {
-    match answer {
-        Answer::Text(text) => match crate::prompt::Prompt::parse(text.as_bytes()) {
-            Ok(prompt) => Answer::Text(prompt.as_str().to_owned()),
-            Err(_) => Answer::Text(
-                text.chars()
-                    .filter(|c| !c.is_control())
-                    .take(crate::prompt::LIMIT / 4)
-                    .collect(),
-            ),
-        },
-        decision => decision,
-    }
+    let Answer::Text(text) = answer else {
+        return answer;
+    };
+    // A reply that is no prompt, such as an overlong one, is cut to what can be one.
+    let plain = || text.chars().filter(|c| !c.is_control());
+    let prompt = Prompt::parse(text.as_bytes())
+        .map(|prompt| prompt.as_str().to_owned())
+        .unwrap_or_else(|_| plain().take(prompt::LIMIT / 4).collect());
+    Answer::Text(as_prompt(&prompt).into_owned())
 }
 
 async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
