@@ -1,0 +1,84 @@
+//! Why a run ended.
+
+use super::{Question, QuestionKind};
+use crate::run::{Failure, Pending, Status};
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// In one word.
+    pub status: Status,
+    /// What went wrong.
+    pub error: Option<Failure>,
+    /// What waits for somebody's word.
+    pub pending: Option<Pending>,
+}
+
+impl End {
+    pub(super) fn failed(
+        status: Status,
+        code: &str,
+        message: impl Into<String>,
+        hint: &str,
+    ) -> Self {
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        Self {
+            status,
+            error: Some(Failure {
+                code: code.to_owned(),
+                message: message.into(),
+                hint,
+            }),
+            pending: None,
+        }
+    }
+
+    pub(super) fn pending(status: Status, question: &Question) -> Self {
+        let pending = Pending {
+            kind: question.kind.as_str().to_owned(),
+            text: question.text.clone(),
+            reason: question.reason.clone(),
+        };
+        Self {
+            status,
+            error: None,
+            pending: Some(pending),
+        }
+    }
+}
+
+pub(super) fn unanswered(question: &Question) -> End {
+    let status = match question.kind {
+        QuestionKind::Question | QuestionKind::Unclear => Status::NeedsInput,
+        QuestionKind::Request | QuestionKind::Permission => Status::NeedsPermission,
+    };
+    End::pending(status, question)
+}
+
+pub(super) fn blocked(name: &str, why: &str, screen: &str) -> End {
+    let message = format!("a dialog ({name}) is in the way: {why}");
+    let hint = "start codex once by hand in the repository and answer it, or see `pending` for what it shows";
+    let mut end = End::failed(Status::BlockedDialog, "blocked_dialog", message, hint);
+    end.pending = Some(Pending {
+        kind: "dialog".to_owned(),
+        text: screen.trim_end().to_owned(),
+        reason: None,
+    });
+    end
+}
+
+pub(super) fn sign_in(screen: &str) -> End {
+    let hint = "run `codex login` (ChatGPT account), or `codex login --with-api-key` with a key on its stdin";
+    let mut end = End::failed(
+        Status::Failed,
+        "not_signed_in",
+        "codex asks to be signed in",
+        hint,
+    );
+    end.pending = Some(Pending {
+        kind: "dialog".to_owned(),
+        text: screen.trim_end().to_owned(),
+        reason: None,
+    });
+    end
+}

@@ -1,0 +1,214 @@
+//! What a [`Machine`](super::Machine) is told, and what it says.
+
+use std::path::PathBuf;
+
+use super::End;
+use crate::agent::codex::transcript::TurnError;
+use crate::signals::SignalFile;
+use crate::tmux::Key;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The screen was read.
+    Screen(Sight),
+    /// A session began.
+    SessionStarted {
+        /// Whose event it is.
+        session: String,
+        /// Its working directory.
+        cwd: Option<PathBuf>,
+        /// `startup`, `clear`, …
+        source: String,
+    },
+    /// A prompt was really submitted.
+    PromptSubmitted {
+        /// Whose event it is.
+        session: String,
+        /// The turn that begins.
+        turn_id: Option<String>,
+        /// Its working directory.
+        cwd: Option<PathBuf>,
+        /// The whole text.
+        prompt: String,
+    },
+    /// The agent wants an approval.
+    PermissionAsked {
+        /// Whose event it is.
+        session: String,
+        /// The hook that waits for the decision.
+        signal: SignalFile,
+        /// The command.
+        command: String,
+        /// Why, where it says so.
+        reason: Option<String>,
+    },
+    /// A turn ended by itself.
+    TurnStopped {
+        /// Whose event it is.
+        session: String,
+        /// The turn.
+        turn_id: Option<String>,
+        /// What the agent said last.
+        message: Option<String>,
+    },
+    /// A turn failed.
+    TurnFailed {
+        /// The turn.
+        turn_id: String,
+        /// Why.
+        error: Option<TurnError>,
+    },
+    /// A turn was cut short by somebody.
+    TurnAborted {
+        /// The turn, where it is named.
+        turn_id: Option<String>,
+        /// `interrupted`, …
+        reason: String,
+    },
+    /// A hook got something that is no event.
+    Malformed {
+        /// The file that keeps it.
+        file: String,
+        /// Its beginning.
+        content: String,
+    },
+    /// The agent's program ended.
+    AgentExited {
+        /// Its exit status, where one is known; 128 + n after signal n.
+        code: Option<i32>,
+        /// The last screen.
+        screen: String,
+    },
+    /// The responder is done with what it was asked.
+    Answered(Option<Answer>),
+    /// The user or the parent wants the run to end.
+    Cancelled {
+        /// By what: `SIGINT`, `SIGTERM`, `cancelled`.
+        by: &'static str,
+    },
+    /// The time of [`Machine::deadline`] has come.
+    Deadline,
+}
+
+/// What the screen means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sight {
+    /// Nothing to act on: blank, loading, in transition.
+    Nothing,
+    /// The composer takes a prompt.
+    Ready {
+        /// The prompt that was pasted still stands in it.
+        holds_prompt: bool,
+    },
+    /// A turn runs.
+    Working,
+    /// A dialog is up.
+    Dialog(DialogSight),
+}
+
+/// A dialog, and what the agent's module advises.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DialogSight {
+    /// Which dialog, for people and for counting: `directory_trust`, `unknown`, …
+    pub name: &'static str,
+    /// Title, options and focus: changes when a key was taken.
+    pub face: String,
+    /// What to do.
+    pub advice: Advice,
+    /// The whole screen.
+    pub screen: String,
+}
+
+/// What to do about a dialog.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Advice {
+    /// Press one key, then look again.
+    Press(Key),
+    /// Look again: it will go by itself.
+    Wait,
+    /// Nobody may answer it.
+    Surface(&'static str),
+    /// codex wants to be signed in.
+    SignIn,
+    /// An approval: the policy decides.
+    Approval {
+        /// The command.
+        command: String,
+        /// Why, where it says so.
+        reason: Option<String>,
+        /// The key that leads to "yes".
+        allow: Key,
+    },
+}
+
+/// What the responder is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// `question`, `unclear` or `permission`.
+    pub kind: QuestionKind,
+    /// The message, or the command.
+    pub text: String,
+    /// Why an approval is wanted, where the agent says so.
+    pub reason: Option<String>,
+    /// The turn, from 1.
+    pub turn: u32,
+}
+
+/// What kind of answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuestionKind {
+    /// The agent's turn ended with a question.
+    Question,
+    /// The agent's turn ended with a request for permission, in words.
+    Request,
+    /// The agent's turn ended with something that can't be told.
+    Unclear,
+    /// The agent waits for an approval within its turn.
+    Permission,
+}
+
+impl QuestionKind {
+    /// The name in records and in a responder's JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Question => "question",
+            Self::Unclear => "unclear",
+            Self::Request | Self::Permission => "permission",
+        }
+    }
+}
+
+/// What a responder says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The next prompt.
+    Text(String),
+    /// Yes, to an approval.
+    Allow,
+    /// No, to an approval, with a word to the agent.
+    Deny(String),
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Reaction {
+    /// Nothing.
+    Wait,
+    /// Nothing, and the journal says why.
+    Ignore(&'static str),
+    /// Paste the text and press Enter.
+    Submit(String),
+    /// Press one key, for that dialog.
+    Press(Key, &'static str),
+    /// Read the screen.
+    Look,
+    /// Ask the responder.
+    Ask(Question),
+    /// Let the permission hook print this decision.
+    Decide(SignalFile, Answer),
+    /// The run is over.
+    End(Box<End>),
+}

@@ -1,0 +1,288 @@
+//! The state machine: its states, their deadlines, and which event goes where.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::{End, Event, Limits, Permissions, Question, Reaction, words};
+use crate::run::Status;
+use crate::signals::SignalFile;
+use screen::{Face, KEY_ECHO, SETTLED};
+
+mod screen;
+mod turns;
+
+/// From a paste to the first look at the screen; the event usually comes within 0.1 s.
+const FIRST_LOOK: Duration = Duration::from_millis(600);
+
+/// Where a run stands. Each state ends on evidence or at its deadline.
+#[derive(Clone, Debug)]
+enum State {
+    /// The agent's program runs; its composer is not ready. Ends on the composer; guarded by the startup budget.
+    Starting { until: Instant },
+    /// A prompt was pasted. Ends on the prompt event with the same text; guarded by the submit budget.
+    Submitting {
+        look: Instant,
+        due: bool,
+        until: Instant,
+        enters: u8,
+    },
+    /// The agent works on a turn. Ends on its Stop, failure or abortion; guarded by the turn's budget.
+    Working {
+        turn_id: Option<String>,
+        until: Instant,
+    },
+    /// The responder was asked. Ends on its answer; guarded by its own limit and the turn's budget.
+    Asking {
+        question: Question,
+        hook: Option<SignalFile>,
+        turn_id: Option<String>,
+        until: Instant,
+    },
+    /// Over. Nothing ends it.
+    Ended,
+}
+
+/// What a [`Machine`] is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The first prompt, preamble included.
+    pub prompt: String,
+    /// The deadlines.
+    pub limits: Limits,
+    /// What happens to approvals.
+    pub permissions: Permissions,
+    /// Whether somebody can be asked.
+    pub responder: bool,
+    /// The agent's working directory, links resolved.
+    pub worktree: PathBuf,
+}
+
+/// The state machine of a run.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    plan: Plan,
+    state: State,
+    /// The prompt of the turn that is being submitted or worked on.
+    prompt: String,
+    session: Option<String>,
+    turns: u32,
+    last_message: Option<String>,
+    run_until: Instant,
+    presses: BTreeMap<&'static str, (u8, u8)>,
+    face: Option<Face>,
+}
+
+impl Machine {
+    /// A machine whose agent was started at `now`.
+    #[must_use]
+    pub fn new(plan: Plan, now: Instant) -> Self {
+        Self {
+            state: State::Starting {
+                until: now + plan.limits.startup,
+            },
+            prompt: plan.prompt.clone(),
+            session: None,
+            turns: 0,
+            last_message: None,
+            run_until: now + plan.limits.run,
+            presses: BTreeMap::new(),
+            face: None,
+            plan,
+        }
+    }
+
+    /// The agent's session, once an event told it.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// Prompts submitted with proof.
+    #[must_use]
+    pub fn turns(&self) -> u32 {
+        self.turns
+    }
+
+    /// What the agent said last.
+    #[must_use]
+    pub fn last_message(&self) -> Option<&str> {
+        self.last_message.as_deref()
+    }
+
+    /// The prompt that stands for proof.
+    #[must_use]
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// Whether the screen can change what happens next: at the start, and while a prompt waits for its proof.
+    #[must_use]
+    pub fn watches_screen(&self) -> bool {
+        matches!(
+            self.state,
+            State::Starting { .. } | State::Submitting { .. }
+        )
+    }
+
+    /// When [`Event::Deadline`] is due, whatever else happens.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let own = match &self.state {
+            State::Starting { until }
+            | State::Working { until, .. }
+            | State::Asking { until, .. } => *until,
+            State::Submitting { look, until, .. } => (*look).min(*until),
+            State::Ended => return None,
+        };
+        // A dialog that must prove to be settled, or that took no key, is looked at again.
+        let face = self.face.as_ref().map(|face| match face.pressed {
+            Some(pressed) => pressed + KEY_ECHO,
+            None => face.since + SETTLED,
+        });
+        Some(
+            [Some(own), Some(self.run_until), face]
+                .into_iter()
+                .flatten()
+                .min()
+                .expect("two are there"),
+        )
+    }
+
+    /// Takes note of an event.
+    pub fn on(&mut self, now: Instant, event: Event) -> Reaction {
+        if matches!(self.state, State::Ended) {
+            return Reaction::Ignore("the run is over");
+        }
+        match event {
+            Event::Screen(sight) => self.on_sight(now, sight),
+            Event::SessionStarted {
+                session,
+                cwd,
+                source,
+            } => self.on_session(session, cwd.as_deref(), &source),
+            Event::PromptSubmitted {
+                session,
+                turn_id,
+                cwd,
+                prompt,
+            } => self.on_prompt(now, session, turn_id, (cwd, prompt)),
+            Event::PermissionAsked {
+                session,
+                signal,
+                command,
+                reason,
+            } => {
+                if !self.is_ours(&session) {
+                    return Reaction::Ignore("a permission asked by another session");
+                }
+                self.on_permission(signal, command, reason)
+            }
+            Event::TurnStopped {
+                session,
+                turn_id,
+                message,
+            } => {
+                if !self.is_ours(&session) {
+                    return Reaction::Ignore("a stop of another session");
+                }
+                self.on_stop(now, turn_id.as_deref(), message)
+            }
+            Event::TurnFailed { turn_id, error } => self.on_failure(&turn_id, error),
+            Event::TurnAborted { turn_id, reason } => self.on_abortion(turn_id.as_deref(), &reason),
+            Event::Malformed { file, content } => {
+                let message =
+                    format!("a hook was given something that is no event ({file}): {content}");
+                let hint = "see the run's signals directory; a codex newer than this cx-operator may send another format";
+                self.end(End::failed(
+                    Status::Failed,
+                    "malformed_event",
+                    message,
+                    hint,
+                ))
+            }
+            Event::AgentExited { code, screen } => self.on_exit(code, &screen),
+            Event::Answered(answer) => self.on_answer(now, answer),
+            Event::Cancelled { by } => {
+                let message = format!("ended by {by}");
+                self.end(End::failed(
+                    Status::Aborted,
+                    "cancelled",
+                    message,
+                    "the work so far is in the snapshot",
+                ))
+            }
+            Event::Deadline => self.on_deadline(now),
+        }
+    }
+
+    fn is_ours(&self, session: &str) -> bool {
+        self.session.as_deref() == Some(session)
+    }
+
+    fn end(&mut self, end: End) -> Reaction {
+        self.state = State::Ended;
+        Reaction::End(Box::new(end))
+    }
+
+    fn submit(&mut self, now: Instant, text: String) -> Reaction {
+        let until = now + self.plan.limits.submit;
+        self.state = State::Submitting {
+            look: now + FIRST_LOOK,
+            due: false,
+            until,
+            enters: 0,
+        };
+        self.face = None;
+        self.prompt.clone_from(&text);
+        Reaction::Submit(text)
+    }
+
+    fn on_deadline(&mut self, now: Instant) -> Reaction {
+        let late = |code: &str, message: String, hint: &str| {
+            End::failed(Status::TimedOut, code, message, hint)
+        };
+        if now >= self.run_until {
+            let message = format!("the run took longer than {}", words(self.plan.limits.run));
+            return self.end(late(
+                "run_timeout",
+                message,
+                "raise --timeout; the work so far is in the snapshot",
+            ));
+        }
+        match &mut self.state {
+            State::Starting { until } if now >= *until => {
+                let message = format!(
+                    "the agent was not ready within {}",
+                    words(self.plan.limits.startup)
+                );
+                let hint = "pane.log in the run's directory has its screen; raise --startup-timeout on a slow machine";
+                self.end(late("startup_timeout", message, hint))
+            }
+            State::Submitting { until, enters, .. } if now >= *until => {
+                let message = format!(
+                    "no proof of the prompt within {} and {enters} more Enter",
+                    words(self.plan.limits.submit)
+                );
+                let hint =
+                    "the hooks may be off (`cx-operator doctor`), or the pane was typed into";
+                self.end(late("not_submitted", message, hint))
+            }
+            State::Submitting { look, due, .. } if now >= *look => {
+                *look = now + FIRST_LOOK;
+                *due = true;
+                Reaction::Look
+            }
+            State::Working { until, .. } | State::Asking { until, .. } if now >= *until => {
+                let message = format!("the turn took longer than {}", words(self.plan.limits.turn));
+                self.end(late(
+                    "turn_timeout",
+                    message,
+                    "raise --turn-timeout; the work so far is in the snapshot",
+                ))
+            }
+            // Due for a dialog's sake.
+            _ => Reaction::Look,
+        }
+    }
+}
