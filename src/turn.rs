@@ -26,6 +26,8 @@ mod end;
 mod event;
 mod machine;
 pub(crate) mod sources;
+#[cfg(test)]
+mod tests;
 
 /// Said to an agent whose turn ended with words about what it is about to do.
 pub(crate) const CONTINUE: &str = "Please continue until the task is done.";

@@ -1,0 +1,179 @@
+//! Questions and approvals, and what is done with the answers.
+
+use super::*;
+
+fn answered(play: &mut Play, question: &Question, answer: Option<Answer>) -> Reaction {
+    let _ = question;
+    play.on(Event::Answered(answer))
+}
+
+fn text(words: &str) -> Option<Answer> {
+    Some(Answer::Text(words.to_owned()))
+}
+
+fn deny(why: &str) -> Option<Answer> {
+    Some(Answer::Deny(why.to_owned()))
+}
+
+#[test]
+fn a_text_is_the_next_prompt() {
+    for (message, kind) in [
+        (QUESTION, QuestionKind::Question),
+        (UNCLEAR, QuestionKind::Unclear),
+        (REQUEST, QuestionKind::Request),
+    ] {
+        let (mut play, question) = Play::asking(message);
+        assert_eq!((question.kind, question.turn), (kind, 1));
+        assert_eq!(question.text, message);
+        let reaction = answered(&mut play, &question, text("the second"));
+        assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
+        assert_eq!(play.on(prompted(OURS, "t2", "the second")), Reaction::Wait);
+        assert_eq!(play.machine.turns(), 2);
+        let end = play.on(stopped(OURS, "t2", RESULT)).into_end();
+        assert_eq!(end.status, Status::Completed);
+    }
+}
+
+#[test]
+fn a_request_in_words_takes_a_decision_in_words() {
+    for (answer, words) in [
+        (Some(Answer::Allow), "Yes, you may."),
+        (deny("It is locked."), "No. It is locked."),
+        (deny(""), "No."),
+    ] {
+        let (mut play, question) = Play::asking(REQUEST);
+        let reaction = answered(&mut play, &question, answer);
+        assert_eq!(reaction, Reaction::Submit(words.to_owned()));
+    }
+}
+
+#[test]
+fn a_decision_is_no_answer_to_a_question() {
+    for message in [QUESTION, UNCLEAR] {
+        for answer in [Some(Answer::Allow), deny("no"), None] {
+            let (mut play, question) = Play::asking(message);
+            let end = answered(&mut play, &question, answer).into_end();
+            assert_eq!(end.status, Status::NeedsInput);
+            assert_eq!(end.pending.expect("the question").text, message);
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_ignored() {
+    let (_, question) = Play::asking(QUESTION);
+    for mut play in [
+        Play::new(plan()),
+        Play::submitting(plan()),
+        Play::working(plan()),
+    ] {
+        assert!(answered(&mut play, &question, text("late")).is_ignored());
+    }
+}
+
+#[test]
+fn an_approval_without_a_responder_is_surfaced() {
+    let mut play = Play::working(plan());
+    let end = play.on(asked(OURS, 1, "touch x")).into_end();
+    assert_eq!((end.status, end.error), (Status::NeedsPermission, None));
+    let pending = end.pending.expect("the command");
+    assert_eq!(pending.text, "touch x");
+    assert_eq!(pending.reason.as_deref(), Some("it must"));
+}
+
+#[test]
+fn a_responder_decides_an_approval_within_the_turn() {
+    for answer in [Answer::Allow, Answer::Deny("no".to_owned())] {
+        let mut play = Play::working(plan_with_responder());
+        let question = play.after(1_000, asked(OURS, 1, "touch x")).into_question();
+        assert_eq!(question.kind, QuestionKind::Permission);
+        assert_eq!(question.text, "touch x");
+        let until = play.machine.deadline();
+        let reaction = answered(&mut play, &question, Some(answer.clone()));
+        assert_eq!(reaction, decide(1, answer));
+        assert_eq!(play.machine.deadline(), until, "the turn's budget goes on");
+        assert_eq!(play.machine.turns(), 1);
+        let end = play.on(stopped(OURS, "t1", RESULT)).into_end();
+        assert_eq!(end.status, Status::Completed);
+    }
+}
+
+fn decide(number: u32, answer: Answer) -> Reaction {
+    Reaction::Decide(signal(number), answer)
+}
+
+#[test]
+fn a_text_is_no_decision() {
+    for answer in [text("sure"), None] {
+        let mut play = Play::working(plan_with_responder());
+        let question = play.on(asked(OURS, 1, "touch x")).into_question();
+        let end = answered(&mut play, &question, answer).into_end();
+        assert_eq!(end.status, Status::NeedsPermission);
+        assert_eq!(end.pending.expect("the command").text, "touch x");
+    }
+}
+
+#[test]
+fn the_policy_has_answered_through_the_hook() {
+    for permissions in [Permissions::Allow, Permissions::Deny] {
+        for responder in [true, false] {
+            let mut play = Play::working(Plan {
+                permissions,
+                responder,
+                ..plan()
+            });
+            assert_eq!(play.on(asked(OURS, 1, "touch x")), Reaction::Wait);
+            let end = play.on(stopped(OURS, "t1", RESULT)).into_end();
+            assert_eq!(end.status, Status::Completed);
+        }
+    }
+}
+
+#[test]
+fn approvals_of_other_sessions_are_not_ours_to_give() {
+    for plan in [plan(), plan_with_responder()] {
+        let mut play = Play::working(plan);
+        assert!(play.on(asked(FOREIGN, 1, "touch x")).is_ignored());
+    }
+}
+
+#[test]
+fn an_approval_asked_for_after_the_turn_is_ignored() {
+    let (mut play, question) = Play::asking(QUESTION);
+    assert!(play.on(asked(OURS, 1, "touch x")).is_ignored());
+    let reaction = answered(&mut play, &question, text("the second"));
+    assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
+}
+
+#[test]
+fn a_question_is_asked_within_the_turns_cap() {
+    let mut play = Play::working(plan_with_responder());
+    for turn in 1..8 {
+        let question = play
+            .on(stopped(OURS, &format!("t{turn}"), QUESTION))
+            .into_question();
+        assert_eq!(question.turn, turn);
+        let _pasted = answered(&mut play, &question, text("go on"));
+        let proof = prompted(OURS, &format!("t{}", turn + 1), "go on");
+        assert_eq!(play.on(proof), Reaction::Wait);
+    }
+    let end = play.on(stopped(OURS, "t8", QUESTION)).into_end();
+    assert_eq!(end.status, Status::TurnCap);
+    assert_eq!(play.machine.turns(), 8);
+}
+
+#[test]
+fn the_screen_says_nothing_while_the_responder_thinks() {
+    let (mut play, question) = Play::asking(QUESTION);
+    for event in [
+        ready(),
+        unsent(),
+        unknown("?"),
+        approval("touch x", Key::Enter),
+        Event::Screen(Sight::Working),
+    ] {
+        assert_eq!(play.after(5_000, event), Reaction::Wait);
+    }
+    let reaction = answered(&mut play, &question, text("the second"));
+    assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
+}
