@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{End, Event, Limits, Permissions, Question, Reaction, words};
 use crate::run::Status;
 use crate::signals::SignalFile;
-use screen::{Face, KEY_ECHO, SETTLED};
+use screen::{Face, LOOK_AGAIN};
 
 mod screen;
 mod turns;
@@ -136,17 +136,8 @@ impl Machine {
             State::Ended => return None,
         };
         // A dialog that must prove to be settled, or that took no key, is looked at again.
-        let face = self.face.as_ref().map(|face| match face.pressed {
-            Some(pressed) => pressed + KEY_ECHO,
-            None => face.since + SETTLED,
-        });
-        Some(
-            [Some(own), Some(self.run_until), face]
-                .into_iter()
-                .flatten()
-                .min()
-                .expect("two are there"),
-        )
+        let face = self.face.as_ref().map_or(own, |face| face.look);
+        Some(own.min(self.run_until).min(face))
     }
 
     /// Takes note of an event.
@@ -281,8 +272,13 @@ impl Machine {
                     "raise --turn-timeout; the work so far is in the snapshot",
                 ))
             }
-            // Due for a dialog's sake.
-            _ => Reaction::Look,
+            // Due for a dialog's sake. The look may fail, so that it is no answer: the next one is appointed now.
+            _ => {
+                if let Some(face) = &mut self.face {
+                    face.look = now + LOOK_AGAIN;
+                }
+                Reaction::Look
+            }
         }
     }
 }

@@ -15,16 +15,19 @@ const CONFIRMATIONS: u8 = 2;
 /// Keys that one dialog may take at most, the focus's moves included.
 const KEYS: u8 = 16;
 /// A dialog that looks the same so long after a key did not take the key.
-pub(super) const KEY_ECHO: Duration = Duration::from_secs(1);
+const KEY_ECHO: Duration = Duration::from_secs(1);
 /// What nobody knows must stand so long before it is believed: a screen can be caught half drawn.
-pub(super) const SETTLED: Duration = Duration::from_millis(700);
+const SETTLED: Duration = Duration::from_millis(700);
+/// From a look that brought nothing to the next one.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// A dialog that is up, since when, and what was pressed.
+/// A dialog that is up, since when, when a key was pressed, and when it is looked at again.
 #[derive(Clone, Debug)]
 pub(super) struct Face {
-    pub(super) face: String,
-    pub(super) since: Instant,
-    pub(super) pressed: Option<Instant>,
+    face: String,
+    since: Instant,
+    pressed: Option<Instant>,
+    pub(super) look: Instant,
 }
 
 impl Machine {
@@ -34,6 +37,7 @@ impl Machine {
             return self.on_calm_sight(now, &sight);
         };
         if matches!(self.state, State::Asking { .. }) {
+            self.face = None;
             return Reaction::Wait;
         }
         let known = self.face.take().filter(|face| face.face == dialog.face);
@@ -41,6 +45,7 @@ impl Machine {
             face: dialog.face.clone(),
             since: now,
             pressed: None,
+            look: now + SETTLED,
         });
         let settled = now.duration_since(face.since) >= SETTLED;
         let echoing = face
@@ -100,6 +105,7 @@ impl Machine {
         }
         if let Some(face) = &mut self.face {
             face.pressed = Some(now);
+            face.look = now + KEY_ECHO;
         }
         Reaction::Press(key, name)
     }

@@ -96,6 +96,7 @@ impl Machine {
                     return self.end(End::pending(Status::NeedsPermission, &question));
                 }
                 let (turn_id, until) = (turn_id.clone(), *until);
+                self.face = None;
                 self.state = State::Asking {
                     question: question.clone(),
                     hook: Some(signal),
@@ -156,6 +157,7 @@ impl Machine {
             return self.turn_cap(Some(&question));
         }
         let until = now + self.plan.limits.turn;
+        self.face = None;
         self.state = State::Asking {
             question: question.clone(),
             hook: None,

@@ -241,3 +241,28 @@ fn an_approval_outside_a_turn_is_never_given() {
         assert_eq!(end.status, Status::NeedsPermission);
     }
 }
+
+#[test]
+fn looks_that_bring_nothing_do_not_keep_the_machine_busy() {
+    let mut play = Play::working(plan());
+    assert_eq!(play.on(unknown("half drawn")), Reaction::Wait);
+    let mut looks = 0;
+    while play.deadline() == Reaction::Look {
+        assert!(
+            play.remaining() > Duration::ZERO,
+            "a look that is due at once"
+        );
+        looks += 1;
+    }
+    assert!(looks <= 15 * 60, "{looks}");
+}
+
+#[test]
+fn a_dialog_while_the_responder_thinks_is_not_waited_for() {
+    let mut play = Play::working(plan_with_responder());
+    assert_eq!(play.on(unknown("half drawn")), Reaction::Wait);
+    let _asked = play.on(asked(OURS, 1, "touch x")).into_question();
+    assert!(play.remaining() > Duration::from_secs(60));
+    assert_eq!(play.on(unknown("half drawn")), Reaction::Wait);
+    assert!(play.remaining() > Duration::from_secs(60));
+}
