@@ -117,12 +117,14 @@ impl Machine {
                 self.submit(now, prompt)
             }
             // Only at the appointed looks: right after a paste the text stands there, and that is no failure.
-            (State::Submitting { due, enters, .. }, Sight::Ready { holds_prompt: true })
-                if *due && *enters < ENTERS =>
-            {
-                *due = false;
-                *enters += 1;
-                Reaction::Press(Key::Enter, "composer")
+            (State::Submitting { due, enters, .. }, sight) => {
+                let unsent = matches!(sight, Sight::Ready { holds_prompt: true });
+                if std::mem::take(due) && unsent && *enters < ENTERS {
+                    *enters += 1;
+                    Reaction::Press(Key::Enter, "composer")
+                } else {
+                    Reaction::Wait
+                }
             }
             _ => Reaction::Wait,
         }

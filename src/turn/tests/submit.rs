@@ -105,6 +105,20 @@ fn enter_is_pressed_three_times_and_the_text_never_pasted_again() {
 }
 
 #[test]
+fn a_look_is_used_up_by_the_screen_that_it_brings() {
+    let mut play = Play::submitting(plan());
+    assert_eq!(play.deadline(), Reaction::Look);
+    assert_eq!(play.on(ready()), Reaction::Wait);
+    assert_eq!(
+        play.after(20, unsent()),
+        Reaction::Wait,
+        "a slow paste arrives"
+    );
+    assert_eq!(play.deadline(), Reaction::Look);
+    assert_eq!(play.on(unsent()), ENTER);
+}
+
+#[test]
 fn an_empty_composer_is_no_reason_for_a_key() {
     let mut play = Play::submitting(plan());
     while play.deadline() == Reaction::Look {
