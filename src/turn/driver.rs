@@ -396,7 +396,7 @@ impl<'a> Driver<'a> {
             self.record_reply(&reply.by, &question.text, &said);
         }
         self.queue
-            .push_back(Event::Answered(reply.answer.map(sanitised)));
+            .push_back(Event::Answered(question, reply.answer.map(sanitised)));
     }
 
     fn record_reply(&mut self, by: &str, question: &str, reply: &str) {
@@ -552,7 +552,7 @@ fn describe(event: &Event) -> Option<String> {
         )),
         Event::Malformed { file, .. } => Some(format!("malformed {file}")),
         Event::AgentExited { .. } => Some("the agent's exit".to_owned()),
-        Event::Answered(_) => Some("an answer".to_owned()),
+        Event::Answered(..) => Some("an answer".to_owned()),
         Event::Cancelled { by } => Some((*by).to_owned()),
     }
 }

@@ -80,8 +80,8 @@ pub enum Event {
         /// The last screen.
         screen: String,
     },
-    /// The responder is done with what it was asked.
-    Answered(Option<Answer>),
+    /// The responder is done with a question.
+    Answered(Question, Option<Answer>),
     /// The user or the parent wants the run to end.
     Cancelled {
         /// By what: `SIGINT`, `SIGTERM`, `cancelled`.

@@ -193,7 +193,7 @@ impl Machine {
                 ))
             }
             Event::AgentExited { code, screen } => self.on_exit(code, &screen),
-            Event::Answered(answer) => self.on_answer(now, answer),
+            Event::Answered(question, answer) => self.on_answer(now, &question, answer),
             Event::Cancelled { by } => {
                 let message = format!("ended by {by}");
                 self.end(End::failed(

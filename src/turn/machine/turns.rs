@@ -262,7 +262,12 @@ impl Machine {
         ))
     }
 
-    pub(super) fn on_answer(&mut self, now: Instant, answer: Option<Answer>) -> Reaction {
+    pub(super) fn on_answer(
+        &mut self,
+        now: Instant,
+        answered: &Question,
+        answer: Option<Answer>,
+    ) -> Reaction {
         let State::Asking {
             question,
             hook,
@@ -272,6 +277,10 @@ impl Machine {
         else {
             return Reaction::Ignore("an answer that nobody waits for");
         };
+        // The answer may have been on its way while the turn ended and another question was asked.
+        if question != answered {
+            return Reaction::Ignore("the answer to an earlier question");
+        }
         let (question, hook, turn_id, until) =
             (question.clone(), hook.clone(), turn_id.clone(), *until);
         match (answer, hook) {

@@ -3,8 +3,7 @@
 use super::*;
 
 fn answered(play: &mut Play, question: &Question, answer: Option<Answer>) -> Reaction {
-    let _ = question;
-    play.on(Event::Answered(answer))
+    play.on(Event::Answered(question.clone(), answer))
 }
 
 fn text(words: &str) -> Option<Answer> {
@@ -69,6 +68,16 @@ fn an_answer_that_nobody_waits_for_is_ignored() {
     ] {
         assert!(answered(&mut play, &question, text("late")).is_ignored());
     }
+}
+
+#[test]
+fn an_answer_to_an_earlier_question_answers_no_later_one() {
+    let mut play = Play::working(plan_with_responder());
+    let approval = play.on(asked(OURS, 1, "touch x")).into_question();
+    let request = play.on(stopped(OURS, "t1", REQUEST)).into_question();
+    assert!(answered(&mut play, &approval, Some(Answer::Allow)).is_ignored());
+    let reaction = answered(&mut play, &request, deny("no"));
+    assert_eq!(reaction, Reaction::Submit("No. no".to_owned()));
 }
 
 #[test]
