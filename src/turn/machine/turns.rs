@@ -62,12 +62,25 @@ impl Machine {
                 let hint = "somebody typed into the pane; run the task again and attach read-only";
                 self.end(End::failed(Status::Failed, "prompt_altered", message, hint))
             }
+            // Somebody attached and typed: the turn that now runs is the one that will stop.
             State::Working {
                 turn_id: current, ..
+            }
+            | State::Asking {
+                turn_id: current,
+                hook: Some(_),
+                ..
             } => {
-                // Somebody attached and typed: the turn that now runs is the one that will stop.
                 *current = turn_id;
                 Reaction::Ignore("a prompt that is not ours, in the agent's session")
+            }
+            // Somebody answered in the pane: the responder's word would be typed into a turn that runs.
+            State::Asking { hook: None, .. } => {
+                self.state = State::Working {
+                    turn_id,
+                    until: now + self.plan.limits.turn,
+                };
+                Reaction::Ignore("a prompt that is not ours: somebody answered in the pane")
             }
             _ => Reaction::Ignore("a prompt that is not ours, in the agent's session"),
         }

@@ -71,6 +71,32 @@ fn an_answer_that_nobody_waits_for_is_ignored() {
 }
 
 #[test]
+fn a_question_that_somebody_answers_in_the_pane_is_answered() {
+    let (mut play, question) = Play::asking(QUESTION);
+    assert!(
+        play.after(1_000, prompted(OURS, "t2", "the first"))
+            .is_ignored()
+    );
+    assert_eq!(play.remaining(), Limits::default().turn);
+    assert!(answered(&mut play, &question, text("the second")).is_ignored());
+    assert_eq!(play.machine.turns(), 1, "it was not our prompt");
+    let end = play.on(stopped(OURS, "t2", RESULT)).into_end();
+    assert_eq!(end.status, Status::Completed);
+}
+
+#[test]
+fn a_prompt_typed_while_an_approval_is_asked_for_is_the_turn_that_stops() {
+    let mut play = Play::working(plan_with_responder());
+    let question = play.on(asked(OURS, 1, "touch x")).into_question();
+    assert!(play.on(prompted(OURS, "t2", "hurry up")).is_ignored());
+    let reaction = answered(&mut play, &question, Some(Answer::Allow));
+    assert_eq!(reaction, decide(1, Answer::Allow));
+    assert!(play.on(stopped(OURS, "t1", RESULT)).is_ignored());
+    let end = play.on(stopped(OURS, "t2", RESULT)).into_end();
+    assert_eq!(end.status, Status::Completed);
+}
+
+#[test]
 fn an_answer_to_an_earlier_question_answers_no_later_one() {
     let mut play = Play::working(plan_with_responder());
     let approval = play.on(asked(OURS, 1, "touch x")).into_question();
