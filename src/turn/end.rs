@@ -34,15 +34,20 @@ impl End {
     }
 
     pub(super) fn pending(status: Status, question: &Question) -> Self {
-        let pending = Pending {
-            kind: question.kind.as_str().to_owned(),
-            text: question.text.clone(),
-            reason: question.reason.clone(),
-        };
         Self {
             status,
             error: None,
-            pending: Some(pending),
+            pending: Some(question.to_pending()),
+        }
+    }
+}
+
+impl Question {
+    pub(super) fn to_pending(&self) -> Pending {
+        Pending {
+            kind: self.kind.as_str().to_owned(),
+            text: self.text.clone(),
+            reason: self.reason.clone(),
         }
     }
 }

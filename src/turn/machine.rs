@@ -196,7 +196,7 @@ impl Machine {
             Event::Answered(question, answer) => self.on_answer(now, &question, answer),
             Event::Cancelled { by } => {
                 let message = format!("ended by {by}");
-                self.end(End::failed(
+                self.cut_off(End::failed(
                     Status::Aborted,
                     "cancelled",
                     message,
@@ -214,6 +214,14 @@ impl Machine {
     fn end(&mut self, end: End) -> Reaction {
         self.state = State::Ended;
         Reaction::End(Box::new(end))
+    }
+
+    /// Ends the run from outside; the question that still waits for an answer goes on record.
+    fn cut_off(&mut self, mut end: End) -> Reaction {
+        if let State::Asking { question, .. } = &self.state {
+            end.pending = Some(question.to_pending());
+        }
+        self.end(end)
     }
 
     fn submit(&mut self, now: Instant, text: String) -> Reaction {
@@ -235,7 +243,7 @@ impl Machine {
         };
         if now >= self.run_until {
             let message = format!("the run took longer than {}", words(self.plan.limits.run));
-            return self.end(late(
+            return self.cut_off(late(
                 "run_timeout",
                 message,
                 "raise --timeout; the work so far is in the snapshot",
@@ -266,7 +274,7 @@ impl Machine {
             }
             State::Working { until, .. } | State::Asking { until, .. } if now >= *until => {
                 let message = format!("the turn took longer than {}", words(self.plan.limits.turn));
-                self.end(late(
+                self.cut_off(late(
                     "turn_timeout",
                     message,
                     "raise --turn-timeout; the work so far is in the snapshot",

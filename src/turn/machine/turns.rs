@@ -196,7 +196,7 @@ impl Machine {
             message,
             "raise --max-turns, or say more in the brief",
         );
-        end.pending = question.and_then(|question| End::pending(Status::TurnCap, question).pending);
+        end.pending = question.map(Question::to_pending);
         self.end(end)
     }
 

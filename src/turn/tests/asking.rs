@@ -97,6 +97,27 @@ fn a_prompt_typed_while_an_approval_is_asked_for_is_the_turn_that_stops() {
 }
 
 #[test]
+fn a_question_that_is_cut_off_goes_on_record() {
+    let mut permission = Play::working(plan_with_responder());
+    let _asked = permission.on(asked(OURS, 1, "touch x")).into_question();
+    let (question, _) = Play::asking(QUESTION);
+    for (play, text) in [(permission, "touch x"), (question, QUESTION)] {
+        for (wait, event) in [
+            (0, Event::Cancelled { by: "SIGTERM" }),
+            (15 * 60_000, Event::Deadline),
+            (60 * 60_000, Event::Deadline),
+        ] {
+            let end = play.clone().after(wait, event).into_end();
+            assert!(matches!(end.status, Status::Aborted | Status::TimedOut));
+            assert_eq!(end.pending.expect("the question").text, text);
+        }
+    }
+    let mut play = Play::working(plan());
+    let end = play.on(Event::Cancelled { by: "SIGTERM" }).into_end();
+    assert_eq!(end.pending, None);
+}
+
+#[test]
 fn an_answer_to_an_earlier_question_answers_no_later_one() {
     let mut play = Play::working(plan_with_responder());
     let approval = play.on(asked(OURS, 1, "touch x")).into_question();
