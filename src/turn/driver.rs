@@ -280,18 +280,25 @@ impl<'a> Driver<'a> {
                 self.parts.pane.press(key).await?;
             }
             Reaction::Look => self.look().await,
-            Reaction::Ask(question) => {
-                let (responder, context) = (self.parts.responder, self.parts.context);
-                let asked = question.clone();
-                self.asking = Some((
-                    question,
-                    Box::pin(async move { responder.ask(&asked, context).await }),
-                ));
+            Reaction::Ask(question) => self.ask(question),
+            Reaction::Decide { hook, answer, next } => {
+                self.decide(&hook, &answer);
+                if let Some(question) = next {
+                    self.ask(question);
+                }
             }
-            Reaction::Decide(hook, answer) => self.decide(&hook, &answer),
             Reaction::End(end) => return Ok(Some(*end)),
         }
         Ok(None)
+    }
+
+    fn ask(&mut self, question: Question) {
+        let (responder, context) = (self.parts.responder, self.parts.context);
+        let asked = question.clone();
+        self.asking = Some((
+            question,
+            Box::pin(async move { responder.ask(&asked, context).await }),
+        ));
     }
 
     async fn look(&mut self) {

@@ -207,8 +207,15 @@ pub enum Reaction {
     Look,
     /// Ask the responder.
     Ask(Question),
-    /// Let the permission hook print this decision.
-    Decide(SignalFile, Answer),
+    /// Let a permission hook print the decision, then ask the responder about the next.
+    Decide {
+        /// The hook that waits.
+        hook: SignalFile,
+        /// [`Answer::Allow`] or [`Answer::Deny`].
+        answer: Answer,
+        /// The approval that was asked for meanwhile.
+        next: Option<Question>,
+    },
     /// The run is over.
     End(Box<End>),
 }

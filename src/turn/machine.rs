@@ -1,6 +1,6 @@
 //! The state machine: its states, their deadlines, and which event goes where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use crate::run::Status;
 use crate::signals::SignalFile;
 use screen::{Face, LOOK_AGAIN};
 
+mod replies;
 mod screen;
 mod turns;
 
@@ -32,15 +33,25 @@ enum State {
         turn_id: Option<String>,
         until: Instant,
     },
-    /// The responder was asked. Ends on its answer; guarded by its own limit and the turn's budget.
-    Asking {
-        question: Question,
-        hook: Option<SignalFile>,
+    /// The responder was asked what a turn ended with. Ends on its answer, or on one that somebody types
+    /// in the pane; guarded by the responder's own limit and a turn's budget.
+    Asking { question: Question, until: Instant },
+    /// The responder was asked for the first of these approvals; the others wait, and there is at least one.
+    /// Ends on its decisions or with the turn; guarded by its own limit and the turn's budget.
+    Approving {
+        asked: VecDeque<Approval>,
         turn_id: Option<String>,
         until: Instant,
     },
     /// Over. Nothing ends it.
     Ended,
+}
+
+/// An approval that the agent asks for, and the hook that waits for it.
+#[derive(Clone, Debug)]
+struct Approval {
+    hook: SignalFile,
+    question: Question,
 }
 
 /// What a [`Machine`] is made of.
@@ -131,7 +142,8 @@ impl Machine {
         let own = match &self.state {
             State::Starting { until }
             | State::Working { until, .. }
-            | State::Asking { until, .. } => *until,
+            | State::Asking { until, .. }
+            | State::Approving { until, .. } => *until,
             State::Submitting { look, until, .. } => (*look).min(*until),
             State::Ended => return None,
         };
@@ -144,6 +156,9 @@ impl Machine {
     pub fn on(&mut self, now: Instant, event: Event) -> Reaction {
         if matches!(self.state, State::Ended) {
             return Reaction::Ignore("the run is over");
+        }
+        if let Some(why) = self.foreign(&event) {
+            return Reaction::Ignore(why);
         }
         match event {
             Event::Screen(sight) => self.on_sight(now, sight),
@@ -159,26 +174,14 @@ impl Machine {
                 prompt,
             } => self.on_prompt(now, session, turn_id, (cwd, prompt)),
             Event::PermissionAsked {
-                session,
                 signal,
                 command,
                 reason,
-            } => {
-                if !self.is_ours(&session) {
-                    return Reaction::Ignore("a permission asked by another session");
-                }
-                self.on_permission(signal, command, reason)
-            }
+                ..
+            } => self.on_permission(signal, command, reason),
             Event::TurnStopped {
-                session,
-                turn_id,
-                message,
-            } => {
-                if !self.is_ours(&session) {
-                    return Reaction::Ignore("a stop of another session");
-                }
-                self.on_stop(now, turn_id.as_deref(), message)
-            }
+                turn_id, message, ..
+            } => self.on_stop(now, turn_id.as_deref(), message),
             Event::TurnFailed { turn_id, error } => self.on_failure(&turn_id, error),
             Event::TurnAborted { turn_id, reason } => self.on_abortion(turn_id.as_deref(), &reason),
             Event::Malformed { file, content } => {
@@ -207,6 +210,19 @@ impl Machine {
         }
     }
 
+    /// Why an event within a turn is none of ours. Prompts and starts tell whose session it is: see there.
+    fn foreign(&self, event: &Event) -> Option<&'static str> {
+        match event {
+            Event::PermissionAsked { session, .. } if !self.is_ours(session) => {
+                Some("a permission asked by another session")
+            }
+            Event::TurnStopped { session, .. } if !self.is_ours(session) => {
+                Some("a stop of another session")
+            }
+            _ => None,
+        }
+    }
+
     fn is_ours(&self, session: &str) -> bool {
         self.session.as_deref() == Some(session)
     }
@@ -218,9 +234,12 @@ impl Machine {
 
     /// Ends the run from outside; the question that still waits for an answer goes on record.
     fn cut_off(&mut self, mut end: End) -> Reaction {
-        if let State::Asking { question, .. } = &self.state {
-            end.pending = Some(question.to_pending());
-        }
+        let waiting = match &self.state {
+            State::Asking { question, .. } => Some(question),
+            State::Approving { asked, .. } => asked.front().map(|first| &first.question),
+            _ => None,
+        };
+        end.pending = waiting.map(Question::to_pending);
         self.end(end)
     }
 
@@ -272,7 +291,11 @@ impl Machine {
                 *due = true;
                 Reaction::Look
             }
-            State::Working { until, .. } | State::Asking { until, .. } if now >= *until => {
+            State::Working { until, .. }
+            | State::Asking { until, .. }
+            | State::Approving { until, .. }
+                if now >= *until =>
+            {
                 let message = format!("the turn took longer than {}", words(self.plan.limits.turn));
                 self.cut_off(late(
                     "turn_timeout",

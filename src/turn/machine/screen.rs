@@ -36,7 +36,7 @@ impl Machine {
             self.face = None;
             return self.on_calm_sight(now, &sight);
         };
-        if matches!(self.state, State::Asking { .. }) {
+        if matches!(self.state, State::Asking { .. } | State::Approving { .. }) {
             self.face = None;
             return Reaction::Wait;
         }

@@ -1,15 +1,14 @@
-//! What becomes of a turn: its prompt's proof, its approvals, its end, and the reply to it.
+//! What becomes of a turn: the proof of its prompt, and its end.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::super::classify::{Verdict, classify};
 use super::super::end::unanswered;
-use super::super::{Answer, CONTINUE, End, Permissions, Question, QuestionKind, Reaction};
+use super::super::{CONTINUE, End, Question, QuestionKind, Reaction};
 use super::{Machine, State};
 use crate::agent::codex::transcript::TurnError;
 use crate::run::Status;
-use crate::signals::SignalFile;
 
 impl Machine {
     pub(super) fn on_session(
@@ -66,16 +65,14 @@ impl Machine {
             State::Working {
                 turn_id: current, ..
             }
-            | State::Asking {
-                turn_id: current,
-                hook: Some(_),
-                ..
+            | State::Approving {
+                turn_id: current, ..
             } => {
                 *current = turn_id;
                 Reaction::Ignore("a prompt that is not ours, in the agent's session")
             }
             // Somebody answered in the pane: the responder's word would be typed into a turn that runs.
-            State::Asking { hook: None, .. } => {
+            State::Asking { .. } => {
                 self.state = State::Working {
                     turn_id,
                     until: now + self.plan.limits.turn,
@@ -86,38 +83,19 @@ impl Machine {
         }
     }
 
-    pub(super) fn on_permission(
-        &mut self,
-        signal: SignalFile,
-        command: String,
-        reason: Option<String>,
-    ) -> Reaction {
-        let State::Working { turn_id, until } = &self.state else {
-            return Reaction::Ignore("a permission asked outside a turn");
-        };
-        match self.plan.permissions {
-            // The hook has answered by itself, from the policy file.
-            Permissions::Allow | Permissions::Deny => Reaction::Wait,
-            Permissions::Ask => {
-                let question = Question {
-                    kind: QuestionKind::Permission,
-                    text: command,
-                    reason,
-                    turn: self.turns,
-                };
-                if !self.plan.responder {
-                    return self.end(End::pending(Status::NeedsPermission, &question));
-                }
-                let (turn_id, until) = (turn_id.clone(), *until);
-                self.face = None;
-                self.state = State::Asking {
-                    question: question.clone(),
-                    hook: Some(signal),
-                    turn_id,
-                    until,
-                };
-                Reaction::Ask(question)
+    /// Whether this turn is under way; one that is not named may be.
+    fn runs(&self, turn_id: Option<&str>) -> bool {
+        match &self.state {
+            State::Working {
+                turn_id: current, ..
             }
+            | State::Approving {
+                turn_id: current, ..
+            } => current
+                .as_deref()
+                .zip(turn_id)
+                .is_none_or(|(current, turn_id)| current == turn_id),
+            _ => false,
         }
     }
 
@@ -127,19 +105,8 @@ impl Machine {
         turn_id: Option<&str>,
         message: Option<String>,
     ) -> Reaction {
-        let current = match &self.state {
-            State::Working { turn_id, .. }
-            | State::Asking {
-                turn_id,
-                hook: Some(_),
-                ..
-            } => turn_id.as_deref(),
-            _ => return Reaction::Ignore("a stop outside a turn"),
-        };
-        if let (Some(current), Some(stopped)) = (current, turn_id)
-            && current != stopped
-        {
-            return Reaction::Ignore("a stop of an earlier turn");
+        if !self.runs(turn_id) {
+            return Reaction::Ignore("the stop of a turn that does not run");
         }
         let text = message.unwrap_or_default();
         let verdict = classify(&text).verdict;
@@ -173,8 +140,6 @@ impl Machine {
         self.face = None;
         self.state = State::Asking {
             question: question.clone(),
-            hook: None,
-            turn_id: None,
             until,
         };
         Reaction::Ask(question)
@@ -201,17 +166,8 @@ impl Machine {
     }
 
     pub(super) fn on_failure(&mut self, turn_id: &str, error: Option<TurnError>) -> Reaction {
-        let current = match &self.state {
-            State::Working { turn_id, .. }
-            | State::Asking {
-                turn_id,
-                hook: Some(_),
-                ..
-            } => turn_id.as_deref(),
-            _ => return Reaction::Ignore("a failure outside a turn"),
-        };
-        if current.is_some_and(|current| current != turn_id) {
-            return Reaction::Ignore("the failure of an earlier turn");
+        if !self.runs(Some(turn_id)) {
+            return Reaction::Ignore("the failure of a turn that does not run");
         }
         let error =
             error.unwrap_or_else(|| TurnError::from_message("the turn ended without a message"));
@@ -231,19 +187,8 @@ impl Machine {
     }
 
     pub(super) fn on_abortion(&mut self, turn_id: Option<&str>, reason: &str) -> Reaction {
-        let current = match &self.state {
-            State::Working { turn_id, .. }
-            | State::Asking {
-                turn_id,
-                hook: Some(_),
-                ..
-            } => turn_id.as_deref(),
-            _ => return Reaction::Ignore("an abortion outside a turn"),
-        };
-        if let (Some(current), Some(aborted)) = (current, turn_id)
-            && current != aborted
-        {
-            return Reaction::Ignore("the abortion of an earlier turn");
+        if !self.runs(turn_id) {
+            return Reaction::Ignore("the abortion of a turn that does not run");
         }
         let message = format!("somebody stopped the agent in its pane ({reason})");
         self.end(End::failed(
@@ -273,46 +218,5 @@ impl Machine {
             message,
             "pane.log in the run's directory has all it printed",
         ))
-    }
-
-    pub(super) fn on_answer(
-        &mut self,
-        now: Instant,
-        answered: &Question,
-        answer: Option<Answer>,
-    ) -> Reaction {
-        let State::Asking {
-            question,
-            hook,
-            turn_id,
-            until,
-        } = &self.state
-        else {
-            return Reaction::Ignore("an answer that nobody waits for");
-        };
-        // The answer may have been on its way while the turn ended and another question was asked.
-        if question != answered {
-            return Reaction::Ignore("the answer to an earlier question");
-        }
-        let (question, hook, turn_id, until) =
-            (question.clone(), hook.clone(), turn_id.clone(), *until);
-        match (answer, hook) {
-            (None, _) => self.end(unanswered(&question)),
-            (Some(Answer::Text(text)), None) => self.submit(now, text),
-            (Some(Answer::Allow), None) if question.kind == QuestionKind::Request => {
-                self.submit(now, "Yes, you may.".to_owned())
-            }
-            (Some(Answer::Deny(why)), None) if question.kind == QuestionKind::Request => {
-                self.submit(now, format!("No. {why}").trim_end().to_owned())
-            }
-            // A decision is no answer to a question, nor a text one to an approval: nothing is guessed.
-            (Some(Answer::Allow | Answer::Deny(_)), None) | (Some(Answer::Text(_)), Some(_)) => {
-                self.end(unanswered(&question))
-            }
-            (Some(decision), Some(hook)) => {
-                self.state = State::Working { turn_id, until };
-                Reaction::Decide(hook, decision)
-            }
-        }
     }
 }

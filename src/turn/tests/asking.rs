@@ -155,7 +155,46 @@ fn a_responder_decides_an_approval_within_the_turn() {
 }
 
 fn decide(number: u32, answer: Answer) -> Reaction {
-    Reaction::Decide(signal(number), answer)
+    Reaction::Decide {
+        hook: signal(number),
+        answer,
+        next: None,
+    }
+}
+
+#[test]
+fn approvals_that_are_asked_for_at_once_are_decided_in_turn() {
+    let mut play = Play::working(plan_with_responder());
+    let first = play.on(asked(OURS, 1, "touch x")).into_question();
+    for (number, command) in [(2, "touch y"), (3, "touch z")] {
+        assert_eq!(play.on(asked(OURS, number, command)), Reaction::Wait);
+    }
+    let mut question = first;
+    for (number, following) in [(1, "touch y"), (2, "touch z")] {
+        match answered(&mut play, &question, Some(Answer::Allow)) {
+            Reaction::Decide { hook, next, .. } => {
+                assert_eq!(hook, signal(number));
+                question = next.expect("another is asked for");
+                assert_eq!(question.text, following);
+            }
+            other => panic!("a decision, not {other:?}"),
+        }
+    }
+    let reaction = answered(&mut play, &question, deny("no"));
+    assert_eq!(reaction, decide(3, Answer::Deny("no".to_owned())));
+    let end = play.on(stopped(OURS, "t1", RESULT)).into_end();
+    assert_eq!(end.status, Status::Completed);
+}
+
+#[test]
+fn approvals_that_nobody_came_to_are_gone_with_their_turn() {
+    let mut play = Play::working(plan_with_responder());
+    let approval = play.on(asked(OURS, 1, "touch x")).into_question();
+    assert_eq!(play.on(asked(OURS, 2, "touch y")), Reaction::Wait);
+    let question = play.on(stopped(OURS, "t1", QUESTION)).into_question();
+    assert!(answered(&mut play, &approval, Some(Answer::Allow)).is_ignored());
+    let reaction = answered(&mut play, &question, text("the second"));
+    assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
 }
 
 #[test]

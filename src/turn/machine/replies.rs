@@ -1,0 +1,115 @@
+//! What the responder is asked, and what becomes of its answers.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::super::end::unanswered;
+use super::super::{Answer, End, Permissions, Question, QuestionKind, Reaction};
+use super::{Approval, Machine, State};
+use crate::run::Status;
+use crate::signals::SignalFile;
+
+impl Machine {
+    pub(super) fn on_permission(
+        &mut self,
+        hook: SignalFile,
+        command: String,
+        reason: Option<String>,
+    ) -> Reaction {
+        let question = Question {
+            kind: QuestionKind::Permission,
+            text: command,
+            reason,
+            turn: self.turns,
+        };
+        match &mut self.state {
+            // The hook has answered by itself, from the policy file.
+            State::Working { .. } if self.plan.permissions != Permissions::Ask => Reaction::Wait,
+            State::Working { .. } if !self.plan.responder => {
+                self.end(End::pending(Status::NeedsPermission, &question))
+            }
+            State::Working { turn_id, until } => {
+                let (turn_id, until) = (turn_id.take(), *until);
+                let asked = VecDeque::from([Approval {
+                    hook,
+                    question: question.clone(),
+                }]);
+                self.face = None;
+                self.state = State::Approving {
+                    asked,
+                    turn_id,
+                    until,
+                };
+                Reaction::Ask(question)
+            }
+            State::Approving { asked, .. } => {
+                asked.push_back(Approval { hook, question });
+                Reaction::Wait
+            }
+            _ => Reaction::Ignore("a permission asked outside a turn"),
+        }
+    }
+
+    pub(super) fn on_answer(
+        &mut self,
+        now: Instant,
+        answered: &Question,
+        answer: Option<Answer>,
+    ) -> Reaction {
+        match &mut self.state {
+            State::Asking { question, .. } if question == answered => {
+                self.reply(now, answered, answer)
+            }
+            State::Approving { asked, .. }
+                if asked
+                    .front()
+                    .is_some_and(|first| first.question == *answered) =>
+            {
+                self.decide(answered, answer)
+            }
+            // It may have been on its way while the turn ended and another question was asked.
+            State::Asking { .. } | State::Approving { .. } => {
+                Reaction::Ignore("the answer to an earlier question")
+            }
+            _ => Reaction::Ignore("an answer that nobody waits for"),
+        }
+    }
+
+    fn reply(&mut self, now: Instant, question: &Question, answer: Option<Answer>) -> Reaction {
+        let is_request = question.kind == QuestionKind::Request;
+        match answer {
+            Some(Answer::Text(text)) => self.submit(now, text),
+            Some(Answer::Allow) if is_request => self.submit(now, "Yes, you may.".to_owned()),
+            Some(Answer::Deny(why)) if is_request => {
+                self.submit(now, format!("No. {why}").trim_end().to_owned())
+            }
+            // A decision is no answer to a question: nothing is guessed.
+            Some(Answer::Allow | Answer::Deny(_)) | None => self.end(unanswered(question)),
+        }
+    }
+
+    fn decide(&mut self, question: &Question, answer: Option<Answer>) -> Reaction {
+        let State::Approving {
+            asked,
+            turn_id,
+            until,
+        } = &mut self.state
+        else {
+            return Reaction::Ignore("an answer that nobody waits for");
+        };
+        match (answer, asked.pop_front()) {
+            (Some(answer @ (Answer::Allow | Answer::Deny(_))), Some(Approval { hook, .. })) => {
+                let next = asked.front().map(|approval| approval.question.clone());
+                if next.is_none() {
+                    self.state = State::Working {
+                        turn_id: turn_id.take(),
+                        until: *until,
+                    };
+                }
+                Reaction::Decide { hook, answer, next }
+            }
+            // Nor is a text one to an approval.
+            _ => self.end(unanswered(question)),
+        }
+    }
+}
