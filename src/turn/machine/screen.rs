@@ -69,23 +69,10 @@ impl Machine {
                 }
                 // The hook's event is the better source; it is on its way.
                 _ if echoing || !settled => Reaction::Wait,
-                _ => {
-                    let question = Question {
-                        kind: QuestionKind::Permission,
-                        text: command,
-                        reason,
-                        turn: self.turns,
-                    };
-                    self.end(End::pending(Status::NeedsPermission, &question))
-                }
+                _ => self.surface(command, reason),
             },
-            Advice::Press(key) if !working => {
-                if echoing {
-                    Reaction::Wait
-                } else {
-                    self.press(now, dialog.name, key, &dialog.screen)
-                }
-            }
+            Advice::Press(_) if !working && echoing => Reaction::Wait,
+            Advice::Press(key) if !working => self.press(now, dialog.name, key, &dialog.screen),
             Advice::Press(_) | Advice::Surface(_) if !settled => Reaction::Wait,
             Advice::Press(_) => self.end(blocked(
                 dialog.name,
@@ -94,6 +81,16 @@ impl Machine {
             )),
             Advice::Surface(why) => self.end(blocked(dialog.name, why, &dialog.screen)),
         }
+    }
+
+    fn surface(&mut self, command: String, reason: Option<String>) -> Reaction {
+        let question = Question {
+            kind: QuestionKind::Permission,
+            text: command,
+            reason,
+            turn: self.turns,
+        };
+        self.end(End::pending(Status::NeedsPermission, &question))
     }
 
     fn press(&mut self, now: Instant, name: &'static str, key: Key, screen: &str) -> Reaction {
@@ -125,6 +122,11 @@ impl Machine {
                 } else {
                     Reaction::Wait
                 }
+            }
+            // The agent went on: the next approval is another one, however alike they look.
+            (State::Working { .. }, Sight::Working | Sight::Ready { .. }) => {
+                self.presses.clear();
+                Reaction::Wait
             }
             _ => Reaction::Wait,
         }

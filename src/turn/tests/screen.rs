@@ -207,6 +207,31 @@ fn an_approval_on_the_screen_is_given_where_the_policy_allows_it() {
 }
 
 #[test]
+fn approvals_with_work_between_them_are_counted_apart() {
+    let allowing = || Plan {
+        permissions: Permissions::Allow,
+        ..plan()
+    };
+    let press = pressed(Key::Enter, "command_approval");
+    let mut play = Play::working(allowing());
+    for _ in 0..10 {
+        assert_eq!(play.after(500, approval("touch x", Key::Enter)), press);
+        assert_eq!(
+            play.after(500, Event::Screen(Sight::Working)),
+            Reaction::Wait
+        );
+    }
+    let mut play = Play::working(allowing());
+    for _ in 0..2 {
+        assert_eq!(play.after(1_000, approval("touch x", Key::Enter)), press);
+    }
+    let end = play
+        .after(1_000, approval("touch x", Key::Enter))
+        .into_end();
+    assert_eq!(end.status, Status::BlockedDialog, "the key is not taken");
+}
+
+#[test]
 fn an_approval_on_the_screen_is_surfaced_otherwise() {
     for permissions in [Permissions::Ask, Permissions::Deny] {
         for responder in [true, false] {
