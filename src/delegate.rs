@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
             },
             Permissions::Ask if self.task.responders.is_empty() => Policy::Ask,
             Permissions::Ask => Policy::Wait {
-                limit: self.task.responder_limit + WAIT_MARGIN,
+                limit: self.task.responder_limit.saturating_add(WAIT_MARGIN),
             },
         };
         signals::write_policy(&signals, &policy)

@@ -32,7 +32,10 @@ mod tests;
 /// Said to an agent whose turn ended with words about what it is about to do.
 pub(crate) const CONTINUE: &str = "Please continue until the task is done.";
 
-/// The deadlines and the number of turns of a run.
+/// The longest deadline.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The deadlines and the number of turns of a run. More than a year counts as a year, no turn as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// From the agent's start to a composer that takes a prompt.
@@ -55,6 +58,21 @@ impl Default for Limits {
             turn: Duration::from_secs(15 * 60),
             run: Duration::from_secs(60 * 60),
             turns: 8,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits as a machine can keep them: a clock can't add up `Duration::MAX`, and the first prompt is
+    /// always sent.
+    fn within_reason(self) -> Self {
+        let within = |limit: Duration| limit.min(LONGEST);
+        Self {
+            startup: within(self.startup),
+            submit: within(self.submit),
+            turn: within(self.turn),
+            run: within(self.run),
+            turns: self.turns.max(1),
         }
     }
 }

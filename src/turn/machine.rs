@@ -87,7 +87,8 @@ pub struct Machine {
 impl Machine {
     /// A machine whose agent was started at `now`.
     #[must_use]
-    pub fn new(plan: Plan, now: Instant) -> Self {
+    pub fn new(mut plan: Plan, now: Instant) -> Self {
+        plan.limits = plan.limits.within_reason();
         Self {
             state: State::Starting {
                 until: now + plan.limits.startup,

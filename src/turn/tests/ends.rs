@@ -273,6 +273,25 @@ fn the_runs_deadline_goes_before_all_others() {
 }
 
 #[test]
+fn limits_that_no_clock_can_keep_are_cut() {
+    let endless = Limits {
+        startup: Duration::MAX,
+        submit: Duration::MAX,
+        turn: Duration::MAX,
+        run: Duration::MAX,
+        turns: 0,
+    };
+    let mut play = Play::working(Plan {
+        limits: endless,
+        ..plan()
+    });
+    assert!(play.remaining() > Duration::from_secs(300 * 24 * 3600));
+    let end = play.on(stopped(OURS, "t1", PROGRESS)).into_end();
+    assert_eq!(end.status, Status::TurnCap);
+    assert_eq!(play.machine.turns(), 1);
+}
+
+#[test]
 fn a_deadline_that_is_not_due_ends_nothing() {
     for mut play in every_state() {
         assert_eq!(play.on(Event::Deadline), Reaction::Look);
