@@ -11,6 +11,7 @@ use crate::tmux::Key;
 
 mod asking;
 mod ends;
+mod properties;
 mod screen;
 mod submit;
 

@@ -1,0 +1,321 @@
+//! What holds whatever happens, in whatever order and at whatever time.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Looks from any state to the end, when nothing but deadlines comes.
+const FINITE: usize = 400;
+
+/// Something that happens; what it says depends on what the machine waits for.
+#[derive(Clone, Debug)]
+enum Happening {
+    Sees(Sight),
+    Starts {
+        ours: bool,
+        source: &'static str,
+    },
+    Prompts {
+        ours: bool,
+        expected: bool,
+    },
+    Asks {
+        ours: bool,
+        number: u32,
+    },
+    Stops {
+        ours: bool,
+        known: bool,
+        message: &'static str,
+    },
+    Fails {
+        known: bool,
+    },
+    Aborts {
+        known: Option<bool>,
+    },
+    Answers {
+        expected: bool,
+        answer: Option<Answer>,
+    },
+    Dies,
+    IsCancelled,
+    ComesDue,
+}
+
+impl Happening {
+    fn is_foreign(&self) -> bool {
+        matches!(
+            self,
+            Self::Starts { ours: false, .. }
+                | Self::Prompts { ours: false, .. }
+                | Self::Asks { ours: false, .. }
+                | Self::Stops { ours: false, .. }
+        )
+    }
+}
+
+fn dialogs() -> impl Strategy<Value = Sight> {
+    let advice = prop_oneof![
+        Just(Advice::Press(Key::Enter)),
+        Just(Advice::Press(Key::Down)),
+        Just(Advice::Wait),
+        Just(Advice::Surface("it is not known")),
+        Just(Advice::Approval {
+            command: "touch x".to_owned(),
+            reason: None,
+            allow: Key::Enter,
+        }),
+    ];
+    (advice, prop::sample::select(vec!["on 1", "on 2"])).prop_map(|(advice, face)| {
+        let name = match advice {
+            Advice::Approval { .. } => "command_approval",
+            Advice::Surface(_) => "unknown",
+            _ => "update",
+        };
+        Sight::Dialog(DialogSight {
+            name,
+            face: face.to_owned(),
+            advice,
+            screen: face.to_owned(),
+        })
+    })
+}
+
+fn sights() -> impl Strategy<Value = Sight> {
+    prop_oneof![
+        1 => Just(Sight::Nothing),
+        3 => any::<bool>().prop_map(|holds_prompt| Sight::Ready { holds_prompt }),
+        2 => Just(Sight::Working),
+        2 => dialogs(),
+    ]
+}
+
+fn happenings() -> impl Strategy<Value = Happening> {
+    let mostly = || prop::bool::weighted(0.8);
+    let sources = prop::sample::select(vec!["startup", "clear", "resume"]);
+    let messages = prop::sample::select(vec![QUESTION, REQUEST, UNCLEAR, PROGRESS, RESULT]);
+    let answers = prop::sample::select(vec![
+        Some(Answer::Text("so".to_owned())),
+        Some(Answer::Allow),
+        Some(Answer::Deny("no".to_owned())),
+        None,
+    ]);
+    prop_oneof![
+        8 => sights().prop_map(Happening::Sees),
+        2 => (mostly(), sources).prop_map(|(ours, source)| Happening::Starts { ours, source }),
+        8 => (mostly(), mostly()).prop_map(|(ours, expected)| Happening::Prompts { ours, expected }),
+        3 => (mostly(), 0..9u32).prop_map(|(ours, number)| Happening::Asks { ours, number }),
+        5 => (mostly(), mostly(), messages)
+            .prop_map(|(ours, known, message)| Happening::Stops { ours, known, message }),
+        1 => any::<bool>().prop_map(|known| Happening::Fails { known }),
+        1 => prop::option::of(Just(false)).prop_map(|known| Happening::Aborts { known }),
+        6 => (mostly(), answers)
+            .prop_map(|(expected, answer)| Happening::Answers { expected, answer }),
+        1 => Just(Happening::Dies),
+        1 => Just(Happening::IsCancelled),
+        4 => Just(Happening::ComesDue),
+    ]
+}
+
+fn courses() -> impl Strategy<Value = Vec<(u64, Happening)>> {
+    let steps = prop_oneof![8 => 0..50u64, 3 => 0..2_000u64, 1 => 0..30_000u64];
+    prop::collection::vec((steps, happenings()), 0..60)
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    let permissions = prop::sample::select(vec![
+        Permissions::Ask,
+        Permissions::Deny,
+        Permissions::Allow,
+    ]);
+    (permissions, prop::bool::weighted(0.7), 1..5u32).prop_map(|(permissions, responder, turns)| {
+        Plan {
+            permissions,
+            responder,
+            limits: Limits {
+                turn: Duration::from_secs(60),
+                run: Duration::from_secs(120),
+                turns,
+                ..Limits::default()
+            },
+            ..plan()
+        }
+    })
+}
+
+/// A play, and what its happenings refer to.
+#[derive(Clone, Debug)]
+struct Course {
+    play: Play,
+    question: Option<Question>,
+    /// The number of the turn that runs, ours or one that somebody typed.
+    turn: u32,
+}
+
+impl Course {
+    fn new(plan: Plan) -> Self {
+        Self {
+            play: Play::new(plan),
+            question: None,
+            turn: 0,
+        }
+    }
+
+    fn event(&mut self, happening: &Happening) -> Event {
+        let whose = |ours: &bool| if *ours { OURS } else { FOREIGN };
+        let at = |ours: &bool| Some(PathBuf::from(if *ours { WORKTREE } else { "/tmp" }));
+        let turn = |known: &bool| format!("t{}", if *known { self.turn } else { 1_000 });
+        match happening {
+            Happening::Sees(sight) => Event::Screen(sight.clone()),
+            Happening::Starts { ours, source } => Event::SessionStarted {
+                session: whose(ours).to_owned(),
+                cwd: at(ours),
+                source: (*source).to_owned(),
+            },
+            Happening::Prompts { ours, expected } => {
+                let turn_id = Some(format!("t{}", self.turn + u32::from(*ours)));
+                self.turn += u32::from(*ours);
+                let prompt = match expected {
+                    true => self.play.machine.prompt(),
+                    false => "something else",
+                };
+                Event::PromptSubmitted {
+                    session: whose(ours).to_owned(),
+                    turn_id,
+                    cwd: at(ours),
+                    prompt: prompt.to_owned(),
+                }
+            }
+            Happening::Asks { ours, number } => {
+                asked(whose(ours), *number, &format!("touch {number}"))
+            }
+            Happening::Stops {
+                ours,
+                known,
+                message,
+            } => stopped(whose(ours), &turn(known), message),
+            Happening::Fails { known } => failed(&turn(known), None),
+            Happening::Aborts { known } => aborted(known.as_ref().map(turn).as_deref()),
+            Happening::Answers { expected, answer } => {
+                let question = self.question.clone().filter(|_| *expected);
+                let other = Question {
+                    kind: QuestionKind::Question,
+                    text: "another".to_owned(),
+                    reason: None,
+                    turn: 0,
+                };
+                Event::Answered(question.unwrap_or(other), answer.clone())
+            }
+            Happening::Dies => exited(Some(1)),
+            Happening::IsCancelled => Event::Cancelled { by: "SIGINT" },
+            Happening::ComesDue => Event::Deadline,
+        }
+    }
+
+    fn take(&mut self, step: u64, happening: &Happening) -> Reaction {
+        self.play.now += Duration::from_millis(step);
+        let event = self.event(happening);
+        let reaction = self.play.on(event);
+        match &reaction {
+            Reaction::Ask(question) => self.question = Some(question.clone()),
+            Reaction::Decide { next, .. } => self.question.clone_from(next),
+            _ => {}
+        }
+        reaction
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_run_ends_once_and_nothing_follows(plan in plans(), course in courses()) {
+        let mut run = Course::new(plan);
+        let mut ended = false;
+        for (step, happening) in &course {
+            let reaction = run.take(*step, happening);
+            if ended {
+                prop_assert!(reaction.is_ignored(), "{:?} after the end", reaction);
+            }
+            ended |= matches!(reaction, Reaction::End(_));
+            prop_assert_eq!(run.play.machine.deadline().is_none(), ended);
+        }
+    }
+
+    #[test]
+    fn a_prompt_is_pasted_once_a_turn_and_never_into_one(plan in plans(), course in courses()) {
+        let (cap, permissions) = (plan.limits.turns, plan.permissions);
+        let mut run = Course::new(plan);
+        let mut pasted = BTreeSet::new();
+        for (step, happening) in &course {
+            let (watched, turns) = (run.play.machine.watches_screen(), run.play.machine.turns());
+            match run.take(*step, happening) {
+                Reaction::Submit(text) => {
+                    prop_assert!(pasted.insert(turns), "turn {} is pasted twice", turns + 1);
+                    prop_assert!(!text.is_empty());
+                    match happening {
+                        Happening::Sees(Sight::Ready { .. }) => prop_assert!(watched && turns == 0),
+                        Happening::Stops { .. } | Happening::Answers { .. } => prop_assert!(!watched),
+                        other => prop_assert!(false, "pasted upon {:?}", other),
+                    }
+                }
+                Reaction::Press(_, on) if !watched => {
+                    prop_assert_eq!((on, permissions), ("command_approval", Permissions::Allow));
+                }
+                Reaction::Press(key, "composer") => {
+                    prop_assert_eq!(key, Key::Enter);
+                    prop_assert!(pasted.contains(&turns));
+                }
+                _ => {}
+            }
+            prop_assert!(run.play.machine.turns() <= cap);
+        }
+    }
+
+    #[test]
+    fn a_completed_run_has_the_proof_of_a_prompt(plan in plans(), course in courses()) {
+        let mut run = Course::new(plan);
+        for (step, happening) in &course {
+            if let Reaction::End(end) = run.take(*step, happening)
+                && end.status == Status::Completed
+            {
+                prop_assert!(run.play.machine.turns() > 0);
+                let stopped = matches!(happening, Happening::Stops { ours: true, message: RESULT, .. });
+                prop_assert!(stopped, "completed by {:?}", happening);
+            }
+        }
+    }
+
+    #[test]
+    fn a_foreign_session_changes_nothing(plan in plans(), course in courses()) {
+        let mut with = Course::new(plan);
+        let mut without = with.clone();
+        for (step, happening) in &course {
+            let reaction = with.take(*step, happening);
+            if happening.is_foreign() {
+                prop_assert!(reaction.is_ignored(), "{:?} upon {:?}", reaction, happening);
+                without.play.now += Duration::from_millis(*step);
+            } else {
+                prop_assert_eq!(reaction, without.take(*step, happening));
+            }
+            prop_assert_eq!(with.play.machine.deadline(), without.play.machine.deadline());
+            prop_assert_eq!(with.play.machine.session(), without.play.machine.session());
+        }
+    }
+
+    #[test]
+    fn deadlines_alone_end_a_run(plan in plans(), course in courses()) {
+        let mut run = Course::new(plan);
+        for (step, happening) in &course {
+            let _any = run.take(*step, happening);
+        }
+        let mut looks = 0;
+        while run.play.machine.deadline().is_some() {
+            let reaction = run.play.deadline();
+            prop_assert!(matches!(reaction, Reaction::Look | Reaction::End(_)), "{:?}", reaction);
+            looks += 1;
+            prop_assert!(looks < FINITE, "no end in sight");
+        }
+    }
+}
