@@ -160,6 +160,7 @@ impl<'a> Driver<'a> {
                 rescan = now + RESCAN;
                 self.wake.mark(Part::Signals);
                 self.wake.mark(Part::Transcript);
+                self.screen_due = true;
             }
             self.gather(woke, now).await;
             if let Some(end) = self.settle().await {
@@ -319,6 +320,11 @@ impl<'a> Driver<'a> {
             .as_mut()
             .map(Transcript::read)
             .unwrap_or_default();
+        // codex writes of a turn's end when its Stop hook has run: a stop that is there by now came first, and a
+        // turn that ended without a message is then no failed one.
+        if !events.is_empty() {
+            self.queue.extend(self.signals.read());
+        }
         for event in events {
             let event = match event {
                 Event::TurnFailed {
@@ -506,17 +512,22 @@ pub(crate) fn denial(why: &str) -> String {
     }
 }
 
-/// A reply goes through the same terminal as the prompt.
+/// A reply goes through the same terminal as the prompt, the reason of a "no" to words included.
 fn sanitised(answer: Answer) -> Answer {
-    let Answer::Text(text) = answer else {
-        return answer;
+    // What is no prompt, such as an overlong text, is cut to what can be one.
+    let safe = |text: String| match Prompt::parse(text.as_bytes()) {
+        Ok(prompt) => prompt.as_str().to_owned(),
+        Err(_) => text
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(prompt::LIMIT / 4)
+            .collect(),
     };
-    // A reply that is no prompt, such as an overlong one, is cut to what can be one.
-    let plain = || text.chars().filter(|c| !c.is_control());
-    let prompt = Prompt::parse(text.as_bytes())
-        .map(|prompt| prompt.as_str().to_owned())
-        .unwrap_or_else(|_| plain().take(prompt::LIMIT / 4).collect());
-    Answer::Text(as_prompt(&prompt).into_owned())
+    match answer {
+        Answer::Text(text) => Answer::Text(as_prompt(&safe(text)).into_owned()),
+        Answer::Deny(why) => Answer::Deny(safe(why)),
+        Answer::Allow => Answer::Allow,
+    }
 }
 
 async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
@@ -561,5 +572,24 @@ fn describe(event: &Event) -> Option<String> {
         Event::AgentExited { .. } => Some("the agent's exit".to_owned()),
         Event::Answered(..) => Some("an answer".to_owned()),
         Event::Cancelled { by } => Some((*by).to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reply_presses_a_key() {
+        let escape = "so\x1b[201~\r".to_owned();
+        for answer in [Answer::Text(escape.clone()), Answer::Deny(escape)] {
+            match sanitised(answer) {
+                Answer::Text(text) | Answer::Deny(text) => {
+                    assert_eq!(text, "so\u{241b}[201~\u{240d}");
+                }
+                Answer::Allow => panic!("it was another"),
+            }
+        }
+        assert_eq!(sanitised(Answer::Allow), Answer::Allow);
     }
 }
