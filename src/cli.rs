@@ -1,10 +1,5 @@
 //! The command line. The only place that prints.
 
-#![expect(
-    clippy::print_stderr,
-    reason = "this is where people and parents are spoken to"
-)]
-
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -103,6 +98,8 @@ fn start_log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // What can't be written is said by `eprintln!` otherwise, which panics where stderr is gone.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .init();
 }
@@ -119,10 +116,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 }
 
 fn print_error(error: &Error) {
-    eprintln!("error: failed to {}", safe(&error.message()));
+    tell(&format!("error: failed to {}", safe(&error.message())));
     if let Some(hint) = error.code().hint() {
-        eprintln!("hint: {hint}");
+        tell(&format!("hint: {hint}"));
     }
+}
+
+/// Says a line on stderr. Where nobody reads it any more, a closed pipe or terminal, the run goes on: `eprintln!`
+/// would panic, and a run whose operator dies is not torn down.
+fn tell(line: &str) {
+    let _nobody_reads = writeln!(io::stderr(), "{line}");
 }
 
 /// Prints the one JSON document of `--json`.

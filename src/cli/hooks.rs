@@ -11,7 +11,7 @@ use cx_operator::agent::codex::trust::event_names;
 use cx_operator::preflight::find_hooks;
 use serde::Serialize;
 
-use super::{print_json, print_text, safe, usage};
+use super::{print_json, print_text, safe, tell, usage};
 
 /// Install the hook binaries for every codex session of yours. Runs of `delegate` don't need that.
 #[derive(Args)]
@@ -73,8 +73,8 @@ impl Hooks {
                         .iter()
                         .any(|change| change.action != Action::Kept)
                 {
-                    eprintln!(
-                        "codex asks once whether to trust them: open /hooks in codex and review them"
+                    tell(
+                        "codex asks once whether to trust them: open /hooks in codex and review them",
                     );
                 }
                 Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ use cx_operator::journal;
 use cx_operator::run::{Outcome, RunDir, Status};
 use serde::Serialize;
 
-use super::{State, print_json, print_text, report, safe, usage};
+use super::{State, print_json, print_text, report, safe, tell, usage};
 
 /// List the runs, newest first.
 #[derive(Args)]
@@ -40,9 +40,11 @@ impl List {
         for run in self.state.open()?.load_runs()?.iter().rev() {
             match row(run) {
                 Ok(row) => rows.push(row),
-                Err(error) => {
-                    eprintln!("note: {}: failed to {}", run.name(), safe(&error.message()))
-                }
+                Err(error) => tell(&format!(
+                    "note: {}: failed to {}",
+                    run.name(),
+                    safe(&error.message())
+                )),
             }
         }
         if self.json {
@@ -50,7 +52,7 @@ impl List {
             return Ok(ExitCode::SUCCESS);
         }
         if rows.is_empty() {
-            eprintln!("no runs yet");
+            tell("no runs yet");
         }
         let mut text = String::new();
         for row in rows {
@@ -146,7 +148,7 @@ impl Diff {
             } else {
                 "it changed nothing"
             };
-            eprintln!("run {} has no diff: {why}", run.name());
+            tell(&format!("run {} has no diff: {why}", run.name()));
             return Ok(ExitCode::SUCCESS);
         };
         let failed = |source| Error::Io {

@@ -6,7 +6,7 @@ use cx_operator::journal::{Entry, Progress, Step};
 use cx_operator::run::{Outcome, Status};
 use cx_operator::worktree::Changes;
 
-use super::safe;
+use super::{safe, tell};
 
 /// Files listed in a report; the record has all.
 const FILES_SHOWED: usize = 20;
@@ -14,7 +14,8 @@ const FILES_SHOWED: usize = 20;
 /// Prints what just happened, in a line; only what matters where nobody watches.
 pub(super) fn print_progress(entry: &Entry, quiet: bool) {
     if let Some(line) = line_of(&entry.progress, quiet) {
-        eprintln!("{} {}", entry.at.get(11..19).unwrap_or(""), safe(&line));
+        let time = entry.at.get(11..19).unwrap_or("");
+        tell(&format!("{time} {}", safe(&line)));
     }
 }
 
