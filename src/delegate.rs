@@ -253,10 +253,6 @@ impl<'a> Run<'a> {
             .journal
             .step(step, self.shared.tmux.new_session(&spec))
             .await;
-        if pane.is_err() {
-            // The launcher, which would have removed it, never ran.
-            let _gone_or_unwritable = std::fs::remove_file(&environment);
-        }
         self.watch_over(pane?, argv)
     }
 

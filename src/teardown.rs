@@ -134,6 +134,8 @@ pub(crate) async fn conclude(
     worktree: &Worktree,
     outcome: &mut Outcome,
 ) {
+    // The caller's credentials, where the launcher never came to remove them.
+    let _gone_already = fs::remove_file(site.dir.environment());
     let safe = match take_in(site, worktree, outcome).await {
         Ok(()) => true,
         Err(error) => {

@@ -37,16 +37,34 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 /// Runs the agent as argv, with exactly the environment that a file of ours holds, and writes its exit
 /// status into a file.
 ///
-/// Arguments: the environment file (read, then removed), the status file, the program, its arguments.
-/// `env -i` because a tmux server hands on the environment of whoever started it first.
-const LAUNCHER: &str = r#". "$1" || exit 126
-rm -f -- "$1"
-status=$2
-shift 2
+/// Arguments: the working directory, the environment file, the status file, the program, its arguments.
+/// `env -i` because a tmux server hands on the environment of whoever started it first. The directory is
+/// entered here since tmux would expand `#` in it and, where it can't be entered, start the agent somewhere
+/// else. The environment file is removed before it is obeyed, which may change PATH or end the shell, and
+/// no variable of the shell hides one of the agent's.
+const LAUNCHER: &str = r#"cd -- "$1" && exec 9<"$2" || exit 126
+rm -f -- "$2"
+. /dev/fd/9 || exit 126
+exec 9<&-
+cx_operator_status=$3
+shift 3
 "$@"
-code=$?
-printf '%s\n' "$code" >"$status.tmp" && mv -f -- "$status.tmp" "$status"
-exit "$code""#;
+set -- "$?" "$cx_operator_status"
+printf '%s\n' "$1" >"$2"
+exit "$1""#;
+
+/// Variables that a shell keeps to itself or checks: to set one can end it.
+///
+/// Source: bash 5.2 in its POSIX mode (the first six), dash 0.5.12 (the last).
+const SHELL_OWN: [&str; 7] = [
+    "UID",
+    "EUID",
+    "PPID",
+    "BASHOPTS",
+    "SHELLOPTS",
+    "BASH_VERSINFO",
+    "OPTIND",
+];
 
 /// Why tmux did not do what was asked.
 #[derive(Debug, Error)]
@@ -172,13 +190,13 @@ impl Server {
         if bytes > ARGV_LIMIT {
             return Err(Error::ArgumentsTooLong { bytes });
         }
-        let log = shell_quote(&spec.log.to_string_lossy());
+        let log = escape_format(&shell_quote(&spec.log.to_string_lossy()));
         let mut session = NewSession::new()
             .detached()
             .print()
             .format("#{session_id} #{pane_id} #{pane_pid}")
             .session_name(spec.name)
-            .start_directory(spec.cwd.to_string_lossy())
+            .start_directory("/")
             .width(SIZE.0)
             .height(SIZE.1)
             .build();
@@ -552,11 +570,12 @@ pub fn is_recent(version: &str) -> bool {
 
 /// The text of an environment file: one `export NAME='value'` a line, for [`SessionSpec::environment`].
 ///
-/// Names that are no shell names are left out: a shell can't set them.
+/// Names that are no shell names, or those of a shell's own variables, are left out: a shell can't set them.
 #[must_use]
 pub fn environment_file(variables: &[(String, String)]) -> String {
     let is_name = |name: &str| {
         !name.is_empty()
+            && !SHELL_OWN.contains(&name)
             && !name.starts_with(|c: char| c.is_ascii_digit())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
@@ -584,6 +603,7 @@ fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
+    argv.push(spec.cwd.to_string_lossy().into_owned());
     argv.push(spec.environment.to_string_lossy().into_owned());
     argv.push(spec.exit_status.to_string_lossy().into_owned());
     argv.extend_from_slice(spec.argv);
@@ -596,6 +616,34 @@ fn escape_separator(arg: &str) -> Cow<'_, str> {
         Some(rest) => Cow::Owned(format!("{rest}\\;")),
         None => Cow::Borrowed(arg),
     }
+}
+
+/// A text that tmux's formats leave as it is, where tmux expands them: `#{…}`, `#(command)`, and the `%H` of
+/// strftime.
+///
+/// Source: tmux 3.3a, `pipe-pane`; a run of `#` before `[` is kept as it is written, and every other `##` is one `#`.
+fn escape_format(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['#', '%']) {
+        let (plain, special) = rest.split_at(at);
+        escaped.push_str(plain);
+        if special.starts_with('%') {
+            escaped.push_str("%%");
+            rest = &special[1..];
+            continue;
+        }
+        let count = special.bytes().take_while(|&byte| byte == b'#').count();
+        rest = &special[count..];
+        let copies = if rest.starts_with('[') {
+            count
+        } else {
+            2 * count
+        };
+        escaped.extend(std::iter::repeat_n('#', copies));
+    }
+    escaped.push_str(rest);
+    escaped
 }
 
 fn option<'a>(scope: &'a str, name: &'a str, value: &'a str) -> TmuxCommand<'a> {
@@ -644,11 +692,24 @@ mod tests {
             ("A", "it's"),
             ("1X", "no"),
             ("B C", "no"),
+            ("UID", "no"),
             ("D", "a\nb $(x)"),
         ];
         let text =
             environment_file(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(text, "export A='it'\\''s'\nexport D='a\nb $(x)'\n");
+    }
+
+    #[test]
+    fn formats_are_escaped() {
+        for (text, escaped) in [
+            ("/a b", "/a b"),
+            ("/#{pid}/%H", "/##{pid}/%%H"),
+            ("##x#", "####x##"),
+            ("#[a]##[b]", "#[a]##[b]"),
+        ] {
+            assert_eq!(escape_format(text), escaped);
+        }
     }
 
     #[test]

@@ -79,3 +79,70 @@ fn a_run_ends_in_good_order_where_nobody_reads_stderr() {
     assert_eq!(status_of(&output.stdout), "\"completed\" null");
     assert_eq!(place.git(&["branch", "--list", "cx-*"]), "");
 }
+
+/// Directories whose names tmux would expand, a shell split, or git quote.
+const ODD_NAMES: [&str; 6] = [
+    "#(touch expanded)",
+    "#{pid}%H%%#S",
+    "#[a]##[b]##",
+    "it's \"a\" $HOME;",
+    "new\nline\\",
+    "ünï ✓",
+];
+
+#[test]
+fn paths_are_taken_as_they_are() {
+    for name in ODD_NAMES {
+        let place = Place::new();
+        let (state, worktrees) = (
+            place.path(&format!("s{name}")),
+            place.path(&format!("w{name}")),
+        );
+        fs::create_dir(&worktrees).expect("created");
+        let mut command = place.delegate("[[shell pwd >here.txt]]", &worktrees);
+        command.env("CX_OPERATOR_STATE", &state);
+        let output = command.output().expect("runs");
+        let record: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a record");
+        assert_eq!(record["turns"], 1, "{name}: {record:#}");
+        assert_eq!(record["files"][0]["path"], "here.txt", "{name}: {record:#}");
+        assert!(!place.path("repo/here.txt").exists(), "{name}");
+        assert!(!place.path("repo/expanded").exists(), "{name}");
+        let run = PathBuf::from(record["run_dir"].as_str().expect("a path"));
+        assert_ne!(
+            fs::metadata(run.join("pane.log")).map_or(0, |log| log.len()),
+            0,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_agent_has_the_callers_environment_and_no_copy_of_it_stays() {
+    let place = Place::new();
+    let mut command = place.delegate("[[shell /usr/bin/env >env.txt]]", &place.path("worktrees"));
+    // A PATH without `rm` (the scripted agent needs `stty`), a name that a launcher may use, one that bash keeps to itself.
+    let tools = place.path("tools");
+    fs::create_dir(&tools).expect("created");
+    let searched = std::env::var_os("PATH").expect("a PATH");
+    let mut found = std::env::split_paths(&searched).map(|dir| dir.join("stty"));
+    let stty = found.find(|path| path.exists()).expect("stty is installed");
+    std::os::unix::fs::symlink(stty, tools.join("stty")).expect("linked");
+    command
+        .arg(format!("--env=PATH={}", tools.display()))
+        .args(["--env=status=mine", "--env=UID=7"])
+        .arg("--env=ODD=it's\n$(x) \"\\");
+    let output = command.output().expect("runs");
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a record");
+    let patch = record["patch"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{record:#}"));
+    let patch = fs::read_to_string(patch).expect("a file");
+    assert!(patch.contains("\n+status=mine\n"), "{patch}");
+    assert!(patch.contains("\n+ODD=it's\n+$(x) \"\\\n"), "{patch}");
+    let run = PathBuf::from(record["run_dir"].as_str().expect("a path"));
+    assert!(!run.join("environment").exists());
+    assert_eq!(
+        fs::read_to_string(run.join("exit-status")).expect("written"),
+        "0\n"
+    );
+}
