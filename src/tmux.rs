@@ -50,7 +50,7 @@ cx_operator_status=$3
 shift 3
 "$@"
 set -- "$?" "$cx_operator_status"
-printf '%s\n' "$1" >"$2"
+(umask 077; printf '%s\n' "$1" >"$2")
 exit "$1""#;
 
 /// Variables that a shell keeps to itself or checks: to set one can end it.
@@ -215,7 +215,7 @@ impl Server {
             .add_command(
                 PipePane::new()
                     .open()
-                    .shell_command(format!("exec cat >>{log}"))
+                    .shell_command(format!("umask 077; exec cat >>{log}"))
                     .build(),
             );
         // Taken shared: `stop_if_idle` must not end the server between its start and our session.
