@@ -1,0 +1,48 @@
+//! The smallest use of the library: delegate one task, print where its diff is.
+//!
+//! ```text
+//! cargo build --bins
+//! cargo run --example delegate -- REPOSITORY NAME BRIEF
+//! ```
+
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use cx_operator::Operator;
+use cx_operator::prompt::Prompt;
+use cx_operator::run::TaskName;
+use cx_operator::task::Task;
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [repository, name, brief] = arguments.as_slice() else {
+        return Err("usage: delegate REPOSITORY NAME BRIEF".into());
+    };
+    let task = Task::new(
+        TaskName::parse(name)?,
+        std::path::absolute(repository)?,
+        Prompt::parse(brief.as_bytes())?,
+    );
+
+    let operator = Operator::builder().build()?;
+    let outcome = operator.delegate(task).await;
+
+    println!("{}", outcome.status.as_str());
+    if let Some(error) = &outcome.error {
+        println!("{} [{}]", error.message, error.code);
+    }
+    if let Some(pending) = &outcome.pending {
+        println!("{}: {}", pending.kind, pending.text);
+    }
+    if let Some(patch) = &outcome.patch {
+        println!(
+            "{} files changed: {}",
+            outcome.files_changed,
+            patch.display()
+        );
+    }
+    Ok(ExitCode::from(outcome.exit_code()))
+}

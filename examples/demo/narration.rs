@@ -1,0 +1,56 @@
+//! A run's events in words.
+
+use cx_operator::journal::{Progress, Step};
+
+/// What an event says to somebody who watches; `None` for those that another one tells of.
+pub(crate) fn line(progress: &Progress) -> Option<String> {
+    Some(match progress {
+        Progress::Started {
+            run_id,
+            base_commit,
+            ..
+        } => format!("run {run_id} from commit {base_commit:.12}"),
+        Progress::Done(step) => done(step)?,
+        Progress::StepFailed { message, .. } => format!("failed to {message}"),
+        Progress::Launched { pane, pid, .. } => {
+            format!("the agent started in tmux pane {pane} (pid {pid})")
+        }
+        Progress::Notice { text } => format!("note: {text}"),
+        Progress::KeyPressed { key, on } => format!("pressed {key} ({on})"),
+        Progress::Pasted { turn, bytes } => {
+            format!("turn {turn}: prompt pasted ({bytes} bytes)")
+        }
+        Progress::Submitted { turn, session_id } => {
+            format!("turn {turn}: proven, session {session_id} reported the same text")
+        }
+        Progress::TurnEnded {
+            turn,
+            verdict,
+            rule,
+            ..
+        } => format!("turn {turn}: ended, the message reads as a {verdict} ({rule})"),
+        Progress::TurnFailed { turn, message } => format!("turn {turn}: failed, {message}"),
+        Progress::PermissionAsked { turn, command } => {
+            format!("turn {turn}: the agent asks for an approval of `{command}`")
+        }
+        Progress::Replied { turn, by, reply } => format!("turn {turn}: {by} replied: {reply}"),
+        Progress::Ignored { why, what } => format!("ignored {what}: {why}"),
+        Progress::Ended { status } => format!("the turns are over: {}", status.as_str()),
+        Progress::Recorded { status } => format!("recorded as {}", status.as_str()),
+        _ => return None,
+    })
+}
+
+fn done(step: &Step) -> Option<String> {
+    Some(match step {
+        Step::Worktree { path, branch, .. } => {
+            format!("worktree {} on branch {branch}", path.display())
+        }
+        Step::EndAgent => "the agent has left, and all that it started".to_owned(),
+        Step::Snapshot { result_ref } => format!("all its work is in {result_ref}"),
+        Step::Patch { path } => format!("the complete diff is in {}", path.display()),
+        Step::RemoveSession => "tmux session removed".to_owned(),
+        Step::RemoveWorktree => "worktree and branch removed".to_owned(),
+        Step::Session { .. } | Step::RemoveBranch => return None,
+    })
+}
