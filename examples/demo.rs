@@ -97,10 +97,9 @@ async fn demo() -> Result<usize> {
     let outcome = delegate(&operator, &scene, agent.program).await?;
     show(&outcome)?;
     let broken = promises::check(&operator, &scene, &outcome).await?;
-    println!(
-        "\nThe record stays in {}",
-        outcome.run_dir.as_deref().unwrap_or(&state).display()
-    );
+    if let Some(record) = &outcome.run_dir {
+        println!("\nThe record stays in {}", record.display());
+    }
     scene.remove()?;
     println!("The project and the agent's configuration are removed.");
     Ok(broken)
@@ -155,6 +154,9 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let search = env::var_os("PATH");
+    let find = |program| {
+        program::find(program, search.as_ref()).map_err(|error| format!("failed to {error}"))
+    };
     let real = |program| Agent {
         program,
         what: "the real codex, with a model that is built in",
@@ -164,9 +166,9 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
         what,
     };
     match arguments.as_slice() {
-        ["--codex", path] => Ok(real(program::find(Some(Path::new(path)), search.as_ref())?)),
+        ["--codex", path] => Ok(real(find(Some(Path::new(path)))?)),
         ["--scripted"] => Ok(scripted("the scripted agent, as asked")),
-        [] => Ok(program::find(None, search.as_ref()).map_or_else(
+        [] => Ok(find(None).map_or_else(
             |_| scripted("the scripted agent, since no `codex` is on PATH"),
             real,
         )),

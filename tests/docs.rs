@@ -1,0 +1,324 @@
+//! README and skill say what the program does: its commands, its JSON, its exit statuses, its error codes.
+
+#[path = "docs/commands.rs"]
+mod commands;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cx_operator::agent::codex::program::KNOWN_VERSIONS;
+use cx_operator::error::Code;
+use cx_operator::run::{Outcome, Status};
+use regex::Regex;
+use serde_json::{Value, json};
+
+use commands::{Help, code, lines, mistaken_value};
+
+const STATUSES: [Status; 10] = [
+    Status::Completed,
+    Status::NeedsInput,
+    Status::NeedsPermission,
+    Status::BlockedDialog,
+    Status::TurnCap,
+    Status::AgentFailed,
+    Status::AgentDied,
+    Status::TimedOut,
+    Status::Aborted,
+    Status::Failed,
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn load(path: &str) -> String {
+    fs::read_to_string(root().join(path)).expect(path)
+}
+
+/// README, SKILL.md and its references.
+fn documents() -> Vec<PathBuf> {
+    let mut found = vec![
+        root().join("README.md"),
+        root().join("skills/cx-operator/SKILL.md"),
+    ];
+    let references = fs::read_dir(root().join("skills/cx-operator/references")).expect("there");
+    found.extend(references.map(|entry| entry.expect("readable").path()));
+    assert!(found.len() >= 5, "{found:?}");
+    found
+}
+
+/// The rows of the first table after `heading`: the cells, without header.
+fn table(markdown: &str, heading: &str) -> Vec<Vec<String>> {
+    let cells = |line: &str| {
+        let inner = line.trim().trim_matches('|');
+        inner
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect::<Vec<_>>()
+    };
+    markdown
+        .lines()
+        .skip_while(|line| !line.starts_with(heading))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(cells)
+        .collect()
+}
+
+#[test]
+fn every_command_line_is_one() {
+    let help = Help::query(&[]);
+    let mut seen = BTreeSet::new();
+    let mut mistakes = Vec::new();
+    for path in documents() {
+        let text = fs::read_to_string(&path).expect("readable");
+        for line in lines(&text) {
+            seen.extend(line.words.first().cloned());
+            if let Some(mistake) = help.find_mistake(&line) {
+                mistakes.push(format!("{}: {:?}: {mistake}", path.display(), line.words));
+            }
+        }
+    }
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    let all: BTreeSet<String> = help.subcommands.keys().cloned().collect();
+    let unseen: Vec<_> = all.difference(&seen).collect();
+    assert!(unseen.is_empty(), "not shown anywhere: {unseen:?}");
+}
+
+#[test]
+fn mistakes_in_command_lines_are_found() {
+    let help = Help::query(&[]);
+    for (text, mistake) in [
+        ("cx-operator delegat --task a", "no flag --task"),
+        ("cx-operator frobnicate", "no such subcommand"),
+        ("cx-operator hooks remove", "no such subcommand"),
+        ("cx-operator delegate --json", "--task is missing"),
+        ("cx-operator delegate --task", "--task needs a value"),
+        (
+            "cx-operator delegate --task a --sandbox none",
+            "--sandbox takes no none",
+        ),
+        (
+            "cx-operator delegate --task a --keep=all",
+            "--keep takes no all",
+        ),
+        ("echo | cx-operator classify --jsno", "no flag --jsno"),
+        ("cx-operator diff", "0 arguments in place of 1"),
+        (
+            "cx-operator diff a b | git apply",
+            "2 arguments in place of 1",
+        ),
+    ] {
+        let found = lines(&format!("```sh\n{text}\n```"));
+        let [line] = found.as_slice() else {
+            panic!("{text}: {found:?}");
+        };
+        assert_eq!(help.find_mistake(line).as_deref(), Some(mistake), "{text}");
+    }
+}
+
+#[test]
+fn every_flag_that_is_spoken_of_exists() {
+    let flags = Help::query(&[]).all_flags();
+    for path in documents() {
+        let text = fs::read_to_string(&path).expect("readable");
+        let spans = code(&text).into_iter().filter(|(_, block)| !block);
+        for (span, _) in spans.filter(|(span, _)| span.starts_with("--")) {
+            let words: Vec<&str> = span.split([' ', '=']).collect();
+            for (index, word) in words.iter().enumerate() {
+                if !word.starts_with("--") {
+                    continue;
+                }
+                let takes = flags
+                    .get(*word)
+                    .unwrap_or_else(|| panic!("{}: `{span}`", path.display()));
+                let value = words.get(index + 1).filter(|next| !next.starts_with("--"));
+                if let (Some(values), Some(value)) = (takes, value) {
+                    assert_eq!(mistaken_value(word, Some(value), values), None, "`{span}`");
+                }
+            }
+        }
+    }
+}
+
+/// A record in which every field has a value.
+fn full_record() -> Outcome {
+    let commit = "0123456789012345678901234567890123456789";
+    let record = json!({
+        "schema_version": 1, "run_id": "20260101-000000-t-0a1b", "task": "t", "executor": "codex",
+        "agent_version": "0.169.0", "status": "completed", "session_id": "s", "turns": 1,
+        "base_commit": commit, "result_commit": commit, "result_ref": "r", "branch": "cx-t",
+        "changes": "both", "files_changed": 1, "insertions": 1, "deletions": 0, "patch": "/p",
+        "run_dir": "/r", "repository": "/g", "worktree": "/w", "last_message": "m",
+        "pending": {"kind": "question", "text": "t", "reason": "r"},
+        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
+        "started_at": "2026-01-01T00:00:00.000Z", "duration_ms": 1,
+        "error": {"code": "c", "message": "m", "hint": "h"},
+        "commits": [{"id": commit, "summary": "s", "author": "a", "time": "t"}],
+        "files": [{"path": "f", "status": "A", "insertions": 1, "deletions": 0, "binary": false}],
+        "replies": [{"turn": 1, "by": "answers", "question": "q", "reply": "r"}],
+        "notices": ["n"],
+    });
+    serde_json::from_value(record).expect("a record")
+}
+
+/// The paths of all fields, such as `usage`, `usage.input_tokens`, `commits[].id`.
+fn fields(prefix: &str, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let path = format!("{prefix}{name}");
+                fields(&format!("{path}."), value, found);
+                found.insert(path);
+            }
+        }
+        Value::Array(items) => {
+            let prefix = format!("{}[].", prefix.trim_end_matches('.'));
+            for item in items {
+                fields(&prefix, item, found);
+            }
+        }
+        Value::Null => panic!("{prefix} has no value"),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_readme_names_the_fields_of_a_record() {
+    let mut real = BTreeSet::new();
+    let record = serde_json::to_value(full_record()).expect("JSON");
+    fields("", &record, &mut real);
+    let told: Vec<String> = table(&load("README.md"), "| field |")
+        .into_iter()
+        .map(|row| row[0].trim_matches('`').to_owned())
+        .collect();
+    assert_eq!(told.iter().cloned().collect::<BTreeSet<_>>(), real);
+    assert_eq!(told.len(), real.len(), "a field stands twice");
+}
+
+/// The exit statuses that a status can have.
+fn exits(status: Status) -> BTreeSet<u8> {
+    let mut record = full_record();
+    record.status = status;
+    let mut exit_with = |code: &str, message: &str| {
+        let error = json!({"code": code, "message": message, "hint": null});
+        record.error = Some(serde_json::from_value(error).expect("an error"));
+        record.exit_code()
+    };
+    let mut found = BTreeSet::from([exit_with("io", "m")]);
+    match status {
+        Status::Aborted => {
+            found.extend(["SIGINT", "SIGTERM"].map(|by| exit_with("cancelled", by)));
+        }
+        Status::Failed => found.extend(Code::ALL.map(|code| exit_with(code.as_str(), "m"))),
+        Status::Completed
+        | Status::NeedsInput
+        | Status::NeedsPermission
+        | Status::BlockedDialog
+        | Status::TurnCap
+        | Status::AgentFailed
+        | Status::AgentDied
+        | Status::TimedOut => {}
+    }
+    found
+}
+
+#[test]
+fn the_tables_have_every_status_and_its_exits() {
+    let real: BTreeMap<String, BTreeSet<u8>> = STATUSES
+        .map(|status| (status.as_str().to_owned(), exits(status)))
+        .into();
+    let number = Regex::new(r"\b\d+\b").expect("the pattern is constant");
+    for (document, heading, column) in [
+        ("README.md", "| status |", 2),
+        (
+            "skills/cx-operator/references/results.md",
+            "| `status` |",
+            1,
+        ),
+    ] {
+        let told = table(&load(document), heading).into_iter().map(|row| {
+            let numbers = number.find_iter(&row[column]);
+            let numbers = numbers.map(|found| found.as_str().parse().expect("small"));
+            (row[0].trim_matches('`').to_owned(), numbers.collect())
+        });
+        assert_eq!(told.collect::<BTreeMap<_, _>>(), real, "{document}");
+    }
+}
+
+#[test]
+fn the_readme_has_the_table_of_codes() {
+    let mut real = "| code | exit | what to do |\n|---|---|---|\n".to_owned();
+    for code in Code::ALL {
+        let hint = code.hint().unwrap_or("see the message");
+        real += &format!("| `{}` | {} | {hint} |\n", code.as_str(), code.exit());
+    }
+    let readme = load("README.md");
+    let told = readme
+        .split_once("<!-- codes")
+        .and_then(|(_, rest)| rest.split_once("-->\n"))
+        .and_then(|(_, rest)| rest.split_once("<!-- end of codes -->"))
+        .map(|(table, _)| table);
+    assert!(told == Some(real.as_str()), "the table is:\n{real}");
+}
+
+#[test]
+fn the_readme_names_the_versions_that_were_tried() {
+    let readme = load("README.md");
+    let (oldest, newest) = KNOWN_VERSIONS;
+    assert!(readme.contains(&format!("codex {oldest} to {newest}")));
+    let manifest: toml::Table = load("Cargo.toml").parse().expect("TOML");
+    let rust = manifest["package"]["rust-version"].as_str().expect("text");
+    assert!(readme.contains(&format!("Rust {rust} or later")));
+}
+
+#[test]
+fn the_library_in_the_readme_is_the_one_of_the_example() {
+    let readme = load("README.md");
+    let (_, rest) = readme.split_once("```rust\n").expect("a block of Rust");
+    let (block, _) = rest.split_once("```").expect("its end");
+    let example = load("examples/delegate.rs");
+    let example: Vec<&str> = example.lines().map(str::trim).collect();
+    let block: Vec<&str> = block.lines().map(str::trim).collect();
+    assert!(block.len() > 3);
+    assert!(example.windows(block.len()).any(|lines| lines == block));
+}
+
+#[test]
+fn the_answers_files_are_ones() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("answers.toml");
+    for document in ["README.md", "skills/cx-operator/references/answers.md"] {
+        let text = load(document);
+        let (_, rest) = text.split_once("```toml\n").expect("a block of TOML");
+        let (block, _) = rest.split_once("```").expect("its end");
+        fs::write(&path, block).expect("written");
+        cx_operator::respond::Answers::load(&path).expect(document);
+    }
+}
+
+#[test]
+fn the_skill_is_named_and_its_links_lead_somewhere() {
+    let skill = load("skills/cx-operator/SKILL.md");
+    let front = skill
+        .strip_prefix("---\n")
+        .and_then(|rest| rest.split_once("\n---\n"));
+    let (front, _) = front.expect("front matter");
+    let fields: BTreeMap<&str, &str> = front
+        .lines()
+        .map(|line| line.split_once(": ").expect("name: value"))
+        .collect();
+    assert_eq!(fields["name"], "cx-operator");
+    assert!((1..=1024).contains(&fields["description"].len()));
+    let link = Regex::new(r"\]\(([^)]+)\)").expect("the pattern is constant");
+    for path in documents() {
+        let text = fs::read_to_string(&path).expect("readable");
+        for found in link.captures_iter(&text) {
+            let target = &found[1];
+            let there = target.starts_with("https://")
+                || path.parent().is_some_and(|dir| dir.join(target).exists());
+            assert!(there, "{}: {target}", path.display());
+        }
+    }
+}
