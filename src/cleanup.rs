@@ -55,6 +55,9 @@ struct Story {
     boot_id: String,
     session: Option<String>,
     root: Option<Process>,
+    agent_session: Option<String>,
+    turns: u32,
+    last_message: Option<String>,
     worktree: Option<(PathBuf, String, String)>,
     closed: bool,
 }
@@ -88,6 +91,9 @@ impl Story {
             boot_id: boot_id.clone(),
             session: None,
             root: None,
+            agent_session: None,
+            turns: 0,
+            last_message: None,
             worktree: None,
             closed: false,
         })
@@ -108,6 +114,11 @@ impl Story {
                 pid_start: Some(start),
                 ..
             } => self.root = Some(Process { pid, start }),
+            Progress::Submitted { turn, session_id } => {
+                self.turns = turn;
+                self.agent_session = Some(session_id);
+            }
+            Progress::TurnEnded { message, .. } => self.last_message = message,
             Progress::Recorded { .. } => self.closed = true,
             _ => {}
         }
@@ -282,6 +293,9 @@ fn orphaned(run: &RunDir, story: &Story) -> Outcome {
     outcome.repository = Some(story.repository.clone());
     outcome.base_commit = story.worktree.as_ref().map(|(_, _, base)| base.clone());
     outcome.duration_ms = millis(last.duration_since(started).unwrap_or(Duration::ZERO));
+    outcome.session_id.clone_from(&story.agent_session);
+    outcome.turns = story.turns;
+    outcome.last_message.clone_from(&story.last_message);
     outcome.error = Some(Failure {
         code: "operator_died".to_owned(),
         message: "the operator of this run died; its work was taken in later".to_owned(),
@@ -320,4 +334,47 @@ fn list_strangers(store: &Store, path: &Path) -> Vec<Found> {
         reason: "no marker of ours speaks of it: kept by --keep, or somebody else's".to_owned(),
     }));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_orphans_record_tells_how_far_it_came() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let task = TaskName::parse("t").expect("a name");
+        let run_id = RunId::new(&task, SystemTime::now());
+        let store = Store::open(dir.path()).expect("a store");
+        let (run, _lock) = store.create(&run_id).expect("a run");
+        let journal = Journal::create(&run.events(), None).expect("a journal");
+        journal.write(Progress::Started {
+            run_id,
+            task,
+            repository: dir.path().to_owned(),
+            base_commit: "0".repeat(40),
+            boot_id: boot_id(),
+            operator_pid: 1,
+        });
+        for turn in [1, 2] {
+            journal.write(Progress::Submitted {
+                turn,
+                session_id: "s".to_owned(),
+            });
+        }
+        journal.write(Progress::TurnEnded {
+            turn: 2,
+            verdict: "question".to_owned(),
+            rule: "r".to_owned(),
+            message: Some("Which port?".to_owned()),
+        });
+        let story = Story::load(&run.events()).expect("a story");
+        let outcome = orphaned(&run, &story);
+        assert_eq!(outcome.status, Status::Aborted);
+        assert_eq!(
+            (outcome.turns, outcome.session_id.as_deref()),
+            (2, Some("s"))
+        );
+        assert_eq!(outcome.last_message.as_deref(), Some("Which port?"));
+    }
 }
