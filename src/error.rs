@@ -147,7 +147,8 @@ impl Code {
     #[must_use]
     pub fn hint(self) -> Option<&'static str> {
         Some(match self {
-            Self::Usage | Self::TaskName => "see `cx-operator delegate --help`",
+            Self::Usage => "see the command's --help",
+            Self::TaskName => "see `cx-operator delegate --help`",
             Self::Prompt => {
                 "give the brief by --prompt, --prompt-file or stdin; put what is longer into a file of the repository"
             }
