@@ -6,6 +6,7 @@ mod commands;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use cx_operator::agent::codex::program::KNOWN_VERSIONS;
 use cx_operator::error::Code;
@@ -195,6 +196,42 @@ fn the_readme_names_the_fields_of_a_record() {
         .collect();
     assert_eq!(told.iter().cloned().collect::<BTreeSet<_>>(), real);
     assert_eq!(told.len(), real.len(), "a field stands twice");
+}
+
+/// Runs the program where nothing is, and returns the JSON that it prints.
+fn query_json(arguments: &[&str]) -> Value {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_cx-operator"))
+        .args(arguments)
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .env("CX_OPERATOR_STATE", dir.path().join("state"))
+        .env("CODEX_HOME", dir.path())
+        .env("HOME", dir.path())
+        .output()
+        .expect("the program runs");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn the_readme_names_the_fields_of_the_other_documents() {
+    let told = table(&load("README.md"), "| command |");
+    let told: BTreeMap<&str, &str> = told
+        .iter()
+        .map(|row| (row[0].trim_matches('`'), row[1].as_str()))
+        .collect();
+    for command in ["doctor", "cleanup", "classify"] {
+        let document = query_json(&[command, "--json"]);
+        let names = document.as_object().expect("an object").iter();
+        let below = document["checks"][0].as_object().into_iter().flatten();
+        let words: Vec<_> = names.chain(below).map(|(name, _)| name).collect();
+        assert!(words.len() > 1, "{document}");
+        for word in words {
+            let (told, named) = (told[command], format!("`{word}`"));
+            assert!(told.contains(&named), "{command}: {word}");
+        }
+    }
+    assert!(query_json(&["list", "--json"]).is_array());
 }
 
 /// The exit statuses that a status can have.
