@@ -628,9 +628,9 @@ fn escape_format(text: &str) -> String {
     while let Some(at) = rest.find(['#', '%']) {
         let (plain, special) = rest.split_at(at);
         escaped.push_str(plain);
-        if special.starts_with('%') {
+        if let Some(after) = special.strip_prefix('%') {
             escaped.push_str("%%");
-            rest = &special[1..];
+            rest = after;
             continue;
         }
         let count = special.bytes().take_while(|&byte| byte == b'#').count();
