@@ -634,7 +634,7 @@ fn escape_format(text: &str) -> String {
             continue;
         }
         let count = special.bytes().take_while(|&byte| byte == b'#').count();
-        rest = &special[count..];
+        rest = special.trim_start_matches('#');
         let copies = if rest.starts_with('[') {
             count
         } else {
