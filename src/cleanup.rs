@@ -14,10 +14,10 @@ use serde::Serialize;
 use crate::delegate::{blank, fail};
 use crate::error::{Error, io as io_error};
 use crate::journal::{self, Entry, Journal, Progress, Step};
-use crate::process::{Process, boot_id};
+use crate::process::{Process, boot_id, end_run_processes};
 use crate::run::{Failure, Lock, Outcome, RunDir, RunId, Status, Store, TaskName, millis};
 use crate::task::Keep;
-use crate::teardown::{self, Site};
+use crate::teardown::{self, GRACE, Site};
 use crate::tmux::Server;
 use crate::worktree::{Repository, Worktree, WorktreeSpec, owned};
 
@@ -59,6 +59,8 @@ struct Story {
     turns: u32,
     last_message: Option<String>,
     worktree: Option<(PathBuf, String, String)>,
+    /// A step of the last teardown failed: what stayed did not stay on purpose.
+    unfinished: bool,
     closed: bool,
 }
 
@@ -95,6 +97,7 @@ impl Story {
             turns: 0,
             last_message: None,
             worktree: None,
+            unfinished: false,
             closed: false,
         })
     }
@@ -119,6 +122,15 @@ impl Story {
                 self.agent_session = Some(session_id);
             }
             Progress::TurnEnded { message, .. } => self.last_message = message,
+            Progress::Begun(Step::EndAgent) => self.unfinished = false,
+            Progress::StepFailed {
+                step:
+                    Step::Snapshot { .. }
+                    | Step::Patch { .. }
+                    | Step::RemoveSession
+                    | Step::RemoveWorktree,
+                ..
+            } => self.unfinished = true,
             Progress::Recorded { .. } => self.closed = true,
             _ => {}
         }
@@ -143,9 +155,11 @@ pub async fn cleanup(
             .map(|repo| repo.root().to_owned()),
     );
     for run in store.load_runs()? {
+        // Alive first: the story of a run that ends meanwhile would lack its end.
+        let alive = run.is_alive();
         if let Some(story) = Story::load(&run.events()) {
             repositories.insert(story.repository.clone());
-            if !run.is_alive() {
+            if !alive {
                 found.extend(clean_run(store, &run, &story, dry_run).await);
             }
         }
@@ -163,10 +177,14 @@ pub async fn cleanup(
 async fn clean_run(store: &Store, run: &RunDir, story: &Story, dry_run: bool) -> Option<Found> {
     let server = Server::at(store.tmux_socket());
     let session_there = match &story.session {
-        Some(name) => server.query_session(name).await.unwrap_or(false),
+        Some(name) => server
+            .query_session_of(name, run.name())
+            .await
+            .unwrap_or(false),
         None => false,
     };
     let kept_on_purpose = story.closed
+        && !story.unfinished
         && run
             .load_record()
             .ok()
@@ -234,7 +252,11 @@ async fn adopt(
     // The caller's credentials, where the launcher never came to remove them.
     let _gone_already = fs::remove_file(run.environment());
     let mut outcome = match run.load_record()? {
-        Some(outcome) => outcome,
+        // Where removing the worktree fails again, it is said again.
+        Some(outcome) => Outcome {
+            worktree: None,
+            ..outcome
+        },
         None => orphaned(run, story),
     };
     let repository = left.as_ref().map(|(repository, _)| repository.clone());
@@ -263,7 +285,11 @@ async fn adopt(
             end_agent(&site, story).await;
         }
         (None, Err(error)) => {
-            server.kill_session(&story.task.session()).await?;
+            end_run_processes(run.name(), None, GRACE).await;
+            let session = story.task.session();
+            if server.query_session_of(&session, run.name()).await? {
+                server.kill_session(&session).await?;
+            }
             fail(&mut outcome, &Error::from(error));
         }
     }

@@ -183,7 +183,14 @@ impl<'a> Run<'a> {
                 let ending = self.follow(&agent, worktree, cancel).await;
                 (Some(agent), ending)
             }
-            Err(error) => (None, Ending::failed(error.to_failure())),
+            Err(error) => {
+                // The session may be there all the same: tmux was late, or did a part of what it was told.
+                teardown::end_orphans(&self.site(), None, &self.task.name.session()).await;
+                if let Err(error) = self.shared.tmux.stop_if_idle().await {
+                    tracing::warn!(%error, "the tmux server can't be ended");
+                }
+                (None, Ending::failed(error.to_failure()))
+            }
         };
         self.journal.write(Progress::Ended {
             status: ending.end.status,

@@ -25,7 +25,7 @@ use crate::worktree::{
 /// How long an agent may take to leave when asked politely.
 const POLITE: Duration = Duration::from_secs(3);
 /// How long its processes may take to end when told to.
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// A run, as its end needs to know it: the operator that made it may be gone.
 pub(crate) struct Site<'a> {
@@ -86,17 +86,20 @@ async fn end_processes(
     }
 }
 
-/// Ends what is left of an agent whose operator is gone.
+/// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
+/// A session of that name that another run started since is left alone.
 pub(crate) async fn end_orphans(site: &Site<'_>, root: Option<Process>, session: &str) {
     let work = end_processes(site, root, GRACE);
     if let Err(message) = site.journal.step(Step::EndAgent, work).await {
         tracing::error!(message, "the agent's processes could not be ended");
     }
-    if let Err(error) = site
-        .journal
-        .step(Step::RemoveSession, site.tmux.kill_session(session))
-        .await
-    {
+    let remove = async {
+        match site.tmux.query_session_of(session, site.dir.name()).await? {
+            true => site.tmux.kill_session(session).await,
+            false => Ok(()),
+        }
+    };
+    if let Err(error) = site.journal.step(Step::RemoveSession, remove).await {
         tracing::error!(%error, "the session could not be ended");
     }
 }

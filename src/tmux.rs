@@ -286,6 +286,26 @@ impl Server {
         )
     }
 
+    /// Whether the session of that name is there and runs what has `mark` in its command line. `mark`: letters, digits,
+    /// `.`, `_` and `-`.
+    ///
+    /// # Errors
+    /// What tmux refuses, other than having no server.
+    pub(crate) async fn query_session_of(&self, name: &str, mark: &str) -> Result<bool, Error> {
+        if !self.socket.exists() {
+            return Ok(false);
+        }
+        let format = format!("#{{session_name}} #{{m:*{mark}*,#{{pane_start_command}}}}");
+        let list = self
+            .tmux()
+            .add_command(ListSessions::new().format(format).build());
+        match self.run("list-sessions", list).await {
+            Ok(output) => Ok(output.lines().any(|line| line == format!("{name} 1"))),
+            Err(Error::Refused { message, .. }) if no_server(&message) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Ends the server when it holds no session, so that nothing of ours remains.
     ///
     /// # Errors

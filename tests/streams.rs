@@ -1,4 +1,4 @@
-//! The binary whose streams, terminal or directories are not as one would wish.
+//! The binary whose streams, directories, tmux or earlier runs are not as one would wish.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -145,4 +145,104 @@ fn the_agent_has_the_callers_environment_and_no_copy_of_it_stays() {
         fs::read_to_string(run.join("exit-status")).expect("written"),
         "0\n"
     );
+}
+
+#[test]
+fn a_start_that_went_wrong_half_way_leaves_nothing() {
+    let place = Place::new();
+    let searched = std::env::var_os("PATH").expect("a PATH");
+    let mut found = std::env::split_paths(&searched).map(|dir| dir.join("tmux"));
+    let tmux = found.find(|path| path.exists()).expect("tmux is installed");
+    let tools = place.path("tools");
+    fs::create_dir(&tools).expect("created");
+    // Does what it is told, and says something else than it was asked for.
+    let fake = format!(
+        "#!/bin/sh\n'{}' \"$@\" && case \"$*\" in *' new '*|*' new-session '*) echo surprise;; esac\n",
+        tmux.display()
+    );
+    fs::write(tools.join("tmux"), fake).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(tools.join("tmux"), mode).expect("executable");
+    let mut path = tools.into_os_string();
+    path.push(":");
+    path.push(searched);
+    let mut command = place.delegate("[[say Done.]]", &place.path("worktrees"));
+    let output = command.env("PATH", path).output().expect("runs");
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a record");
+    assert_eq!(record["error"]["code"], "tmux", "{record:#}");
+    assert!(!place.path("state/tmux.sock").exists());
+    let worktrees = fs::read_dir(place.path("worktrees")).expect("listed");
+    assert_eq!(worktrees.count(), 0);
+}
+
+/// The one run that the state directory has.
+fn only_run(place: &Place) -> PathBuf {
+    let mut runs = fs::read_dir(place.path("state/runs")).expect("listed");
+    let run = runs.next().expect("one run").expect("listed").path();
+    assert!(runs.next().is_none());
+    run
+}
+
+fn cleanup(place: &Place) -> serde_json::Value {
+    let mut command = place.command(env!("CARGO_BIN_EXE_cx-operator"));
+    let output = command.args(["cleanup", "--json"]).output().expect("runs");
+    serde_json::from_slice(&output.stdout).expect("a document")
+}
+
+#[test]
+fn cleanup_tells_what_was_kept_from_what_could_not_be_removed() {
+    use std::io::Write;
+    let place = Place::new();
+    let mut command = place.delegate("[[shell echo b >b.txt]]", &place.path("worktrees"));
+    let output = command.arg("--keep=worktree").output().expect("runs");
+    assert!(output.status.code().is_some(), "{output:?}");
+    let worktree = place.path("worktrees/cx-streams");
+    let kind = |found: &serde_json::Value| found["found"][0]["kind"].clone();
+    assert_ne!(kind(&cleanup(&place)), "run");
+    assert!(worktree.exists(), "what was kept on purpose stays");
+    // The journal as it is where the removal failed.
+    let mut journal = fs::File::options()
+        .append(true)
+        .open(only_run(&place).join("events.jsonl"))
+        .expect("opened");
+    let failed = r#"{"at":"2026-01-01T00:00:00.000Z","event":"step_failed","step":"remove_worktree","message":"m"}"#;
+    let recorded = r#"{"at":"2026-01-01T00:00:00.000Z","event":"recorded","status":"completed"}"#;
+    writeln!(journal, "{failed}\n{recorded}").expect("written");
+    let found = cleanup(&place);
+    assert_eq!(found["found"][0]["action"], "removed", "{found:#}");
+    assert!(!worktree.exists());
+    assert_eq!(place.git(&["branch", "--list", "cx-*"]), "");
+    assert_eq!(cleanup(&place)["found"], serde_json::json!([]));
+}
+
+#[test]
+fn cleanup_leaves_the_session_of_another_run_alone() {
+    let place = Place::new();
+    let mut command = place.delegate("[[say Done.]]", &place.path("worktrees"));
+    command.arg("--keep=session").output().expect("runs");
+    let kept = only_run(&place);
+    // A run of a task of the same name whose operator died before there was a pane.
+    let dead = place.path("state/runs/20200101-000000-streams-dead");
+    fs::create_dir(&dead).expect("created");
+    let name = kept.file_name().and_then(|name| name.to_str());
+    let journal = fs::read_to_string(kept.join("events.jsonl")).expect("read");
+    let began = journal
+        .lines()
+        .take_while(|line| !line.contains(r#""event":"launched""#))
+        .map(|line| line.replace(name.expect("text"), "20200101-000000-streams-dead") + "\n");
+    fs::write(dead.join("events.jsonl"), began.collect::<String>()).expect("written");
+    assert_eq!(cleanup(&place)["found"][0]["action"], "removed");
+    let socket = place.path("state/tmux.sock");
+    let tmux = |verb: &str| {
+        let mut command = place.command("tmux");
+        command
+            .arg("-S")
+            .arg(&socket)
+            .arg(verb)
+            .output()
+            .expect("runs")
+    };
+    let sessions = tmux("list-sessions").stdout;
+    tmux("kill-server");
+    assert!(sessions.starts_with(b"cx-streams:"), "{sessions:?}");
 }
