@@ -16,7 +16,7 @@ use cx_operator::run::TaskName;
 use cx_operator::task::{Keep, Task};
 use cx_operator::turn::{Limits, Permissions};
 use cx_operator::{Error, Operator};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{State, print_json, print_text, report, runtime, usage};
 
@@ -189,8 +189,10 @@ impl Delegate {
             .build()?;
         let (json, quiet) = (self.json, !io::stderr().is_terminal());
         let outcome = runtime()?.block_on(async move {
+            // Caught before anything is created: a signal would end us without a teardown.
+            let caught = Signals::catch();
             let mut run = operator.start(task);
-            let signals = tokio::spawn(forward_signals(run.canceller()));
+            let signals = tokio::spawn(forward_signals(caught, run.canceller()));
             while let Some(entry) = run.events().next().await {
                 report::print_progress(&entry, quiet);
             }
@@ -339,21 +341,34 @@ impl Replies {
     }
 }
 
+/// The signals that end a run.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// The first signal ends the run in good order, the second faster.
-async fn forward_signals(cancel: Cancel) {
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-    ) else {
+async fn forward_signals(caught: io::Result<Signals>, cancel: Cancel) {
+    let Ok(mut caught) = caught else {
         tracing::warn!("signals can't be caught");
         return;
     };
     loop {
         let by = tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
-            _ = hangup.recv() => "SIGHUP",
+            _ = caught.interrupt.recv() => "SIGINT",
+            _ = caught.terminate.recv() => "SIGTERM",
+            _ = caught.hangup.recv() => "SIGHUP",
         };
         tracing::warn!("{by}: taking in the work and tearing down; again to hurry");
         cancel.cancel(by);
