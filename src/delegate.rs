@@ -19,6 +19,7 @@ use crate::error::{Error, io as io_error};
 use crate::journal::{Entry, Journal, Progress, Step};
 use crate::preflight::{self, Ready};
 use crate::process::{Exit, Process, boot_id};
+use crate::prompt;
 use crate::respond::{Chain, Context};
 use crate::run::{Lock, Outcome, RunDir, RunId, Status, Store, TaskName, millis, timestamp};
 use crate::signals::{self, Policy};
@@ -144,6 +145,10 @@ impl<'a> Run<'a> {
         outcome.repository = Some(self.ready.repository.root().to_owned());
         outcome.run_dir = Some(self.dir.path().to_owned());
         outcome.notices.clone_from(&self.ready.notices);
+        if self.task.preamble && !has_preamble(&self.task) {
+            let text = "the brief was sent without the preamble: both are longer than codex takes";
+            outcome.notices.push(text.to_owned());
+        }
         if self.task.prompt.neutralised() > 0 {
             let count = self.task.prompt.neutralised();
             outcome.notices.push(format!(
@@ -277,7 +282,7 @@ impl<'a> Run<'a> {
     }
 
     async fn follow(&self, agent: &Agent, worktree: &Worktree, cancel: &Cancel) -> Ending {
-        let prompt = match self.task.preamble {
+        let prompt = match has_preamble(&self.task) {
             true => format!("{PREAMBLE}\n\n{}", self.task.prompt),
             false => self.task.prompt.as_str().to_owned(),
         };
@@ -311,6 +316,13 @@ impl<'a> Run<'a> {
             Err(error) => Ending::failed(Error::from(error).to_failure()),
         }
     }
+}
+
+/// Whether the preamble goes before the brief. It is left out where both together are more than codex takes.
+///
+/// Source: codex 0.169.0, "Message exceeds the maximum length of 1048576 characters".
+fn has_preamble(task: &Task) -> bool {
+    task.preamble && task.prompt.as_str().len() + PREAMBLE.len() + 2 <= prompt::LIMIT
 }
 
 /// Runs what blocks on a thread of its own.
@@ -361,5 +373,19 @@ pub(crate) fn blank(task: &TaskName, run_id: RunId, started: SystemTime) -> Outc
         files: Vec::new(),
         replies: Vec::new(),
         notices: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brief_of_the_whole_limit_goes_without_the_preamble() {
+        for (bytes, preamble) in [(prompt::LIMIT, false), (prompt::LIMIT - 1000, true)] {
+            let name = TaskName::parse("t").expect("valid");
+            let brief = prompt::Prompt::parse(&vec![b'a'; bytes]).expect("taken");
+            assert_eq!(has_preamble(&Task::new(name, ".".into(), brief)), preamble);
+        }
     }
 }
