@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::agent::codex::as_prompt;
 use crate::agent::codex::launch::{Hooks, argv};
 use crate::cancel::Cancel;
-use crate::error::{Error, io as io_error};
+use crate::error::{Code, Error, io as io_error};
 use crate::journal::{Entry, Journal, Progress, Step};
 use crate::preflight::{self, Ready};
 use crate::process::{Exit, Process, boot_id};
@@ -172,13 +172,16 @@ impl<'a> Run<'a> {
             branch: spec.branch.clone(),
             base_commit: spec.base.to_string(),
         };
-        let repository = self.ready.repository.clone();
-        self.journal
-            .step(
-                step,
-                blocking(move || Ok(Worktree::add(&repository, &spec)?)),
-            )
-            .await
+        let (repository, task) = (self.ready.repository.clone(), self.task.clone());
+        let add = blocking(move || {
+            let added = Worktree::add(&repository, &spec).map_err(Error::from);
+            added.map_err(|error| match error.code() {
+                // Taken since the preflight.
+                Code::NameTaken => preflight::find_holder(&task).unwrap_or(error),
+                _ => error,
+            })
+        });
+        self.journal.step(step, add).await
     }
 
     /// Everything between the worktree's making and its removal.

@@ -291,6 +291,9 @@ impl Error {
                 }
                 run::Error::Unreadable { .. } | run::Error::Io { .. } => Code::Record,
             },
+            Self::Worktree(
+                worktree::Error::PathExists { .. } | worktree::Error::BranchExists { .. },
+            ) => Code::NameTaken,
             Self::Worktree(_) => Code::Repository,
             Self::Taken { .. } => Code::NameTaken,
             Self::Tmux(error) => match error {

@@ -102,32 +102,7 @@ async fn check_tmux() -> Result<String, Error> {
 fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), Error> {
     let repository = Repository::discover(&task.repository)?;
     let base = repository.resolve_base(&task.base)?;
-    if let Some(holder) = repository.find_branch_holder(&task.name.branch())? {
-        let holder = holder.worktree.map_or_else(
-            || "a branch of that name exists".to_owned(),
-            |path| format!("it is checked out in {}", path.display()),
-        );
-        return Err(Error::Taken {
-            what: "branch",
-            name: task.name.branch(),
-            holder,
-        });
-    }
-    let worktree = task.worktree();
-    if fs::symlink_metadata(&worktree).is_ok() {
-        let owner = owned(&repository)?
-            .into_iter()
-            .find(|owned| owned.spec.path == worktree);
-        let holder = owner.map_or_else(
-            || "something is there already".to_owned(),
-            |owned| format!("it belongs to run {}", owned.spec.owner.run_id),
-        );
-        return Err(Error::Taken {
-            what: "worktree",
-            name: worktree.display().to_string(),
-            holder,
-        });
-    }
+    check_names(&repository, task)?;
     let mut notices = Vec::new();
     let dirty = repository.query_dirty()?;
     if !dirty.is_clean() && !task.include_dirty {
@@ -145,6 +120,42 @@ fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), 
         base
     };
     Ok((repository, base, notices))
+}
+
+/// Who holds the branch or the worktree that `task` needs, where somebody does.
+pub(crate) fn find_holder(task: &Task) -> Option<Error> {
+    let repository = Repository::discover(&task.repository).ok()?;
+    check_names(&repository, task).err()
+}
+
+fn check_names(repository: &Repository, task: &Task) -> Result<(), Error> {
+    if let Some(holder) = repository.find_branch_holder(&task.name.branch())? {
+        let holder = holder.worktree.map_or_else(
+            || "a branch of that name exists".to_owned(),
+            |path| format!("it is checked out in {}", path.display()),
+        );
+        return Err(Error::Taken {
+            what: "branch",
+            name: task.name.branch(),
+            holder,
+        });
+    }
+    let worktree = task.worktree();
+    if fs::symlink_metadata(&worktree).is_ok() {
+        let owner = owned(repository)?
+            .into_iter()
+            .find(|owned| owned.spec.path == worktree);
+        let holder = owner.map_or_else(
+            || "something is there already".to_owned(),
+            |owned| format!("it belongs to run {}", owned.spec.owner.run_id),
+        );
+        return Err(Error::Taken {
+            what: "worktree",
+            name: worktree.display().to_string(),
+            holder,
+        });
+    }
+    Ok(())
 }
 
 async fn check_session(store: &Store, task: &Task) -> Result<(), Error> {
