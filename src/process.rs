@@ -163,18 +163,15 @@ pub(crate) fn find_run_processes(run_id: &str, root: Option<Process>) -> Vec<Pro
     found.into_iter().collect()
 }
 
-/// Ends every process of a run: asked to terminate, killed after `grace`, and seen to be gone. Returns
-/// those that outlived even that.
+/// Ends every process of a run: asked to terminate, killed after `grace` or as soon as the end `is_hurried`,
+/// and seen to be gone. Returns those that outlived even that.
 pub(crate) async fn end_run_processes(
     run_id: &str,
     root: Option<Process>,
     grace: Duration,
+    is_hurried: impl Fn() -> bool,
 ) -> Vec<Process> {
-    let mut signal = if grace.is_zero() {
-        Signal::KILL
-    } else {
-        Signal::TERM
-    };
+    let mut signal = Signal::TERM;
     let mut escalation = Instant::now() + grace;
     let limit = escalation + Duration::from_secs(5);
     let mut told: HashSet<Process> = HashSet::new();
@@ -184,7 +181,7 @@ pub(crate) async fn end_run_processes(
         if running.is_empty() || Instant::now() > limit {
             return running;
         }
-        if signal != Signal::KILL && Instant::now() >= escalation {
+        if signal != Signal::KILL && (is_hurried() || Instant::now() >= escalation) {
             signal = Signal::KILL;
             told.clear();
             escalation = limit;
@@ -219,6 +216,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_ends_with_all_that_it_started() {
+        assert_ends(Duration::from_millis(50), false).await;
+    }
+
+    #[tokio::test]
+    async fn a_hurried_end_waits_for_no_grace() {
+        let started = Instant::now();
+        assert_ends(Duration::from_secs(60), true).await;
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    async fn assert_ends(grace: Duration, hurried: bool) {
         let id = format!("test-{}", uuid::Uuid::new_v4());
         // A grandchild in a session of its own, which ignores SIGTERM, and whose parent ends at once.
         let script =
@@ -233,10 +241,7 @@ mod tests {
             assert!(Instant::now() < limit, "the grandchild appears");
             tokio::time::sleep(PACE).await;
         }
-        assert_eq!(
-            end_run_processes(&id, None, Duration::from_millis(50)).await,
-            []
-        );
+        assert_eq!(end_run_processes(&id, None, grace, || hurried).await, []);
         assert_eq!(find_run_processes(&id, None), []);
     }
 

@@ -60,12 +60,7 @@ pub(crate) async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending, c
                 () = cancel.hurried() => {}
             }
         }
-        let grace = if cancel.is_hurried() {
-            Duration::ZERO
-        } else {
-            GRACE
-        };
-        end_processes(site, agent.root, grace).await
+        end_processes(site, agent.root, || cancel.is_hurried()).await
     };
     if let Err(message) = site.journal.step(Step::EndAgent, work).await {
         tracing::error!(message, "the agent's processes could not be ended");
@@ -75,9 +70,9 @@ pub(crate) async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending, c
 async fn end_processes(
     site: &Site<'_>,
     root: Option<Process>,
-    grace: Duration,
+    is_hurried: impl Fn() -> bool,
 ) -> Result<(), String> {
-    match end_run_processes(site.dir.name(), root, grace)
+    match end_run_processes(site.dir.name(), root, GRACE, is_hurried)
         .await
         .as_slice()
     {
@@ -89,7 +84,7 @@ async fn end_processes(
 /// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
 /// A session of that name that another run started since is left alone.
 pub(crate) async fn end_orphans(site: &Site<'_>, root: Option<Process>, session: &str) {
-    let work = end_processes(site, root, GRACE);
+    let work = end_processes(site, root, || false);
     if let Err(message) = site.journal.step(Step::EndAgent, work).await {
         tracing::error!(message, "the agent's processes could not be ended");
     }
