@@ -33,6 +33,8 @@ const RESCAN: Duration = Duration::from_secs(5);
 const WATCHED_SCREEN: Duration = Duration::from_millis(20);
 /// While the agent works, its screen matters little: hooks and transcript say more.
 const WORKING_SCREEN: Duration = Duration::from_millis(500);
+/// How long the reason of a failed turn may take to appear on the screen.
+const ERROR_LINE: Duration = Duration::from_millis(500);
 
 /// What the turns came to.
 #[derive(Debug)]
@@ -331,9 +333,7 @@ impl<'a> Driver<'a> {
                     turn_id,
                     error: None,
                 } => {
-                    // Before 0.150 only the screen tells why.
-                    let screen = self.parts.pane.query_screen().await.unwrap_or_default();
-                    let line = crate::agent::codex::screen::error_line(&screen);
+                    let line = wait_for_error_line(self.parts.pane, self.parts.exit).await;
                     Event::TurnFailed {
                         turn_id,
                         error: line.map(|line| TurnError::from_message(&line)),
@@ -500,6 +500,22 @@ impl<'a> Driver<'a> {
                 what,
             });
         }
+    }
+}
+
+/// Reads from the screen why a turn failed: before 0.150 the transcript doesn't tell.
+///
+/// Source: codex 0.130.0 draws the line some milliseconds after it wrote the end of the turn
+/// (`tests/scenarios/failures.rs`).
+async fn wait_for_error_line(pane: &Pane, exit: &Exit) -> Option<String> {
+    let limit = Instant::now() + ERROR_LINE;
+    loop {
+        let screen = pane.query_screen().await.unwrap_or_default();
+        let line = crate::agent::codex::screen::error_line(&screen);
+        if line.is_some() || Instant::now() >= limit || exit.has_ended() {
+            return line;
+        }
+        tokio::time::sleep(WATCHED_SCREEN).await;
     }
 }
 
