@@ -286,9 +286,9 @@ impl Error {
             Self::Run(error) => match error {
                 run::Error::TaskName { .. } => Code::TaskName,
                 run::Error::NotFound { .. } | run::Error::Ambiguous { .. } => Code::RunNotFound,
-                run::Error::NoStateDirectory | run::Error::StatePathTooLong { .. } => {
-                    Code::StateDirectory
-                }
+                run::Error::NoStateDirectory
+                | run::Error::StatePathTooLong { .. }
+                | run::Error::StateUnusable { .. } => Code::StateDirectory,
                 run::Error::Unreadable { .. } | run::Error::Io { .. } => Code::Record,
             },
             Self::Worktree(

@@ -45,6 +45,15 @@ pub enum Error {
         /// The socket path's length in bytes.
         length: usize,
     },
+    /// The state directory can't be made or used.
+    #[error("use {path} as the state directory")]
+    StateUnusable {
+        /// What was refused.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
     /// No record answers to the name.
     #[error("find a run named `{name}`")]
     NotFound {
@@ -236,7 +245,7 @@ impl Store {
     /// Opens the state directory, making it (mode 0700) on first use.
     ///
     /// # Errors
-    /// [`Error::StatePathTooLong`] where no socket would fit, [`Error::Io`] otherwise.
+    /// [`Error::StatePathTooLong`] where no socket would fit, [`Error::StateUnusable`] otherwise.
     pub fn open(root: &Path) -> Result<Self, Error> {
         use std::os::unix::ffi::OsStrExt;
         let length = root.join("tmux.sock").as_os_str().as_bytes().len();
@@ -246,11 +255,18 @@ impl Store {
                 length,
             });
         }
-        make_private_directory(&root.join("runs"))?;
-        fs::set_permissions(root, fs::Permissions::from_mode(0o700))
-            .map_err(io_error("keep to ourselves", root))?;
-        let root = root.canonicalize().map_err(io_error("resolve", root))?;
-        Ok(Self { root })
+        let open = || {
+            make_private_directory(&root.join("runs"))?;
+            fs::set_permissions(root, fs::Permissions::from_mode(0o700))?;
+            root.canonicalize()
+        };
+        match open() {
+            Ok(root) => Ok(Self { root }),
+            Err(source) => Err(Error::StateUnusable {
+                path: root.to_owned(),
+                source,
+            }),
+        }
     }
 
     /// Where the state lives.
@@ -277,7 +293,7 @@ impl Store {
             .mode(0o700)
             .create(&dir.path)
             .map_err(io_error("create", &dir.path))?;
-        make_private_directory(&dir.signals())?;
+        make_private_directory(&dir.signals()).map_err(io_error("create", &dir.signals()))?;
         let lock = Lock::take(&dir.lock())?.ok_or_else(|| Error::Io {
             what: "lock",
             path: dir.lock(),
@@ -505,12 +521,11 @@ fn private_file() -> fs::OpenOptions {
     options
 }
 
-fn make_private_directory(path: &Path) -> Result<(), Error> {
+fn make_private_directory(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(io_error("create", path))
 }
 
 /// A moment as RFC 3339 in UTC with milliseconds.
