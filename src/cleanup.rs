@@ -285,7 +285,7 @@ async fn adopt(
             end_agent(&site, story).await;
         }
         (None, Err(error)) => {
-            end_run_processes(run.name(), None, GRACE).await;
+            end_run_processes(run.name(), None, GRACE, || false).await;
             let session = story.task.session();
             if server.query_session_of(&session, run.name()).await? {
                 server.kill_session(&session).await?;

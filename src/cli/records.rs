@@ -42,7 +42,7 @@ impl List {
                 Ok(row) => rows.push(row),
                 Err(error) => tell(&format!(
                     "note: {}: failed to {}",
-                    run.name(),
+                    safe(run.name()),
                     safe(&error.message())
                 )),
             }
@@ -148,7 +148,7 @@ impl Diff {
             } else {
                 "it changed nothing"
             };
-            tell(&format!("run {} has no diff: {why}", run.name()));
+            tell(&format!("run {} has no diff: {why}", safe(run.name())));
             return Ok(ExitCode::SUCCESS);
         };
         let failed = |source| Error::Io {

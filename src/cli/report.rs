@@ -15,7 +15,7 @@ const FILES_SHOWED: usize = 20;
 pub(super) fn print_progress(entry: &Entry, quiet: bool) {
     if let Some(line) = line_of(&entry.progress, quiet) {
         let time = entry.at.get(11..19).unwrap_or("");
-        tell(&format!("{time} {}", safe(&line)));
+        tell(&format!("{time} {}", one_line(&line)));
     }
 }
 
@@ -70,7 +70,12 @@ pub(super) fn line_of_any(entry: &Entry) -> String {
             .collect::<Vec<_>>()
             .join(" ")
     });
-    safe(&format!("{} {words}", entry.at))
+    one_line(&format!("{} {words}", entry.at))
+}
+
+/// A text that can't be taken for several events: the agent's words may hold line ends.
+fn one_line(text: &str) -> String {
+    safe(text).replace('\n', "\u{240a}")
 }
 
 /// The report of a run: outcome, what was done, what changed, what was observed, what's next.
@@ -100,7 +105,7 @@ fn write_report(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
             indented(&pending.text)
         )?;
         if let Some(reason) = &pending.reason {
-            writeln!(to, "  reason: {reason}")?;
+            writeln!(to, "  reason:\n{}", indented(reason))?;
         }
     } else if let Some(message) = &outcome.last_message {
         writeln!(to, "\nthe agent says:\n{}", indented(message))?;
