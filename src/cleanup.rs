@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::delegate::{blank, fail};
 use crate::error::{Error, io as io_error};
 use crate::journal::{self, Entry, Journal, Progress, Step};
 use crate::process::{Process, boot_id, end_run_processes};
@@ -290,7 +289,7 @@ async fn adopt(
             if server.query_session_of(&session, run.name()).await? {
                 server.kill_session(&session).await?;
             }
-            fail(&mut outcome, &Error::from(error));
+            outcome.fail(&Error::from(error));
         }
     }
     run.write_record(&outcome)?;
@@ -313,7 +312,7 @@ fn orphaned(run: &RunDir, story: &Story) -> Outcome {
     let last = fs::metadata(run.events())
         .and_then(|meta| meta.modified())
         .unwrap_or(started);
-    let mut outcome = blank(&story.task, story.run_id.clone(), started);
+    let mut outcome = Outcome::blank(&story.task, story.run_id.clone(), started);
     outcome.status = Status::Aborted;
     outcome.run_dir = Some(run.path().to_owned());
     outcome.repository = Some(story.repository.clone());

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use cx_operator::Error;
 use cx_operator::error::Code;
-use cx_operator::run::Store;
+use cx_operator::run::{Failure, Store};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -87,7 +87,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Classify(command) => command.run(),
     };
     done.unwrap_or_else(|error| {
-        print_error(&error);
+        print_failure(&error.to_failure());
         ExitCode::from(error.code().exit())
     })
 }
@@ -115,10 +115,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
         })
 }
 
-fn print_error(error: &Error) {
-    tell(&format!("error: failed to {}", safe(&error.message())));
-    if let Some(hint) = error.code().hint() {
-        tell(&format!("hint: {hint}"));
+/// Says what could not be done, and what to do now.
+fn print_failure(failure: &Failure) {
+    tell(&format!("error: {}", safe(&failure.message)));
+    if let Some(hint) = &failure.hint {
+        tell(&format!("hint: {}", safe(hint)));
     }
 }
 
@@ -131,7 +132,17 @@ fn tell(line: &str) {
 /// Prints the one JSON document of `--json`.
 fn print_json(document: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(document).expect("a document has string keys only");
-    print_text(&format!("{text}\n"))
+    // serde_json leaves DEL, the C1 controls and changes of direction as they are. All of them stand in strings.
+    let mut escaped = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if c != '\n' && is_obeyed(c) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.push('\n');
+    print_text(&escaped)
 }
 
 /// Prints to stdout; a reader that went away is nobody's mistake.
@@ -154,12 +165,16 @@ fn safe(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
-            // Directions can make a line read as what it is not.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+            c if is_obeyed(c) => char::REPLACEMENT_CHARACTER,
             c => c,
         })
         .collect()
+}
+
+/// Whether a terminal does something else with it than draw it.
+fn is_obeyed(c: char) -> bool {
+    // Directions can make a line read as what it is not.
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn usage(message: impl Into<String>) -> Error {

@@ -21,7 +21,7 @@ use crate::preflight::{self, Ready};
 use crate::process::{Exit, Process, boot_id};
 use crate::prompt;
 use crate::respond::{Chain, Context};
-use crate::run::{Lock, Outcome, RunDir, RunId, Status, Store, TaskName, millis, timestamp};
+use crate::run::{Lock, Outcome, RunDir, RunId, Store, millis};
 use crate::signals::{self, Policy};
 use crate::task::Task;
 use crate::teardown::{self, Agent, Site};
@@ -29,7 +29,7 @@ use crate::tmux::{Pane, Server, SessionSpec, environment_file};
 use crate::turn::driver::{Driver, Ending, Parts, denial};
 use crate::turn::sources::Watch;
 use crate::turn::{Machine, Permissions, Plan, classify::PREAMBLE};
-use crate::worktree::{Changes, Owner, Worktree, WorktreeSpec};
+use crate::worktree::{Owner, Worktree, WorktreeSpec};
 
 /// How much longer a permission hook waits than its responder may take.
 const WAIT_MARGIN: Duration = Duration::from_secs(5);
@@ -51,10 +51,10 @@ pub(crate) async fn delegate(
 ) -> Outcome {
     let (now, started) = (SystemTime::now(), Instant::now());
     let run_id = RunId::new(&task.name, now);
-    let mut outcome = blank(&task.name, run_id.clone(), now);
+    let mut outcome = Outcome::blank(&task.name, run_id.clone(), now);
     match Run::begin(shared, task, run_id, listener).await {
         Ok(run) => run.carry_out(cancel, &mut outcome).await,
-        Err(error) => fail(&mut outcome, &error),
+        Err(error) => outcome.fail(&error),
     }
     outcome.duration_ms = millis(started.elapsed());
     outcome
@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
                 outcome.notices.extend(worktree.notices().iter().cloned());
                 self.work_in(&worktree, cancel, outcome).await;
             }
-            Err(error) => fail(outcome, &error),
+            Err(error) => outcome.fail(&error),
         }
         outcome.duration_ms = millis(self.started.elapsed());
         if let Err(error) = self.dir.write_record(outcome) {
@@ -335,60 +335,5 @@ pub(crate) async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(panic) => Err(io_error("finish a step")(io::Error::other(panic))),
-    }
-}
-
-pub(crate) fn fail(outcome: &mut Outcome, error: &Error) {
-    outcome.status = Status::Failed;
-    outcome.error = Some(error.to_failure());
-}
-
-/// A record of which nothing is known yet.
-pub(crate) fn blank(task: &TaskName, run_id: RunId, started: SystemTime) -> Outcome {
-    Outcome {
-        schema_version: 1,
-        run_id,
-        task: task.clone(),
-        executor: "codex".to_owned(),
-        agent_version: None,
-        status: Status::Failed,
-        session_id: None,
-        turns: 0,
-        base_commit: None,
-        result_commit: None,
-        result_ref: None,
-        branch: task.branch(),
-        changes: Changes::None,
-        files_changed: 0,
-        insertions: 0,
-        deletions: 0,
-        patch: None,
-        run_dir: None,
-        repository: None,
-        worktree: None,
-        last_message: None,
-        pending: None,
-        usage: None,
-        started_at: timestamp(started),
-        duration_ms: 0,
-        error: None,
-        commits: Vec::new(),
-        files: Vec::new(),
-        replies: Vec::new(),
-        notices: Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_brief_of_the_whole_limit_goes_without_the_preamble() {
-        for (bytes, preamble) in [(prompt::LIMIT, false), (prompt::LIMIT - 1000, true)] {
-            let name = TaskName::parse("t").expect("valid");
-            let brief = prompt::Prompt::parse(&vec![b'a'; bytes]).expect("taken");
-            assert_eq!(has_preamble(&Task::new(name, ".".into(), brief)), preamble);
-        }
     }
 }

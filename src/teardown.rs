@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::agent::codex::EXIT_COMMAND;
 use crate::cancel::Cancel;
-use crate::delegate::{blocking, fail};
+use crate::delegate::blocking;
 use crate::diff::write_patch;
 use crate::error::Error;
 use crate::journal::{Journal, Step};
@@ -142,7 +142,7 @@ pub(crate) async fn conclude(
                 "nothing was removed: the work is in {}",
                 worktree.path().display()
             ));
-            fail(outcome, &error);
+            outcome.fail(&error);
             false
         }
     };

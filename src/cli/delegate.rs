@@ -12,13 +12,14 @@ use cx_operator::agent::codex::launch::{Ask, Options, Sandbox, TrustPolicy};
 use cx_operator::cancel::Cancel;
 use cx_operator::prompt::{self, Prompt};
 use cx_operator::respond::{Answers, Command, Responder};
-use cx_operator::run::TaskName;
+use cx_operator::run::{Outcome, TaskName};
 use cx_operator::task::{Keep, Task};
 use cx_operator::turn::{Limits, Permissions};
 use cx_operator::{Error, Operator};
+use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{State, print_json, print_text, report, runtime, usage};
+use super::{State, print_failure, print_json, print_text, report, runtime, usage};
 
 /// Delegate one task and wait for its result.
 #[derive(Args)]
@@ -183,11 +184,33 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl Delegate {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let outcome = match self.delegate() {
+            Err(error) if self.json => {
+                print_failure(&error.to_failure());
+                print_json(&self.not_begun(&error))?;
+                return Ok(ExitCode::from(error.code().exit()));
+            }
+            outcome => outcome?,
+        };
+        // Of a run that never came to be there is nothing to report but why.
+        let why = outcome.error.as_ref().filter(|_| outcome.run_dir.is_none());
+        if let Some(failure) = why {
+            print_failure(failure);
+        }
+        if self.json {
+            print_json(&outcome)?;
+        } else if why.is_none() {
+            print_text(&report::of(&outcome))?;
+        }
+        Ok(ExitCode::from(outcome.exit_code()))
+    }
+
+    fn delegate(&self) -> Result<Outcome, Error> {
         let task = self.task()?;
         let operator = Operator::builder()
             .state_directory(self.state.root()?)
             .build()?;
-        let (json, quiet) = (self.json, !io::stderr().is_terminal());
+        let quiet = !io::stderr().is_terminal();
         let outcome = runtime()?.block_on(async move {
             // Caught before anything is created: a signal would end us without a teardown.
             let caught = Signals::catch();
@@ -200,12 +223,21 @@ impl Delegate {
             signals.abort();
             outcome
         });
-        if json {
-            print_json(&outcome)?;
-        } else {
-            print_text(&report::of(&outcome))?;
+        Ok(outcome)
+    }
+
+    /// The document of a run that never came to be. What is named after the task is null where its name is none.
+    fn not_begun(&self, error: &Error) -> Value {
+        let name = TaskName::parse(&self.task);
+        let stand_in = TaskName::parse("none").expect("it is a name");
+        let outcome = Outcome::not_begun(name.as_ref().unwrap_or(&stand_in), error);
+        let mut document = serde_json::to_value(outcome).expect("a record has string keys only");
+        if name.is_err() {
+            document["task"] = Value::from(self.task.as_str());
+            document["run_id"] = Value::Null;
+            document["branch"] = Value::Null;
         }
-        Ok(ExitCode::from(outcome.exit_code()))
+        document
     }
 
     fn task(&self) -> Result<Task, Error> {

@@ -1,12 +1,13 @@
 //! `run.json`: the one document that tells how a run ended, for the file and for `--json` alike.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunId, TaskName};
+use super::{RunId, TaskName, timestamp};
 use crate::diff::FileChange;
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::worktree::{AgentCommit, Changes};
 
 /// How a run ended.
@@ -167,6 +168,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The end of a run that never came to be: nothing was created, and the id is in no record.
+    #[must_use]
+    pub fn not_begun(task: &TaskName, error: &Error) -> Self {
+        let now = SystemTime::now();
+        let mut outcome = Self::blank(task, RunId::new(task, now), now);
+        outcome.fail(error);
+        outcome
+    }
+
     /// The process's exit status that tells of this end; 9 for an abortion that no signal asked for.
     ///
     /// | status | exit |
@@ -200,5 +210,46 @@ impl Outcome {
                 .and_then(|error| Code::parse(&error.code))
                 .map_or(1, Code::exit),
         }
+    }
+
+    /// A record of which nothing is known yet.
+    pub(crate) fn blank(task: &TaskName, run_id: RunId, started: SystemTime) -> Self {
+        Self {
+            schema_version: 1,
+            run_id,
+            task: task.clone(),
+            executor: "codex".to_owned(),
+            agent_version: None,
+            status: Status::Failed,
+            session_id: None,
+            turns: 0,
+            base_commit: None,
+            result_commit: None,
+            result_ref: None,
+            branch: task.branch(),
+            changes: Changes::None,
+            files_changed: 0,
+            insertions: 0,
+            deletions: 0,
+            patch: None,
+            run_dir: None,
+            repository: None,
+            worktree: None,
+            last_message: None,
+            pending: None,
+            usage: None,
+            started_at: timestamp(started),
+            duration_ms: 0,
+            error: None,
+            commits: Vec::new(),
+            files: Vec::new(),
+            replies: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, error: &Error) {
+        self.status = Status::Failed;
+        self.error = Some(error.to_failure());
     }
 }
