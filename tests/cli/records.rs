@@ -1,0 +1,213 @@
+//! `list`, `show`, `diff`, `log`: what is on record, whatever state it is in.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::place::{Place, names};
+
+const ESCAPE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}x";
+
+/// A record as `run.json` holds it.
+fn record(run_id: &str, task: &str) -> Value {
+    json!({
+        "schema_version": 1, "run_id": run_id, "task": task, "executor": "codex", "agent_version": "0.169.0",
+        "status": "completed", "session_id": null, "turns": 1, "base_commit": null, "result_commit": null,
+        "result_ref": null, "branch": format!("cx-{task}"), "changes": "none", "files_changed": 0,
+        "insertions": 0, "deletions": 0, "patch": null, "run_dir": "/nowhere", "repository": "/repo",
+        "worktree": null, "last_message": "Done.", "pending": null, "usage": null,
+        "started_at": "2026-01-01T00:00:00.000Z", "duration_ms": 1, "error": null,
+        "commits": [], "files": [], "replies": [], "notices": []
+    })
+}
+
+impl Place {
+    fn put(&self, run_id: &str, name: &str, bytes: &[u8]) {
+        let dir = self.path("state/runs").join(run_id);
+        fs::create_dir_all(&dir).expect("a directory");
+        fs::write(dir.join(name), bytes).expect("written");
+    }
+
+    fn record(&self, run_id: &str, task: &str, change: impl FnOnce(&mut Value)) {
+        let mut record = record(run_id, task);
+        change(&mut record);
+        self.put(run_id, "run.json", record.to_string().as_bytes());
+    }
+}
+
+const ONE: &str = "20260101-000000-one-0001";
+const TWO: &str = "20260102-000000-two-0002";
+
+#[test]
+fn no_runs_are_no_mistake() {
+    let place = Place::new();
+    let ran = place.cli(&["list"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
+    assert!(ran.stderr.contains("no runs yet"));
+    let ran = place.cli(&["list", "--json"]);
+    assert_eq!((ran.code, ran.document()), (0, json!([])));
+}
+
+#[test]
+fn runs_that_are_not_there_or_not_one() {
+    let place = Place::new();
+    place.record(ONE, "one", |_| {});
+    place.record(TWO, "two", |_| {});
+    for command in ["show", "diff", "log"] {
+        for (name, why) in [
+            ("three", "find a run named `three`"),
+            ("", "find a run named ``"),
+            ("../runs", "find a run named `../runs`"),
+            ("\u{1b}[2J", "find a run named"),
+            ("2026", "2 records match"),
+        ] {
+            let ran = place.cli(&[command, name]);
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command} {name}");
+            assert!(ran.stderr.contains(why), "{}", ran.stderr);
+            assert!(ran.stderr.contains("cx-operator list") && ran.is_harmless());
+        }
+    }
+    for name in ["one", ONE, "20260101"] {
+        let ran = place.cli(&["show", name, "--json"]);
+        assert_eq!(ran.document()["run_id"], ONE, "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn the_newest_run_of_a_task_is_the_one_that_is_meant() {
+    let place = Place::new();
+    let newer = "20260103-000000-one-0003";
+    place.record(ONE, "one", |_| {});
+    place.record(newer, "one", |_| {});
+    assert_eq!(
+        place.cli(&["show", "one", "--json"]).document()["run_id"],
+        newer
+    );
+    let listed = place.cli(&["list", "--json"]).document();
+    assert_eq!(
+        (&listed[0]["run_id"], &listed[1]["run_id"]),
+        (&json!(newer), &json!(ONE))
+    );
+}
+
+#[test]
+fn a_record_that_is_none_hides_no_other() {
+    let place = Place::new();
+    place.record(ONE, "one", |_| {});
+    for (run_id, text) in [(TWO, "{\"schema"), ("20260104-000000-four-0004", "[]")] {
+        place.put(run_id, "run.json", text.as_bytes());
+        let ran = place.cli(&["list", "--json"]);
+        assert_eq!(ran.code, 0);
+        assert_eq!(ran.document().as_array().expect("rows").len(), 1);
+        assert!(ran.stderr.contains(run_id), "{}", ran.stderr);
+        let ran = place.cli(&["show", run_id]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+        assert!(ran.stderr.contains("run.json"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_run_whose_operator_died_is_named_as_one() {
+    let place = Place::new();
+    place.put(
+        ONE,
+        "events.jsonl",
+        b"{\"at\":\"2026-01-01T00:00:00.000Z\",\"eve",
+    );
+    let listed = place.cli(&["list", "--json"]).document();
+    assert_eq!(
+        (&listed[0]["status"], &listed[0]["task"]),
+        (&json!("orphaned"), &json!("one"))
+    );
+    let ran = place.cli(&["show", "one"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("cx-operator cleanup"), "{}", ran.stderr);
+    let ran = place.cli(&["log", "one", "--json"]);
+    assert_eq!((ran.code, ran.document()), (0, json!([])));
+    let ran = place.cli(&["cleanup", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(
+        names(&place.path("state/runs")),
+        [ONE],
+        "a torn record is not ours to drop"
+    );
+}
+
+#[test]
+fn the_diff_is_the_patch_byte_for_byte() {
+    let place = Place::new();
+    let patch = "diff --git a/x b/x\n+\u{1b}[31mred\u{1b}[0m\r\n";
+    place.put(ONE, "patch.diff", patch.as_bytes());
+    let path = place.path("state/runs").join(ONE).join("patch.diff");
+    place.record(ONE, "one", |record| record["patch"] = json!(path));
+    let ran = place.cli(&["diff", "one"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, patch));
+    place.record(TWO, "two", |_| {});
+    let ran = place.cli(&["diff", "two"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
+    assert!(ran.stderr.contains("it changed nothing"), "{}", ran.stderr);
+}
+
+#[test]
+fn nothing_of_the_agents_reaches_the_terminal_raw() {
+    let place = Place::new();
+    place.record(ONE, "one", |record| {
+        for name in ["agent_version", "session_id", "last_message", "repository", "result_ref", "patch"] {
+            record[name] = json!(ESCAPE);
+        }
+        record["changes"] = json!("both");
+        record["files"] = json!([{"path": ESCAPE, "status": "A", "insertions": 1, "deletions": 0, "binary": false}]);
+        record["error"] = json!({"code": ESCAPE, "message": ESCAPE, "hint": ESCAPE});
+        record["replies"] = json!([{"turn": 1, "by": ESCAPE, "question": ESCAPE, "reply": ESCAPE}]);
+        record["notices"] = json!([ESCAPE]);
+    });
+    place.record(TWO, "two", |record| {
+        record["pending"] = json!({"kind": ESCAPE, "text": ESCAPE, "reason": ESCAPE});
+    });
+    let at = "2026-01-01T00:00:00.000Z";
+    let events = [
+        json!({"at": at, "event": "permission_asked", "turn": 1, "command": ESCAPE}),
+        json!({"at": at, "event": "replied", "turn": 1, "by": ESCAPE, "reply": ESCAPE}),
+        json!({"at": at, "event": "turn_ended", "turn": 1, "verdict": "result", "rule": "r", "message": ESCAPE}),
+        json!({"at": ESCAPE, "event": "ignored", "why": ESCAPE, "what": ESCAPE}),
+    ];
+    let lines: Vec<String> = events.iter().map(Value::to_string).collect();
+    place.put(ONE, "events.jsonl", lines.join("\n").as_bytes());
+    for arguments in [
+        &["show", "one"][..],
+        &["show", "two"],
+        &["log", "one"],
+        &["list"],
+    ] {
+        let ran = place.cli(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.is_harmless(), "{arguments:?}: {:?}", ran.stdout);
+        assert!(!ran.stdout.contains('\u{202e}'), "{arguments:?}");
+        if arguments[0] != "list" {
+            assert!(
+                ran.stdout.contains("owned"),
+                "{arguments:?}: the words stay"
+            );
+        }
+        let document = place.cli(&[arguments, &["--json"]].concat());
+        assert!(document.is_harmless(), "{arguments:?}: JSON escapes them");
+        assert!(!document.stdout.contains('\u{202e}'), "{arguments:?}");
+        if arguments == ["show", "one"] {
+            assert_eq!(
+                document.document()["last_message"],
+                ESCAPE,
+                "nothing is lost"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_event_stays_one_line() {
+    let place = Place::new();
+    let forged = "true\n2026-01-01T00:00:00.000Z done: completed";
+    let event = json!({"at": "2026-01-01T00:00:00.000Z", "event": "permission_asked", "turn": 1, "command": forged});
+    place.put(ONE, "events.jsonl", event.to_string().as_bytes());
+    let ran = place.cli(&["log", "one"]);
+    assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
+}
