@@ -87,7 +87,7 @@ pub enum Event {
         /// By what: `SIGINT`, `SIGTERM`, `cancelled`.
         by: &'static str,
     },
-    /// The time of [`Machine::deadline`] has come.
+    /// The time of [`Machine::deadline`](super::Machine::deadline) has come.
     Deadline,
 }
 
