@@ -1,0 +1,161 @@
+//! Dialogs that come up at a start and in a turn.
+
+use std::fs;
+
+use cx_operator::agent::codex::launch::TrustPolicy;
+use cx_operator::journal::Progress;
+use cx_operator::run::{Outcome, Status};
+use cx_operator::worktree::Changes;
+
+use crate::rig::Rig;
+
+on_both!(trust_is_asked, untrusted_hook, not_signed_in);
+on_scripted!(
+    known_dialogs,
+    sign_in_on_the_screen,
+    unknown_at_the_start,
+    unknown_in_a_turn
+);
+
+fn assert_blocked<'a>(outcome: &'a Outcome, shows: &str) -> &'a str {
+    assert_eq!(
+        (outcome.status, outcome.exit_code()),
+        (Status::BlockedDialog, 3),
+        "{outcome:?}"
+    );
+    assert_eq!(
+        outcome.error.as_ref().map(|error| error.code.as_str()),
+        Some("blocked_dialog")
+    );
+    let pending = outcome.pending.as_ref().expect("the screen");
+    assert!(
+        pending.kind == "dialog" && pending.text.contains(shows),
+        "{pending:?}"
+    );
+    assert_eq!(outcome.changes, Changes::None);
+    &pending.text
+}
+
+/// Keys that were pressed: which, and on what.
+fn keys(rig: &Rig, outcome: &Outcome) -> Vec<(String, String)> {
+    rig.journal(outcome)
+        .into_iter()
+        .filter_map(|entry| match entry.progress {
+            Progress::KeyPressed { key, on } => Some((on, key)),
+            _ => None,
+        })
+        .collect()
+}
+
+async fn trust_is_asked(rig: &Rig) {
+    let mut task = rig.task("x");
+    task.codex.trust = TrustPolicy::Ask;
+    let outcome = rig.delegate(task).await;
+    assert_blocked(&outcome, "Trust this folder?");
+    assert_eq!((outcome.turns, keys(rig, &outcome)), (0, Vec::new()));
+}
+
+/// A hook of the user's that they haven't reviewed stays off; ours work.
+async fn untrusted_hook(rig: &Rig) {
+    let ran = rig.path("ran");
+    let hooks = serde_json::json!({"hooks": {"Stop": [{"hooks": [{"type": "command", "command": format!("touch '{}'", ran.display())}]}]}});
+    fs::write(rig.path("codex/hooks.json"), hooks.to_string()).expect("the user's hooks");
+    let outcome = rig.delegate(rig.task("Say hello.")).await;
+    assert_eq!(
+        (outcome.status, outcome.turns),
+        (Status::Completed, 1),
+        "{outcome:?}"
+    );
+    assert!(!ran.exists(), "the user's hook ran");
+    let keys = keys(rig, &outcome);
+    assert!(
+        !keys.is_empty() && keys.iter().all(|(on, _)| on == "hook_review"),
+        "{keys:?}"
+    );
+    assert_eq!(
+        fs::read_to_string(rig.path("codex/hooks.json")).expect("the user's hooks"),
+        hooks.to_string()
+    );
+}
+
+/// Found before anything is created.
+async fn not_signed_in(rig: &Rig) {
+    fs::remove_file(rig.path("codex/config.toml")).expect("the configuration");
+    rig.note_the_callers_state();
+    let output = rig
+        .delegation("x", &[])
+        .output()
+        .await
+        .expect("cx-operator runs");
+    let (outcome, exit) = rig.document(&output);
+    assert_eq!((outcome.status, exit), (Status::Failed, 7), "{outcome:?}");
+    let error = outcome.error.expect("why");
+    assert_eq!(error.code, "not_signed_in");
+    assert!(
+        error
+            .hint
+            .is_some_and(|hint| hint.contains("codex login") && hint.contains("--with-api-key"))
+    );
+    assert_eq!(outcome.run_dir, None);
+    assert_eq!(rig.operator.store().load_runs().expect("the runs").len(), 0);
+}
+
+/// Each is answered by the option that changes nothing of the user's, found by its meaning.
+async fn known_dialogs(rig: &Rig) {
+    let script = "show directory-trust\nexpect-keys Enter\nshow update\nexpect-keys Down Enter\nshow model-offer\nexpect-keys Down Enter\n\
+        show hook-review\nexpect-keys Down Down Enter\ndefault";
+    let outcome = rig.delegate(rig.scripted(script)).await;
+    assert_eq!(
+        (outcome.status, outcome.turns),
+        (Status::Completed, 1),
+        "{outcome:?}"
+    );
+    let chosen: Vec<_> = rig
+        .log("choice")
+        .iter()
+        .map(|line| format!("{} {}", line["dialog"], line["option"]))
+        .collect();
+    assert_eq!(
+        chosen,
+        [
+            "\"directory-trust\" 1",
+            "\"update\" 2",
+            "\"model-offer\" 2",
+            "\"hook-review\" 3"
+        ]
+    );
+}
+
+async fn sign_in_on_the_screen(rig: &Rig) {
+    let outcome = rig.delegate(rig.scripted("show sign-in\nhang")).await;
+    assert_eq!(
+        (outcome.status, outcome.exit_code()),
+        (Status::Failed, 7),
+        "{outcome:?}"
+    );
+    assert_eq!(
+        outcome.error.as_ref().map(|error| error.code.as_str()),
+        Some("not_signed_in")
+    );
+    assert_eq!((keys(rig, &outcome), rig.log("key").len()), (Vec::new(), 0));
+}
+
+async fn unknown_at_the_start(rig: &Rig) {
+    let outcome = rig
+        .delegate(rig.scripted("show unknown Choose your fighter\nhang"))
+        .await;
+    assert_blocked(&outcome, "Choose your fighter");
+    assert_eq!(
+        (outcome.turns, rig.log("key").len(), rig.log("paste").len()),
+        (0, 0, 0)
+    );
+}
+
+async fn unknown_in_a_turn(rig: &Rig) {
+    let outcome = rig
+        .delegate(rig.scripted("expect-prompt *\nshow unknown Rate your experience\nhang"))
+        .await;
+    assert_blocked(&outcome, "Rate your experience");
+    // The Enter of the prompt, and no other key.
+    assert_eq!((outcome.turns, rig.log("key").len()), (1, 1));
+}

@@ -1,0 +1,92 @@
+//! What a caller keeps on purpose stays, and nothing else.
+
+use std::fs;
+
+use cx_operator::cleanup::cleanup;
+use cx_operator::run::{Outcome, Status};
+use cx_operator::task::Keep;
+
+use crate::rig::Rig;
+
+on_both!(branch, worktree, session);
+
+const BRIEF: &str = "[[shell echo kept > new; echo 'STATUS: DONE']]";
+
+async fn kept(rig: &Rig, keep: Keep) -> Outcome {
+    let mut task = rig.task(BRIEF);
+    task.keep = keep;
+    let outcome = rig.delegate(task).await;
+    assert_eq!(
+        (outcome.status, outcome.files_changed),
+        (Status::Completed, 1),
+        "{outcome:?}"
+    );
+    rig.apply(&outcome);
+    let found = cleanup(rig.operator.store(), Some(&rig.repo()), false)
+        .await
+        .expect("a list");
+    assert!(
+        found.iter().all(|found| found.kind == "branch"),
+        "cleanup touches nothing kept: {found:?}"
+    );
+    outcome
+}
+
+/// Removes a kept worktree and its branch as its owner would.
+fn remove_worktree(rig: &Rig, outcome: &Outcome) {
+    let worktree = outcome.worktree.as_ref().expect("a worktree");
+    assert_eq!(worktree, &rig.worktree());
+    assert_eq!(
+        fs::read_to_string(worktree.join("new")).expect("the file"),
+        "kept\n"
+    );
+    assert_eq!(
+        rig.git(worktree, &["rev-parse", "--abbrev-ref", "HEAD"]),
+        "cx-t"
+    );
+    rig.git(
+        &rig.repo(),
+        &["worktree", "remove", "--force", &worktree.to_string_lossy()],
+    );
+    rig.git(&rig.repo(), &["branch", "-q", "-D", "cx-t"]);
+}
+
+async fn branch(rig: &Rig) {
+    let outcome = kept(rig, Keep::Branch).await;
+    assert_eq!(outcome.worktree, None);
+    let tip = rig.git(&rig.repo(), &["rev-parse", "refs/heads/cx-t"]);
+    assert_eq!(
+        Some(tip),
+        outcome.result_commit,
+        "the branch is at the snapshot"
+    );
+    rig.git(&rig.repo(), &["branch", "-q", "-D", "cx-t"]);
+}
+
+async fn worktree(rig: &Rig) {
+    let outcome = kept(rig, Keep::Worktree).await;
+    assert_eq!(rig.tmux(&["list-sessions"]), "");
+    remove_worktree(rig, &outcome);
+}
+
+async fn session(rig: &Rig) {
+    let outcome = kept(rig, Keep::Session).await;
+    let run = outcome.run_id.clone();
+    let pid = rig.agent_pid(&run).await;
+    assert!(
+        rig.tmux(&["list-sessions", "-F", "#{session_name}"])
+            .contains("cx-t")
+    );
+    rig.tmux(&["kill-session", "-t", "=cx-t"]);
+    crate::rig::wait_for("the agent's end", || {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .unwrap_or_default()
+            .is_empty()
+            .then_some(())
+    })
+    .await;
+    remove_worktree(rig, &outcome);
+    cleanup(rig.operator.store(), Some(&rig.repo()), false)
+        .await
+        .expect("the server ends");
+}

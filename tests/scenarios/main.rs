@@ -1,0 +1,77 @@
+//! The whole operator, from a task to its record, on the scripted agent and on the real codex.
+//!
+//! A scenario is one function on a [`rig::Rig`]; a macro makes a test of it for each agent that it runs on. What the model
+//! says is written in the prompt (see the mock model), so both agents are driven by the same words. After each scenario the
+//! rig is clean, or the test fails: see [`rig::Rig::assert_clean`].
+
+#[path = "../support/agents.rs"]
+mod agents;
+#[path = "../support/mock_model.rs"]
+mod mock_model;
+mod rig;
+
+/// Makes a test of each scenario on the scripted agent and on the newest and the older versions of codex.
+macro_rules! on_every_version {
+    ($($name:ident),+ $(,)?) => { $(mod $name {
+        use crate::rig::{Agent, on};
+
+        #[test]
+        fn scripted() {
+            on(Agent::Scripted, super::$name);
+        }
+
+        #[test]
+        fn codex_0_169() {
+            on(Agent::Codex(crate::agents::PINNED), super::$name);
+        }
+
+        #[test]
+        fn codex_0_150() {
+            on(Agent::Codex(crate::agents::OLDER[0]), super::$name);
+        }
+
+        #[test]
+        fn codex_0_130() {
+            on(Agent::Codex(crate::agents::OLDER[1]), super::$name);
+        }
+    })+ };
+}
+
+/// Makes a test of each scenario on the scripted agent and on the newest codex.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => { $(mod $name {
+        use crate::rig::{Agent, on};
+
+        #[test]
+        fn scripted() {
+            on(Agent::Scripted, super::$name);
+        }
+
+        #[test]
+        fn codex_0_169() {
+            on(Agent::Codex(crate::agents::PINNED), super::$name);
+        }
+    })+ };
+}
+
+/// Makes a test of each scenario that only a script can bring about.
+macro_rules! on_scripted {
+    ($($name:ident),+ $(,)?) => { $(mod $name {
+        #[test]
+        fn scripted() {
+            crate::rig::on(crate::rig::Agent::Scripted, super::$name);
+        }
+    })+ };
+}
+
+mod changes;
+mod deadlines;
+mod dialogs;
+mod endings;
+mod failures;
+mod faults;
+mod keeping;
+mod many;
+mod permissions;
+mod prompts;
+mod questions;

@@ -1,0 +1,441 @@
+//! What a scenario runs in: a repository, a state directory, a home of the agent's and a model, all below one temporary
+//! directory, and an environment of which everything that matters is set.
+
+mod clean;
+mod person;
+mod processes;
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cx_operator::journal::{self, Entry, Progress};
+use cx_operator::prompt::Prompt;
+use cx_operator::respond::{Answers, Responder};
+use cx_operator::run::{Outcome, TaskName};
+use cx_operator::task::Task;
+use cx_operator::turn::Limits;
+use cx_operator::{Operator, Run};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
+
+use crate::agents::native_codex;
+use crate::mock_model::{MockModel, write_codex_home};
+
+/// The longest that a scenario may take; the slowest takes a tenth of it on an idle machine.
+const LIMIT: Duration = Duration::from_secs(90);
+/// The longest that anything awaited may take.
+const WAIT: Duration = Duration::from_secs(30);
+/// Between two looks at what is awaited.
+const PACE: Duration = Duration::from_millis(5);
+
+/// So many of the real programs run at once: each takes 100 MB and a good part of a core while it starts.
+static REAL: Semaphore = Semaphore::const_new(4);
+
+/// Whom a scenario drives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Agent {
+    Scripted,
+    /// The real codex of that version.
+    Codex(&'static str),
+}
+
+impl Agent {
+    fn program(self) -> Option<PathBuf> {
+        match self {
+            Agent::Scripted => Some(env!("CARGO_BIN_EXE_scripted-agent").into()),
+            Agent::Codex(version) => native_codex(version),
+        }
+    }
+}
+
+/// Runs a scenario on an agent, and sees that nothing is left. Without that agent nothing is run, which is said loudly.
+pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
+    let Some(program) = agent.program() else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let _slot = match agent {
+            Agent::Scripted => None,
+            Agent::Codex(_) => Some(REAL.acquire().await.expect("never closed")),
+        };
+        let rig = Rig::new(agent, program);
+        let done = tokio::time::timeout(LIMIT, scenario(&rig)).await;
+        assert!(done.is_ok(), "the scenario did not end within {LIMIT:?}");
+        rig.assert_clean().await;
+    });
+}
+
+/// Asks again and again until there is an answer.
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let limit = Instant::now() + WAIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < limit, "waited in vain for {what}");
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+/// What a scenario runs in.
+pub(crate) struct Rig {
+    pub(crate) agent: Agent,
+    pub(crate) model: MockModel,
+    pub(crate) operator: Operator,
+    program: PathBuf,
+    dir: PathBuf,
+    before: Mutex<clean::Before>,
+    outcomes: Mutex<Vec<Outcome>>,
+    _temp: TempDir,
+}
+
+impl Rig {
+    fn new(agent: Agent, program: PathBuf) -> Self {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let dir = temp.path().canonicalize().expect("it is there");
+        for name in ["home", "worktrees", "repo"] {
+            fs::create_dir(dir.join(name)).expect("a directory");
+        }
+        let model = MockModel::start().expect("a model");
+        write_codex_home(&dir.join("codex"), model.port()).expect("a codex home");
+        let operator = Operator::builder()
+            .state_directory(dir.join("state"))
+            .build()
+            .expect("an operator");
+        make_repository(&dir.join("repo"));
+        let before = Mutex::new(clean::Before::of(&dir));
+        Self {
+            agent,
+            model,
+            operator,
+            program,
+            dir,
+            before,
+            outcomes: Mutex::default(),
+            _temp: temp,
+        }
+    }
+
+    /// A path below the rig's directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The caller's checkout.
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.path("repo")
+    }
+
+    /// The worktree of the task that [`Rig::task`] makes.
+    pub(crate) fn worktree(&self) -> PathBuf {
+        self.path("worktrees/cx-t")
+    }
+
+    /// Takes the repository as it is now for what it must be in the end.
+    pub(crate) fn note_the_callers_state(&self) {
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        *before = clean::Before::of(&self.dir);
+    }
+
+    /// A task `t` for the agent.
+    pub(crate) fn task(&self, brief: &str) -> Task {
+        self.task_named("t", brief)
+    }
+
+    /// A task of that name.
+    pub(crate) fn task_named(&self, name: &str, brief: &str) -> Task {
+        let prompt = Prompt::parse(brief.as_bytes()).expect("a prompt");
+        let name = TaskName::parse(name).expect("a task's name");
+        let mut task = Task::new(name, self.repo(), prompt);
+        task.codex.program = Some(self.program.clone());
+        task.worktree_root = self.path("worktrees");
+        task.environment = self.environment();
+        task.limits = Limits {
+            turn: WAIT,
+            run: LIMIT,
+            ..Limits::default()
+        };
+        task
+    }
+
+    /// A task whose agent obeys a script.
+    pub(crate) fn scripted(&self, script: &str) -> Task {
+        let path = self.path("script");
+        fs::write(&path, script).expect("the script");
+        let mut task = self.task("Do what the script says.");
+        task.environment
+            .push(("CX_SCRIPT".to_owned(), path.display().to_string()));
+        task
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let path = |name: &str| self.path(name).display().to_string();
+        let variables = [
+            ("HOME", path("home")),
+            ("CODEX_HOME", path("codex")),
+            ("OPENAI_API_KEY", "no-secret".to_owned()),
+            ("SHELL", "/bin/sh".to_owned()),
+            ("CX_SCRIPT_LOG", path("log")),
+        ];
+        variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+    }
+
+    /// Runs a task to its end.
+    pub(crate) async fn delegate(&self, task: Task) -> Outcome {
+        let outcome = self.operator.delegate(task).await;
+        self.keep_in_mind(&outcome);
+        outcome
+    }
+
+    /// Starts a task and follows it until its agent has the prompt.
+    pub(crate) async fn start(&self, task: Task) -> Run {
+        let mut run = self.operator.start(task);
+        until(&mut run, "the prompt's proof", |progress| {
+            matches!(progress, Progress::Submitted { .. })
+        })
+        .await;
+        run
+    }
+
+    /// Waits for the end of a run.
+    pub(crate) async fn outcome(&self, run: Run) -> Outcome {
+        let outcome = run.outcome().await;
+        self.keep_in_mind(&outcome);
+        outcome
+    }
+
+    /// Takes an outcome for one whose record and ref are to be there in the end.
+    pub(crate) fn keep_in_mind(&self, outcome: &Outcome) {
+        self.outcomes().push(outcome.clone());
+    }
+
+    fn outcomes(&self) -> std::sync::MutexGuard<'_, Vec<Outcome>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers from a file of that text.
+    pub(crate) fn answers(&self, text: &str) -> Vec<Arc<dyn Responder>> {
+        let path = self.path("answers.toml");
+        fs::write(&path, text).expect("the answers");
+        vec![Arc::new(Answers::load(&path).expect("valid answers"))]
+    }
+
+    /// The binary, in an environment of its own.
+    pub(crate) fn binary(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cx-operator"));
+        command
+            .args(arguments)
+            .current_dir(self.repo())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("CX_OPERATOR_STATE", self.path("state"))
+            .envs(self.environment())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// The binary's `delegate` of a task `t`.
+    pub(crate) fn delegation(&self, brief: &str, arguments: &[&str]) -> Command {
+        let mut command = self.binary(&["delegate", "--task", "t", "--prompt", brief, "--json"]);
+        command
+            .arg("--codex")
+            .arg(&self.program)
+            .arg("--worktree-root")
+            .arg(self.path("worktrees"))
+            .args(arguments);
+        command
+    }
+
+    /// Starts the binary and waits until its agent has the prompt.
+    pub(crate) async fn spawn_delegation(&self, brief: &str, arguments: &[&str]) -> Child {
+        let child = self
+            .delegation(brief, arguments)
+            .spawn()
+            .expect("cx-operator starts");
+        self.wait_for_event("the prompt's proof", |progress| {
+            matches!(progress, Progress::Submitted { .. })
+        })
+        .await;
+        child
+    }
+
+    /// Waits for an event of the newest run, as its file tells it.
+    pub(crate) async fn wait_for_event(&self, what: &str, fits: impl Fn(&Progress) -> bool) {
+        wait_for(what, || {
+            let run = self.operator.store().load_runs().ok()?.pop()?;
+            let entries = journal::load(&run.path().join("events.jsonl")).ok()?;
+            entries
+                .iter()
+                .any(|entry| fits(&entry.progress))
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// The one document on the binary's stdout, and its exit status.
+    pub(crate) fn document(&self, output: &Output) -> (Outcome, i32) {
+        let outcome: Outcome = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            let (out, err) = (&output.stdout, &output.stderr);
+            let (out, err) = (String::from_utf8_lossy(out), String::from_utf8_lossy(err));
+            panic!("stdout is no record: {error}\n{out}\nstderr:\n{err}")
+        });
+        self.keep_in_mind(&outcome);
+        (outcome, output.status.code().expect("it exited by itself"))
+    }
+
+    /// Runs git on a directory, in an environment without any configuration; returns what it printed, trimmed.
+    pub(crate) fn git(&self, dir: &Path, arguments: &[&str]) -> String {
+        git(dir, arguments)
+    }
+
+    /// The journal of a run.
+    pub(crate) fn journal(&self, outcome: &Outcome) -> Vec<Entry> {
+        let dir = outcome.run_dir.as_ref().expect("the run came to be");
+        journal::load(&dir.join("events.jsonl")).expect("the journal")
+    }
+
+    /// The lines of the scripted agent's log that tell of an event.
+    pub(crate) fn log(&self, event: &str) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.path("log")).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
+            .filter(|line: &serde_json::Value| line["event"] == event)
+            .collect()
+    }
+
+    /// The patch of a run, applied to its base in a new clone, gives exactly the snapshot's tree; returns the clone.
+    pub(crate) fn apply(&self, outcome: &Outcome) -> PathBuf {
+        let clone = self.path(&format!("clone-{}", outcome.task));
+        let (base, result) = (&outcome.base_commit, &outcome.result_commit);
+        let (base, result) = (base.as_deref().expect("a base"), result.as_deref());
+        let result = result.expect("a snapshot");
+        git(&self.dir, &["init", "-q", &clone.to_string_lossy()]);
+        // By the commit's id: an included state of the caller's is on no branch.
+        let repo = self.repo();
+        git(
+            &clone,
+            &[
+                "fetch",
+                "-q",
+                &repo.to_string_lossy(),
+                "+refs/*:refs/theirs/*",
+            ],
+        );
+        git(&clone, &["checkout", "-q", base]);
+        let patch = outcome.patch.as_ref().expect("a patch");
+        git(&clone, &["apply", "--index", &patch.to_string_lossy()]);
+        assert_eq!(
+            git(&clone, &["write-tree"]),
+            git(&repo, &["rev-parse", &format!("{result}^{{tree}}")]),
+            "the patch gives the snapshot's tree"
+        );
+        clone
+    }
+
+    /// The whole text of the prompt that began a turn (from 1), as the agent's own event has it.
+    pub(crate) fn submitted_prompt(&self, outcome: &Outcome, turn: usize) -> String {
+        let dir = outcome.run_dir.as_ref().expect("the run came to be");
+        let mut names: Vec<_> = fs::read_dir(dir.join("signals"))
+            .expect("the signals")
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default();
+                name.to_string_lossy().starts_with("prompt-")
+            })
+            .collect();
+        // The name's order is the session's first: one session's events sort by time.
+        names.sort();
+        let bytes = fs::read(&names[turn - 1]).expect("the payload");
+        let payload: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+        payload["prompt"].as_str().expect("a prompt").to_owned()
+    }
+}
+
+impl Drop for Rig {
+    /// Ends what a failed scenario left, and shows how far it came.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut text = format!("--- {:?} in {}\n", self.agent, self.dir.display());
+            for run in self.operator.store().load_runs().unwrap_or_default() {
+                let events = fs::read_to_string(run.path().join("events.jsonl"));
+                text += &events.unwrap_or_default();
+            }
+            text += &self.screen();
+            // Straight to the stream: a panic's output may be captured and cut.
+            drop(io::stderr().write_all(text.as_bytes()));
+        }
+        self.tmux(&["kill-server"]);
+        processes::kill(&processes::mentioning(&self.dir));
+    }
+}
+
+/// Reads a run's events until one fits.
+pub(crate) async fn until(run: &mut Run, what: &str, fits: impl Fn(&Progress) -> bool) -> Entry {
+    let search = async {
+        loop {
+            match run.events().next().await {
+                Some(entry) if fits(&entry.progress) => return entry,
+                Some(_) => {}
+                None => panic!("the run ended before {what}"),
+            }
+        }
+    };
+    let found = tokio::time::timeout(WAIT, search).await;
+    found.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+fn make_repository(root: &Path) {
+    git(root, &["init", "-q", "-b", "main"]);
+    fs::create_dir(root.join("src")).expect("a directory");
+    for (name, text) in [
+        ("README", "one\ntwo\nthree\n"),
+        ("src/lib.rs", "pub fn f() {}\n"),
+        ("src/old.rs", "fn g() {}\n"),
+        ("run.sh", "#!/bin/sh\n"),
+        (".gitignore", "*.log\n"),
+    ] {
+        fs::write(root.join(name), text).expect("a file");
+    }
+    let script = root.join("run.sh");
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).expect("a mode");
+    git(root, &["add", "-A"]);
+    git(root, &["commit", "-q", "-m", "base"]);
+}
+
+fn git(dir: &Path, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new("git");
+    command
+        .current_dir(dir)
+        .args(arguments)
+        .env("HOME", "/nonexistent")
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .stdin(Stdio::null());
+    for role in ["AUTHOR", "COMMITTER"] {
+        command
+            .env(format!("GIT_{role}_NAME"), "Ada")
+            .env(format!("GIT_{role}_EMAIL"), "ada@example.com");
+    }
+    let output = command.output().expect("git runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "git {arguments:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
+}

@@ -1,0 +1,199 @@
+//! What must hold after every scenario, whatever it did.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, PoisonError};
+
+use cx_operator::journal::{self, Progress};
+use cx_operator::run::Outcome;
+use regex::Regex;
+
+use super::{Rig, git, processes, wait_for};
+
+/// What codex adds to its own configuration at any start: how often it has praised a model, and that it has looked for a
+/// screen reader.
+///
+/// Source: codex 0.130.0 and 0.169.0; the latter also when it is started by hand with no option of ours.
+static COUNTERS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"^(?:\n|\[tui\]|screen_reader_detection_done = true|\[tui\.model_availability_nux\]|"[\w.-]+" = \d+)*$"#)
+        .expect("the pattern is constant")
+});
+
+/// What belongs to the user and must stay as it is: path → mode and content.
+pub(super) struct Before {
+    repository: BTreeMap<PathBuf, (u32, Vec<u8>)>,
+    config: String,
+}
+
+impl Before {
+    pub(super) fn of(dir: &Path) -> Self {
+        Self {
+            repository: repository(&dir.join("repo")),
+            config: fs::read_to_string(dir.join("codex/config.toml")).unwrap_or_default(),
+        }
+    }
+}
+
+/// All of the checkout and its repository, but for objects and the refs of ours.
+fn repository(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let mut files = BTreeMap::new();
+    collect(root, &mut files);
+    files.retain(|path, _| {
+        let path = path.strip_prefix(root).expect("below the root");
+        !path.starts_with(".git/objects") && !path.starts_with(".git/refs/cx-operator")
+    });
+    files
+}
+
+/// A directory's content is nothing: its entries speak for themselves.
+fn collect(path: &Path, into: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
+    for entry in fs::read_dir(path).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let meta = fs::symlink_metadata(&path).expect("it is there");
+        let mode = meta.permissions().mode();
+        let content = if meta.is_dir() {
+            collect(&path, into);
+            Vec::new()
+        } else if meta.is_symlink() {
+            let target = fs::read_link(&path).expect("a link");
+            target.as_os_str().as_bytes().to_vec()
+        } else {
+            fs::read(&path).unwrap_or_default()
+        };
+        into.insert(path, (mode, content));
+    }
+}
+
+impl Rig {
+    /// Nothing of a run is left but its record and its ref, and nothing of the user's has changed.
+    pub(crate) async fn assert_clean(&self) {
+        self.assert_nothing_runs().await;
+        self.assert_user_untouched();
+        let left = fs::read_dir(self.path("worktrees")).expect("the worktrees' root");
+        let left: Vec<_> = left.filter_map(Result::ok).collect();
+        assert!(left.is_empty(), "a worktree is left: {left:?}");
+        let outcomes = self.outcomes().clone();
+        self.assert_refs(&outcomes);
+        for outcome in &outcomes {
+            if let Some(dir) = &outcome.run_dir {
+                assert_recorded(dir, outcome);
+                assert_private(dir);
+            }
+        }
+        let recorded = outcomes.iter().filter(|outcome| outcome.run_dir.is_some());
+        let runs = self.operator.store().load_runs().expect("the runs");
+        assert_eq!(
+            runs.len(),
+            recorded.count(),
+            "each run is one the scenario knows of"
+        );
+    }
+
+    async fn assert_nothing_runs(&self) {
+        let socket = self.path("state/tmux.sock");
+        assert!(!socket.exists(), "the tmux server's socket is left");
+        for run in self.operator.store().load_runs().expect("the runs") {
+            let mark = format!("CX_OPERATOR_RUN={}", run.name());
+            let marked: Vec<_> = processes::mentioning(&self.dir)
+                .into_iter()
+                .filter(|process| process.has(&mark))
+                .collect();
+            assert!(
+                marked.is_empty(),
+                "processes of the run are left: {marked:?}"
+            );
+        }
+        // The tmux server and what copies a pane's output end a moment after they are told to.
+        wait_for("the end of everything that names the rig", || {
+            processes::mentioning(&self.dir).is_empty().then_some(())
+        })
+        .await;
+    }
+
+    fn assert_user_untouched(&self) {
+        let now = repository(&self.repo());
+        let all = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = &all.repository;
+        let changed = |path: &&PathBuf| now.get(*path) != before.get(*path);
+        let changed: Vec<_> = now.keys().chain(before.keys()).filter(changed).collect();
+        assert!(
+            changed.is_empty(),
+            "the caller's repository has changed: {changed:?}"
+        );
+        let now = fs::read_to_string(self.path("codex/config.toml")).unwrap_or_default();
+        let added = now.strip_prefix(&all.config);
+        assert!(
+            added.is_some_and(|text| COUNTERS.is_match(text)),
+            "codex's configuration has changed:\n{now}"
+        );
+    }
+
+    fn assert_refs(&self, outcomes: &[Outcome]) {
+        let format = "--format=%(refname) %(objectname)";
+        let listed = git(&self.repo(), &["for-each-ref", format, "refs/cx-operator"]);
+        let listed: Vec<_> = listed.lines().map(str::to_owned).collect();
+        let mut expected: Vec<_> = outcomes
+            .iter()
+            .filter_map(|outcome| {
+                let (name, commit) = (
+                    outcome.result_ref.as_ref()?,
+                    outcome.result_commit.as_ref()?,
+                );
+                Some(format!("{name} {commit}"))
+            })
+            .collect();
+        expected.sort();
+        assert_eq!(listed, expected, "the results are kept, and nothing else");
+        git(&self.repo(), &["fsck", "--strict", "--no-dangling"]);
+    }
+}
+
+fn assert_recorded(dir: &Path, outcome: &Outcome) {
+    let bytes = fs::read(dir.join("run.json")).expect("the record");
+    let record: Outcome = serde_json::from_slice(&bytes).expect("a record");
+    // The record is written a moment before the run returns.
+    let timeless = |outcome: &Outcome| Outcome {
+        duration_ms: 0,
+        ..outcome.clone()
+    };
+    assert_eq!(
+        timeless(&record),
+        timeless(outcome),
+        "the record is what was returned"
+    );
+    assert!(record.duration_ms <= outcome.duration_ms);
+    let journal = journal::load(&dir.join("events.jsonl")).expect("the journal");
+    let first = journal.first().map(|entry| &entry.progress);
+    let last = journal.last().map(|entry| &entry.progress);
+    assert!(matches!(first, Some(Progress::Started { .. })), "{first:?}");
+    let end = Progress::Recorded {
+        status: outcome.status,
+    };
+    assert_eq!(last, Some(&end));
+    assert!(
+        !dir.join("environment").exists(),
+        "the caller's variables are left"
+    );
+}
+
+/// Files of mode 0600 in directories of mode 0700.
+fn assert_private(dir: &Path) {
+    let mut files = BTreeMap::new();
+    collect(dir, &mut files);
+    files.insert(
+        dir.to_owned(),
+        (
+            fs::metadata(dir).expect("it is there").permissions().mode(),
+            Vec::new(),
+        ),
+    );
+    let open: Vec<_> = files
+        .iter()
+        .filter(|(_, (mode, _))| mode & 0o077 != 0)
+        .map(|(path, (mode, _))| format!("{} {mode:o}", path.display()))
+        .collect();
+    assert!(open.is_empty(), "others may read of a run: {open:?}");
+}

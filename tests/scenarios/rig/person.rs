@@ -1,0 +1,51 @@
+//! What a person can do to a run from outside: look at its pane, press keys, end its processes.
+
+use std::process::Stdio;
+
+use cx_operator::run::RunId;
+use rustix::process::Signal;
+
+use super::{Rig, processes, wait_for};
+
+impl Rig {
+    /// Runs a tmux command on the runs' own server; what it printed.
+    pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
+        let output = std::process::Command::new("tmux")
+            .args(["-f", "/dev/null", "-S"])
+            .arg(self.path("state/tmux.sock"))
+            .args(arguments)
+            .env_remove("TMUX")
+            .stdin(Stdio::null())
+            .output()
+            .expect("tmux runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What the pane of task `t` shows.
+    pub(crate) fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-t", "=cx-t:"])
+    }
+
+    /// Waits until the pane of task `t` shows a text.
+    pub(crate) async fn wait_for_screen(&self, text: &str) {
+        wait_for(text, || self.screen().contains(text).then_some(())).await;
+    }
+
+    /// The pid of the agent's own program in a run.
+    pub(crate) async fn agent_pid(&self, run: &RunId) -> u32 {
+        let mark = format!("CX_OPERATOR_RUN={run}");
+        let program = self.program.canonicalize().expect("it is there");
+        wait_for("the agent's process", || {
+            processes::mentioning(&self.dir)
+                .into_iter()
+                .find(|process| process.has(&mark) && process.program().as_ref() == Some(&program))
+                .map(|process| process.pid)
+        })
+        .await
+    }
+
+    /// Sends a signal to a process.
+    pub(crate) fn signal(&self, pid: u32, signal: Signal) {
+        processes::signal(pid, signal);
+    }
+}
