@@ -65,6 +65,8 @@ pub(crate) async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending, c
     if let Err(message) = site.journal.step(Step::EndAgent, work).await {
         tracing::error!(message, "the agent's processes could not be ended");
     }
+    // The caller's credentials, where the launcher was ended before it had read and removed them.
+    let _gone_already = fs::remove_file(site.dir.environment());
 }
 
 async fn end_processes(
