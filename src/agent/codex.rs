@@ -32,12 +32,12 @@ use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
 pub(crate) const EXIT_COMMAND: &str = "/exit";
 
 /// A text that codex takes for a prompt: behind a `!` at the beginning its composer runs a shell command,
-/// with no sandbox and no question, so words are put in front.
+/// with no sandbox and no question, so a line is put in front.
 ///
 /// Source: codex 0.130.0 and 0.150.0 run it behind spaces too; 0.169.0 doesn't.
 pub(crate) fn as_prompt(text: &str) -> Cow<'_, str> {
     match text.trim_start().starts_with('!') {
-        true => Cow::Owned(format!("The task: {text}")),
+        true => Cow::Owned(format!("Message:\n{text}")),
         false => Cow::Borrowed(text),
     }
 }
@@ -128,7 +128,7 @@ mod tests {
         ] {
             assert_eq!(as_typed(&as_prompt(text)), typed);
         }
-        assert_eq!(as_prompt("!rm -rf x"), "The task: !rm -rf x");
-        assert_eq!(as_typed(&as_prompt(" ! ls")), "The task:  ! ls");
+        assert_eq!(as_prompt("!rm -rf x"), "Message:\n!rm -rf x");
+        assert_eq!(as_typed(&as_prompt(" ! ls")), "Message:\n ! ls");
     }
 }
