@@ -80,11 +80,19 @@ pub(crate) fn sight(text: &str, prompt: &str, trust: TrustPolicy) -> Sight {
 
 /// What changes when a key was taken.
 fn face(dialog: &Dialog) -> String {
+    // Two approvals in a row differ in their commands only. Other bodies may hold an animation.
+    let body = match dialog.kind {
+        DialogKind::CommandApproval | DialogKind::EditApproval | DialogKind::ToolApproval => {
+            dialog.body.as_str()
+        }
+        _ => "",
+    };
     let options = dialog
         .options
         .iter()
         .map(|option| format!("{}{}{}", option.number, option.focused, option.label));
-    format!("{}|{}", dialog.title, options.collect::<Vec<_>>().join("|"))
+    let options = options.collect::<Vec<_>>().join("|");
+    format!("{}|{body}|{options}", dialog.title)
 }
 
 fn advice(dialog: &Dialog, trust: TrustPolicy) -> Advice {

@@ -244,6 +244,17 @@ impl Machine {
         self.end(end)
     }
 
+    /// Has the composer looked for before a reply: between two turns a dialog may have come up, whose options a
+    /// paste and its Enter would choose from.
+    fn reply_with(&mut self, now: Instant, text: String) -> Reaction {
+        self.face = None;
+        self.prompt = text;
+        self.state = State::Starting {
+            until: now + self.plan.limits.submit,
+        };
+        Reaction::Look
+    }
+
     fn submit(&mut self, now: Instant, text: String) -> Reaction {
         let until = now + self.plan.limits.submit;
         self.state = State::Submitting {
@@ -270,6 +281,12 @@ impl Machine {
             ));
         }
         match &mut self.state {
+            State::Starting { until } if now >= *until && self.turns > 0 => {
+                let budget = words(self.plan.limits.submit);
+                let message = format!("the agent's composer took no reply within {budget}");
+                let hint = "pane.log in the run's directory has its screen";
+                self.end(late("not_submitted", message, hint))
+            }
             State::Starting { until } if now >= *until => {
                 let message = format!(
                     "the agent was not ready within {}",

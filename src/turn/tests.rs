@@ -83,8 +83,13 @@ impl Play {
         (play, question)
     }
 
+    /// Takes an event; where a reply is to be given, the composer is ready for it.
     fn on(&mut self, event: Event) -> Reaction {
-        self.machine.on(self.now, event)
+        let may_reply = matches!(event, Event::TurnStopped { .. } | Event::Answered(..));
+        match self.machine.on(self.now, event) {
+            Reaction::Look if may_reply => self.machine.on(self.now, ready()),
+            reaction => reaction,
+        }
     }
 
     fn after(&mut self, milliseconds: u64, event: Event) -> Reaction {

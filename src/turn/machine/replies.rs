@@ -78,10 +78,10 @@ impl Machine {
     fn reply(&mut self, now: Instant, question: &Question, answer: Option<Answer>) -> Reaction {
         let is_request = question.kind == QuestionKind::Request;
         match answer {
-            Some(Answer::Text(text)) => self.submit(now, text),
-            Some(Answer::Allow) if is_request => self.submit(now, "Yes, you may.".to_owned()),
+            Some(Answer::Text(text)) => self.reply_with(now, text),
+            Some(Answer::Allow) if is_request => self.reply_with(now, "Yes, you may.".to_owned()),
             Some(Answer::Deny(why)) if is_request => {
-                self.submit(now, format!("No. {why}").trim_end().to_owned())
+                self.reply_with(now, format!("No. {why}").trim_end().to_owned())
             }
             // A decision is no answer to a question: nothing is guessed.
             Some(Answer::Allow | Answer::Deny(_)) | None => self.end(unanswered(question)),

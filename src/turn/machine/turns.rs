@@ -150,7 +150,7 @@ impl Machine {
         if self.turns >= self.plan.limits.turns {
             return self.turn_cap(None);
         }
-        self.submit(now, CONTINUE.to_owned())
+        self.reply_with(now, CONTINUE.to_owned())
     }
 
     pub(super) fn turn_cap(&mut self, question: Option<&Question>) -> Reaction {

@@ -272,3 +272,32 @@ fn the_screen_says_nothing_while_the_responder_thinks() {
     let reaction = answered(&mut play, &question, text("the second"));
     assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
 }
+
+#[test]
+fn a_reply_waits_for_the_composer() {
+    let (mut play, question) = Play::asking(QUESTION);
+    let answer = Event::Answered(question, text("the second"));
+    assert_eq!(play.machine.on(play.now, answer), Reaction::Look);
+    assert_eq!(play.on(Event::Screen(Sight::Working)), Reaction::Wait);
+    assert_eq!(play.on(ready()), Reaction::Submit("the second".to_owned()));
+}
+
+#[test]
+fn a_dialog_between_two_turns_takes_no_reply() {
+    let (mut play, question) = Play::asking(QUESTION);
+    let answer = Event::Answered(question, text("the second"));
+    assert_eq!(play.machine.on(play.now, answer), Reaction::Look);
+    assert_eq!(play.on(unknown("Switch the model?")), Reaction::Wait);
+    let end = play.after(1_000, unknown("Switch the model?")).into_end();
+    assert_eq!(end.status, Status::BlockedDialog);
+}
+
+#[test]
+fn a_composer_that_never_comes_back_ends_the_run() {
+    let (mut play, question) = Play::asking(QUESTION);
+    let answer = Event::Answered(question, text("the second"));
+    assert_eq!(play.machine.on(play.now, answer), Reaction::Look);
+    let end = play.deadline().into_end();
+    assert_eq!(end.status, Status::TimedOut);
+    assert_eq!(end.error.expect("it says why").code, "not_submitted");
+}
