@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cx_operator::agent::codex::program;
-use cx_operator::cleanup::cleanup;
+use cx_operator::cleanup::{Scope, cleanup};
 use cx_operator::error::Code;
 use cx_operator::prompt::Prompt;
 use cx_operator::respond::Answers;
@@ -92,7 +92,7 @@ async fn demo() -> Result<usize> {
         .build()
         .map_err(|error| format!("failed to {}", error.message()))?;
     // What a demo left that was killed.
-    cleanup(operator.store(), None, false).await?;
+    cleanup(operator.store(), &Scope::default()).await?;
 
     let outcome = delegate(&operator, &scene, agent.program).await?;
     show(&outcome)?;

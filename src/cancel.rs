@@ -36,11 +36,26 @@ impl Cancel {
         self.by.get().copied().unwrap_or("cancelled")
     }
 
+    /// By what the run is to be ended, if it is.
+    pub(crate) fn asked(&self) -> Option<&'static str> {
+        let by = || self.by.get().copied().unwrap_or("cancelled");
+        self.ended.is_cancelled().then(by)
+    }
+
     pub(crate) fn is_hurried(&self) -> bool {
         self.hurried.is_cancelled()
     }
 
     pub(crate) async fn hurried(&self) {
         self.hurried.cancelled().await;
+    }
+}
+
+/// Cancels a run when it is dropped: whoever waited for the run is gone.
+pub(crate) struct CancelOnDrop(pub(crate) Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel("its caller, who stopped waiting");
     }
 }

@@ -136,20 +136,28 @@ impl Story {
     }
 }
 
-/// Finds what dead runs left, removes it, and lists what only looks like ours. `repository` is looked
-/// through for such things too.
+/// What a cleanup goes for, beyond the orphans of this state directory.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// A path in a repository to look through for what only looks like ours.
+    pub repository: Option<PathBuf>,
+    /// A run whose worktree or session was kept on purpose, and now shall go too.
+    pub kept: Option<RunDir>,
+    /// Only tell what would be done.
+    pub dry_run: bool,
+}
+
+/// Finds what dead runs left, removes it, and lists what only looks like ours.
 ///
 /// # Errors
 /// [`Error::Run`] when the records can't be listed; what fails for one orphan is in its [`Found`].
-pub async fn cleanup(
-    store: &Store,
-    repository: Option<&Path>,
-    dry_run: bool,
-) -> Result<Vec<Found>, Error> {
+pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     let mut repositories: BTreeSet<PathBuf> = BTreeSet::new();
     repositories.extend(
-        repository
+        scope
+            .repository
+            .as_deref()
             .and_then(|path| Repository::discover(path).ok())
             .map(|repo| repo.root().to_owned()),
     );
@@ -159,12 +167,12 @@ pub async fn cleanup(
         if let Some(story) = Story::load(&run.events()) {
             repositories.insert(story.repository.clone());
             if !alive {
-                found.extend(clean_run(store, &run, &story, dry_run).await);
+                found.extend(clean_run(store, &run, &story, scope).await);
             }
         }
     }
     let server = Server::at(store.tmux_socket());
-    if !dry_run {
+    if !scope.dry_run {
         server.stop_if_idle().await?;
     }
     for path in repositories {
@@ -173,7 +181,7 @@ pub async fn cleanup(
     Ok(found)
 }
 
-async fn clean_run(store: &Store, run: &RunDir, story: &Story, dry_run: bool) -> Option<Found> {
+async fn clean_run(store: &Store, run: &RunDir, story: &Story, scope: &Scope) -> Option<Found> {
     let server = Server::at(store.tmux_socket());
     let session_there = match &story.session {
         Some(name) => server
@@ -182,7 +190,12 @@ async fn clean_run(store: &Store, run: &RunDir, story: &Story, dry_run: bool) ->
             .unwrap_or(false),
         None => false,
     };
-    let kept_on_purpose = story.closed
+    let named = scope
+        .kept
+        .as_ref()
+        .is_some_and(|kept| kept.name() == run.name());
+    let kept_on_purpose = !named
+        && story.closed
         && !story.unfinished
         && run
             .load_record()
@@ -200,19 +213,17 @@ async fn clean_run(store: &Store, run: &RunDir, story: &Story, dry_run: bool) ->
         action,
         reason,
     };
-    if dry_run {
-        return Some(describe(
-            Action::WouldRemove,
-            "its operator is gone".to_owned(),
-        ));
+    let why = match named {
+        true => "it was kept, and is named",
+        false => "its operator is gone",
+    };
+    if scope.dry_run {
+        return Some(describe(Action::WouldRemove, why.to_owned()));
     }
     match adopt(run, story, left, &server).await {
         Ok(outcome) if outcome.worktree.is_none() => Some(describe(
             Action::Removed,
-            format!(
-                "its operator is gone; recorded as {}",
-                outcome.status.as_str()
-            ),
+            format!("{why}; recorded as {}", outcome.status.as_str()),
         )),
         Ok(outcome) => {
             let why = outcome.notices.last().cloned().unwrap_or_default();

@@ -28,7 +28,7 @@ use crate::teardown::{self, Agent, Site};
 use crate::tmux::{Pane, Server, SessionSpec, environment_file};
 use crate::turn::driver::{Driver, Ending, Parts, denial};
 use crate::turn::sources::Watch;
-use crate::turn::{Machine, Permissions, Plan, classify::PREAMBLE};
+use crate::turn::{End, Machine, Permissions, Plan, classify::PREAMBLE};
 use crate::worktree::{Owner, Worktree, WorktreeSpec};
 
 /// How much longer a permission hook waits than its responder may take.
@@ -121,6 +121,12 @@ impl<'a> Run<'a> {
 
     async fn carry_out(&self, cancel: &Cancel, outcome: &mut Outcome) {
         self.describe(outcome);
+        if let Some(by) = cancel.asked() {
+            // A long preflight is over, and nothing is made yet.
+            let end = End::cancelled(by);
+            (outcome.status, outcome.error) = (end.status, end.error);
+            return self.record(outcome);
+        }
         match self.add_worktree().await {
             Ok(worktree) => {
                 outcome.notices.extend(worktree.notices().iter().cloned());
@@ -128,6 +134,10 @@ impl<'a> Run<'a> {
             }
             Err(error) => outcome.fail(&error),
         }
+        self.record(outcome);
+    }
+
+    fn record(&self, outcome: &mut Outcome) {
         outcome.duration_ms = millis(self.started.elapsed());
         if let Err(error) = self.dir.write_record(outcome) {
             outcome
@@ -186,8 +196,13 @@ impl<'a> Run<'a> {
 
     /// Everything between the worktree's making and its removal.
     async fn work_in(&self, worktree: &Worktree, cancel: &Cancel, outcome: &mut Outcome) {
-        let (agent, mut ending) = match self.launch(worktree).await {
-            Ok(agent) => {
+        let launched = match cancel.asked() {
+            None => self.launch(worktree).await.map(Ok),
+            Some(by) => Ok(Err(Ending::before_turns(End::cancelled(by)))),
+        };
+        let (agent, mut ending) = match launched {
+            Ok(Err(ending)) => (None, ending),
+            Ok(Ok(agent)) => {
                 let ending = self.follow(&agent, worktree, cancel).await;
                 (Some(agent), ending)
             }

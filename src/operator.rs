@@ -9,7 +9,7 @@ use futures_core::Stream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, CancelOnDrop};
 use crate::delegate::{Shared, delegate};
 use crate::error::Error;
 use crate::journal::Entry;
@@ -69,9 +69,15 @@ impl Operator {
         &self.shared.store
     }
 
-    /// Runs a task to its end. What goes wrong is in the outcome.
+    /// Runs a task to its end. What goes wrong is in the outcome. Dropped before its end, as a timeout around it
+    /// does, it cancels the run, which then goes on to tear itself down.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub async fn delegate(&self, task: Task) -> Outcome {
-        delegate(&self.shared, task, &Cancel::new(), None).await
+        let run = self.start(task);
+        let _whoever_waits = CancelOnDrop(run.canceller());
+        run.outcome().await
     }
 
     /// Starts a task, to be followed and perhaps cancelled. It goes on when the handle is dropped.

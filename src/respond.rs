@@ -352,11 +352,15 @@ impl Command {
             .kill_on_drop(true)
             .spawn()
             .map_err(RespondError::Io)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A command that doesn't read its stdin may still answer.
-            let _closed_early = stdin.write_all(input).await;
-        }
-        let output = child.wait_with_output().await.map_err(RespondError::Io)?;
+        let stdin = child.stdin.take();
+        // Written while its output is read: either pipe may fill. A command that doesn't read may still answer.
+        let tell = async {
+            if let Some(mut stdin) = stdin {
+                let _closed_early = stdin.write_all(input).await;
+            }
+        };
+        let ((), output) = tokio::join!(tell, child.wait_with_output());
+        let output = output.map_err(RespondError::Io)?;
         if output.status.success() {
             return Ok(output.stdout);
         }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -17,6 +17,9 @@ use thiserror::Error;
 pub use outcome::{Failure, Outcome, Pending, Reply, Status, Usage};
 
 mod outcome;
+
+/// The longest path that a socket's address holds, in bytes, on Linux.
+const SOCKET_PATH_LIMIT: usize = 107;
 
 /// Why a run's name, directory or record could not be used.
 #[derive(Debug, Error)]
@@ -248,25 +251,21 @@ impl Store {
     /// [`Error::StatePathTooLong`] where no socket would fit, [`Error::StateUnusable`] otherwise.
     pub fn open(root: &Path) -> Result<Self, Error> {
         use std::os::unix::ffi::OsStrExt;
-        let length = root.join("tmux.sock").as_os_str().as_bytes().len();
-        if length > 107 {
-            return Err(Error::StatePathTooLong {
-                path: root.to_owned(),
-                length,
-            });
-        }
         let open = || {
+            refuse_shared_directory(root)?;
             make_private_directory(&root.join("runs"))?;
-            fs::set_permissions(root, fs::Permissions::from_mode(0o700))?;
+            fs::set_permissions(root.join("runs"), fs::Permissions::from_mode(0o700))?;
             root.canonicalize()
         };
-        match open() {
-            Ok(root) => Ok(Self { root }),
-            Err(source) => Err(Error::StateUnusable {
-                path: root.to_owned(),
-                source,
-            }),
+        let root = open().map_err(|source| Error::StateUnusable {
+            path: root.to_owned(),
+            source,
+        })?;
+        let length = root.join("tmux.sock").as_os_str().as_bytes().len();
+        if length > SOCKET_PATH_LIMIT {
+            return Err(Error::StatePathTooLong { path: root, length });
         }
+        Ok(Self { root })
     }
 
     /// Where the state lives.
@@ -294,11 +293,7 @@ impl Store {
             .create(&dir.path)
             .map_err(io_error("create", &dir.path))?;
         make_private_directory(&dir.signals()).map_err(io_error("create", &dir.signals()))?;
-        let lock = Lock::take(&dir.lock())?.ok_or_else(|| Error::Io {
-            what: "lock",
-            path: dir.lock(),
-            source: io::Error::from(io::ErrorKind::WouldBlock),
-        })?;
+        let lock = Lock::hold(&dir.lock())?;
         Ok((dir, lock))
     }
 
@@ -461,6 +456,17 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Takes the lock of a new run, which nobody holds for longer than a look at it.
+    fn hold(path: &Path) -> Result<Self, Error> {
+        let file = private_file()
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(io_error("open", path))?;
+        file.lock().map_err(io_error("lock", path))?;
+        Ok(Self { _file: file })
+    }
+
     /// Takes the lock, or says by `None` that another holds it.
     ///
     /// # Errors
@@ -513,6 +519,19 @@ pub(crate) fn write_private(
         let _absent_or_unwritable = fs::remove_file(&temp);
     }
     renamed.map_err(io_error("write", path))
+}
+
+/// A directory that is there and that others own or may write to is no place for records; nor is it ours to
+/// close it to them.
+fn refuse_shared_directory(path: &Path) -> io::Result<()> {
+    let refused = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    match fs::metadata(path) {
+        Ok(found) if found.uid() != rustix::process::geteuid().as_raw() => {
+            refused("it belongs to another user")
+        }
+        Ok(found) if found.mode() & 0o022 != 0 => refused("others may write to it"),
+        _ => Ok(()),
+    }
 }
 
 fn private_file() -> fs::OpenOptions {

@@ -217,6 +217,15 @@ impl Server {
                     .open()
                     .shell_command(format!("umask 077; exec cat >>{log}"))
                     .build(),
+            )
+            // The terminal of whoever attaches must not resize the pane: wrapped dialogs read otherwise. Set for the
+            // window, since tmux 3.3a crashes at new-session where it is set for all.
+            .add_command(
+                SetOption::new()
+                    .window()
+                    .option("window-size")
+                    .value("manual")
+                    .build(),
             );
         // Taken shared: `stop_if_idle` must not end the server between its start and our session.
         let _starting = self.lock(Sharing::Shared).await?;

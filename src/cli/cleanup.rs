@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cx_operator::Error;
-use cx_operator::cleanup::{Action, Found, cleanup};
+use cx_operator::cleanup::{Action, Found, Scope, cleanup};
 use serde::Serialize;
 
 use super::{State, print_json, print_text, runtime, safe};
@@ -20,6 +20,9 @@ pub(crate) struct Cleanup {
     /// A path in a repository to look through as well.
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
+    /// Remove too what `--keep worktree` or `--keep session` left of this run: its id, its beginning, or a task.
+    #[arg(long, value_name = "RUN")]
+    kept: Option<String>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -37,7 +40,17 @@ struct Document<'a> {
 impl Cleanup {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let store = self.state.open()?;
-        let found = runtime()?.block_on(cleanup(&store, Some(&self.repo), self.dry_run))?;
+        let kept = self
+            .kept
+            .as_deref()
+            .map(|name| store.find(name))
+            .transpose()?;
+        let scope = Scope {
+            repository: Some(self.repo),
+            kept,
+            dry_run: self.dry_run,
+        };
+        let found = runtime()?.block_on(cleanup(&store, &scope))?;
         if self.json {
             print_json(&Document {
                 schema_version: 1,

@@ -223,6 +223,11 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     }
     if let Some(worktree) = &outcome.worktree {
         writeln!(to, "  the worktree is in {}", worktree.display())?;
+        writeln!(
+            to,
+            "  remove it: cx-operator cleanup --kept {}",
+            outcome.run_id
+        )?;
     }
     if let (Some(_), Some(result)) = (&outcome.patch, &outcome.result_ref) {
         writeln!(to, "  see it:   cx-operator diff {}", outcome.run_id)?;

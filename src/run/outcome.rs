@@ -191,9 +191,10 @@ impl Outcome {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let aborted_by = |signal: &str| {
+            let message = format!("ended by {signal}");
             self.error
                 .as_ref()
-                .is_some_and(|error| error.message.contains(signal))
+                .is_some_and(|error| error.code == "cancelled" && error.message == message)
         };
         match self.status {
             Status::Completed => 0,

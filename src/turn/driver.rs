@@ -51,12 +51,17 @@ pub(crate) struct Ending {
 impl Ending {
     /// The end of a run whose turns never began.
     pub(crate) fn failed(failure: Failure) -> Self {
+        Self::before_turns(End {
+            status: Status::Failed,
+            error: Some(failure),
+            pending: None,
+        })
+    }
+
+    /// The same, for any reason.
+    pub(crate) fn before_turns(end: End) -> Self {
         Self {
-            end: End {
-                status: Status::Failed,
-                error: Some(failure),
-                pending: None,
-            },
+            end,
             session: None,
             turns: 0,
             last_message: None,

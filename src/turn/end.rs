@@ -33,6 +33,13 @@ impl End {
         }
     }
 
+    /// The end that the user or the parent asked for.
+    pub(crate) fn cancelled(by: &str) -> Self {
+        let message = format!("ended by {by}");
+        let hint = "the work so far is in the snapshot";
+        Self::failed(Status::Aborted, "cancelled", message, hint)
+    }
+
     pub(super) fn pending(status: Status, question: &Question) -> Self {
         Self {
             status,

@@ -198,15 +198,7 @@ impl Machine {
             }
             Event::AgentExited { code, screen } => self.on_exit(code, &screen),
             Event::Answered(question, answer) => self.on_answer(now, &question, answer),
-            Event::Cancelled { by } => {
-                let message = format!("ended by {by}");
-                self.cut_off(End::failed(
-                    Status::Aborted,
-                    "cancelled",
-                    message,
-                    "the work so far is in the snapshot",
-                ))
-            }
+            Event::Cancelled { by } => self.cut_off(End::cancelled(by)),
             Event::Deadline => self.on_deadline(now),
         }
     }

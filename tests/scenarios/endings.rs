@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::process::Child;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, scope};
 
 on_both!(
     cancelled_in_a_turn,
@@ -139,7 +139,7 @@ async fn operator_killed(rig: &Rig) {
     let mut child = binary_in_a_turn(rig, &[]).await;
     rig.signal(pid(&child), Signal::KILL);
     child.wait().await.expect("it ended");
-    let dry = cleanup(rig.operator.store(), Some(&rig.repo()), true)
+    let dry = cleanup(rig.operator.store(), &scope(rig, true))
         .await
         .expect("a list");
     assert!(
@@ -174,7 +174,7 @@ async fn operator_killed(rig: &Rig) {
         fs::read_to_string(rig.apply(&outcome).join("half")).expect("the file"),
         "done\n"
     );
-    let again = cleanup(rig.operator.store(), Some(&rig.repo()), false)
+    let again = cleanup(rig.operator.store(), &scope(rig, false))
         .await
         .expect("a list");
     assert!(again.is_empty(), "{again:?}");

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use cx_operator::cleanup::cleanup;
+use cx_operator::cleanup::{Action, Scope, cleanup};
 use cx_operator::run::{Outcome, Status};
 use cx_operator::task::Keep;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, scope};
 
 on_both!(branch, worktree, session);
 
@@ -22,7 +22,7 @@ async fn kept(rig: &Rig, keep: Keep) -> Outcome {
         "{outcome:?}"
     );
     rig.apply(&outcome);
-    let found = cleanup(rig.operator.store(), Some(&rig.repo()), false)
+    let found = cleanup(rig.operator.store(), &scope(rig, false))
         .await
         .expect("a list");
     assert!(
@@ -32,8 +32,8 @@ async fn kept(rig: &Rig, keep: Keep) -> Outcome {
     outcome
 }
 
-/// Removes a kept worktree and its branch as its owner would.
-fn remove_worktree(rig: &Rig, outcome: &Outcome) {
+/// The kept worktree has the work; named to a cleanup, all that was kept goes.
+async fn remove_kept(rig: &Rig, outcome: &Outcome) {
     let worktree = outcome.worktree.as_ref().expect("a worktree");
     assert_eq!(worktree, &rig.worktree());
     assert_eq!(
@@ -44,11 +44,22 @@ fn remove_worktree(rig: &Rig, outcome: &Outcome) {
         rig.git(worktree, &["rev-parse", "--abbrev-ref", "HEAD"]),
         "cx-t"
     );
-    rig.git(
-        &rig.repo(),
-        &["worktree", "remove", "--force", &worktree.to_string_lossy()],
+    let store = rig.operator.store();
+    let named = Scope {
+        kept: Some(store.find(outcome.run_id.as_str()).expect("its record")),
+        ..scope(rig, false)
+    };
+    let found = cleanup(store, &named).await.expect("a list");
+    assert!(
+        found.iter().any(|found| found.action == Action::Removed),
+        "{found:?}"
     );
-    rig.git(&rig.repo(), &["branch", "-q", "-D", "cx-t"]);
+    assert!(!worktree.exists());
+    // What the kept worktree held in the end was taken in once more.
+    let record = store.find(outcome.run_id.as_str()).expect("its record");
+    let record = record.load_record().expect("readable").expect("written");
+    assert_eq!(record.files, outcome.files);
+    rig.expect_record(record);
 }
 
 async fn branch(rig: &Rig) {
@@ -66,7 +77,7 @@ async fn branch(rig: &Rig) {
 async fn worktree(rig: &Rig) {
     let outcome = kept(rig, Keep::Worktree).await;
     assert_eq!(rig.tmux(&["list-sessions"]), "");
-    remove_worktree(rig, &outcome);
+    remove_kept(rig, &outcome).await;
 }
 
 async fn session(rig: &Rig) {
@@ -77,7 +88,7 @@ async fn session(rig: &Rig) {
         rig.tmux(&["list-sessions", "-F", "#{session_name}"])
             .contains("cx-t")
     );
-    rig.tmux(&["kill-session", "-t", "=cx-t"]);
+    remove_kept(rig, &outcome).await;
     crate::rig::wait_for("the agent's end", || {
         fs::read(format!("/proc/{pid}/cmdline"))
             .unwrap_or_default()
@@ -85,8 +96,4 @@ async fn session(rig: &Rig) {
             .then_some(())
     })
     .await;
-    remove_worktree(rig, &outcome);
-    cleanup(rig.operator.store(), Some(&rig.repo()), false)
-        .await
-        .expect("the server ends");
 }

@@ -13,6 +13,7 @@ use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use cx_operator::cleanup::Scope;
 use cx_operator::journal::{self, Entry, Progress};
 use cx_operator::prompt::Prompt;
 use cx_operator::respond::{Answers, Responder};
@@ -220,6 +221,13 @@ impl Rig {
     /// Takes an outcome for one whose record and ref are to be there in the end.
     pub(crate) fn keep_in_mind(&self, outcome: &Outcome) {
         self.outcomes().push(outcome.clone());
+    }
+
+    /// Takes a run's record for what is expected of it now: something ended it anew.
+    pub(crate) fn expect_record(&self, outcome: Outcome) {
+        let mut outcomes = self.outcomes();
+        outcomes.retain(|known| known.run_id != outcome.run_id);
+        outcomes.push(outcome);
     }
 
     fn outcomes(&self) -> std::sync::MutexGuard<'_, Vec<Outcome>> {
@@ -438,4 +446,13 @@ fn git(dir: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout)
         .trim_end()
         .to_owned()
+}
+
+/// What a cleanup of the rig's repository goes for.
+pub(crate) fn scope(rig: &Rig, dry_run: bool) -> Scope {
+    Scope {
+        repository: Some(rig.repo()),
+        dry_run,
+        ..Scope::default()
+    }
 }
