@@ -1,7 +1,7 @@
 //! How codex is started: a start with no dialog and no trace.
 //!
 //! The hooks, their trust and the directory's trust are passed for one run by `-c`, and nothing is
-//! written to the user's `CODEX_HOME`. Source: codex 0.125.0 to 0.169.0, `tests/real_codex.rs`.
+//! written to the user's `CODEX_HOME`. Source: codex 0.125.0 to 0.169.0, `tests/scenarios`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

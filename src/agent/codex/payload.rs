@@ -1,6 +1,6 @@
 //! What codex's hooks say: the JSON that arrives on their stdin.
 //!
-//! Source: codex 0.130.0, 0.150.0 and 0.169.0 send the fields read here; `tests/real_codex.rs` follows
+//! Source: codex 0.130.0, 0.150.0 and 0.169.0 send the fields read here; `tests/scenarios` follows
 //! whole turns by them.
 
 use std::path::PathBuf;
