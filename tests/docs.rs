@@ -246,7 +246,9 @@ fn exits(status: Status) -> BTreeSet<u8> {
     let mut found = BTreeSet::from([exit_with("io", "m")]);
     match status {
         Status::Aborted => {
-            found.extend(["SIGINT", "SIGTERM"].map(|by| exit_with("cancelled", by)));
+            found.extend(
+                ["SIGINT", "SIGTERM"].map(|by| exit_with("cancelled", &format!("ended by {by}"))),
+            );
         }
         Status::Failed => found.extend(Code::ALL.map(|code| exit_with(code.as_str(), "m"))),
         Status::Completed
