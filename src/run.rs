@@ -251,21 +251,28 @@ impl Store {
     /// [`Error::StatePathTooLong`] where no socket would fit, [`Error::StateUnusable`] otherwise.
     pub fn open(root: &Path) -> Result<Self, Error> {
         use std::os::unix::ffi::OsStrExt;
+        // Links are resolved here as for the socket: a short link may lead to a long path.
+        let resolved = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        let length = resolved.join("tmux.sock").as_os_str().as_bytes().len();
+        if length > SOCKET_PATH_LIMIT {
+            return Err(Error::StatePathTooLong {
+                path: resolved,
+                length,
+            });
+        }
         let open = || {
             refuse_shared_directory(root)?;
             make_private_directory(&root.join("runs"))?;
             fs::set_permissions(root.join("runs"), fs::Permissions::from_mode(0o700))?;
             root.canonicalize()
         };
-        let root = open().map_err(|source| Error::StateUnusable {
-            path: root.to_owned(),
-            source,
-        })?;
-        let length = root.join("tmux.sock").as_os_str().as_bytes().len();
-        if length > SOCKET_PATH_LIMIT {
-            return Err(Error::StatePathTooLong { path: root, length });
+        match open() {
+            Ok(root) => Ok(Self { root }),
+            Err(source) => Err(Error::StateUnusable {
+                path: root.to_owned(),
+                source,
+            }),
         }
-        Ok(Self { root })
     }
 
     /// Where the state lives.

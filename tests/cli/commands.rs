@@ -44,6 +44,7 @@ fn doctor_names_each_check_and_what_mends_it() {
     let found: Vec<String> = checks.iter().map(name).collect();
     let expected = [
         "tmux",
+        "git",
         "git repository",
         "hook binaries",
         "state directory",
