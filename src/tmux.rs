@@ -9,7 +9,6 @@
 //! mode needs a client per session and says nothing of a pane's death. A pane's death is seen by a pidfd,
 //! its exit status by a file that the launcher writes, since tmux 3.3a loses one status in ten.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,10 +17,19 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tmux_interface::{
-    AttachSession, CapturePane, DisplayMessage, KillServer, KillSession, ListSessions, LoadBuffer,
-    NewSession, PasteBuffer, PipePane, SendKeys, SetOption, StartServer, Tmux, TmuxCommand,
+    AttachSession, KillServer, KillSession, ListSessions, NewSession, PipePane, SetOption,
+    StartServer, Tmux, TmuxCommand,
 };
 use tokio::io::AsyncWriteExt;
+
+pub use launch::environment_file;
+pub(crate) use launch::shell_quote;
+pub use pane::Pane;
+
+use launch::{escape_format, escape_separator, launcher_argv};
+
+mod launch;
+mod pane;
 
 /// The columns and rows of every pane.
 pub const SIZE: (usize, usize) = (200, 50);
@@ -33,38 +41,6 @@ const ARGV_LIMIT: usize = 15_000;
 
 /// How long one tmux command may take: a server that doesn't answer by then is hung.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
-
-/// Runs the agent as argv, with exactly the environment that a file of ours holds, and writes its exit
-/// status into a file.
-///
-/// Arguments: the working directory, the environment file, the status file, the program, its arguments.
-/// `env -i` because a tmux server hands on the environment of whoever started it first. The directory is
-/// entered here since tmux would expand `#` in it and, where it can't be entered, start the agent somewhere
-/// else. The environment file is removed before it is obeyed, which may change PATH or end the shell, and
-/// no variable of the shell hides one of the agent's.
-const LAUNCHER: &str = r#"cd -- "$1" && exec 9<"$2" || exit 126
-rm -f -- "$2"
-. /dev/fd/9 || exit 126
-exec 9<&-
-cx_operator_status=$3
-shift 3
-"$@"
-set -- "$?" "$cx_operator_status"
-(umask 077; printf '%s\n' "$1" >"$2")
-exit "$1""#;
-
-/// Variables that a shell keeps to itself or checks: to set one can end it.
-///
-/// Source: bash 5.2 in its POSIX mode (the first six), dash 0.5.12 (the last).
-const SHELL_OWN: [&str; 7] = [
-    "UID",
-    "EUID",
-    "PPID",
-    "BASHOPTS",
-    "SHELLOPTS",
-    "BASH_VERSINFO",
-    "OPTIND",
-];
 
 /// Why tmux did not do what was asked.
 #[derive(Debug, Error)]
@@ -440,138 +416,6 @@ enum Sharing {
     Exclusive,
 }
 
-/// One pane, in which an agent runs.
-#[derive(Clone, Debug)]
-pub struct Pane {
-    server: Server,
-    session: String,
-    id: String,
-    pid: u32,
-}
-
-impl Pane {
-    /// The session's id, such as `$1`.
-    #[must_use]
-    pub fn session_id(&self) -> &str {
-        &self.session
-    }
-
-    /// The pane's id, such as `%3`.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The pid of the launcher, the root of what the pane started.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// What the pane shows: 50 lines of plain text.
-    ///
-    /// # Errors
-    /// What tmux refuses; a pane that is gone, too.
-    pub async fn query_screen(&self) -> Result<String, Error> {
-        let capture = CapturePane::new()
-            .stdout()
-            .target_pane(self.id.as_str())
-            .build();
-        self.server
-            .run("capture-pane", self.server.tmux().add_command(capture))
-            .await
-    }
-
-    /// Whether the pane is there and its program runs.
-    ///
-    /// # Errors
-    /// What tmux refuses, other than the pane's absence.
-    pub async fn query_alive(&self) -> Result<bool, Error> {
-        let show = DisplayMessage::new()
-            .print()
-            .target_pane(self.id.as_str())
-            .message("#{pane_dead}")
-            .build();
-        match self
-            .server
-            .run("display-message", self.server.tmux().add_command(show))
-            .await
-        {
-            Ok(output) => Ok(output.trim() == "0"),
-            Err(Error::Refused { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Pastes `text` bracketed and presses Enter, in one tmux call, from a buffer that is then deleted.
-    ///
-    /// # Errors
-    /// What tmux refuses.
-    pub async fn submit(&self, text: &str) -> Result<(), Error> {
-        let buffer = format!("cx{}", self.id);
-        let tmux = self
-            .server
-            .tmux()
-            .add_command(
-                LoadBuffer::new()
-                    .buffer_name(buffer.as_str())
-                    .path("-")
-                    .build(),
-            )
-            .add_command(
-                PasteBuffer::new()
-                    .bracket_codes()
-                    .delete()
-                    // Without -r tmux turns every newline into a carriage return, which codex
-                    // normalises; the pasted bytes shall be the prompt's own.
-                    .no_replacement()
-                    .buffer_name(buffer.as_str())
-                    .target_pane(self.id.as_str())
-                    .build(),
-            )
-            .add_command(
-                SendKeys::new()
-                    .target_pane(self.id.as_str())
-                    .key("Enter")
-                    .build(),
-            );
-        self.server
-            .run_with_input("paste-buffer", tmux, Some(text.as_bytes()))
-            .await
-            .map(drop)
-    }
-
-    /// Presses one key.
-    ///
-    /// # Errors
-    /// What tmux refuses.
-    pub async fn press(&self, key: Key) -> Result<(), Error> {
-        let send = SendKeys::new()
-            .target_pane(self.id.as_str())
-            .key(key.name())
-            .build();
-        self.server
-            .run("send-keys", self.server.tmux().add_command(send))
-            .await
-            .map(drop)
-    }
-
-    /// Ends the session with all that runs in it; its absence is fine.
-    ///
-    /// # Errors
-    /// What tmux refuses otherwise.
-    pub async fn kill(&self) -> Result<(), Error> {
-        let kill = KillSession::new()
-            .target_session(self.session.as_str())
-            .build();
-        absent_is_fine(
-            self.server
-                .run("kill-session", self.server.tmux().add_command(kill))
-                .await,
-        )
-    }
-}
-
 /// The version that `tmux -V` prints, for example `3.3a`.
 ///
 /// # Errors
@@ -595,84 +439,6 @@ pub fn is_recent(version: &str) -> bool {
         // `tmux master` and OpenBSD's `tmux openbsd-7.4` carry no number of their own or a newer one.
         (None, _) => version == "master",
     }
-}
-
-/// The text of an environment file: one `export NAME='value'` a line, for [`SessionSpec::environment`].
-///
-/// Names that are no shell names, or those of a shell's own variables, are left out: a shell can't set them.
-#[must_use]
-pub fn environment_file(variables: &[(String, String)]) -> String {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && !SHELL_OWN.contains(&name)
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    let mut text = String::new();
-    for (name, value) in variables.iter().filter(|(name, _)| is_name(name)) {
-        text.push_str(&format!("export {name}={}\n", shell_quote(value)));
-    }
-    text
-}
-
-/// A word as one argument of a POSIX shell.
-pub(crate) fn shell_quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
-    // The absolute paths: `env -i` leaves no PATH to look in.
-    let mut argv: Vec<String> = [
-        "/usr/bin/env",
-        "-i",
-        "/bin/sh",
-        "-c",
-        LAUNCHER,
-        "cx-operator",
-    ]
-    .map(str::to_owned)
-    .into();
-    argv.push(spec.cwd.to_string_lossy().into_owned());
-    argv.push(spec.environment.to_string_lossy().into_owned());
-    argv.push(spec.exit_status.to_string_lossy().into_owned());
-    argv.extend_from_slice(spec.argv);
-    argv
-}
-
-/// tmux takes a `;` at the end of an argument for the end of the command.
-fn escape_separator(arg: &str) -> Cow<'_, str> {
-    match arg.strip_suffix(';') {
-        Some(rest) => Cow::Owned(format!("{rest}\\;")),
-        None => Cow::Borrowed(arg),
-    }
-}
-
-/// A text that tmux's formats leave as it is, where tmux expands them: `#{…}`, `#(command)`, and the `%H` of
-/// strftime.
-///
-/// Source: tmux 3.3a, `pipe-pane`; a run of `#` before `[` is kept as it is written, and every other `##` is one `#`.
-fn escape_format(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['#', '%']) {
-        let (plain, special) = rest.split_at(at);
-        escaped.push_str(plain);
-        if let Some(after) = special.strip_prefix('%') {
-            escaped.push_str("%%");
-            rest = after;
-            continue;
-        }
-        let count = special.bytes().take_while(|&byte| byte == b'#').count();
-        rest = special.trim_start_matches('#');
-        let copies = if rest.starts_with('[') {
-            count
-        } else {
-            2 * count
-        };
-        escaped.extend(std::iter::repeat_n('#', copies));
-    }
-    escaped.push_str(rest);
-    escaped
 }
 
 fn option<'a>(scope: &'a str, name: &'a str, value: &'a str) -> TmuxCommand<'a> {
@@ -713,37 +479,5 @@ mod tests {
         for bad in ["3.1c", "2.9", "1.8", "", "unknown"] {
             assert!(!is_recent(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn an_environment_file_is_shell_and_nothing_else() {
-        let variables = [
-            ("A", "it's"),
-            ("1X", "no"),
-            ("B C", "no"),
-            ("UID", "no"),
-            ("D", "a\nb $(x)"),
-        ];
-        let text =
-            environment_file(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(text, "export A='it'\\''s'\nexport D='a\nb $(x)'\n");
-    }
-
-    #[test]
-    fn formats_are_escaped() {
-        for (text, escaped) in [
-            ("/a b", "/a b"),
-            ("/#{pid}/%H", "/##{pid}/%%H"),
-            ("##x#", "####x##"),
-            ("#[a]##[b]", "#[a]##[b]"),
-        ] {
-            assert_eq!(escape_format(text), escaped);
-        }
-    }
-
-    #[test]
-    fn a_trailing_separator_is_escaped() {
-        assert_eq!(escape_separator("a;"), "a\\;");
-        assert_eq!(escape_separator("a;b"), "a;b");
     }
 }

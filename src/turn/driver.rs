@@ -12,20 +12,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched};
-use super::{
-    Answer, CONTINUE, DialogSight, End, Event, Machine, Permissions, Question, Reaction, Sight,
-    classify,
-};
+use super::{Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, classify};
 use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::transcript::TurnError;
-use crate::agent::codex::{as_prompt, as_typed, sight};
+use crate::agent::codex::{as_typed, sight};
 use crate::journal::{Journal, Progress};
 use crate::process::Exit;
-use crate::prompt::{self, Prompt};
 use crate::respond::{Chain, Context, Reply};
-use crate::run::{self, Failure, RunDir, Status, Usage};
+use crate::run::{self, Failure, RunDir, Status};
 use crate::signals::{self, Decision, SignalFile};
 use crate::tmux::{self, Pane};
+
+pub(crate) use ending::Ending;
+pub(crate) use words::denial;
+use words::{describe, sanitised};
+
+mod ending;
+mod words;
 
 /// Everything is read again so often, in case a notification was lost.
 const RESCAN: Duration = Duration::from_secs(5);
@@ -35,49 +38,6 @@ const WATCHED_SCREEN: Duration = Duration::from_millis(20);
 const WORKING_SCREEN: Duration = Duration::from_millis(500);
 /// How long the reason of a failed turn may take to appear on the screen.
 const ERROR_LINE: Duration = Duration::from_millis(500);
-
-/// What the turns came to.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    pub(crate) end: End,
-    pub(crate) session: Option<String>,
-    pub(crate) turns: u32,
-    pub(crate) last_message: Option<String>,
-    pub(crate) replies: Vec<run::Reply>,
-    pub(crate) transcript: Option<Transcript>,
-    pub(crate) notices: Vec<String>,
-}
-
-impl Ending {
-    /// The end of a run whose turns never began.
-    pub(crate) fn failed(failure: Failure) -> Self {
-        Self::before_turns(End {
-            status: Status::Failed,
-            error: Some(failure),
-            pending: None,
-        })
-    }
-
-    /// The same, for any reason.
-    pub(crate) fn before_turns(end: End) -> Self {
-        Self {
-            end,
-            session: None,
-            turns: 0,
-            last_message: None,
-            replies: Vec::new(),
-            transcript: None,
-            notices: Vec::new(),
-        }
-    }
-
-    /// The tokens used, read to the transcript's end.
-    pub(crate) fn load_usage(&mut self) -> Option<Usage> {
-        let transcript = self.transcript.as_mut()?;
-        let _turns_are_over = transcript.read();
-        transcript.usage()
-    }
-}
 
 /// What a driver works with.
 pub(crate) struct Parts<'a> {
@@ -524,33 +484,6 @@ async fn wait_for_error_line(pane: &Pane, exit: &Exit) -> Option<String> {
     }
 }
 
-/// What the agent is told with a "no".
-pub(crate) fn denial(why: &str) -> String {
-    if why.trim().is_empty() {
-        "Not permitted. Go on without it, or say what you need.".to_owned()
-    } else {
-        why.to_owned()
-    }
-}
-
-/// A reply goes through the same terminal as the prompt, the reason of a "no" to words included.
-fn sanitised(answer: Answer) -> Answer {
-    // What is no prompt, such as an overlong text, is cut to what can be one.
-    let safe = |text: String| match Prompt::parse(text.as_bytes()) {
-        Ok(prompt) => prompt.as_str().to_owned(),
-        Err(_) => text
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(prompt::LIMIT / 4)
-            .collect(),
-    };
-    match answer {
-        Answer::Text(text) => Answer::Text(as_prompt(&safe(text)).into_owned()),
-        Answer::Deny(why) => Answer::Deny(safe(why)),
-        Answer::Allow => Answer::Allow,
-    }
-}
-
 async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
     match asking {
         Some((_, reply)) => reply.await,
@@ -568,49 +501,5 @@ fn tmux_failed(error: &tmux::Error) -> End {
         status: Status::Failed,
         error: Some(failure),
         pending: None,
-    }
-}
-
-/// What an event was, for the line that says it was ignored; screens are too many to be told.
-fn describe(event: &Event) -> Option<String> {
-    match event {
-        Event::Screen(Sight::Dialog(DialogSight { name, .. })) => Some(format!("dialog {name}")),
-        Event::Screen(_) | Event::Deadline => None,
-        Event::SessionStarted {
-            session, source, ..
-        } => Some(format!("session {session} started ({source})")),
-        Event::PromptSubmitted { session, .. } => Some(format!("prompt of session {session}")),
-        Event::PermissionAsked {
-            session, command, ..
-        } => Some(format!("permission of session {session}: {command}")),
-        Event::TurnStopped { session, .. } => Some(format!("stop of session {session}")),
-        Event::TurnFailed { turn_id, .. } => Some(format!("failure of turn {turn_id}")),
-        Event::TurnAborted { turn_id, .. } => Some(format!(
-            "abortion of turn {}",
-            turn_id.as_deref().unwrap_or("?")
-        )),
-        Event::Malformed { file, .. } => Some(format!("malformed {file}")),
-        Event::AgentExited { .. } => Some("the agent's exit".to_owned()),
-        Event::Answered(..) => Some("an answer".to_owned()),
-        Event::Cancelled { by } => Some((*by).to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_reply_presses_a_key() {
-        let escape = "so\x1b[201~\r".to_owned();
-        for answer in [Answer::Text(escape.clone()), Answer::Deny(escape)] {
-            match sanitised(answer) {
-                Answer::Text(text) | Answer::Deny(text) => {
-                    assert_eq!(text, "so\u{241b}[201~\u{240d}");
-                }
-                Answer::Allow => panic!("it was another"),
-            }
-        }
-        assert_eq!(sanitised(Answer::Allow), Answer::Allow);
     }
 }

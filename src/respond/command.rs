@@ -1,0 +1,171 @@
+//! A responder that is a program of the caller's.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+
+use super::{Answer, Context, Question, QuestionKind, RespondError, Responder, Verdict};
+
+/// The most that a responder's command may print.
+const OUTPUT_LIMIT: usize = 1 << 20;
+
+/// A shell command that is given each question as JSON and prints its answer as JSON.
+///
+/// On stdin: `{"schema_version":1,"run_id","task","turn","kind":"question|unclear|permission","text",
+/// "reason":null|"…","approval":bool,"worktree"}`. On stdout: `{"reply":"…"}` for a question,
+/// `{"decision":"allow"}` or `{"decision":"deny","message":"…"}` for an approval; `{}` or nothing leaves it
+/// unanswered. A non-zero exit status is a failure.
+#[derive(Clone, Debug)]
+pub struct Command {
+    shell_command: String,
+    limit: Duration,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    schema_version: u32,
+    run_id: &'a str,
+    task: &'a str,
+    turn: u32,
+    kind: &'a str,
+    text: &'a str,
+    reason: Option<&'a str>,
+    approval: bool,
+    worktree: &'a Path,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered {
+    reply: Option<String>,
+    decision: Option<Verdict>,
+    #[serde(default)]
+    message: String,
+}
+
+impl Command {
+    /// A responder that runs `sh -c <shell_command>` and waits `limit` for its answer.
+    #[must_use]
+    pub fn new(shell_command: String, limit: Duration) -> Self {
+        Self {
+            shell_command,
+            limit,
+        }
+    }
+
+    async fn run(&self, input: &[u8]) -> Result<Vec<u8>, RespondError> {
+        let mut child = tokio::process::Command::new("/bin/sh")
+            .args(["-c", &self.shell_command])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(RespondError::Io)?;
+        let stdin = child.stdin.take();
+        // Written while its output is read: either pipe may fill. A command that doesn't read may still answer.
+        let tell = async {
+            if let Some(mut stdin) = stdin {
+                let _closed_early = stdin.write_all(input).await;
+            }
+        };
+        let ((), output) = tokio::join!(tell, child.wait_with_output());
+        let output = output.map_err(RespondError::Io)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(RespondError::Failed(format!(
+            "{}: {}",
+            output.status,
+            said.trim().lines().next_back().unwrap_or("")
+        )))
+    }
+}
+
+#[async_trait]
+impl Responder for Command {
+    fn name(&self) -> &'static str {
+        "command"
+    }
+
+    async fn respond(
+        &self,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Option<Answer>, RespondError> {
+        let asked = Asked {
+            schema_version: 1,
+            run_id: &context.run_id,
+            task: &context.task,
+            turn: question.turn,
+            kind: question.kind.as_str(),
+            text: &question.text,
+            reason: question.reason.as_deref(),
+            approval: question.kind == QuestionKind::Permission,
+            worktree: &context.worktree,
+        };
+        let input = serde_json::to_vec(&asked).expect("the question has string keys only");
+        let output = tokio::time::timeout(self.limit, self.run(&input))
+            .await
+            .map_err(|_elapsed| RespondError::TimedOut(self.limit))??;
+        parse_answer(&output)
+    }
+}
+
+fn parse_answer(output: &[u8]) -> Result<Option<Answer>, RespondError> {
+    if output.len() > OUTPUT_LIMIT {
+        return Err(RespondError::Answer(format!(
+            "it is longer than {OUTPUT_LIMIT} bytes"
+        )));
+    }
+    if output.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let answered: Answered =
+        serde_json::from_slice(output).map_err(|error| RespondError::Answer(error.to_string()))?;
+    match (answered.reply, answered.decision) {
+        (Some(_), Some(_)) => Err(RespondError::Answer(
+            "both `reply` and `decision`".to_owned(),
+        )),
+        (Some(reply), None) if reply.trim().is_empty() => {
+            Err(RespondError::Answer("the reply is empty".to_owned()))
+        }
+        (Some(reply), None) => Ok(Some(Answer::Text(reply))),
+        (None, Some(Verdict::Allow)) => Ok(Some(Answer::Allow)),
+        (None, Some(Verdict::Deny)) => Ok(Some(Answer::Deny(answered.message))),
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commands_answer_is_read_strictly() {
+        let text = |text: &str| parse_answer(text.as_bytes());
+        assert!(matches!(text(" \n"), Ok(None)));
+        assert!(matches!(text("{}"), Ok(None)));
+        assert!(matches!(
+            text(r#"{"reply":"go"}"#),
+            Ok(Some(Answer::Text(_)))
+        ));
+        assert!(matches!(
+            text(r#"{"decision":"deny"}"#),
+            Ok(Some(Answer::Deny(_)))
+        ));
+        for bad in [
+            "yes",
+            r#"{"reply":"a","decision":"allow"}"#,
+            r#"{"answer":"a"}"#,
+            r#"{"reply":""}"#,
+        ] {
+            assert!(text(bad).is_err(), "{bad}");
+        }
+    }
+}

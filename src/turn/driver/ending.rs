@@ -1,0 +1,48 @@
+//! What a driver hands back.
+
+use super::super::End;
+use super::Transcript;
+use crate::run::{self, Failure, Status, Usage};
+
+/// What the turns came to.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) end: End,
+    pub(crate) session: Option<String>,
+    pub(crate) turns: u32,
+    pub(crate) last_message: Option<String>,
+    pub(crate) replies: Vec<run::Reply>,
+    pub(crate) transcript: Option<Transcript>,
+    pub(crate) notices: Vec<String>,
+}
+
+impl Ending {
+    /// The end of a run whose turns never began.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self::before_turns(End {
+            status: Status::Failed,
+            error: Some(failure),
+            pending: None,
+        })
+    }
+
+    /// The same, for any reason.
+    pub(crate) fn before_turns(end: End) -> Self {
+        Self {
+            end,
+            session: None,
+            turns: 0,
+            last_message: None,
+            replies: Vec::new(),
+            transcript: None,
+            notices: Vec::new(),
+        }
+    }
+
+    /// The tokens used, read to the transcript's end.
+    pub(crate) fn load_usage(&mut self) -> Option<Usage> {
+        let transcript = self.transcript.as_mut()?;
+        let _turns_are_over = transcript.read();
+        transcript.usage()
+    }
+}
