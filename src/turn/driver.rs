@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched};
-use super::{Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, classify};
+use super::{
+    Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight, classify,
+};
 use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::transcript::TurnError;
 use crate::agent::codex::{as_typed, sight};
@@ -177,6 +179,8 @@ impl<'a> Driver<'a> {
         }
         if self.wake.take(Part::Transcript) || exited {
             self.read_transcript().await;
+            // The turn's end may be what a reply waits for.
+            self.screen_due |= self.parts.machine.watches_screen();
         }
         if self.wake.take(Part::Pane) {
             let bytes = fs::metadata(self.parts.dir.pane_log()).map_or(0, |meta| meta.len());
@@ -272,13 +276,28 @@ impl<'a> Driver<'a> {
     async fn look(&mut self) {
         self.screen_due = false;
         self.screen_read = Some(Instant::now());
+        if self.parts.machine.watches_screen() {
+            self.read_transcript().await;
+        }
         match self.parts.pane.query_screen().await {
             Ok(screen) => {
-                let sight = sight(&screen, self.parts.machine.prompt(), self.parts.trust);
+                let sight = match sight(&screen, self.parts.machine.prompt(), self.parts.trust) {
+                    Sight::Ready { .. } if self.is_turn_unended() => Sight::Working,
+                    sight => sight,
+                };
                 self.queue.push_back(Event::Screen(sight));
             }
             Err(error) => tracing::debug!(%error, "the screen can't be read"),
         }
+    }
+
+    /// Whether the turn before is not over in the agent, though its Stop hook has run.
+    ///
+    /// Source: codex 0.150.0 adds what is submitted between the two to the turn that ends, runs the prompt's hook,
+    /// and never answers (`tests/scenarios/questions.rs`).
+    fn is_turn_unended(&self) -> bool {
+        let in_turn = self.transcript.as_ref().is_some_and(Transcript::in_turn);
+        in_turn && self.parts.machine.turns() > 0
     }
 
     async fn read_transcript(&mut self) {

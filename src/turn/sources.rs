@@ -291,6 +291,7 @@ pub(crate) struct Transcript {
     offset: u64,
     partial: Vec<u8>,
     usage: Option<Usage>,
+    in_turn: bool,
 }
 
 impl Transcript {
@@ -300,6 +301,7 @@ impl Transcript {
             offset: 0,
             partial: Vec::new(),
             usage: None,
+            in_turn: false,
         }
     }
 
@@ -310,6 +312,11 @@ impl Transcript {
     /// The tokens of the session so far.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.usage
+    }
+
+    /// Whether the last turn that began has not ended, as far as it was read.
+    pub(crate) fn in_turn(&self) -> bool {
+        self.in_turn
     }
 
     /// What the lines since the last reading say of a turn's end.
@@ -351,16 +358,17 @@ impl Transcript {
         for line in String::from_utf8_lossy(&whole).lines() {
             match parse_line(line) {
                 Some(Line::TurnFailed { turn_id, error }) => {
-                    events.push(Event::TurnFailed { turn_id, error })
+                    self.in_turn = false;
+                    events.push(Event::TurnFailed { turn_id, error });
                 }
                 Some(Line::TurnAborted { turn_id, reason }) => {
-                    events.push(Event::TurnAborted { turn_id, reason })
+                    self.in_turn = false;
+                    events.push(Event::TurnAborted { turn_id, reason });
                 }
                 Some(Line::Tokens(usage)) => self.usage = Some(usage),
-                Some(
-                    Line::Session { .. } | Line::TurnStarted { .. } | Line::TurnCompleted { .. },
-                )
-                | None => {}
+                Some(Line::TurnStarted { .. }) => self.in_turn = true,
+                Some(Line::TurnCompleted { .. }) => self.in_turn = false,
+                Some(Line::Session { .. }) | None => {}
             }
         }
     }
