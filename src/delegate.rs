@@ -159,6 +159,11 @@ impl<'a> Run<'a> {
             let text = "the brief was sent without the preamble: both are longer than codex takes";
             outcome.notices.push(text.to_owned());
         }
+        if !self.task.preamble && as_prompt(self.task.prompt.as_str()) != self.task.prompt.as_str()
+        {
+            let text = "the brief begins with `!`, which codex would run as a shell command: a line `Message:` was put before it";
+            outcome.notices.push(text.to_owned());
+        }
         if self.task.prompt.neutralised() > 0 {
             let count = self.task.prompt.neutralised();
             outcome.notices.push(format!(

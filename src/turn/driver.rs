@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched};
+use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error_line};
 use super::{
     Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight, classify,
 };
@@ -21,11 +21,12 @@ use crate::agent::codex::{as_typed, sight};
 use crate::journal::{Journal, Progress};
 use crate::process::Exit;
 use crate::respond::{Chain, Context, Reply};
-use crate::run::{self, Failure, RunDir, Status};
+use crate::run::{self, RunDir};
 use crate::signals::{self, Decision, SignalFile};
 use crate::tmux::{self, Pane};
 
 pub(crate) use ending::Ending;
+use ending::tmux_failed;
 pub(crate) use words::denial;
 use words::{describe, sanitised};
 
@@ -38,8 +39,6 @@ const RESCAN: Duration = Duration::from_secs(5);
 const WATCHED_SCREEN: Duration = Duration::from_millis(20);
 /// While the agent works, its screen matters little: hooks and transcript say more.
 const WORKING_SCREEN: Duration = Duration::from_millis(500);
-/// How long the reason of a failed turn may take to appear on the screen.
-const ERROR_LINE: Duration = Duration::from_millis(500);
 
 /// What a driver works with.
 pub(crate) struct Parts<'a> {
@@ -487,38 +486,9 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Reads from the screen why a turn failed: before 0.150 the transcript doesn't tell.
-///
-/// Source: codex 0.130.0 draws the line some milliseconds after it wrote the end of the turn
-/// (`tests/scenarios/failures.rs`).
-async fn wait_for_error_line(pane: &Pane, exit: &Exit) -> Option<String> {
-    let limit = Instant::now() + ERROR_LINE;
-    loop {
-        let screen = pane.query_screen().await.unwrap_or_default();
-        let line = crate::agent::codex::screen::error_line(&screen);
-        if line.is_some() || Instant::now() >= limit || exit.has_ended() {
-            return line;
-        }
-        tokio::time::sleep(WATCHED_SCREEN).await;
-    }
-}
-
 async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
     match asking {
         Some((_, reply)) => reply.await,
         None => std::future::pending().await,
-    }
-}
-
-fn tmux_failed(error: &tmux::Error) -> End {
-    let failure = Failure {
-        code: "tmux".to_owned(),
-        message: format!("failed to {}", crate::error::chain(error)),
-        hint: Some("`cx-operator doctor` tells whether tmux works".to_owned()),
-    };
-    End {
-        status: Status::Failed,
-        error: Some(failure),
-        pending: None,
     }
 }

@@ -12,14 +12,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::{Duration, Instant};
+
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use super::Event;
 use crate::agent::codex::payload::Payload;
 use crate::agent::codex::transcript::{Line, parse_line};
+use crate::process::Exit;
 use crate::run::Usage;
 use crate::signals::{self, Kind, SignalFile};
+use crate::tmux::Pane;
 
 /// The most that is shown of a payload that is none.
 const EXCERPT: usize = 2_000;
@@ -371,5 +375,26 @@ impl Transcript {
                 Some(Line::Session { .. }) | None => {}
             }
         }
+    }
+}
+
+/// How long the reason of a failed turn may take to appear on the screen.
+const ERROR_LINE: Duration = Duration::from_millis(500);
+/// Between two looks for it.
+const ERROR_LINE_PACE: Duration = Duration::from_millis(20);
+
+/// Reads from the screen why a turn failed: before 0.150 the transcript doesn't tell.
+///
+/// Source: codex 0.130.0 draws the line some milliseconds after it wrote the end of the turn
+/// (`tests/scenarios/failures.rs`).
+pub(crate) async fn wait_for_error_line(pane: &Pane, exit: &Exit) -> Option<String> {
+    let limit = Instant::now() + ERROR_LINE;
+    loop {
+        let screen = pane.query_screen().await.unwrap_or_default();
+        let line = crate::agent::codex::screen::error_line(&screen);
+        if line.is_some() || Instant::now() >= limit || exit.has_ended() {
+            return line;
+        }
+        tokio::time::sleep(ERROR_LINE_PACE).await;
     }
 }

@@ -3,6 +3,7 @@
 use super::super::End;
 use super::Transcript;
 use crate::run::{self, Failure, Status, Usage};
+use crate::tmux;
 
 /// What the turns came to.
 #[derive(Debug)]
@@ -44,5 +45,19 @@ impl Ending {
         let transcript = self.transcript.as_mut()?;
         let _turns_are_over = transcript.read();
         transcript.usage()
+    }
+}
+
+/// The end of a run whose pane can no longer be reached through tmux.
+pub(super) fn tmux_failed(error: &tmux::Error) -> End {
+    let failure = Failure {
+        code: "tmux".to_owned(),
+        message: format!("failed to {}", crate::error::chain(error)),
+        hint: Some("`cx-operator doctor` tells whether tmux works".to_owned()),
+    };
+    End {
+        status: Status::Failed,
+        error: Some(failure),
+        pending: None,
     }
 }
