@@ -34,6 +34,10 @@ pub(super) fn record(dir: &Path, signal: &SignalFile, payload: &[u8]) -> io::Res
             if file.link(&signal.name()).is_err() {
                 write_atomic(dir, &signal.name(), payload)?;
             }
+            // The mark goes before what it marks, so that it never stands beside an older sentinel. And a rename that
+            // replaces nothing is faster: ext4 flushes the new file where an old one is replaced.
+            retract(dir, &done_name(session))?;
+            retract(dir, &sentinel_name(session))?;
             file.rename(&sentinel_name(session))?;
             write_atomic(dir, &done_name(session), b"")
         }
@@ -46,6 +50,14 @@ pub(super) fn record(dir: &Path, signal: &SignalFile, payload: &[u8]) -> io::Res
 /// Whatever creating, writing or renaming meets; no temporary file is then left.
 pub(super) fn write_atomic(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     Temporary::write(dir, content)?.rename(name)
+}
+
+/// Removes the file of an earlier event, where there is one.
+fn retract(dir: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_file(dir.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A complete file without its name yet; removed when dropped.
