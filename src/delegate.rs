@@ -224,7 +224,8 @@ impl<'a> Run<'a> {
             status: ending.end.status,
         });
         if let Some(agent) = &agent {
-            teardown::end_agent(&self.site(), agent, &ending, cancel).await;
+            let left = teardown::end_agent(&self.site(), agent, &ending, cancel).await;
+            outcome.notices.extend(left);
         }
         outcome.usage = ending.load_usage();
         outcome.session_id = ending.session;

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::agent::codex::EXIT_COMMAND;
+use crate::agent::codex::launch::TrustPolicy;
+use crate::agent::codex::{EXIT_COMMAND, sight};
 use crate::cancel::Cancel;
 use crate::delegate::blocking;
 use crate::diff::write_patch;
@@ -17,6 +18,7 @@ use crate::process::{Exit, Process, end_run_processes};
 use crate::run::{Outcome, RunDir, Status};
 use crate::task::Keep;
 use crate::tmux::{Pane, Server};
+use crate::turn::Sight;
 use crate::turn::driver::Ending;
 use crate::worktree::{
     BranchRemoval, Removal, Repository, Snapshot, SnapshotSpec, Worktree, remove,
@@ -44,14 +46,21 @@ pub(crate) struct Agent {
     pub(crate) root: Option<Process>,
 }
 
-/// Ends the agent's program and all that it started; leaves it alone where the caller keeps the session.
-pub(crate) async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending, cancel: &Cancel) {
+/// Ends the agent's program and all that it started; leaves it alone where the caller keeps the session. Returns
+/// what people should know: that something could not be ended.
+pub(crate) async fn end_agent(
+    site: &Site<'_>,
+    agent: &Agent,
+    ending: &Ending,
+    cancel: &Cancel,
+) -> Option<String> {
     if site.keep == Keep::Session {
-        return;
+        return None;
     }
     let work = async {
         if is_idle(ending)
             && !agent.exit.has_ended()
+            && !has_dialog(&agent.pane).await
             && agent.pane.submit(EXIT_COMMAND).await.is_ok()
         {
             tokio::select! {
@@ -62,11 +71,19 @@ pub(crate) async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending, c
         }
         end_processes(site, agent.root, || cancel.is_hurried()).await
     };
-    if let Err(message) = site.journal.step(Step::EndAgent, work).await {
-        tracing::error!(message, "the agent's processes could not be ended");
-    }
+    let ended = site.journal.step(Step::EndAgent, work).await;
     // The caller's credentials, where the launcher was ended before it had read and removed them.
     let _gone_already = fs::remove_file(site.dir.environment());
+    ended.err()
+}
+
+/// Whether a dialog is up, whose options a pasted word and its Enter would choose from; so it is taken to be where
+/// the screen can't be read.
+async fn has_dialog(pane: &Pane) -> bool {
+    match pane.query_screen().await {
+        Ok(screen) => matches!(sight(&screen, "", TrustPolicy::Ask), Sight::Dialog(_)),
+        Err(_) => true,
+    }
 }
 
 async fn end_processes(
