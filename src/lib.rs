@@ -35,7 +35,7 @@
 //! | [`agent`] | all that is known about an agent's CLI |
 //! | [`turn`] | the state machine, its sources, the reading of messages |
 //! | [`respond`] | who answers in the user's place |
-//! | [`cleanup`] | what dead runs left |
+//! | [`cleanup`] | finding what dead runs left |
 //! | [`signals`] | what hook binaries write |
 
 pub mod agent;
@@ -49,6 +49,7 @@ mod operator;
 pub mod preflight;
 mod process;
 pub mod prompt;
+mod recovery;
 pub mod respond;
 pub mod run;
 pub mod signals;
