@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::recovery::{Story, clean_run};
+use crate::recovery::{Claim, Heir};
 use crate::run::{RunDir, Store};
+use crate::task::Keep;
 use crate::tmux::Server;
 use crate::worktree::{Repository, owned};
 
@@ -61,15 +62,10 @@ pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> 
             .and_then(|path| Repository::discover(path).ok())
             .map(|repo| repo.root().to_owned()),
     );
-    for run in store.load_runs()? {
-        // Alive first: the story of a run that ends meanwhile would lack its end.
-        let alive = run.is_alive();
-        if let Some(story) = Story::load(&run.events()) {
-            repositories.insert(story.repository.clone());
-            if !alive {
-                found.extend(clean_run(store, &run, &story, scope).await);
-            }
-        }
+    let mut runs = store.load_unfinished()?;
+    runs.extend(scope.kept.clone().filter(RunDir::is_closed));
+    for run in runs {
+        found.extend(clean_run(store, &run, scope).await);
     }
     let server = Server::at(store.tmux_socket());
     if !scope.dry_run {
@@ -79,6 +75,49 @@ pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> 
         found.extend(list_strangers(store, &path));
     }
     Ok(found)
+}
+
+/// Ends a run whose operator died, and one that was kept and is named; `None` for one that lives or never was.
+async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> {
+    let describe = |action, reason: String| Found {
+        kind: "run",
+        name: run.name().to_owned(),
+        action,
+        reason,
+    };
+    let named = scope
+        .kept
+        .as_ref()
+        .is_some_and(|kept| kept.name() == run.name());
+    let why = match named {
+        true => "it was kept, and is named",
+        false => "its operator is gone",
+    };
+    let heir = match Heir::claim(store, run, None) {
+        Ok(Claim::Taken(heir)) => heir,
+        Ok(Claim::Alive) => return None,
+        Ok(Claim::Empty) if scope.dry_run => return None,
+        Ok(Claim::Empty) => {
+            run.close();
+            return None;
+        }
+        Err(error) => {
+            let why = format!("failed to {}", error.message());
+            return Some(describe(Action::Left, why));
+        }
+    };
+    if scope.dry_run {
+        return Some(describe(Action::WouldRemove, why.to_owned()));
+    }
+    let keep = if named { Keep::Nothing } else { heir.keep() };
+    let outcome = heir.finish(keep).await;
+    if run.is_closed() {
+        let why = format!("{why}; recorded as {}", outcome.status.as_str());
+        return Some(describe(Action::Removed, why));
+    }
+    let why = outcome.notices.last().cloned();
+    let why = why.or(outcome.error.map(|error| error.message));
+    Some(describe(Action::Left, why.unwrap_or_default()))
 }
 
 /// What has a name like ours and can't be proven to be.

@@ -16,9 +16,12 @@ mod classify;
 mod cleanup;
 mod delegate;
 mod doctor;
+mod follow;
 mod hooks;
 mod records;
+mod recover;
 mod report;
+mod resume;
 
 /// Delegate a coding task to another agent's interactive CLI, and get back a typed result with the complete diff.
 ///
@@ -38,11 +41,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Delegate(Box<delegate::Delegate>),
+    Resume(resume::Resume),
     List(records::List),
     Show(records::Show),
     Diff(records::Diff),
     Log(records::Log),
     Attach(attach::Attach),
+    Recover(recover::Recover),
     Cleanup(cleanup::Cleanup),
     Doctor(doctor::Doctor),
     Hooks(hooks::Hooks),
@@ -76,11 +81,13 @@ pub(crate) fn main() -> ExitCode {
     start_log(cli.verbose);
     let done = match cli.command {
         Command::Delegate(command) => command.run(),
+        Command::Resume(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Show(command) => command.run(),
         Command::Diff(command) => command.run(),
         Command::Log(command) => command.run(),
         Command::Attach(command) => command.run(),
+        Command::Recover(command) => command.run(),
         Command::Cleanup(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Hooks(command) => command.run(),

@@ -10,16 +10,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::codex::as_prompt;
 use crate::agent::codex::launch::{Hooks, argv};
 use crate::cancel::Cancel;
 use crate::error::{Code, Error, io as io_error};
-use crate::journal::{Entry, Journal, Progress, Step};
+use crate::journal::{Entry, Journal, Progress, SCHEMA_VERSION, Step};
 use crate::preflight::{self, Ready};
 use crate::process::{Exit, Process, boot_id};
 use crate::prompt;
+use crate::recovery::sweep_in_time;
 use crate::respond::{Chain, Context};
 use crate::run::{Lock, Outcome, RunDir, RunId, Store, millis};
 use crate::signals::{self, Policy};
@@ -29,7 +31,7 @@ use crate::tmux::{Pane, Server, SessionSpec, environment_file};
 use crate::turn::driver::{Driver, Ending, Parts, denial};
 use crate::turn::sources::Watch;
 use crate::turn::{End, Machine, Permissions, Plan, classify::PREAMBLE};
-use crate::worktree::{Owner, Worktree, WorktreeSpec};
+use crate::worktree::{self, Owner, Worktree, WorktreeSpec};
 
 /// How much longer a permission hook waits than its responder may take.
 const WAIT_MARGIN: Duration = Duration::from_secs(5);
@@ -40,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) watch: Arc<Watch>,
     pub(crate) tmux: Server,
+    /// Whether what dead operators left was recovered, once in an operator's life.
+    pub(crate) swept: OnceCell<Vec<String>>,
 }
 
 /// Runs a task to its end.
@@ -81,7 +85,10 @@ impl<'a> Run<'a> {
         listener: Option<UnboundedSender<Entry>>,
     ) -> Result<Self, Error> {
         let started = Instant::now();
-        let ready = preflight::check(&shared.store, &task, &run_id).await?;
+        let sweep = || sweep_in_time(&shared.store);
+        let swept = shared.swept.get_or_init(sweep).await;
+        let mut ready = preflight::check(&shared.store, &task, &run_id).await?;
+        ready.notices.extend(swept.iter().cloned());
         let (dir, lock) = shared.store.create(&run_id)?;
         let journal =
             Journal::create(&dir.events(), listener).map_err(io_error("create the journal"))?;
@@ -92,8 +99,12 @@ impl<'a> Run<'a> {
             base_commit: ready.base.to_string(),
             boot_id: boot_id(),
             operator_pid: std::process::id(),
+            agent_version: ready.program.version.clone(),
+            terms: task.terms(),
+            schema_version: SCHEMA_VERSION,
         });
         dir.write("task.md", task.prompt.as_str().as_bytes())?;
+        dir.write(&RunDir::prompt_name(1), first_prompt(&task).as_bytes())?;
         for text in &ready.notices {
             journal.write(Progress::Notice { text: text.clone() });
         }
@@ -109,13 +120,13 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn site(&self) -> Site<'_> {
+    fn site<'b>(&'b self, cancel: &'b Cancel) -> Site<'b> {
         Site {
             dir: &self.dir,
             journal: &self.journal,
-            repository: &self.ready.repository,
             tmux: &self.shared.tmux,
             keep: self.task.keep,
+            cancel,
         }
     }
 
@@ -125,28 +136,21 @@ impl<'a> Run<'a> {
             // A long preflight is over, and nothing is made yet.
             let end = End::cancelled(by);
             (outcome.status, outcome.error) = (end.status, end.error);
-            return self.record(outcome);
+            return teardown::record(&self.site(cancel), outcome, true);
         }
-        match self.add_worktree().await {
+        let clean = match self.add_worktree().await {
             Ok(worktree) => {
                 outcome.notices.extend(worktree.notices().iter().cloned());
-                self.work_in(&worktree, cancel, outcome).await;
+                self.work_in(&worktree, cancel, outcome).await
             }
-            Err(error) => outcome.fail(&error),
-        }
-        self.record(outcome);
-    }
-
-    fn record(&self, outcome: &mut Outcome) {
+            Err(error) => {
+                outcome.fail(&error);
+                // What could not be undone, a recovery tries again.
+                !matches!(error, Error::Worktree(worktree::Error::LeftBehind { .. }))
+            }
+        };
         outcome.duration_ms = millis(self.started.elapsed());
-        if let Err(error) = self.dir.write_record(outcome) {
-            outcome
-                .notices
-                .push(format!("failed to {}", crate::error::chain(&error)));
-        }
-        self.journal.write(Progress::Recorded {
-            status: outcome.status,
-        });
+        teardown::record(&self.site(cancel), outcome, clean);
     }
 
     fn describe(&self, outcome: &mut Outcome) {
@@ -199,13 +203,13 @@ impl<'a> Run<'a> {
         self.journal.step(step, add).await
     }
 
-    /// Everything between the worktree's making and its removal.
-    async fn work_in(&self, worktree: &Worktree, cancel: &Cancel, outcome: &mut Outcome) {
+    /// Everything between the worktree's making and its removal. Says whether nothing is left.
+    async fn work_in(&self, worktree: &Worktree, cancel: &Cancel, outcome: &mut Outcome) -> bool {
         let launched = match cancel.asked() {
             None => self.launch(worktree).await.map(Ok),
             Some(by) => Ok(Err(Ending::before_turns(End::cancelled(by)))),
         };
-        let (agent, mut ending) = match launched {
+        let (agent, ending) = match launched {
             Ok(Err(ending)) => (None, ending),
             Ok(Ok(agent)) => {
                 let ending = self.follow(&agent, worktree, cancel).await;
@@ -213,34 +217,17 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 // The session may be there all the same: tmux was late, or did a part of what it was told.
-                teardown::end_orphans(&self.site(), None, &self.task.name.session()).await;
+                let session = self.task.name.session();
+                let left = teardown::end_orphans(&self.site(cancel), None, &session).await;
+                outcome.notices.extend(left);
                 if let Err(error) = self.shared.tmux.stop_if_idle().await {
                     tracing::warn!(%error, "the tmux server can't be ended");
                 }
                 (None, Ending::failed(error.to_failure()))
             }
         };
-        self.journal.write(Progress::Ended {
-            status: ending.end.status,
-        });
-        if let Some(agent) = &agent {
-            let left = teardown::end_agent(&self.site(), agent, &ending, cancel).await;
-            outcome.notices.extend(left);
-        }
-        outcome.usage = ending.load_usage();
-        outcome.session_id = ending.session;
-        outcome.turns = ending.turns;
-        outcome.last_message = ending.last_message;
-        outcome.replies = ending.replies;
-        outcome.notices.extend(ending.notices);
-        outcome.status = ending.end.status;
-        outcome.error = ending.end.error;
-        outcome.pending = ending.end.pending;
-        if let Some(transcript) = &ending.transcript {
-            teardown::keep_transcript(&self.dir, transcript.path());
-        }
-        outcome.duration_ms = millis(self.started.elapsed());
-        teardown::conclude(&self.site(), agent.as_ref(), worktree, outcome).await;
+        let closing = (Some(worktree), ending);
+        teardown::finish(&self.site(cancel), agent.as_ref(), closing, outcome).await
     }
 
     async fn launch(&self, worktree: &Worktree) -> Result<Agent, Error> {
@@ -306,13 +293,9 @@ impl<'a> Run<'a> {
     }
 
     async fn follow(&self, agent: &Agent, worktree: &Worktree, cancel: &Cancel) -> Ending {
-        let prompt = match has_preamble(&self.task) {
-            true => format!("{PREAMBLE}\n\n{}", self.task.prompt),
-            false => self.task.prompt.as_str().to_owned(),
-        };
         let responder = Chain(self.task.responders.clone());
         let plan = Plan {
-            prompt: as_prompt(&prompt).into_owned(),
+            prompt: first_prompt(&self.task),
             limits: self.task.limits,
             permissions: self.task.permissions,
             responder: !responder.is_empty(),
@@ -340,6 +323,15 @@ impl<'a> Run<'a> {
             Err(error) => Ending::failed(Error::from(error).to_failure()),
         }
     }
+}
+
+/// What is pasted first.
+fn first_prompt(task: &Task) -> String {
+    let prompt = match has_preamble(task) {
+        true => format!("{PREAMBLE}\n\n{}", task.prompt),
+        false => task.prompt.as_str().to_owned(),
+    };
+    as_prompt(&prompt).into_owned()
 }
 
 /// Whether the preamble goes before the brief. It is left out where both together are more than codex takes.

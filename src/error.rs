@@ -23,6 +23,8 @@ pub enum Code {
     AnswersFile,
     ArgumentsTooLong,
     RunNotFound,
+    RunAlive,
+    NewerRun,
     StateDirectory,
     TmuxMissing,
     TmuxTooOld,
@@ -46,13 +48,15 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the README's table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
         Self::AnswersFile,
         Self::ArgumentsTooLong,
         Self::RunNotFound,
+        Self::RunAlive,
+        Self::NewerRun,
         Self::StateDirectory,
         Self::TmuxMissing,
         Self::TmuxTooOld,
@@ -84,6 +88,8 @@ impl Code {
             Self::AnswersFile => "answers_file",
             Self::ArgumentsTooLong => "arguments_too_long",
             Self::RunNotFound => "run_not_found",
+            Self::RunAlive => "run_alive",
+            Self::NewerRun => "newer_run",
             Self::StateDirectory => "state_directory",
             Self::TmuxMissing => "tmux_missing",
             Self::TmuxTooOld => "tmux_too_old",
@@ -121,8 +127,10 @@ impl Code {
             | Self::Prompt
             | Self::AnswersFile
             | Self::ArgumentsTooLong
-            | Self::RunNotFound => 2,
+            | Self::RunNotFound
+            | Self::RunAlive => 2,
             Self::StateDirectory
+            | Self::NewerRun
             | Self::TmuxMissing
             | Self::TmuxTooOld
             | Self::GitMissing
@@ -155,6 +163,10 @@ impl Code {
             Self::AnswersFile => "see the answers file's format in the README",
             Self::ArgumentsTooLong => "put what is long into codex's configuration",
             Self::RunNotFound => "`cx-operator list` names the runs",
+            Self::RunAlive => {
+                "wait for it, watch it by `cx-operator attach`, or end its operator by SIGINT"
+            }
+            Self::NewerRun => "use the cx-operator that wrote it, or a newer one",
             Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",
             Self::TmuxMissing | Self::TmuxTooOld => {
                 "install it: `apt-get install tmux`, `dnf install tmux` or `brew install tmux`"
@@ -286,6 +298,8 @@ impl Error {
             Self::Run(error) => match error {
                 run::Error::TaskName { .. } => Code::TaskName,
                 run::Error::NotFound { .. } | run::Error::Ambiguous { .. } => Code::RunNotFound,
+                run::Error::Alive { .. } => Code::RunAlive,
+                run::Error::Newer { .. } => Code::NewerRun,
                 run::Error::NoStateDirectory
                 | run::Error::StatePathTooLong { .. }
                 | run::Error::StateUnusable { .. } => Code::StateDirectory,

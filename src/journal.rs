@@ -5,7 +5,7 @@
 //! outside the run's directory is on the disk before it is begun.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -14,7 +14,11 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::run::{RunId, Status, TaskName, timestamp};
+use crate::run::{Failure, Pending, RunId, Status, TaskName, timestamp};
+use crate::task::Terms;
+
+/// The format of the journals that this version writes, and the newest that it understands.
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// Something that a run creates or removes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +79,19 @@ pub enum Progress {
         boot_id: String,
         /// The operator's process.
         operator_pid: u32,
+        /// The agent's version.
+        agent_version: String,
+        /// What of the task an operator needs that takes the run over.
+        terms: Terms,
+        /// The journal's format: [`SCHEMA_VERSION`].
+        schema_version: u32,
+    },
+    /// Another operator took the run over, after the one before had died.
+    TakenOver {
+        /// The machine's boot.
+        boot_id: String,
+        /// The operator's process.
+        operator_pid: u32,
     },
     /// A step is about to be taken.
     Begun(Step),
@@ -126,6 +143,8 @@ pub enum Progress {
         turn: u32,
         /// The agent's session.
         session_id: String,
+        /// The agent's name of the turn.
+        turn_id: Option<String>,
     },
     /// A turn ended, and its message was read as this.
     TurnEnded {
@@ -158,6 +177,8 @@ pub enum Progress {
         turn: u32,
         /// Who.
         by: String,
+        /// What was asked.
+        question: String,
         /// What was said.
         reply: String,
     },
@@ -172,6 +193,12 @@ pub enum Progress {
     Ended {
         /// How.
         status: Status,
+        /// What went wrong.
+        error: Option<Failure>,
+        /// What waits for somebody's word.
+        pending: Option<Pending>,
+        /// The agent's last message.
+        last_message: Option<String>,
     },
     /// The record is written.
     Recorded {
@@ -213,6 +240,23 @@ impl Journal {
         })
     }
 
+    /// Opens the journal of a run whose operator died, to go on with it. A last line that was cut short is ended, so
+    /// that it spoils none of ours.
+    pub(crate) fn resume(
+        path: &Path,
+        listener: Option<UnboundedSender<Entry>>,
+    ) -> io::Result<Self> {
+        let journal = Self::create(path, listener)?;
+        if !ends_with_newline(path)? {
+            let mut file = journal
+                .file
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            file.write_all(b"\n")?;
+        }
+        Ok(journal)
+    }
+
     /// Writes an event. A journal that can't be written is said in the log and stops no run: the work in
     /// the worktree is worth more than the line about it.
     pub(crate) fn write(&self, progress: Progress) {
@@ -223,6 +267,8 @@ impl Journal {
         };
         let mut line = serde_json::to_vec(&entry).expect("an entry has string keys only");
         line.push(b'\n');
+        #[cfg(feature = "crash-points")]
+        let point = crash::Point::reach(&mut line);
         {
             let mut file = self
                 .file
@@ -235,6 +281,8 @@ impl Journal {
                 tracing::error!(%error, "the journal can't be written");
             }
         }
+        #[cfg(feature = "crash-points")]
+        point.pass();
         tracing::debug!(entry = %String::from_utf8_lossy(&line).trim_end(), "progress");
         if let Some(listener) = &self.listener {
             let _gone_listeners_miss_nothing = listener.send(entry);
@@ -260,6 +308,18 @@ impl Journal {
     }
 }
 
+/// Whether the file is empty or its last byte ends a line.
+fn ends_with_newline(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
 /// Reads a journal; lines that are no entries, such as a torn last one, are left out.
 ///
 /// # Errors
@@ -272,6 +332,54 @@ pub fn load(path: &Path) -> io::Result<Vec<Entry>> {
                 .transpose()
         })
         .collect()
+}
+
+/// Ends the process at a line of its journal, as SIGKILL from outside would: for tests of recovery.
+#[cfg(feature = "crash-points")]
+mod crash {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    /// `before:<n>`, `within:<n>`, which leaves half of the line, or `after:<n>`; n counts the lines that this process
+    /// writes, from 1.
+    const VARIABLE: &str = "CX_OPERATOR_CRASH";
+
+    static LINES: AtomicUsize = AtomicUsize::new(0);
+
+    pub(super) struct Point {
+        number: usize,
+    }
+
+    impl Point {
+        pub(super) fn reach(line: &mut Vec<u8>) -> Self {
+            let number = LINES.fetch_add(1, Ordering::Relaxed) + 1;
+            let point = Self { number };
+            point.die_at("before");
+            if point.is_at("within") {
+                line.truncate(line.len() / 2);
+            }
+            point
+        }
+
+        pub(super) fn pass(&self) {
+            self.die_at("within");
+            self.die_at("after");
+        }
+
+        fn is_at(&self, when: &str) -> bool {
+            std::env::var(VARIABLE).is_ok_and(|at| at == format!("{when}:{}", self.number))
+        }
+
+        fn die_at(&self, when: &str) {
+            if self.is_at(when) {
+                let _ends_us = kill_process(getpid(), Signal::KILL);
+                loop {
+                    std::thread::park();
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -13,7 +14,9 @@ use crate::cancel::{Cancel, CancelOnDrop};
 use crate::delegate::{Shared, delegate};
 use crate::error::Error;
 use crate::journal::Entry;
-use crate::run::{Outcome, Store};
+use crate::recovery::take_over;
+use crate::respond::Responder;
+use crate::run::{Outcome, RunDir, Store};
 use crate::task::Task;
 use crate::tmux::Server;
 use crate::turn::sources::Watch;
@@ -51,6 +54,7 @@ impl Builder {
                 store,
                 watch: Watch::new()?,
                 tmux,
+                swept: OnceCell::new(),
             }),
         })
     }
@@ -95,6 +99,48 @@ impl Operator {
             cancel,
             events: Events { receiver },
             handle,
+        }
+    }
+
+    /// Takes over a run whose operator died, and brings it to its end: follows the agent on where that still works, else
+    /// ends the run by what the files of its hooks and transcript tell. The record of a run that has ended is told again.
+    ///
+    /// `responders`: who may answer from now on; `None` for those that the run had, as far as they can be made anew.
+    ///
+    /// # Errors
+    /// [`run::Error::Alive`](crate::run::Error::Alive) where an operator owns the run,
+    /// [`run::Error::NotFound`](crate::run::Error::NotFound) where it never began,
+    /// [`run::Error::Newer`](crate::run::Error::Newer) where a newer version wrote it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn resume(
+        &self,
+        run: &RunDir,
+        responders: Option<Vec<Arc<dyn Responder>>>,
+    ) -> Result<Run, Error> {
+        let (sender, receiver) = unbounded_channel();
+        let cancel = Cancel::new();
+        let (shared, ours) = (Arc::clone(&self.shared), cancel.clone());
+        let handle = match take_over(&shared.store, run, Some(sender))? {
+            Ok(heir) => tokio::spawn(async move { heir.follow(&shared, responders, &ours).await }),
+            Err(ended) => tokio::spawn(async move { *ended }),
+        };
+        Ok(Run {
+            cancel,
+            events: Events { receiver },
+            handle,
+        })
+    }
+
+    /// Takes over a run whose operator died and ends it now, with its agent, whatever that does.
+    ///
+    /// # Errors
+    /// As [`Operator::resume`].
+    pub async fn end(&self, run: &RunDir) -> Result<Outcome, Error> {
+        match take_over(&self.shared.store, run, None)? {
+            Ok(heir) => Ok(heir.finish(heir.keep()).await),
+            Err(ended) => Ok(*ended),
         }
     }
 }

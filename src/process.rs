@@ -84,7 +84,7 @@ impl Process {
     }
 
     /// Whether that very process runs; a zombie doesn't.
-    fn is_running(self) -> bool {
+    pub(crate) fn is_running(self) -> bool {
         Stat::load(self.pid)
             .is_some_and(|stat| stat.start == self.start && !matches!(stat.state, b'Z' | b'X'))
     }

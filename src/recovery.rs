@@ -1,317 +1,372 @@
 //! Recovery: what becomes of a run whose operator died.
 //!
-//! Only what is provably ours is touched: runs of this state directory whose lock is free, the session on
-//! our own socket that their journal names, the worktree whose marker names run and state directory. Their
-//! work is taken in first, by the same code that ends a run.
+//! A run is taken over by taking its lock, which the kernel let go of when its operator died. Its journal tells what
+//! was made, reality what is left of it, and the files of hooks and transcript what happened meanwhile. Then the run
+//! is either followed on, where its agent still works, or ended: by the same code as any other.
+//!
+//! Only what is provably ours is touched: the processes with the run's mark, the session on our own socket that runs
+//! the run's launcher, the worktree whose marker names run and state directory.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::cleanup::{Action, Found, Scope};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::cancel::Cancel;
+use crate::delegate::Shared;
 use crate::error::{Error, io as io_error};
-use crate::journal::{self, Entry, Journal, Progress, Step};
-use crate::process::{Process, boot_id, end_run_processes};
-use crate::run::{Failure, Lock, Outcome, RunDir, RunId, Status, Store, TaskName, millis};
+use crate::journal::{Entry, Journal, Progress};
+use crate::process::{Exit, boot_id};
+use crate::respond::{Chain, Context, Responder};
+use crate::run::{self, Failure, Lock, Outcome, RunDir, Status, Store, millis};
 use crate::task::Keep;
-use crate::teardown::{self, GRACE, Site};
+use crate::teardown::{self, Agent, Site};
 use crate::tmux::Server;
-use crate::worktree::{Repository, Worktree, WorktreeSpec, owned};
+use crate::turn::driver::{Driver, Ending, Parts};
+use crate::turn::evidence::judge;
+use crate::turn::{End, Machine, Plan};
+use crate::worktree::{Repository, Worktree, owned};
+use story::Story;
 
-/// What a journal tells of a run.
-pub(crate) struct Story {
-    pub(crate) run_id: RunId,
-    pub(crate) task: TaskName,
-    pub(crate) repository: PathBuf,
-    pub(crate) started_at: String,
-    pub(crate) boot_id: String,
-    pub(crate) session: Option<String>,
-    pub(crate) root: Option<Process>,
-    pub(crate) agent_session: Option<String>,
-    pub(crate) turns: u32,
-    pub(crate) last_message: Option<String>,
-    pub(crate) worktree: Option<(PathBuf, String, String)>,
-    /// A step of the last teardown failed: what stayed did not stay on purpose.
-    pub(crate) unfinished: bool,
-    pub(crate) closed: bool,
+mod story;
+
+/// How long a start waits for the runs that it recovers.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// What is found of a run that nobody may own.
+pub(crate) enum Claim {
+    /// Its operator lives, or another process recovers it.
+    Alive,
+    /// Its operator died before it made anything.
+    Empty,
+    /// It is ours now.
+    Taken(Box<Heir>),
 }
 
-impl Story {
-    pub(crate) fn load(path: &Path) -> Option<Self> {
-        let entries = journal::load(path).ok()?;
-        let mut story = Self::begin(entries.first()?)?;
-        for entry in entries {
-            story.take(entry.progress);
+/// A run that was taken over.
+pub(crate) struct Heir {
+    store: Store,
+    tmux: Server,
+    dir: RunDir,
+    story: Story,
+    journal: Journal,
+    _lock: Lock,
+}
+
+impl Heir {
+    /// Takes a run over, where nobody owns it.
+    pub(crate) fn claim(
+        store: &Store,
+        dir: &RunDir,
+        listener: Option<UnboundedSender<Entry>>,
+    ) -> Result<Claim, Error> {
+        // The mark is made before the directory: the run may be about to begin.
+        if !dir.path().exists() {
+            return Ok(Claim::Alive);
         }
-        Some(story)
+        let Some(lock) = Lock::take(&dir.lock())? else {
+            return Ok(Claim::Alive);
+        };
+        let Some(story) = Story::load(dir)? else {
+            return Ok(Claim::Empty);
+        };
+        let journal =
+            Journal::resume(&dir.events(), listener).map_err(io_error("open the journal"))?;
+        Ok(Claim::Taken(Box::new(Self {
+            tmux: Server::at(store.tmux_socket()),
+            store: store.clone(),
+            dir: dir.clone(),
+            story,
+            journal,
+            _lock: lock,
+        })))
     }
 
-    fn begin(entry: &Entry) -> Option<Self> {
-        let Progress::Started {
-            run_id,
-            task,
-            repository,
-            boot_id,
-            ..
-        } = &entry.progress
-        else {
-            return None;
+    fn take_over(&self) {
+        self.journal.write(Progress::TakenOver {
+            boot_id: boot_id(),
+            operator_pid: std::process::id(),
+        });
+    }
+
+    /// Whether the agent is there and no file tells of an end.
+    pub(crate) async fn is_working(&self) -> bool {
+        self.story.ended.is_none() && self.judge().0.is_none() && self.find_agent().await.is_some()
+    }
+
+    /// What the journal and the files of hooks and transcript say of the run's end.
+    fn judge(&self) -> (Option<End>, Ending) {
+        let machine = Machine::resume(self.plan(false), self.story.standing(), Instant::now());
+        let (found, mut ending) = judge(machine, &self.dir, self.story.replies.clone());
+        let Some(end) = self.story.ended.clone() else {
+            return (found, ending);
         };
-        Some(Self {
-            run_id: run_id.clone(),
-            task: task.clone(),
-            repository: repository.clone(),
-            started_at: entry.at.clone(),
-            boot_id: boot_id.clone(),
-            session: None,
-            root: None,
-            agent_session: None,
-            turns: 0,
-            last_message: None,
-            worktree: None,
-            unfinished: false,
-            closed: false,
+        let standing = self.story.standing();
+        ending.end = end.clone();
+        ending.turns = standing.turns;
+        ending.last_message = standing.last_message;
+        (Some(end), ending)
+    }
+
+    fn plan(&self, responder: bool) -> Plan {
+        let worktree = self.story.worktree.as_ref();
+        Plan {
+            prompt: self
+                .dir
+                .load_prompt(self.story.turn().max(1))
+                .unwrap_or_default(),
+            limits: self.story.terms.limits,
+            permissions: self.story.terms.permissions,
+            responder,
+            worktree: worktree.map(|(path, _)| path.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The agent in its pane, if that very process still runs.
+    async fn find_agent(&self) -> Option<Agent> {
+        if self.story.is_of_another_boot() {
+            return None;
+        }
+        let launched = self.story.launched.as_ref()?;
+        let root = launched.root.filter(|root| root.is_running())?;
+        let ids = (launched.session_id.as_str(), launched.pane.as_str());
+        let pane = self
+            .tmux
+            .find_pane(ids, launched.pid)
+            .await
+            .ok()
+            .flatten()?;
+        let exit = Exit::of(launched.pid).ok()?;
+        Some(Agent {
+            pane,
+            exit,
+            root: Some(root),
         })
     }
 
-    fn take(&mut self, progress: Progress) {
-        match progress {
-            Progress::Begun(Step::Worktree {
-                path,
-                branch,
-                base_commit,
-            }) => {
-                self.worktree = Some((path, branch, base_commit));
+    /// Ends the run now, its agent with it.
+    pub(crate) async fn finish(&self, keep: Keep) -> Outcome {
+        self.take_over();
+        let (_, ending) = self.judge();
+        let agent = self.find_agent().await;
+        self.conclude(agent, ending, (keep, &Cancel::new())).await
+    }
+
+    /// What the run asked to be kept.
+    pub(crate) fn keep(&self) -> Keep {
+        self.story.terms.keep
+    }
+
+    async fn conclude(
+        &self,
+        agent: Option<Agent>,
+        ending: Ending,
+        (keep, cancel): (Keep, &Cancel),
+    ) -> Outcome {
+        let site = Site {
+            dir: &self.dir,
+            journal: &self.journal,
+            tmux: &self.tmux,
+            keep,
+            cancel,
+        };
+        let mut outcome = self.story.to_outcome(&self.dir);
+        let found = self.find_worktree();
+        // Without its worktree an agent is no agent of ours to talk to, but a process to end.
+        let agent = agent.filter(|_| matches!(found, Ok(Some(_))));
+        let left = match &agent {
+            Some(_) => Vec::new(),
+            None => self.end_orphans(&site).await,
+        };
+        let mut clean = left.is_empty();
+        match (found, self.dir.load_record()) {
+            // It went after the record was written.
+            (Ok(None), Ok(Some(record))) => {
+                outcome = Outcome {
+                    worktree: None,
+                    ..record
+                };
             }
-            Progress::Begun(Step::Session { session, .. }) => self.session = Some(session),
-            Progress::Launched {
-                pid,
-                pid_start: Some(start),
-                ..
-            } => self.root = Some(Process { pid, start }),
-            Progress::Submitted { turn, session_id } => {
-                self.turns = turn;
-                self.agent_session = Some(session_id);
+            (found, _) => {
+                let trouble = found.as_ref().err().map(Error::to_failure);
+                let worktree = found.ok().flatten();
+                let closing = (worktree.as_ref(), ending);
+                clean &= teardown::finish(&site, agent.as_ref(), closing, &mut outcome).await;
+                if let Some(trouble) = trouble {
+                    clean &= self.leave_tree(trouble, &mut outcome);
+                }
             }
-            Progress::TurnEnded { message, .. } => self.last_message = message,
-            Progress::Begun(Step::EndAgent) => self.unfinished = false,
-            Progress::StepFailed {
-                step:
-                    Step::Snapshot { .. }
-                    | Step::Patch { .. }
-                    | Step::RemoveSession
-                    | Step::RemoveWorktree,
-                ..
-            } => self.unfinished = true,
-            Progress::Recorded { .. } => self.closed = true,
-            _ => {}
         }
+        outcome.notices.extend(left);
+        teardown::record(&site, &mut outcome, clean);
+        outcome
+    }
+
+    async fn end_orphans(&self, site: &Site<'_>) -> Vec<String> {
+        let Some(session) = &self.story.session else {
+            return Vec::new();
+        };
+        // A pid of another boot is somebody else's by now.
+        let root = self.story.launched.as_ref().and_then(|at| at.root);
+        let root = root.filter(|_| !self.story.is_of_another_boot());
+        teardown::end_orphans(site, root, session).await
+    }
+
+    /// Says that nothing can be taken in without the repository; `false` where there is something.
+    fn leave_tree(&self, trouble: Failure, outcome: &mut Outcome) -> bool {
+        let tree = self.story.worktree.as_ref().map(|(path, _)| path.clone());
+        outcome.worktree = tree.filter(|path| path.exists());
+        (outcome.status, outcome.error) = (Status::Failed, Some(trouble));
+        if let Some(path) = &outcome.worktree {
+            let text = format!("nothing was removed: the work is in {}", path.display());
+            outcome.notices.push(text);
+        }
+        outcome.worktree.is_none()
+    }
+
+    /// The run's worktree, by its marker.
+    fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
+        let repository = Repository::discover(&self.story.repository)?;
+        let ours = owned(&repository)?.into_iter().find(|owned| {
+            owned.spec.owner.run_id == self.story.run_id.as_str()
+                && owned.spec.owner.state_dir == self.store.root()
+        });
+        let open = |owned: crate::worktree::OwnedWorktree| Worktree::open(&repository, &owned.spec);
+        Ok(ours.map(open).transpose()?)
+    }
+
+    /// Follows the agent on, as its first operator would have, and ends the run.
+    pub(crate) async fn follow(
+        &self,
+        shared: &Shared,
+        responders: Option<Vec<Arc<dyn Responder>>>,
+        cancel: &Cancel,
+    ) -> Outcome {
+        self.take_over();
+        let started = Instant::now();
+        let (found, mut ending) = self.judge();
+        let agent = self.find_agent().await;
+        if let (None, Some(agent), Some(_)) = (&found, &agent, self.dir.load_prompt(1)) {
+            let (responders, problems) = self.responders(responders);
+            ending = self
+                .drive((shared, agent), responders, cancel)
+                .await
+                .unwrap_or_else(|error| Ending::failed(error.to_failure()));
+            ending.notices.extend(problems);
+        }
+        let keep = self.story.terms.keep;
+        let mut outcome = self.conclude(agent, ending, (keep, cancel)).await;
+        outcome.duration_ms += millis(started.elapsed());
+        outcome
+    }
+
+    /// The responders of the run; those of the caller go before those that the journal tells how to make.
+    fn responders(
+        &self,
+        given: Option<Vec<Arc<dyn Responder>>>,
+    ) -> (Vec<Arc<dyn Responder>>, Vec<String>) {
+        if let Some(given) = given {
+            return (given, Vec::new());
+        }
+        let mut problems = Vec::new();
+        let mut made = Vec::new();
+        for recipe in &self.story.terms.responders {
+            match recipe.make() {
+                Ok(responder) => made.push(responder),
+                Err(error) => problems.push(format!("failed to {}", crate::error::chain(&error))),
+            }
+        }
+        (made, problems)
+    }
+
+    async fn drive(
+        &self,
+        (shared, agent): (&Shared, &Agent),
+        responders: Vec<Arc<dyn Responder>>,
+        cancel: &Cancel,
+    ) -> Result<Ending, Error> {
+        let plan = self.plan(!responders.is_empty());
+        let context = Context {
+            run_id: self.story.run_id.as_str().to_owned(),
+            task: self.story.task.as_str().to_owned(),
+            worktree: plan.worktree.clone(),
+        };
+        let responder = Chain(responders);
+        let parts = Parts {
+            machine: Machine::resume(plan, self.story.standing(), Instant::now()),
+            pane: &agent.pane,
+            exit: &agent.exit,
+            dir: &self.dir,
+            watch: &shared.watch,
+            journal: &self.journal,
+            responder: &responder,
+            context: &context,
+            permissions: self.story.terms.permissions,
+            trust: self.story.terms.trust,
+        };
+        let driver = Driver::resume(parts, self.story.replies.clone())?;
+        Ok(driver.follow(cancel.cancelled()).await)
     }
 }
 
-pub(crate) async fn clean_run(
+/// Takes a run over to bring it to its end; hands back the record of one that has ended.
+///
+/// # Errors
+/// [`run::Error::Alive`] where an operator owns it, [`run::Error::NotFound`] where it never began.
+pub(crate) fn take_over(
     store: &Store,
-    run: &RunDir,
-    story: &Story,
-    scope: &Scope,
-) -> Option<Found> {
-    let server = Server::at(store.tmux_socket());
-    let session_there = match &story.session {
-        Some(name) => server
-            .query_session_of(name, run.name())
-            .await
-            .unwrap_or(false),
-        None => false,
-    };
-    let named = scope
-        .kept
-        .as_ref()
-        .is_some_and(|kept| kept.name() == run.name());
-    let kept_on_purpose = !named
-        && story.closed
-        && !story.unfinished
-        && run
-            .load_record()
-            .ok()
-            .flatten()
-            .is_some_and(|record| record.worktree.is_some());
-    let left = find_worktree(store, story);
-    let something = left.is_some() || (session_there && !kept_on_purpose);
-    if kept_on_purpose || (story.closed && !something) {
-        return None;
+    dir: &RunDir,
+    listener: Option<UnboundedSender<Entry>>,
+) -> Result<Result<Box<Heir>, Box<Outcome>>, Error> {
+    let name = dir.name().to_owned();
+    if dir.is_closed()
+        && let Some(record) = dir.load_record()?
+    {
+        return Ok(Err(Box::new(record)));
     }
-    let describe = |action, reason: String| Found {
-        kind: "run",
-        name: run.name().to_owned(),
-        action,
-        reason,
-    };
-    let why = match named {
-        true => "it was kept, and is named",
-        false => "its operator is gone",
-    };
-    if scope.dry_run {
-        return Some(describe(Action::WouldRemove, why.to_owned()));
-    }
-    match adopt(run, story, left, &server).await {
-        Ok(outcome) if outcome.worktree.is_none() => Some(describe(
-            Action::Removed,
-            format!("{why}; recorded as {}", outcome.status.as_str()),
-        )),
-        Ok(outcome) => {
-            let why = outcome.notices.last().cloned().unwrap_or_default();
-            Some(describe(Action::Left, why))
+    match Heir::claim(store, dir, listener)? {
+        Claim::Alive => Err(run::Error::Alive { name }.into()),
+        Claim::Empty => {
+            dir.close();
+            Err(run::Error::NotFound { name }.into())
         }
-        Err(error) => Some(describe(
-            Action::Left,
-            format!("failed to {}", error.message()),
-        )),
+        Claim::Taken(heir) => Ok(Ok(heir)),
     }
 }
 
-/// The worktree of a run, by its marker.
-fn find_worktree(store: &Store, story: &Story) -> Option<(Repository, WorktreeSpec)> {
-    let repository = Repository::discover(&story.repository).ok()?;
-    let ours = owned(&repository).ok()?.into_iter().find(|owned| {
-        owned.spec.owner.run_id == story.run_id.as_str()
-            && owned.spec.owner.state_dir == store.root()
-    })?;
-    Some((repository, ours.spec))
-}
-
-/// Takes over a run whose operator is gone, and ends it.
-async fn adopt(
-    run: &RunDir,
-    story: &Story,
-    left: Option<(Repository, WorktreeSpec)>,
-    server: &Server,
-) -> Result<Outcome, Error> {
-    let Some(_lock) = Lock::take(&run.lock())? else {
-        return Err(Error::Usage(
-            "take over the run: another process does".to_owned(),
-        ));
-    };
-    let journal = Journal::create(&run.events(), None).map_err(io_error("open the journal"))?;
-    // The caller's credentials, where the launcher never came to remove them.
-    let _gone_already = fs::remove_file(run.environment());
-    let mut outcome = match run.load_record()? {
-        // Where removing the worktree fails again, it is said again.
-        Some(outcome) => Outcome {
-            worktree: None,
-            ..outcome
-        },
-        None => orphaned(run, story),
-    };
-    let repository = left.as_ref().map(|(repository, _)| repository.clone());
-    let repository = repository.map_or_else(|| Repository::discover(&story.repository), Ok);
-    match (left, repository) {
-        (Some((repository, spec)), _) => {
-            let site = Site {
-                dir: run,
-                journal: &journal,
-                repository: &repository,
-                tmux: server,
-                keep: Keep::Nothing,
-            };
-            end_agent(&site, story).await;
-            let worktree = Worktree::open(&repository, &spec)?;
-            teardown::conclude(&site, None, &worktree, &mut outcome).await;
-        }
-        (None, Ok(repository)) => {
-            let site = Site {
-                dir: run,
-                journal: &journal,
-                repository: &repository,
-                tmux: server,
-                keep: Keep::Nothing,
-            };
-            end_agent(&site, story).await;
-        }
-        (None, Err(error)) => {
-            end_run_processes(run.name(), None, GRACE, || false).await;
-            let session = story.task.session();
-            if server.query_session_of(&session, run.name()).await? {
-                server.kill_session(&session).await?;
+/// Ends what dead operators left, but for agents that still work: those are named.
+pub(crate) async fn sweep(store: &Store) -> Vec<String> {
+    let mut notices = Vec::new();
+    for dir in store.load_unfinished().unwrap_or_default() {
+        match Heir::claim(store, &dir, None) {
+            Ok(Claim::Taken(heir)) if heir.is_working().await => notices.push(format!(
+                "the operator of run {} died and its agent still works: `cx-operator resume {}` follows it on",
+                dir.name(),
+                dir.name()
+            )),
+            Ok(Claim::Taken(heir)) => {
+                let outcome = heir.finish(heir.keep()).await;
+                tracing::info!(run = dir.name(), status = outcome.status.as_str(), "recovered");
             }
-            outcome.fail(&Error::from(error));
+            Ok(Claim::Empty) => dir.close(),
+            Ok(Claim::Alive) => {}
+            Err(error) => tracing::warn!(run = dir.name(), error = error.message(), "not recovered"),
         }
     }
-    run.write_record(&outcome)?;
-    journal.write(Progress::Recorded {
-        status: outcome.status,
-    });
-    Ok(outcome)
+    notices
 }
 
-async fn end_agent(site: &Site<'_>, story: &Story) {
-    // A pid of another boot is somebody else's by now.
-    let root = story.root.filter(|_| story.boot_id == boot_id());
-    if let Some(session) = &story.session {
-        teardown::end_orphans(site, root, session).await;
-    }
-}
-
-fn orphaned(run: &RunDir, story: &Story) -> Outcome {
-    let started = humantime::parse_rfc3339(&story.started_at).unwrap_or(SystemTime::UNIX_EPOCH);
-    let last = fs::metadata(run.events())
-        .and_then(|meta| meta.modified())
-        .unwrap_or(started);
-    let mut outcome = Outcome::blank(&story.task, story.run_id.clone(), started);
-    outcome.status = Status::Aborted;
-    outcome.run_dir = Some(run.path().to_owned());
-    outcome.repository = Some(story.repository.clone());
-    outcome.base_commit = story.worktree.as_ref().map(|(_, _, base)| base.clone());
-    outcome.duration_ms = millis(last.duration_since(started).unwrap_or(Duration::ZERO));
-    outcome.session_id.clone_from(&story.agent_session);
-    outcome.turns = story.turns;
-    outcome.last_message.clone_from(&story.last_message);
-    outcome.error = Some(Failure {
-        code: "operator_died".to_owned(),
-        message: "the operator of this run died; its work was taken in later".to_owned(),
-        hint: Some("`cx-operator log` tells how far it came".to_owned()),
-    });
-    outcome
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_orphans_record_tells_how_far_it_came() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let task = TaskName::parse("t").expect("a name");
-        let run_id = RunId::new(&task, SystemTime::now());
-        let store = Store::open(dir.path()).expect("a store");
-        let (run, _lock) = store.create(&run_id).expect("a run");
-        let journal = Journal::create(&run.events(), None).expect("a journal");
-        journal.write(Progress::Started {
-            run_id,
-            task,
-            repository: dir.path().to_owned(),
-            base_commit: "0".repeat(40),
-            boot_id: boot_id(),
-            operator_pid: 1,
-        });
-        for turn in [1, 2] {
-            journal.write(Progress::Submitted {
-                turn,
-                session_id: "s".to_owned(),
-            });
-        }
-        journal.write(Progress::TurnEnded {
-            turn: 2,
-            verdict: "question".to_owned(),
-            rule: "r".to_owned(),
-            message: Some("Which port?".to_owned()),
-        });
-        let story = Story::load(&run.events()).expect("a story");
-        let outcome = orphaned(&run, &story);
-        assert_eq!(outcome.status, Status::Aborted);
-        assert_eq!(
-            (outcome.turns, outcome.session_id.as_deref()),
-            (2, Some("s"))
-        );
-        assert_eq!(outcome.last_message.as_deref(), Some("Which port?"));
+/// The same as far as it comes in ten seconds; what hangs shall not keep a new run from its start.
+pub(crate) async fn sweep_in_time(store: &Store) -> Vec<String> {
+    let store = store.clone();
+    let work = tokio::spawn(async move { sweep(&store).await });
+    match tokio::time::timeout(SWEEP, work).await {
+        Ok(Ok(notices)) => notices,
+        Ok(Err(error)) => vec![format!(
+            "what dead operators left was not looked at: {error}"
+        )],
+        Err(_elapsed) => vec![format!(
+            "recovering what dead operators left takes longer than {SWEEP:?} and goes on"
+        )],
     }
 }

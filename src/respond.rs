@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use regex::{Regex, RegexBuilder};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use command::Command;
@@ -88,6 +88,11 @@ pub trait Responder: Send + Sync {
     /// Under what name the record carries its replies.
     fn name(&self) -> &str;
 
+    /// How to make this responder anew, for an operator that takes the run over; `None` if it can't be.
+    fn recipe(&self) -> Option<Recipe> {
+        None
+    }
+
     /// Answers, or says by `None` that this is not its to answer.
     ///
     /// # Errors
@@ -97,6 +102,50 @@ pub trait Responder: Send + Sync {
         question: &Question,
         context: &Context,
     ) -> Result<Option<Answer>, RespondError>;
+}
+
+/// How a responder can be made anew in another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Recipe {
+    /// [`Answers`] from this file.
+    Answers {
+        /// The file, absolute.
+        path: PathBuf,
+    },
+    /// A [`Command`].
+    Command {
+        /// What the shell is given.
+        shell_command: String,
+        /// The working directory.
+        directory: Option<PathBuf>,
+        /// How long its answer may take.
+        #[serde(rename = "limit_ms", with = "crate::turn::milliseconds")]
+        limit: Duration,
+    },
+}
+
+impl Recipe {
+    /// Makes the responder.
+    ///
+    /// # Errors
+    /// [`AnswersError`], where the file is no longer what it was.
+    pub fn make(&self) -> Result<Arc<dyn Responder>, AnswersError> {
+        Ok(match self {
+            Self::Answers { path } => Arc::new(Answers::load(path)?),
+            Self::Command {
+                shell_command,
+                directory,
+                limit,
+            } => {
+                let command = Command::new(shell_command.clone(), *limit);
+                Arc::new(match directory {
+                    Some(directory) => command.within(directory.clone()),
+                    None => command,
+                })
+            }
+        })
+    }
 }
 
 /// Several responders, asked in order until one answers.
@@ -158,6 +207,7 @@ impl Chain {
 /// The first entry that matches answers; a `deny` is looked for before any `allow`.
 #[derive(Clone, Debug)]
 pub struct Answers {
+    path: PathBuf,
     answers: Vec<(Regex, String)>,
     denials: Vec<(Regex, String)>,
     allowances: Vec<Regex>,
@@ -229,6 +279,7 @@ impl Answers {
                 })
         };
         let mut this = Self {
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             answers: Vec::new(),
             denials: Vec::new(),
             allowances: Vec::new(),
@@ -282,6 +333,12 @@ impl Answers {
 impl Responder for Answers {
     fn name(&self) -> &'static str {
         "answers"
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        Some(Recipe::Answers {
+            path: self.path.clone(),
+        })
     }
 
     async fn respond(

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,12 +14,15 @@ use thiserror::Error;
 
 pub use name::{RunId, TaskName};
 pub use outcome::{Failure, Outcome, Pending, Reply, Status, Usage};
+pub use store::Store;
+
+/// The directory of the state directory that names the unfinished runs: one empty file each. So whoever looks for
+/// what dead operators left reads no finished run's journal, however many there are.
+const UNFINISHED: &str = "unfinished";
 
 mod name;
 mod outcome;
-
-/// The longest path that a socket's address holds, in bytes, on Linux.
-const SOCKET_PATH_LIMIT: usize = 107;
+mod store;
 
 /// Why a run's name, directory or record could not be used.
 #[derive(Debug, Error)]
@@ -71,6 +74,18 @@ pub enum Error {
         /// How many match.
         candidates: usize,
     },
+    /// An operator owns the run.
+    #[error("take over the run {name}: its operator lives")]
+    Alive {
+        /// The run's id.
+        name: String,
+    },
+    /// A newer version of this program wrote the run's journal.
+    #[error("understand the run {name}: a newer cx-operator wrote it")]
+    Newer {
+        /// The run's id.
+        name: String,
+    },
     /// A record is there and can't be read as one.
     #[error("read the record {path}")]
     Unreadable {
@@ -98,135 +113,6 @@ fn io_error<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) ->
         what,
         path: path.to_owned(),
         source,
-    }
-}
-
-/// The state directory: every record, the tmux socket, and what was learnt of the agents' programs.
-#[derive(Clone, Debug)]
-pub struct Store {
-    root: PathBuf,
-}
-
-impl Store {
-    /// The directory that the environment asks for: `CX_OPERATOR_STATE`, else
-    /// `$XDG_STATE_HOME/cx-operator`, else `~/.local/state/cx-operator`.
-    ///
-    /// # Errors
-    /// [`Error::NoStateDirectory`] when none of the three is an absolute path.
-    pub fn default_root() -> Result<PathBuf, Error> {
-        let absolute = |name: &str| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        absolute("CX_OPERATOR_STATE")
-            .or_else(|| absolute("XDG_STATE_HOME").map(|dir| dir.join("cx-operator")))
-            .or_else(|| absolute("HOME").map(|dir| dir.join(".local/state/cx-operator")))
-            .ok_or(Error::NoStateDirectory)
-    }
-
-    /// Opens the state directory, making it (mode 0700) on first use.
-    ///
-    /// # Errors
-    /// [`Error::StatePathTooLong`] where no socket would fit, [`Error::StateUnusable`] otherwise.
-    pub fn open(root: &Path) -> Result<Self, Error> {
-        use std::os::unix::ffi::OsStrExt;
-        // Links are resolved here as for the socket: a short link may lead to a long path.
-        let resolved = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let length = resolved.join("tmux.sock").as_os_str().as_bytes().len();
-        if length > SOCKET_PATH_LIMIT {
-            return Err(Error::StatePathTooLong {
-                path: resolved,
-                length,
-            });
-        }
-        let open = || {
-            refuse_shared_directory(root)?;
-            make_private_directory(&root.join("runs"))?;
-            fs::set_permissions(root.join("runs"), fs::Permissions::from_mode(0o700))?;
-            root.canonicalize()
-        };
-        match open() {
-            Ok(root) => Ok(Self { root }),
-            Err(source) => Err(Error::StateUnusable {
-                path: root.to_owned(),
-                source,
-            }),
-        }
-    }
-
-    /// Where the state lives.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The socket of our own tmux server.
-    #[must_use]
-    pub fn tmux_socket(&self) -> PathBuf {
-        self.root.join("tmux.sock")
-    }
-
-    /// Makes a run's directory with its `signals/`, and takes its lock.
-    ///
-    /// # Errors
-    /// [`Error::Io`] with the path that could not be made.
-    pub fn create(&self, id: &RunId) -> Result<(RunDir, Lock), Error> {
-        let dir = RunDir {
-            path: self.root.join("runs").join(id.as_str()),
-        };
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&dir.path)
-            .map_err(io_error("create", &dir.path))?;
-        make_private_directory(&dir.signals()).map_err(io_error("create", &dir.signals()))?;
-        let lock = Lock::hold(&dir.lock())?;
-        Ok((dir, lock))
-    }
-
-    /// Every run's directory, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the directory can't be listed.
-    pub fn load_runs(&self) -> Result<Vec<RunDir>, Error> {
-        let runs = self.root.join("runs");
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&runs).map_err(io_error("list", &runs))? {
-            found.push(RunDir {
-                path: entry.map_err(io_error("list", &runs))?.path(),
-            });
-        }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(found)
-    }
-
-    /// The run with that id, or the one whose id starts so, or the newest run of the task so named.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Ambiguous`] for a prefix of several ids.
-    pub fn find(&self, name: &str) -> Result<RunDir, Error> {
-        let runs = self.load_runs()?;
-        if let Some(run) = runs.iter().find(|run| run.name() == name) {
-            return Ok(run.clone());
-        }
-        let of_task = |run: &&RunDir| run.task() == Some(name);
-        if let Some(run) = runs.iter().rev().find(of_task) {
-            return Ok(run.clone());
-        }
-        let starting: Vec<_> = runs
-            .iter()
-            .filter(|run| !name.is_empty() && run.name().starts_with(name))
-            .collect();
-        match starting.as_slice() {
-            [run] => Ok((*run).clone()),
-            [] => Err(Error::NotFound {
-                name: name.escape_default().to_string(),
-            }),
-            several => Err(Error::Ambiguous {
-                name: name.escape_default().to_string(),
-                candidates: several.len(),
-            }),
-        }
     }
 }
 
@@ -264,6 +150,23 @@ impl RunDir {
         task_of(self.name())
     }
 
+    /// The file that is there for as long as something of the run may have to be taken in or removed.
+    fn unfinished_mark(&self) -> PathBuf {
+        let root = self.path.ancestors().nth(2).expect("a run is below runs/");
+        root.join(UNFINISHED).join(self.name())
+    }
+
+    /// Whether the run is recorded and nothing of it is left but what was kept on purpose.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        !self.unfinished_mark().exists()
+    }
+
+    /// Says that the run is recorded and nothing of it is left but what was kept on purpose.
+    pub(crate) fn close(&self) {
+        let _closed_before = fs::remove_file(self.unfinished_mark());
+    }
+
     pub(crate) fn signals(&self) -> PathBuf {
         self.path.join("signals")
     }
@@ -286,6 +189,22 @@ impl RunDir {
 
     pub(crate) fn patch(&self) -> PathBuf {
         self.path.join("patch.diff")
+    }
+
+    /// The file that keeps the prompt of a turn, from 1.
+    pub(crate) fn prompt_name(turn: u32) -> String {
+        format!("prompt-{turn}.md")
+    }
+
+    /// The prompt of a turn, as it was pasted or was about to be.
+    pub(crate) fn load_prompt(&self, turn: u32) -> Option<String> {
+        fs::read_to_string(self.path.join(Self::prompt_name(turn))).ok()
+    }
+
+    /// The agent's exit status, once its launcher has written it.
+    pub(crate) fn load_exit_status(&self) -> Option<i32> {
+        let text = fs::read_to_string(self.exit_status()).ok()?;
+        text.trim().parse().ok()
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
@@ -334,6 +253,10 @@ impl RunDir {
     }
 }
 
+/// How often a lock that is held is tried again, and after what time.
+const LOOKS: u32 = 5;
+const A_LOOK: Duration = Duration::from_millis(2);
+
 /// A run's lock, held for as long as its operator lives.
 ///
 /// The kernel lets go of it with the process, however that ends: the lock says who lives, no pid does.
@@ -364,11 +287,16 @@ impl Lock {
             .truncate(false)
             .open(path)
             .map_err(io_error("open", path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(io_error("lock", path)(source)),
+        for look in 1.. {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                // Whoever looks whether the run lives holds the lock for a moment, too.
+                Err(TryLockError::WouldBlock) if look < LOOKS => std::thread::sleep(A_LOOK),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(source)) => return Err(io_error("lock", path)(source)),
+            }
         }
+        unreachable!("the last look returns")
     }
 }
 
@@ -406,19 +334,6 @@ pub(crate) fn write_private(
         let _absent_or_unwritable = fs::remove_file(&temp);
     }
     renamed.map_err(io_error("write", path))
-}
-
-/// A directory that is there and that others own or may write to is no place for records; nor is it ours to
-/// close it to them.
-fn refuse_shared_directory(path: &Path) -> io::Result<()> {
-    let refused = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    match fs::metadata(path) {
-        Ok(found) if found.uid() != rustix::process::geteuid().as_raw() => {
-            refused("it belongs to another user")
-        }
-        Ok(found) if found.mode() & 0o022 != 0 => refused("others may write to it"),
-        _ => Ok(()),
-    }
 }
 
 fn private_file() -> fs::OpenOptions {

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::codex::launch::Options;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::codex::launch::{Options, TrustPolicy};
 use crate::prompt::Prompt;
-use crate::respond::Responder;
+use crate::respond::{Recipe, Responder};
 use crate::run::TaskName;
 use crate::turn::{Limits, Permissions};
 
 /// What stays after a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Keep {
     /// The record and the result's ref.
     #[default]
@@ -84,4 +87,34 @@ impl Task {
     pub fn worktree(&self) -> PathBuf {
         self.worktree_root.join(self.name.branch())
     }
+
+    /// What of it an operator needs that takes the run over.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            permissions: self.permissions,
+            trust: self.codex.trust,
+            limits: self.limits,
+            keep: self.keep,
+            responders: self
+                .responders
+                .iter()
+                .filter_map(|responder| responder.recipe())
+                .collect(),
+        }
+    }
+}
+
+/// What of a task an operator needs that takes its run over: the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// What happens to approvals.
+    pub permissions: Permissions,
+    /// What happens to trust dialogs.
+    pub trust: TrustPolicy,
+    /// The deadlines and the number of turns.
+    pub limits: Limits,
+    /// What stays.
+    pub keep: Keep,
+    /// Who may answer, as far as they can be made anew.
+    pub responders: Vec<Recipe>,
 }

@@ -4,7 +4,7 @@
 //! says where it is.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::agent::codex::launch::TrustPolicy;
@@ -13,29 +13,27 @@ use crate::cancel::Cancel;
 use crate::delegate::blocking;
 use crate::diff::write_patch;
 use crate::error::Error;
-use crate::journal::{Journal, Step};
+use crate::journal::{Journal, Progress, Step};
 use crate::process::{Exit, Process, end_run_processes};
 use crate::run::{Outcome, RunDir, Status};
 use crate::task::Keep;
 use crate::tmux::{Pane, Server};
 use crate::turn::Sight;
 use crate::turn::driver::Ending;
-use crate::worktree::{
-    BranchRemoval, Removal, Repository, Snapshot, SnapshotSpec, Worktree, remove,
-};
+use crate::worktree::{BranchRemoval, Removal, Snapshot, SnapshotSpec, Worktree, remove};
 
 /// How long an agent may take to leave when asked politely.
 const POLITE: Duration = Duration::from_secs(3);
 /// How long its processes may take to end when told to.
-pub(crate) const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A run, as its end needs to know it: the operator that made it may be gone.
 pub(crate) struct Site<'a> {
     pub(crate) dir: &'a RunDir,
     pub(crate) journal: &'a Journal,
-    pub(crate) repository: &'a Repository,
     pub(crate) tmux: &'a Server,
     pub(crate) keep: Keep,
+    pub(crate) cancel: &'a Cancel,
 }
 
 /// A started agent.
@@ -48,12 +46,8 @@ pub(crate) struct Agent {
 
 /// Ends the agent's program and all that it started; leaves it alone where the caller keeps the session. Returns
 /// what people should know: that something could not be ended.
-pub(crate) async fn end_agent(
-    site: &Site<'_>,
-    agent: &Agent,
-    ending: &Ending,
-    cancel: &Cancel,
-) -> Option<String> {
+async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<String> {
+    let cancel = site.cancel;
     if site.keep == Keep::Session {
         return None;
     }
@@ -101,12 +95,15 @@ async fn end_processes(
 }
 
 /// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
-/// A session of that name that another run started since is left alone.
-pub(crate) async fn end_orphans(site: &Site<'_>, root: Option<Process>, session: &str) {
-    let work = end_processes(site, root, || false);
-    if let Err(message) = site.journal.step(Step::EndAgent, work).await {
-        tracing::error!(message, "the agent's processes could not be ended");
-    }
+/// A session of that name that another run started since is left alone. Returns what could not be ended.
+pub(crate) async fn end_orphans(
+    site: &Site<'_>,
+    root: Option<Process>,
+    session: &str,
+) -> Vec<String> {
+    let mut left = Vec::new();
+    let work = end_processes(site, root, || site.cancel.is_hurried());
+    left.extend(site.journal.step(Step::EndAgent, work).await.err());
     let remove = async {
         match site.tmux.query_session_of(session, site.dir.name()).await? {
             true => site.tmux.kill_session(session).await,
@@ -114,8 +111,9 @@ pub(crate) async fn end_orphans(site: &Site<'_>, root: Option<Process>, session:
         }
     };
     if let Err(error) = site.journal.step(Step::RemoveSession, remove).await {
-        tracing::error!(%error, "the session could not be ended");
+        left.push(format!("failed to {}", crate::error::chain(&error)));
     }
+    left
 }
 
 /// Whether the agent waits for a prompt, so that a word ends it.
@@ -132,7 +130,7 @@ fn is_idle(ending: &Ending) -> bool {
 }
 
 /// Copies the agent's transcript into the run's directory.
-pub(crate) fn keep_transcript(dir: &RunDir, path: &Path) {
+fn keep_transcript(dir: &RunDir, path: &Path) {
     let kept = fs::read(path)
         .map_err(|error| error.to_string())
         .and_then(|bytes| {
@@ -144,31 +142,67 @@ pub(crate) fn keep_transcript(dir: &RunDir, path: &Path) {
     }
 }
 
-/// Takes the work in, writes the record, and removes what was made for the run.
-pub(crate) async fn conclude(
+/// Ends a run whose turns are over: the agent, its work, what was made for the run. Says whether nothing is left
+/// that should be gone. Where the worktree is `None`, nobody knows of one.
+pub(crate) async fn finish(
     site: &Site<'_>,
     agent: Option<&Agent>,
-    worktree: &Worktree,
+    (worktree, mut ending): (Option<&Worktree>, Ending),
     outcome: &mut Outcome,
-) {
+) -> bool {
+    site.journal.write(Progress::Ended {
+        status: ending.end.status,
+        error: ending.end.error.clone(),
+        pending: ending.end.pending.clone(),
+        last_message: ending.last_message.clone(),
+    });
+    let mut left = None;
+    if let Some(agent) = agent {
+        left = end_agent(site, agent, &ending).await;
+    }
+    let ended = left.is_none();
+    outcome.notices.extend(left);
+    outcome.usage = ending.load_usage();
+    outcome.session_id = ending.session;
+    outcome.turns = ending.turns;
+    outcome.last_message = ending.last_message;
+    outcome.replies = ending.replies;
+    outcome.notices.extend(ending.notices);
+    outcome.status = ending.end.status;
+    outcome.error = ending.end.error;
+    outcome.pending = ending.end.pending;
+    if let Some(transcript) = &ending.transcript {
+        keep_transcript(site.dir, transcript.path());
+    }
+    conclude(site, agent, worktree, outcome).await && ended
+}
+
+/// Takes the work in, writes the record, and removes what was made for the run.
+async fn conclude(
+    site: &Site<'_>,
+    agent: Option<&Agent>,
+    worktree: Option<&Worktree>,
+    outcome: &mut Outcome,
+) -> bool {
     // The caller's credentials, where the launcher never came to remove them.
     let _gone_already = fs::remove_file(site.dir.environment());
-    let safe = match take_in(site, worktree, outcome).await {
-        Ok(()) => true,
-        Err(error) => {
-            outcome.worktree = Some(worktree.path().to_owned());
-            outcome.notices.push(format!(
-                "nothing was removed: the work is in {}",
-                worktree.path().display()
-            ));
-            outcome.fail(&error);
-            false
-        }
-    };
+    let mut clean = true;
+    if let Some(worktree) = worktree
+        && let Err(error) = take_in(site, worktree, outcome).await
+    {
+        outcome.worktree = Some(worktree.path().to_owned());
+        outcome.notices.push(format!(
+            "nothing was removed: the work is in {}",
+            worktree.path().display()
+        ));
+        outcome.fail(&error);
+        clean = false;
+    }
     // Written before anything goes, and again at the very end.
     if let Err(error) = site.dir.write_record(outcome) {
         tracing::error!(%error, "the record can't be written");
     }
+    let safe = clean;
     if let Some(agent) = agent
         && site.keep != Keep::Session
     {
@@ -176,11 +210,27 @@ pub(crate) async fn conclude(
             .journal
             .step(Step::RemoveSession, agent.pane.kill())
             .await;
-        note(outcome, removed.map_err(Error::from));
-        note(outcome, site.tmux.stop_if_idle().await.map_err(Error::from));
+        clean &= note(outcome, removed.map_err(Error::from));
+        clean &= note(outcome, site.tmux.stop_if_idle().await.map_err(Error::from));
     }
-    if safe {
-        remove_worktree(site, worktree, outcome).await;
+    if let Some(worktree) = worktree.filter(|_| safe) {
+        clean &= remove_worktree(site, worktree, outcome).await;
+    }
+    clean
+}
+
+/// Writes the record for good. A run of which nothing is left that should be gone is finished with it.
+pub(crate) fn record(site: &Site<'_>, outcome: &mut Outcome, clean: bool) {
+    let written = site.dir.write_record(outcome);
+    site.journal.write(Progress::Recorded {
+        status: outcome.status,
+    });
+    match written {
+        Ok(()) if clean => site.dir.close(),
+        Ok(()) => {}
+        Err(error) => outcome
+            .notices
+            .push(format!("failed to {}", crate::error::chain(&error))),
     }
 }
 
@@ -203,7 +253,8 @@ async fn take_in(site: &Site<'_>, worktree: &Worktree, outcome: &mut Outcome) ->
         .await?;
     if let Some(result) = snapshot.result_commit {
         let path = site.dir.patch();
-        let (repository, base, to) = (site.repository.clone(), worktree.spec().base, path.clone());
+        let repository = worktree.repository().clone();
+        let (base, to) = (worktree.spec().base, path.clone());
         let write = blocking(move || Ok(write_patch(&repository, base, result, &to)?));
         site.journal
             .step(Step::Patch { path: path.clone() }, write)
@@ -233,12 +284,12 @@ fn describe(snapshot: Snapshot, outcome: &mut Outcome) {
     outcome.notices.extend(snapshot.notices);
 }
 
-async fn remove_worktree(site: &Site<'_>, worktree: &Worktree, outcome: &mut Outcome) {
+async fn remove_worktree(site: &Site<'_>, worktree: &Worktree, outcome: &mut Outcome) -> bool {
     if matches!(site.keep, Keep::Worktree | Keep::Session) {
         outcome.worktree = Some(worktree.path().to_owned());
-        return;
+        return true;
     }
-    let (repository, spec) = (site.repository.clone(), worktree.spec().clone());
+    let (repository, spec) = (worktree.repository().clone(), worktree.spec().clone());
     let (keep_branch, snapshot_ref) = (site.keep == Keep::Branch, outcome.run_id.result_ref());
     let work = blocking(move || {
         let what = match keep_branch {
@@ -259,19 +310,24 @@ async fn remove_worktree(site: &Site<'_>, worktree: &Worktree, outcome: &mut Out
                 "branch {} stays: it has commits that are in no snapshot",
                 outcome.branch
             ));
+            true
         }
-        Ok(_) => {}
+        Ok(_) => true,
         Err(error) => {
-            outcome.worktree = Some(PathBuf::from(worktree.path()));
-            note(outcome, Err(error));
+            outcome.worktree = Some(worktree.path().to_owned());
+            note(outcome, Err(error))
         }
     }
 }
 
-fn note(outcome: &mut Outcome, result: Result<(), Error>) {
-    if let Err(error) = result {
-        outcome
-            .notices
-            .push(format!("failed to {}", error.message()));
+/// Says in the record what could not be done; `false` then.
+fn note(outcome: &mut Outcome, result: Result<(), Error>) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(error) => {
+            let notice = format!("failed to {}", error.message());
+            outcome.notices.push(notice);
+            false
+        }
     }
 }

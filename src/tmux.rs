@@ -10,17 +10,17 @@
 //! its exit status by a file that the launcher writes, since tmux 3.3a loses one status in ten.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use thiserror::Error;
 use tmux_interface::{
-    AttachSession, KillServer, KillSession, ListSessions, NewSession, PipePane, SetOption,
-    StartServer, Tmux, TmuxCommand,
+    AttachSession, DisplayMessage, KillServer, KillSession, ListSessions, NewSession, PipePane,
+    SetOption, StartServer, Tmux, TmuxCommand,
 };
-use tokio::io::AsyncWriteExt;
 
 pub use launch::environment_file;
 pub(crate) use launch::shell_quote;
@@ -291,6 +291,35 @@ impl Server {
         }
     }
 
+    /// The pane of that session id, pane id and pid; `None` where it is gone or another one.
+    ///
+    /// # Errors
+    /// What tmux refuses, other than the pane's absence.
+    pub(crate) async fn find_pane(
+        &self,
+        (session, pane): (&str, &str),
+        pid: u32,
+    ) -> Result<Option<Pane>, Error> {
+        if !self.socket.exists() {
+            return Ok(None);
+        }
+        let show = DisplayMessage::new()
+            .print()
+            .target_pane(pane)
+            .message("#{session_id} #{pane_id} #{pane_pid}")
+            .build();
+        let shown = self
+            .run("display-message", self.tmux().add_command(show))
+            .await;
+        match shown {
+            Ok(output) if output.trim() == format!("{session} {pane} {pid}") => {
+                self.parse_pane(&output).map(Some)
+            }
+            Ok(_) | Err(Error::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Ends the server when it holds no session, so that nothing of ours remains.
     ///
     /// # Errors
@@ -351,15 +380,15 @@ impl Server {
         input: Option<&[u8]>,
     ) -> Result<String, Error> {
         let mut command = tokio::process::Command::from(tmux.into_command());
+        let stdin = match input {
+            Some(bytes) => whole_file(bytes).map_err(|source| Error::Io { verb, source })?,
+            None => Stdio::null(),
+        };
         command
             // Inside another tmux a client would refuse to nest, or speak to that server.
             .env_remove("TMUX")
             .env_remove("TMUX_PANE")
-            .stdin(if input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
@@ -367,14 +396,7 @@ impl Server {
             io::ErrorKind::NotFound => Error::Missing,
             _ => Error::Io { verb, source },
         });
-        let mut child = spawned?;
-        let answer = async {
-            if let (Some(bytes), Some(mut stdin)) = (input, child.stdin.take()) {
-                stdin.write_all(bytes).await?;
-            }
-            child.wait_with_output().await
-        };
-        let output = tokio::time::timeout(COMMAND_LIMIT, answer)
+        let output = tokio::time::timeout(COMMAND_LIMIT, spawned?.wait_with_output())
             .await
             .map_err(|_elapsed| Error::Hung { verb })?
             .map_err(|source| Error::Io { verb, source })?;
@@ -439,6 +461,15 @@ pub fn is_recent(version: &str) -> bool {
         // `tmux master` and OpenBSD's `tmux openbsd-7.4` carry no number of their own or a newer one.
         (None, _) => version == "master",
     }
+}
+
+/// A file in memory as a child's input: the child reads all of it whatever becomes of us, where a pipe would end
+/// in the middle of a prompt.
+fn whole_file(bytes: &[u8]) -> io::Result<Stdio> {
+    let mut file = File::from(memfd_create("cx-operator", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 fn option<'a>(scope: &'a str, name: &'a str, value: &'a str) -> TmuxCommand<'a> {

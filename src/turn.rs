@@ -16,14 +16,17 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use end::End;
 pub use event::{Advice, Answer, DialogSight, Event, Question, QuestionKind, Reaction, Sight};
-pub use machine::{Machine, Plan};
+pub use machine::{Machine, Plan, Standing};
 
 pub mod classify;
 pub(crate) mod driver;
 mod end;
 mod event;
+pub(crate) mod evidence;
 mod machine;
 pub(crate) mod sources;
 #[cfg(test)]
@@ -36,15 +39,19 @@ pub(crate) const CONTINUE: &str = "Please continue until the task is done.";
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The deadlines and the number of turns of a run. More than a year counts as a year, no turn as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// From the agent's start to a composer that takes a prompt.
+    #[serde(rename = "startup_ms", with = "milliseconds")]
     pub startup: Duration,
     /// From a paste to the proof that the prompt was submitted.
+    #[serde(rename = "submit_ms", with = "milliseconds")]
     pub submit: Duration,
     /// For each turn.
+    #[serde(rename = "turn_ms", with = "milliseconds")]
     pub turn: Duration,
     /// For the whole run.
+    #[serde(rename = "run_ms", with = "milliseconds")]
     pub run: Duration,
     /// Prompts at most.
     pub turns: u32,
@@ -78,7 +85,8 @@ impl Limits {
 }
 
 /// What happens to an approval that the agent asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Permissions {
     /// The responder decides; where it doesn't, the run ends with the question.
     #[default]
@@ -92,4 +100,26 @@ pub enum Permissions {
 /// A duration as people write it: `15m`, `90s`.
 pub(crate) fn words(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
+}
+
+/// A duration as a whole number of milliseconds.
+pub(crate) mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::run::millis;
+
+    pub(crate) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(millis(*duration))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
 }

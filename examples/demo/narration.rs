@@ -20,7 +20,9 @@ pub(crate) fn line(progress: &Progress) -> Option<String> {
         Progress::Pasted { turn, bytes } => {
             format!("turn {turn}: prompt pasted ({bytes} bytes)")
         }
-        Progress::Submitted { turn, session_id } => {
+        Progress::Submitted {
+            turn, session_id, ..
+        } => {
             format!("turn {turn}: proven, session {session_id} reported the same text")
         }
         Progress::TurnEnded {
@@ -33,9 +35,11 @@ pub(crate) fn line(progress: &Progress) -> Option<String> {
         Progress::PermissionAsked { turn, command } => {
             format!("turn {turn}: the agent asks for an approval of `{command}`")
         }
-        Progress::Replied { turn, by, reply } => format!("turn {turn}: {by} replied: {reply}"),
+        Progress::Replied {
+            turn, by, reply, ..
+        } => format!("turn {turn}: {by} replied: {reply}"),
         Progress::Ignored { why, what } => format!("ignored {what}: {why}"),
-        Progress::Ended { status } => format!("the turns are over: {}", status.as_str()),
+        Progress::Ended { status, .. } => format!("the turns are over: {}", status.as_str()),
         Progress::Recorded { status } => format!("recorded as {}", status.as_str()),
         _ => return None,
     })

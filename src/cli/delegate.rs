@@ -4,22 +4,19 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use cx_operator::agent::codex::launch::{Ask, Options, Sandbox, TrustPolicy};
-use cx_operator::cancel::Cancel;
 use cx_operator::prompt::{self, Prompt};
-use cx_operator::respond::{Answers, Command, Responder};
 use cx_operator::run::{Outcome, TaskName};
 use cx_operator::task::{Keep, Task};
 use cx_operator::turn::{Limits, Permissions};
 use cx_operator::{Error, Operator};
 use serde_json::Value;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{State, print_failure, print_json, print_text, report, runtime, usage};
+use super::follow::{Responders, duration, follow, print_outcome};
+use super::{State, print_failure, print_json, runtime, usage};
 
 /// Delegate one task and wait for its result.
 #[derive(Args)]
@@ -103,15 +100,8 @@ struct Replies {
     /// What happens when the agent asks for an approval.
     #[arg(long, value_enum, default_value = "ask")]
     permissions: PermissionsArg,
-    /// A TOML file with answers to questions and approvals (format: see the README).
-    #[arg(long, value_name = "FILE")]
-    answers: Option<PathBuf>,
-    /// A shell command that is given each question as JSON on stdin and prints its answer as JSON.
-    #[arg(long, value_name = "COMMAND")]
-    responder: Option<String>,
-    /// How long the responder may take.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
-    responder_timeout: Duration,
+    #[command(flatten)]
+    responders: Responders,
     /// Prompts at most, the brief included.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=8))]
     max_turns: u32,
@@ -170,18 +160,6 @@ enum KeepArg {
     Session,
 }
 
-/// Parses `90s`, `15m`, `1h`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it must be longer than nothing".to_owned()),
-        Ok(duration) if duration > Duration::from_secs(7 * 24 * 3600) => {
-            Err("a week is the limit".to_owned())
-        }
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error} (write it like 90s, 15m or 1h)")),
-    }
-}
-
 impl Delegate {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let outcome = match self.delegate() {
@@ -192,17 +170,7 @@ impl Delegate {
             }
             outcome => outcome?,
         };
-        // Of a run that never came to be there is nothing to report but why.
-        let why = outcome.error.as_ref().filter(|_| outcome.run_dir.is_none());
-        if let Some(failure) = why {
-            print_failure(failure);
-        }
-        if self.json {
-            print_json(&outcome)?;
-        } else if why.is_none() {
-            print_text(&report::of(&outcome))?;
-        }
-        Ok(ExitCode::from(outcome.exit_code()))
+        print_outcome(&outcome, self.json)
     }
 
     fn delegate(&self) -> Result<Outcome, Error> {
@@ -210,20 +178,7 @@ impl Delegate {
         let operator = Operator::builder()
             .state_directory(self.state.root()?)
             .build()?;
-        let quiet = !io::stderr().is_terminal();
-        let outcome = runtime()?.block_on(async move {
-            // Caught before anything is created: a signal would end us without a teardown.
-            let caught = Signals::catch();
-            let mut run = operator.start(task);
-            let signals = tokio::spawn(forward_signals(caught, run.canceller()));
-            while let Some(entry) = run.events().next().await {
-                report::print_progress(&entry, quiet);
-            }
-            let outcome = run.outcome().await;
-            signals.abort();
-            outcome
-        });
-        Ok(outcome)
+        runtime()?.block_on(follow(|| Ok(operator.start(task))))
     }
 
     /// The document of a run that never came to be. What is named after the task is null where its name is none.
@@ -257,8 +212,8 @@ impl Delegate {
             PermissionsArg::Deny => Permissions::Deny,
             PermissionsArg::Allow => Permissions::Allow,
         };
-        task.responders = self.replies.responders()?;
-        task.responder_limit = self.replies.responder_timeout;
+        task.responders = self.replies.responders.load()?;
+        task.responder_limit = self.replies.responders.responder_timeout;
         task.limits = Limits {
             startup: self.deadlines.startup_timeout,
             turn: self.deadlines.turn_timeout,
@@ -352,57 +307,4 @@ fn is_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-impl Replies {
-    fn responders(&self) -> Result<Vec<Arc<dyn Responder>>, Error> {
-        let mut responders: Vec<Arc<dyn Responder>> = Vec::new();
-        if let Some(path) = &self.answers {
-            responders.push(Arc::new(Answers::load(path)?));
-        }
-        if let Some(command) = &self.responder {
-            if command.trim().is_empty() {
-                return Err(usage("run the responder: --responder is empty"));
-            }
-            responders.push(Arc::new(Command::new(
-                command.clone(),
-                self.responder_timeout,
-            )));
-        }
-        Ok(responders)
-    }
-}
-
-/// The signals that end a run.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn catch() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-}
-
-/// The first signal ends the run in good order, the second faster.
-async fn forward_signals(caught: io::Result<Signals>, cancel: Cancel) {
-    let Ok(mut caught) = caught else {
-        tracing::warn!("signals can't be caught");
-        return;
-    };
-    loop {
-        let by = tokio::select! {
-            _ = caught.interrupt.recv() => "SIGINT",
-            _ = caught.terminate.recv() => "SIGTERM",
-            _ = caught.hangup.recv() => "SIGHUP",
-        };
-        tracing::warn!("{by}: taking in the work and tearing down; again to hurry");
-        cancel.cancel(by);
-    }
 }

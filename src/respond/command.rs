@@ -1,6 +1,6 @@
 //! A responder that is a program of the caller's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 
-use super::{Answer, Context, Question, QuestionKind, RespondError, Responder, Verdict};
+use super::{Answer, Context, Question, QuestionKind, Recipe, RespondError, Responder, Verdict};
 
 /// The most that a responder's command may print.
 const OUTPUT_LIMIT: usize = 1 << 20;
@@ -22,6 +22,7 @@ const OUTPUT_LIMIT: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Command {
     shell_command: String,
+    directory: Option<PathBuf>,
     limit: Duration,
 }
 
@@ -53,12 +54,24 @@ impl Command {
     pub fn new(shell_command: String, limit: Duration) -> Self {
         Self {
             shell_command,
+            directory: std::env::current_dir().ok(),
             limit,
         }
     }
 
+    /// Runs it in that directory, in place of the one that this process is in now.
+    #[must_use]
+    pub fn within(mut self, directory: PathBuf) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
     async fn run(&self, input: &[u8]) -> Result<Vec<u8>, RespondError> {
-        let mut child = tokio::process::Command::new("/bin/sh")
+        let mut shell = tokio::process::Command::new("/bin/sh");
+        if let Some(directory) = &self.directory {
+            shell.current_dir(directory);
+        }
+        let mut child = shell
             .args(["-c", &self.shell_command])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -91,6 +104,14 @@ impl Command {
 impl Responder for Command {
     fn name(&self) -> &'static str {
         "command"
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        Some(Recipe::Command {
+            shell_command: self.shell_command.clone(),
+            directory: self.directory.clone(),
+            limit: self.limit,
+        })
     }
 
     async fn respond(

@@ -12,9 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error_line};
-use super::{
-    Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight, classify,
-};
+use super::{Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight};
 use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::transcript::TurnError;
 use crate::agent::codex::{as_typed, sight};
@@ -31,6 +29,7 @@ pub(crate) use words::denial;
 use words::{describe, sanitised};
 
 mod ending;
+mod record;
 mod words;
 
 /// Everything is read again so often, in case a notification was lost.
@@ -109,10 +108,23 @@ impl<'a> Driver<'a> {
         })
     }
 
+    /// A driver that goes on where another one was cut off.
+    pub(crate) fn resume(parts: Parts<'a>, replies: Vec<run::Reply>) -> notify::Result<Self> {
+        let session = parts.machine.session().map(str::to_owned);
+        let turn_id = parts.machine.turn_id().map(str::to_owned);
+        let mut driver = Self::new(parts)?;
+        if let Some(session) = session {
+            driver.signals.pass_over(&session, turn_id.as_deref());
+        }
+        driver.replies = replies;
+        Ok(driver)
+    }
+
     /// Follows the turns to the end. `cancelled` tells by what the run is to be ended.
     pub(crate) async fn follow(mut self, cancelled: impl Future<Output = &'static str>) -> Ending {
         tokio::pin!(cancelled);
         let mut rescan = Instant::now() + RESCAN;
+        self.follow_transcript().await;
         loop {
             let until = self.wake_at(rescan);
             let woke = tokio::select! {
@@ -188,7 +200,7 @@ impl<'a> Driver<'a> {
         }
         match woke {
             Woke::Exited => self.queue.push_back(Event::AgentExited {
-                code: self.exit_code(),
+                code: self.parts.dir.load_exit_status(),
                 screen: self.parts.pane.query_screen().await.unwrap_or_default(),
             }),
             Woke::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
@@ -236,6 +248,7 @@ impl<'a> Driver<'a> {
                     self.record_reply("operator", "a status, not a result", CONTINUE);
                 }
                 let turn = self.parts.machine.turns() + 1;
+                self.keep_prompt(turn, &text);
                 self.parts.journal.write(Progress::Pasted {
                     turn,
                     bytes: text.len(),
@@ -367,11 +380,6 @@ impl<'a> Driver<'a> {
         self.read_transcript().await;
     }
 
-    fn exit_code(&self) -> Option<i32> {
-        let text = fs::read_to_string(self.parts.dir.exit_status()).ok()?;
-        text.trim().parse().ok()
-    }
-
     fn take_reply(&mut self, reply: Reply) {
         let Some((question, _)) = self.asking.take() else {
             return;
@@ -395,22 +403,6 @@ impl<'a> Driver<'a> {
             .push_back(Event::Answered(question, reply.answer.map(sanitised)));
     }
 
-    fn record_reply(&mut self, by: &str, question: &str, reply: &str) {
-        let turn = self.parts.machine.turns();
-        self.parts.journal.write(Progress::Replied {
-            turn,
-            by: by.to_owned(),
-            reply: reply.to_owned(),
-        });
-        let (by, question, reply) = (by.to_owned(), question.to_owned(), reply.to_owned());
-        self.replies.push(run::Reply {
-            turn,
-            by,
-            question,
-            reply,
-        });
-    }
-
     fn decide(&mut self, hook: &SignalFile, answer: &Answer) {
         let decision = match answer {
             Answer::Allow => Decision::Allow,
@@ -422,66 +414,6 @@ impl<'a> Driver<'a> {
         if let Err(error) = signals::write_decision(&self.parts.dir.signals(), hook, &decision) {
             // The hook then passes, and the dialog comes up on the screen.
             tracing::warn!(%error, "the decision can't be written");
-        }
-    }
-
-    fn journal_before(&mut self, event: &Event) {
-        let turn = self.parts.machine.turns();
-        match event {
-            Event::TurnStopped { message, .. } => {
-                let read = classify::classify(message.as_deref().unwrap_or_default());
-                self.parts.journal.write(Progress::TurnEnded {
-                    turn,
-                    verdict: read.verdict.as_str().to_owned(),
-                    rule: read.rule.to_owned(),
-                    message: message.clone(),
-                });
-            }
-            Event::PermissionAsked { command, .. } => {
-                self.parts.journal.write(Progress::PermissionAsked {
-                    turn,
-                    command: command.clone(),
-                });
-                match self.parts.permissions {
-                    Permissions::Allow => self.record_reply("policy", command, "allow"),
-                    Permissions::Deny => self.record_reply("policy", command, "deny"),
-                    Permissions::Ask => {}
-                }
-            }
-            Event::TurnFailed { error, .. } => {
-                let message = error
-                    .as_ref()
-                    .map_or("the turn ended without a message", |error| &error.message);
-                self.parts.journal.write(Progress::TurnFailed {
-                    turn,
-                    message: message.to_owned(),
-                });
-            }
-            Event::TurnAborted { reason, .. } => {
-                self.parts.journal.write(Progress::TurnFailed {
-                    turn,
-                    message: format!("aborted: {reason}"),
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn journal_after(&self, turns_before: u32, described: Option<String>, reaction: &Reaction) {
-        let turn = self.parts.machine.turns();
-        if turn > turns_before
-            && let Some(session) = self.parts.machine.session()
-        {
-            self.parts.journal.write(Progress::Submitted {
-                turn,
-                session_id: session.to_owned(),
-            });
-        }
-        if let (Reaction::Ignore(why), Some(what)) = (reaction, described) {
-            self.parts.journal.write(Progress::Ignored {
-                why: (*why).to_owned(),
-                what,
-            });
         }
     }
 }

@@ -40,6 +40,16 @@ impl End {
         Self::failed(Status::Aborted, "cancelled", message, hint)
     }
 
+    /// The end of a run of which nobody knows more than that its operator is gone.
+    pub(crate) fn operator_died() -> Self {
+        Self::failed(
+            Status::Aborted,
+            "operator_died",
+            "the operator of this run died; its work was taken in later",
+            "`cx-operator log` tells how far it came",
+        )
+    }
+
     pub(super) fn pending(status: Status, question: &Question) -> Self {
         Self {
             status,

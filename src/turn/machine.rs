@@ -69,6 +69,25 @@ pub struct Plan {
     pub worktree: PathBuf,
 }
 
+/// How far a run came under an operator that is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The agent's session.
+    pub session: Option<String>,
+    /// Prompts submitted with proof.
+    pub turns: u32,
+    /// The agent's name of the last of these turns.
+    pub turn_id: Option<String>,
+    /// Whether another prompt was pasted since, of which no proof was seen.
+    pub pasted: bool,
+    /// What the agent said last.
+    pub last_message: Option<String>,
+    /// Since the agent was started.
+    pub run_spent: Duration,
+    /// Since the last of these turns began.
+    pub turn_spent: Duration,
+}
+
 /// The state machine of a run.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -104,10 +123,45 @@ impl Machine {
         }
     }
 
+    /// The machine of an operator that takes a run over.
+    #[must_use]
+    pub fn resume(plan: Plan, standing: Standing, now: Instant) -> Self {
+        let mut machine = Self::new(plan, now);
+        let limits = machine.plan.limits;
+        let left = |limit: Duration, spent: Duration| now + limit.saturating_sub(spent);
+        machine.run_until = left(limits.run, standing.run_spent);
+        machine.session = standing.session;
+        machine.turns = standing.turns;
+        machine.last_message = standing.last_message;
+        if standing.pasted {
+            machine.state = State::Submitting {
+                look: now,
+                due: false,
+                until: now + limits.submit,
+                enters: 0,
+            };
+        } else if standing.turns > 0 {
+            machine.state = State::Working {
+                turn_id: standing.turn_id,
+                until: left(limits.turn, standing.turn_spent),
+            };
+        }
+        machine
+    }
+
     /// The agent's session, once an event told it.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         self.session.as_deref()
+    }
+
+    /// The agent's name of the turn that runs.
+    #[must_use]
+    pub fn turn_id(&self) -> Option<&str> {
+        match &self.state {
+            State::Working { turn_id, .. } | State::Approving { turn_id, .. } => turn_id.as_deref(),
+            _ => None,
+        }
     }
 
     /// Prompts submitted with proof.

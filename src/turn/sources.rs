@@ -214,6 +214,35 @@ impl Signals {
         }
     }
 
+    /// Takes as read what another operator has acted upon: everything up to the prompt of that turn, and approvals that
+    /// are decided. The transcripts that those files name are known afterwards.
+    pub(crate) fn pass_over(&mut self, session: &str, turn_id: Option<&str>) {
+        let files = signals::list(&self.dir).unwrap_or_default();
+        let mut events: Vec<(SignalFile, Event)> = Vec::new();
+        for file in files {
+            if let Ok(bytes) = fs::read(self.dir.join(file.name())) {
+                let event = self.event(&file, &bytes);
+                events.push((file, event));
+            }
+        }
+        let is_the_prompt = |event: &Event| match event {
+            Event::PromptSubmitted {
+                session: of,
+                turn_id: id,
+                ..
+            } => of == session && (turn_id.is_none() || id.as_deref() == turn_id),
+            _ => false,
+        };
+        let last = events.iter().rposition(|(_, event)| is_the_prompt(event));
+        for (at, (file, _)) in events.into_iter().enumerate() {
+            let decided = file.kind == Kind::Permission
+                && self.dir.join(signals::decision_name(&file)).exists();
+            if last.is_some_and(|last| at <= last) || decided {
+                self.seen.insert(file);
+            }
+        }
+    }
+
     /// Where a session said that its transcript is.
     pub(crate) fn transcript_of(&self, session: &str) -> Option<&Path> {
         self.transcripts.get(session).map(PathBuf::as_path)

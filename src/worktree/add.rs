@@ -97,6 +97,12 @@ impl Worktree {
         })
     }
 
+    /// The repository that it belongs to.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.repo
+    }
+
     /// What it was made as, its path free of symbolic links.
     #[must_use]
     pub fn spec(&self) -> &WorktreeSpec {

@@ -1,10 +1,13 @@
 //! Which single key answers a dialog.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Choice, Dialog, DialogKind};
 use crate::tmux::Key;
 
 /// Whether codex may trust the repository that a task is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TrustPolicy {
     /// Trust it: the caller chose the repository and the commit.
     #[default]

@@ -1,0 +1,136 @@
+//! `cx-operator recover`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use cx_operator::run::{Outcome, RunDir};
+use cx_operator::{Error, Operator};
+use serde::Serialize;
+
+use super::follow::follow;
+use super::{State, print_json, print_text, runtime, safe, tell};
+
+/// Bring the runs whose operator died to their end: their work is taken in, their record written, what they left
+/// removed.
+///
+/// An agent that still works is followed on to the end of its run, as by `resume`; --end ends it now. Runs that live are
+/// left alone.
+#[derive(Args)]
+pub(crate) struct Recover {
+    /// Only this run: its id, its beginning, or a task's name (then the newest run of it).
+    run: Option<String>,
+    /// End agents that still work, too.
+    #[arg(long)]
+    end: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+#[derive(Serialize)]
+struct Document {
+    schema_version: u32,
+    runs: Vec<Recovered>,
+}
+
+/// What became of a run.
+#[derive(Serialize)]
+struct Recovered {
+    run_id: String,
+    /// `recovered`; `left`, where something of it could not be removed; `alive`; `failed`.
+    action: &'static str,
+    record: Option<Outcome>,
+    error: Option<String>,
+}
+
+impl Recover {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let operator = Operator::builder()
+            .state_directory(self.state.root()?)
+            .build()?;
+        let runs = match &self.run {
+            Some(name) => vec![operator.store().find(name)?],
+            None => operator.store().load_unfinished()?,
+        };
+        let runs = runtime()?.block_on(self.recover(&operator, runs));
+        let failed = runs.iter().any(|run| run.error.is_some());
+        if self.json {
+            print_json(&Document {
+                schema_version: 1,
+                runs,
+            })?;
+        } else {
+            print_text(&safe(&in_words(&runs)))?;
+        }
+        Ok(ExitCode::from(u8::from(failed)))
+    }
+
+    /// All at once: agents that still work are waited for.
+    async fn recover(&self, operator: &Operator, runs: Vec<RunDir>) -> Vec<Recovered> {
+        let (end, named) = (self.end, self.run.is_some());
+        let work: Vec<_> = runs
+            .into_iter()
+            .map(|run| {
+                let operator = operator.clone();
+                tokio::spawn(async move {
+                    let outcome = match end {
+                        true => operator.end(&run).await,
+                        false => follow(|| operator.resume(&run, None)).await,
+                    };
+                    describe(&run, outcome)
+                })
+            })
+            .collect();
+        let mut recovered = Vec::new();
+        for run in work {
+            match run.await {
+                // Runs that live are none of ours, unless one is asked for.
+                Ok(run) if run.action == "alive" && !named => {}
+                Ok(run) => recovered.push(run),
+                Err(error) => tell(&format!("error: {error}")),
+            }
+        }
+        recovered
+    }
+}
+
+fn describe(run: &RunDir, outcome: Result<Outcome, Error>) -> Recovered {
+    use cx_operator::error::Code;
+    let run_id = run.name().to_owned();
+    let (action, record, error) = match outcome {
+        Ok(outcome) if run.is_closed() => ("recovered", Some(outcome), None),
+        Ok(outcome) => {
+            let why = outcome.notices.last().cloned().unwrap_or_default();
+            ("left", Some(outcome), Some(why))
+        }
+        Err(error) if error.code() == Code::RunAlive => ("alive", None, Some(error.message())),
+        Err(error) => ("failed", None, Some(error.message())),
+    };
+    Recovered {
+        run_id,
+        action,
+        record,
+        error,
+    }
+}
+
+fn in_words(runs: &[Recovered]) -> String {
+    let mut text = String::new();
+    for run in runs {
+        let status = run.record.as_ref().map(|record| record.status.as_str());
+        let words = [status, run.error.as_deref()];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        text.push_str(&format!(
+            "{}: {} ({})\n",
+            run.run_id,
+            run.action,
+            words.join("; ")
+        ));
+    }
+    if runs.is_empty() {
+        text.push_str("nothing to recover\n");
+    }
+    text
+}

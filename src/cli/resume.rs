@@ -1,0 +1,40 @@
+//! `cx-operator resume`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use cx_operator::{Error, Operator};
+
+use super::follow::{Responders, follow, print_outcome};
+use super::{State, runtime};
+
+/// Take over a run whose operator died, and wait for its result as `delegate` does.
+///
+/// An agent that still works is followed on; a turn that ended meanwhile is not lost. Where the agent is gone, the run
+/// ends by what its hooks and transcript tell. Exit status and report are those of `delegate`.
+#[derive(Args)]
+pub(crate) struct Resume {
+    /// A run's id, its beginning, or a task's name (then the newest run of it).
+    run: String,
+    /// Without --answers and --responder, those of the run go on answering.
+    #[command(flatten)]
+    responders: Responders,
+    /// Print the record as one JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+impl Resume {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let given = self.responders.load()?;
+        let operator = Operator::builder()
+            .state_directory(self.state.root()?)
+            .build()?;
+        let run = operator.store().find(&self.run)?;
+        let responders = (!given.is_empty()).then_some(given);
+        let outcome = runtime()?.block_on(follow(|| operator.resume(&run, responders)))?;
+        print_outcome(&outcome, self.json)
+    }
+}

@@ -1,0 +1,234 @@
+//! What a journal tells of a run.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, io as io_error};
+use crate::journal::{self, Entry, Progress, SCHEMA_VERSION, Step};
+use crate::process::{Process, boot_id};
+use crate::run::{self, Outcome, Reply, RunDir, RunId, TaskName, millis};
+use crate::task::Terms;
+use crate::turn::{End, Standing};
+
+/// A run, as far as its journal goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) run_id: RunId,
+    pub(crate) task: TaskName,
+    pub(crate) repository: PathBuf,
+    pub(crate) base_commit: String,
+    pub(crate) terms: Terms,
+    agent_version: String,
+    started_at: String,
+    last_at: String,
+    boot_id: String,
+    /// The worktree's path and its branch, from before it was made.
+    pub(crate) worktree: Option<(PathBuf, String)>,
+    /// The session's name, from before it was made.
+    pub(crate) session: Option<String>,
+    pub(crate) launched: Option<Launched>,
+    turns: Turns,
+    pub(crate) replies: Vec<Reply>,
+    notices: Vec<String>,
+    /// How the turns ended, once that was decided.
+    pub(crate) ended: Option<End>,
+}
+
+/// The agent's place and process.
+#[derive(Clone, Debug)]
+pub(crate) struct Launched {
+    pub(crate) at: String,
+    pub(crate) session_id: String,
+    pub(crate) pane: String,
+    pub(crate) pid: u32,
+    pub(crate) root: Option<Process>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Turns {
+    session: Option<String>,
+    submitted: u32,
+    submitted_at: Option<String>,
+    turn_id: Option<String>,
+    pasted: u32,
+    last_message: Option<String>,
+}
+
+impl Story {
+    /// Reads a run's journal; `None` where its operator died before it wrote anything, so that nothing was made.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`run::Error::Newer`] where a newer version wrote it.
+    pub(crate) fn load(run: &RunDir) -> Result<Option<Self>, Error> {
+        let entries = match journal::load(&run.events()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(io_error("read the journal"))?,
+        };
+        let Some(mut story) = entries.first().and_then(Self::begin) else {
+            return Ok(None);
+        };
+        if let Progress::Started { schema_version, .. } = entries[0].progress
+            && schema_version > SCHEMA_VERSION
+        {
+            return Err(Error::Run(run::Error::Newer {
+                name: run.name().to_owned(),
+            }));
+        }
+        for entry in entries {
+            story.take(entry);
+        }
+        Ok(Some(story))
+    }
+
+    fn begin(entry: &Entry) -> Option<Self> {
+        let Progress::Started {
+            run_id,
+            task,
+            repository,
+            base_commit,
+            boot_id,
+            agent_version,
+            terms,
+            ..
+        } = &entry.progress
+        else {
+            return None;
+        };
+        Some(Self {
+            run_id: run_id.clone(),
+            task: task.clone(),
+            repository: repository.clone(),
+            base_commit: base_commit.clone(),
+            terms: terms.clone(),
+            agent_version: agent_version.clone(),
+            started_at: entry.at.clone(),
+            last_at: entry.at.clone(),
+            boot_id: boot_id.clone(),
+            worktree: None,
+            session: None,
+            launched: None,
+            turns: Turns::default(),
+            replies: Vec::new(),
+            notices: Vec::new(),
+            ended: None,
+        })
+    }
+
+    fn take(&mut self, Entry { at, progress }: Entry) {
+        self.last_at.clone_from(&at);
+        match progress {
+            Progress::Begun(Step::Worktree { path, branch, .. }) => {
+                self.worktree = Some((path, branch));
+            }
+            Progress::Begun(Step::Session { session, .. }) => self.session = Some(session),
+            Progress::Launched {
+                session_id,
+                pane,
+                pid,
+                pid_start,
+                ..
+            } => {
+                self.launched = Some(Launched {
+                    at,
+                    session_id,
+                    pane,
+                    pid,
+                    root: pid_start.map(|start| Process { pid, start }),
+                });
+            }
+            Progress::Notice { text } => self.notices.push(text),
+            Progress::Pasted { turn, .. } => self.turns.pasted = turn,
+            Progress::Submitted {
+                turn,
+                session_id,
+                turn_id,
+            } => {
+                self.turns.submitted = turn;
+                self.turns.submitted_at = Some(at);
+                self.turns.session = Some(session_id);
+                self.turns.turn_id = turn_id;
+            }
+            Progress::TurnEnded { message, .. } => self.turns.last_message = message,
+            Progress::Replied {
+                turn,
+                by,
+                question,
+                reply,
+            } => self.replies.push(Reply {
+                turn,
+                by,
+                question,
+                reply,
+            }),
+            Progress::Ended {
+                status,
+                error,
+                pending,
+                last_message,
+            } => {
+                self.turns.last_message = last_message;
+                self.ended = Some(End {
+                    status,
+                    error,
+                    pending,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the machine has been started anew since: then every pid and socket of the run is somebody else's.
+    pub(crate) fn is_of_another_boot(&self) -> bool {
+        self.boot_id != boot_id()
+    }
+
+    /// Where the turns stood.
+    pub(crate) fn standing(&self) -> Standing {
+        let since = |at: &str| {
+            // A clock that was set back gives the time anew rather than none.
+            SystemTime::now()
+                .duration_since(parse(at))
+                .unwrap_or_default()
+        };
+        let spent = |at: Option<&str>| at.map_or(Duration::ZERO, since);
+        Standing {
+            session: self.turns.session.clone(),
+            turns: self.turns.submitted,
+            turn_id: self.turns.turn_id.clone(),
+            pasted: self.turns.pasted > self.turns.submitted,
+            last_message: self.turns.last_message.clone(),
+            run_spent: spent(self.launched.as_ref().map(|launched| launched.at.as_str())),
+            turn_spent: spent(self.turns.submitted_at.as_deref()),
+        }
+    }
+
+    /// The turn whose prompt stands for proof: the last that was pasted or submitted.
+    pub(crate) fn turn(&self) -> u32 {
+        self.turns.pasted.max(self.turns.submitted)
+    }
+
+    /// The run's record, as far as the journal fills it.
+    pub(crate) fn to_outcome(&self, run: &RunDir) -> Outcome {
+        let started = parse(&self.started_at);
+        let mut outcome = Outcome::blank(&self.task, self.run_id.clone(), started);
+        let end = self.ended.clone().unwrap_or_else(End::operator_died);
+        (outcome.status, outcome.error, outcome.pending) = (end.status, end.error, end.pending);
+        outcome.agent_version = Some(self.agent_version.clone());
+        outcome.run_dir = Some(run.path().to_owned());
+        outcome.repository = Some(self.repository.clone());
+        outcome.base_commit = Some(self.base_commit.clone());
+        outcome.session_id.clone_from(&self.turns.session);
+        outcome.turns = self.turns.submitted;
+        outcome.last_message.clone_from(&self.turns.last_message);
+        outcome.replies.clone_from(&self.replies);
+        outcome.notices.clone_from(&self.notices);
+        // To the last sign of life: nobody worked on it since.
+        let last = parse(&self.last_at).duration_since(started);
+        outcome.duration_ms = millis(last.unwrap_or_default());
+        outcome
+    }
+}
+
+fn parse(at: &str) -> SystemTime {
+    humantime::parse_rfc3339(at).unwrap_or(SystemTime::UNIX_EPOCH)
+}

@@ -1,0 +1,102 @@
+//! What a driver writes down: the journal's lines about turns, the replies, the prompts.
+
+use super::super::{Event, Permissions, Reaction, classify};
+use super::Driver;
+use crate::journal::Progress;
+use crate::run::{self, RunDir};
+
+impl Driver<'_> {
+    pub(super) fn journal_before(&mut self, event: &Event) {
+        let turn = self.parts.machine.turns();
+        match event {
+            Event::TurnStopped { message, .. } => {
+                let read = classify::classify(message.as_deref().unwrap_or_default());
+                self.parts.journal.write(Progress::TurnEnded {
+                    turn,
+                    verdict: read.verdict.as_str().to_owned(),
+                    rule: read.rule.to_owned(),
+                    message: message.clone(),
+                });
+            }
+            Event::PermissionAsked { command, .. } => {
+                self.parts.journal.write(Progress::PermissionAsked {
+                    turn,
+                    command: command.clone(),
+                });
+                match self.parts.permissions {
+                    Permissions::Allow => self.record_reply("policy", command, "allow"),
+                    Permissions::Deny => self.record_reply("policy", command, "deny"),
+                    Permissions::Ask => {}
+                }
+            }
+            Event::TurnFailed { error, .. } => {
+                let message = error
+                    .as_ref()
+                    .map_or("the turn ended without a message", |error| &error.message);
+                self.parts.journal.write(Progress::TurnFailed {
+                    turn,
+                    message: message.to_owned(),
+                });
+            }
+            Event::TurnAborted { reason, .. } => {
+                self.parts.journal.write(Progress::TurnFailed {
+                    turn,
+                    message: format!("aborted: {reason}"),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn journal_after(
+        &self,
+        turns_before: u32,
+        described: Option<String>,
+        reaction: &Reaction,
+    ) {
+        let turn = self.parts.machine.turns();
+        if turn > turns_before
+            && let Some(session) = self.parts.machine.session()
+        {
+            self.parts.journal.write(Progress::Submitted {
+                turn,
+                session_id: session.to_owned(),
+                turn_id: self.parts.machine.turn_id().map(str::to_owned),
+            });
+        }
+        if let (Reaction::Ignore(why), Some(what)) = (reaction, described) {
+            self.parts.journal.write(Progress::Ignored {
+                why: (*why).to_owned(),
+                what,
+            });
+        }
+    }
+
+    pub(super) fn record_reply(&mut self, by: &str, question: &str, reply: &str) {
+        let turn = self.parts.machine.turns();
+        self.parts.journal.write(Progress::Replied {
+            turn,
+            by: by.to_owned(),
+            question: question.to_owned(),
+            reply: reply.to_owned(),
+        });
+        let (by, question, reply) = (by.to_owned(), question.to_owned(), reply.to_owned());
+        self.replies.push(run::Reply {
+            turn,
+            by,
+            question,
+            reply,
+        });
+    }
+
+    /// Keeps a prompt before it is pasted: an operator that takes the run over knows by it whose prompt was submitted.
+    pub(super) fn keep_prompt(&self, turn: u32, text: &str) {
+        if let Err(error) = self
+            .parts
+            .dir
+            .write(&RunDir::prompt_name(turn), text.as_bytes())
+        {
+            tracing::warn!(%error, "the prompt can't be kept");
+        }
+    }
+}
