@@ -156,6 +156,13 @@ impl RunDir {
         root.join(UNFINISHED).join(self.name())
     }
 
+    fn mark_unfinished(&self) -> Result<(), Error> {
+        let mark = self.unfinished_mark();
+        let mut options = private_file();
+        let made = options.create(true).truncate(false).open(&mark);
+        made.map(drop).map_err(io_error("create", &mark))
+    }
+
     /// Whether the run is recorded and nothing of it is left but what was kept on purpose.
     #[must_use]
     pub fn is_closed(&self) -> bool {
