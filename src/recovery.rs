@@ -89,14 +89,15 @@ impl Heir {
         });
     }
 
-    /// Whether the agent is there and no file tells of an end.
+    /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is none.
     pub(crate) async fn is_working(&self) -> bool {
-        self.story.ended.is_none() && self.judge().0.is_none() && self.find_agent().await.is_some()
+        let responder = !self.story.terms.responders.is_empty();
+        self.judge(responder).0.is_none() && self.find_agent().await.is_some()
     }
 
     /// What the journal and the files of hooks and transcript say of the run's end.
-    fn judge(&self) -> (Option<End>, Ending) {
-        let machine = Machine::resume(self.plan(false), self.story.standing(), Instant::now());
+    fn judge(&self, responder: bool) -> (Option<End>, Ending) {
+        let machine = Machine::resume(self.plan(responder), self.story.standing(), Instant::now());
         let (found, mut ending) = judge(machine, &self.dir, self.story.replies.clone());
         let Some(end) = self.story.ended.clone() else {
             return (found, ending);
@@ -147,7 +148,7 @@ impl Heir {
     /// Ends the run now, its agent with it.
     pub(crate) async fn finish(&self, keep: Keep) -> Outcome {
         self.take_over();
-        let (_, ending) = self.judge();
+        let (_, ending) = self.judge(false);
         let agent = self.find_agent().await;
         self.conclude(agent, ending, (keep, &Cancel::new())).await
     }
@@ -244,9 +245,9 @@ impl Heir {
     ) -> Outcome {
         self.take_over();
         let started = Instant::now();
-        let (found, mut ending) = self.judge();
+        let (_, mut ending) = self.judge(false);
         let agent = self.find_agent().await;
-        if let (None, Some(agent), Some(_)) = (&found, &agent, self.dir.load_prompt(1)) {
+        if let (None, Some(agent), Some(_)) = (&self.story.ended, &agent, self.dir.load_prompt(1)) {
             let (responders, problems) = self.responders(responders);
             ending = self
                 .drive((shared, agent), responders, cancel)
