@@ -3,17 +3,18 @@
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::branch::branch_ref;
+use super::branch::{branch_ref, creation_message};
 use super::error::Error;
-use super::files::remove_tree;
+use super::files::{remove_tree, rename_to_new};
 use super::git::Git;
-use super::marker::{self, Marker, Owner};
+use super::marker::{self, Marker, Owner, staging_dir};
 use super::repository::{CommitId, Repository};
+use super::snapshot::operator_signature;
 
 /// A second name of the index as git wrote it: the file times of the checkout, which the agent's git never rewrites
 /// (it replaces its index by rename).
@@ -80,7 +81,7 @@ impl Worktree {
     /// # Errors
     /// [`Error::NotOwned`] if no marker speaks of this path, branch and owner.
     pub fn open(repo: &Repository, spec: &WorktreeSpec) -> Result<Self, Error> {
-        let path = real_path(&spec.path)?;
+        let path = known_path(&spec.path)?;
         let found = marker::owned(repo)?.into_iter().find(|owned| {
             owned.spec.path == path
                 && owned.spec.branch == spec.branch
@@ -145,10 +146,6 @@ impl Made<'_> {
             admin_dir,
             ..
         } = *self;
-        // A `git worktree prune` next door leaves a locked one alone.
-        write(&admin_dir.join("locked"), b"initializing")?;
-        let mut marker = Marker::new(spec);
-        marker.write(admin_dir)?;
         match DirBuilder::new().mode(0o700).create(&spec.path) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 return Err(Error::PathExists {
@@ -160,10 +157,10 @@ impl Made<'_> {
         self.directory = true;
         create_branch(repo, spec)?;
         self.branch = true;
+        log_creation(repo, spec)?;
         write(&spec.path.join(".git"), &gitfile(admin_dir))?;
         let meta = fs::symlink_metadata(&spec.path).map_err(Error::io("read", &spec.path))?;
-        marker.directory_inode = Some(meta.ino());
-        marker.write(admin_dir)?;
+        Marker::new(spec).of_directory(&meta).write(admin_dir)?;
         let features = repo.features(spec.base)?;
         register(spec, admin_dir)?;
         if features.sparse {
@@ -261,6 +258,16 @@ pub(super) fn real_path(path: &Path) -> Result<PathBuf, Error> {
     Ok(parent.join(name))
 }
 
+/// As [`real_path`]; a path whose parent is gone too, as after a reboot that empties `/tmp`, is taken as it is.
+pub(super) fn known_path(path: &Path) -> Result<PathBuf, Error> {
+    match real_path(path) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Ok(path.to_owned())
+        }
+        other => other,
+    }
+}
+
 fn refuse_existing(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
     if fs::symlink_metadata(&spec.path).is_ok() {
         return Err(Error::PathExists {
@@ -277,8 +284,8 @@ fn refuse_existing(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> 
 }
 
 fn create_branch(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
-    let message = format!("cx-operator: created for {}", spec.owner.run_id);
     let full = branch_ref(&spec.branch)?;
+    let message = creation_message(&spec.owner);
     match repo.open()?.reference(&full, spec.base.0, false, &message) {
         Err(e) if e.code() == git2::ErrorCode::Exists => Err(Error::BranchExists {
             name: spec.branch.clone(),
@@ -288,8 +295,46 @@ fn create_branch(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
     }
 }
 
-/// Makes `worktrees/<name>`, `<name>` being that of the directory, with a number if it is taken.
+/// Sees to a reflog, which proves whose the branch is, where the repository has none by itself: a bare one, or one with
+/// `core.logAllRefUpdates=false`.
+fn log_creation(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
+    let failed = "write the branch's reflog";
+    let full = branch_ref(&spec.branch)?;
+    let repo = repo.open()?;
+    repo.reference_ensure_log(&full)
+        .map_err(Error::git(failed))?;
+    let mut log = repo.reflog(&full).map_err(Error::git(failed))?;
+    if log.is_empty() {
+        let message = creation_message(&spec.owner);
+        log.append(spec.base.0, &operator_signature()?, Some(&message))
+            .and_then(|()| log.write())
+            .map_err(Error::git(failed))?;
+    }
+    Ok(())
+}
+
+/// Makes `worktrees/<name>` with the marker in it, `<name>` being that of the directory, with a number if it is taken.
+///
+/// Prepared under a name that says whose it is, then moved: a process killed at any point leaves nothing that only
+/// looks like somebody's worktree. Not prepared in `worktrees/`, where a `git worktree prune` would take it away.
 fn create_admin_dir(repo: &Repository, spec: &WorktreeSpec) -> Result<PathBuf, Error> {
+    let staging = staging_dir(repo, &spec.owner);
+    fs::create_dir(&staging).map_err(Error::io("create", &staging))?;
+    // A `git worktree prune` next door leaves a locked one alone.
+    let made = write(&staging.join("locked"), b"initializing")
+        .and_then(|()| Marker::new(spec).write(&staging))
+        .and_then(|()| move_to_worktrees(repo, spec, &staging));
+    if made.is_err() {
+        drop(remove_tree(&staging));
+    }
+    made
+}
+
+fn move_to_worktrees(
+    repo: &Repository,
+    spec: &WorktreeSpec,
+    staging: &Path,
+) -> Result<PathBuf, Error> {
     let parent = repo.common_dir().join("worktrees");
     let name = spec.path.file_name().and_then(|n| n.to_str());
     let name = name
@@ -303,7 +348,7 @@ fn create_admin_dir(repo: &Repository, spec: &WorktreeSpec) -> Result<PathBuf, E
             taken.to_string()
         };
         let admin_dir = parent.join(format!("{name}{suffix}"));
-        match fs::create_dir(&admin_dir) {
+        match rename_to_new(staging, &admin_dir) {
             Ok(()) => return Ok(admin_dir),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => taken += 1,
             // Missing, or just removed with the last worktree in it.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+use super::marker::Owner;
 use super::repository::Repository;
 
 /// An existing branch.
@@ -22,7 +23,7 @@ impl Repository {
         let full = branch_ref(name)?;
         match self.open()?.find_reference(&full) {
             Ok(_) => Ok(Some(BranchHolder {
-                worktree: self.checkout_on(&full),
+                worktree: self.checkout_on(&full, None),
             })),
             Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
             Err(e) => Err(Error::git("look for the branch")(e)),
@@ -73,8 +74,9 @@ impl Repository {
         Ok(())
     }
 
-    /// The checkout whose HEAD is `full`. One that can't be read holds nothing.
-    fn checkout_on(&self, full: &str) -> Option<PathBuf> {
+    /// The checkout whose HEAD is `full`, other than that of the administrative directory `except`. One that can't be
+    /// read holds nothing.
+    pub(super) fn checkout_on(&self, full: &str, except: Option<&Path>) -> Option<PathBuf> {
         let wanted = format!("ref: {full}");
         let holds = |git_dir: &Path| {
             fs::read_to_string(git_dir.join("HEAD")).is_ok_and(|head| head.trim_end() == wanted)
@@ -85,7 +87,7 @@ impl Repository {
         let admin_dirs = fs::read_dir(self.common_dir().join("worktrees")).ok()?;
         admin_dirs
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|admin| holds(admin))
+            .find(|admin| Some(&**admin) != except && holds(admin))
             .and_then(|admin| fs::read_to_string(admin.join("gitdir")).ok())
             .and_then(|gitdir| Some(Path::new(gitdir.trim_end()).parent()?.to_owned()))
     }
@@ -101,4 +103,19 @@ pub(super) fn branch_ref(name: &str) -> Result<String, Error> {
             name: name.to_owned(),
         })
     }
+}
+
+/// What the reflog of a branch that was made for a run says first.
+pub(super) fn creation_message(owner: &Owner) -> String {
+    format!("cx-operator: created for {}", owner.run_id)
+}
+
+/// Whether the branch's own reflog says that it was made for the run.
+pub(super) fn is_made_for(repo: &git2::Repository, full: &str, owner: &Owner) -> bool {
+    let Ok(log) = repo.reflog(full) else {
+        return false;
+    };
+    // Entries are numbered from the newest.
+    let oldest = log.len().checked_sub(1).and_then(|last| log.get(last));
+    oldest.is_some_and(|entry| entry.message_bytes() == Some(creation_message(owner).as_bytes()))
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -24,6 +24,21 @@ pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error>
         .and_then(|mut file| file.write_all(content))
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(Error::io("write", path))
+}
+
+/// Renames a directory to a name that nothing has yet: an empty directory isn't replaced either.
+pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // The file system doesn't know how (NFS). What the look and the rename let through is an empty directory.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            if fs::symlink_metadata(to).is_ok() {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from, to)
+        }
+        other => Ok(other?),
+    }
 }
 
 /// Removes a directory and all below it; one that is gone already is fine. Follows no link. Directories that forbid

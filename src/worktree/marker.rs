@@ -1,10 +1,12 @@
 //! The proof that a worktree is ours: a file in its administrative directory, where the agent's sandbox can't write.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,8 @@ use super::repository::{CommitId, Repository};
 
 /// The marker's name in the administrative directory.
 const MARKER: &str = "cx-operator.json";
+/// What the names of administrative directories begin with that are being prepared, beside `worktrees/`.
+const STAGING: &str = "cx-operator.";
 /// A marker of ours has a few hundred bytes; what is larger isn't one.
 const MARKER_LIMIT: u64 = 64 * 1024;
 
@@ -46,8 +50,16 @@ pub(super) struct Marker {
     path: PathBuf,
     base: CommitId,
     created_at: String,
-    /// The inode of the worktree's directory, known once that is made.
-    pub(super) directory_inode: Option<u64>,
+    /// The inode of the worktree's directory, known once that and the branch are made.
+    directory_inode: Option<u64>,
+    /// When that directory was made, where the file system knows, in milliseconds since 1970: inodes are used again.
+    #[serde(default)]
+    directory_born: Option<u64>,
+}
+
+/// Where the administrative directory is prepared: the name says whose it is, even while it is empty.
+pub(super) fn staging_dir(repo: &Repository, owner: &Owner) -> PathBuf {
+    repo.common_dir().join(format!("{STAGING}{}", owner.run_id))
 }
 
 impl Marker {
@@ -60,7 +72,20 @@ impl Marker {
             base: spec.base,
             created_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             directory_inode: None,
+            directory_born: None,
         }
+    }
+
+    /// Knows from now on the directory that was made.
+    pub(super) fn of_directory(mut self, meta: &fs::Metadata) -> Self {
+        self.directory_inode = Some(meta.ino());
+        self.directory_born = born(meta);
+        self
+    }
+
+    /// Adding came at least as far as making the branch.
+    pub(super) fn has_branch(&self) -> bool {
+        self.directory_inode.is_some()
     }
 
     /// Writes the marker by temp file and rename.
@@ -93,14 +118,17 @@ impl Marker {
         name.file_name().is_some_and(|n| n == MARKER)
     }
 
-    /// Whether the directory at the marker's path is the one that was made for the run: the same inode, or a `.git`
+    /// Whether the directory at the marker's path is the one that was made for the run: the same inode of the same
+    /// age, or a `.git`
     /// file that leads to our administrative directory (the inode isn't known yet when adding was cut short).
     pub(super) fn proves_directory(&self, meta: &fs::Metadata, admin_dir: &Path) -> bool {
         if !meta.is_dir() {
             return false;
         }
         let link = fs::read(self.path.join(".git")).unwrap_or_default();
-        Some(meta.ino()) == self.directory_inode || link == super::add::gitfile(admin_dir)
+        let same = Some(meta.ino()) == self.directory_inode
+            && (self.directory_born.is_none() || self.directory_born == born(meta));
+        same || link == super::add::gitfile(admin_dir)
     }
 
     fn spec(self) -> (WorktreeSpec, String) {
@@ -122,14 +150,14 @@ impl Marker {
 /// # Errors
 /// [`Error::Io`] if the administrative directories can't be listed.
 pub fn owned(repo: &Repository) -> Result<Vec<OwnedWorktree>, Error> {
-    let dir = repo.common_dir().join("worktrees");
-    let entries = match fs::read_dir(&dir) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(Error::io("list", &dir))?,
-    };
+    let mut admin_dirs = list(&repo.common_dir().join("worktrees"))?;
+    let prepared = list(repo.common_dir())?.into_iter().filter(|path| {
+        let name = path.file_name().map(OsStr::as_bytes);
+        name.is_some_and(|name| name.starts_with(STAGING.as_bytes()))
+    });
+    admin_dirs.extend(prepared);
     let mut found = Vec::new();
-    for entry in entries {
-        let admin_dir = entry.map_err(Error::io("list", &dir))?.path();
+    for admin_dir in admin_dirs {
         if let Some(marker) = Marker::find(&admin_dir) {
             let (spec, created_at) = marker.spec();
             found.push(OwnedWorktree {
@@ -141,4 +169,20 @@ pub fn owned(repo: &Repository) -> Result<Vec<OwnedWorktree>, Error> {
     }
     found.sort_by(|a, b| a.spec.path.cmp(&b.spec.path));
     Ok(found)
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::io("list", dir))?,
+    };
+    entries
+        .map(|entry| Ok(entry.map_err(Error::io("list", dir))?.path()))
+        .collect()
+}
+
+/// When a file was made, in milliseconds since 1970; not every file system knows.
+fn born(meta: &fs::Metadata) -> Option<u64> {
+    let age = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(age.as_millis()).ok()
 }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::path::Path;
 
-use super::add::{REMOVING, WorktreeSpec, delete_branch, real_path, remove_admin_dir};
+use super::add::{REMOVING, WorktreeSpec, delete_branch, known_path, remove_admin_dir};
+use super::branch::{branch_ref, is_made_for};
 use super::error::Error;
 use super::files::{remove_tree, write_atomically};
-use super::marker::{self, Marker, OwnedWorktree};
+use super::marker::{self, Marker, OwnedWorktree, staging_dir};
 use super::repository::Repository;
 
 /// What to remove with the worktree.
@@ -33,6 +35,8 @@ pub enum BranchRemoval {
     Kept,
     /// It has commits that would be lost: it stays.
     KeptForItsCommits,
+    /// Another checkout has it as its HEAD: it stays.
+    KeptInUse,
 }
 
 /// What a removal did.
@@ -45,36 +49,65 @@ pub struct Removed {
 }
 
 /// Removes the worktree's directory and registration, locked or not, and perhaps its branch. May be repeated, also
-/// after it was cut short: the marker, which is the proof, goes last.
+/// after it was cut short: the marker, which is the proof, goes last. Where somebody removed directory and marker
+/// before, the branch still goes, if its reflog says that it was made for this run.
 ///
 /// # Errors
-/// [`Error::NotOwned`] if something is at the path or the branch exists, but no marker of this owner speaks of it;
+/// [`Error::NotOwned`] if something is at the path, or the branch exists, that nothing proves to be this owner's;
 /// [`Error::Replaced`] if the directory isn't the one that was made. Nothing is deleted then.
 pub fn remove(repo: &Repository, spec: &WorktreeSpec, what: Removal<'_>) -> Result<Removed, Error> {
-    let path = real_path(&spec.path)?;
+    let path = known_path(&spec.path)?;
     let found = marker::owned(repo)?.into_iter().find(|owned| {
         owned.spec.path == path
             && owned.spec.branch == spec.branch
             && owned.spec.owner == spec.owner
     });
     let Some(owned) = found else {
-        let wants_branch = what != Removal::Worktree;
-        let left = fs::symlink_metadata(&path).is_ok()
-            || (wants_branch && repo.find_branch_holder(&spec.branch)?.is_some());
-        return if left {
-            Err(Error::NotOwned { path })
-        } else {
-            Ok(absent(what))
-        };
+        return remove_unmarked(repo, spec, what);
     };
-    remove_directory(&owned)?;
+    // Nothing but the registration was made yet, and the path may be anybody's.
+    let begun = owned.admin_dir == staging_dir(repo, &spec.owner);
+    if !begun {
+        remove_directory(&owned)?;
+    }
     let branch = match what {
-        Removal::Worktree => BranchRemoval::Kept,
-        Removal::WorktreeAndBranch { snapshot_ref } => remove_branch(repo, &owned, snapshot_ref)?,
+        Removal::WorktreeAndBranch { snapshot_ref } if !begun => {
+            remove_branch(repo, (&owned.spec, Some(&owned.admin_dir)), snapshot_ref)?
+                // Somebody took the name before we came to it.
+                .unwrap_or(BranchRemoval::Absent)
+        }
+        _ => absent(what).branch,
     };
     remove_admin_dir(&owned.admin_dir)?;
     Ok(Removed {
         worktree: true,
+        branch,
+    })
+}
+
+/// Removes what a run made and no marker speaks of any more: somebody pruned the registration of a directory that was
+/// gone, or making it was cut short.
+fn remove_unmarked(
+    repo: &Repository,
+    spec: &WorktreeSpec,
+    what: Removal<'_>,
+) -> Result<Removed, Error> {
+    let path = &spec.path;
+    let not_owned = || Error::NotOwned { path: path.clone() };
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(not_owned());
+    }
+    let staging = staging_dir(repo, &spec.owner);
+    let begun = staging.exists();
+    remove_admin_dir(&staging)?;
+    let branch = match what {
+        Removal::Worktree => BranchRemoval::Kept,
+        Removal::WorktreeAndBranch { snapshot_ref } => {
+            remove_branch(repo, (spec, None), snapshot_ref)?.ok_or_else(not_owned)?
+        }
+    };
+    Ok(Removed {
+        worktree: begun,
         branch,
     })
 }
@@ -107,25 +140,35 @@ fn remove_directory(owned: &OwnedWorktree) -> Result<(), Error> {
     fs::remove_dir(path).map_err(|_| Error::Replaced { path: path.clone() })
 }
 
+/// Deletes the branch if nothing would be lost; `None` if neither the marker nor its reflog proves it to be the run's.
 fn remove_branch(
     repo: &Repository,
-    owned: &OwnedWorktree,
+    (spec, admin_dir): (&WorktreeSpec, Option<&Path>),
     snapshot_ref: &str,
-) -> Result<BranchRemoval, Error> {
-    let full = super::branch::branch_ref(&owned.spec.branch)?;
+) -> Result<Option<BranchRemoval>, Error> {
+    let full = branch_ref(&spec.branch)?;
     let open = repo.open()?;
     let tip = match open.refname_to_id(&full) {
-        Err(e) if e.code() == git2::ErrorCode::NotFound => return Ok(BranchRemoval::Absent),
+        Err(e) if e.code() == git2::ErrorCode::NotFound => return Ok(Some(BranchRemoval::Absent)),
         other => other.map_err(Error::git("read the branch"))?,
     };
-    let kept = [Ok(owned.spec.base.0), open.refname_to_id(snapshot_ref)];
+    let marked = admin_dir
+        .and_then(Marker::find)
+        .is_some_and(|m| m.has_branch());
+    if !marked && !is_made_for(&open, &full, &spec.owner) {
+        return Ok(None);
+    }
+    let kept = [Ok(spec.base.0), open.refname_to_id(snapshot_ref)];
     let reachable = kept
         .into_iter()
         .flatten()
         .any(|from| from == tip || open.graph_descendant_of(from, tip).unwrap_or(false));
     if !reachable {
-        return Ok(BranchRemoval::KeptForItsCommits);
+        return Ok(Some(BranchRemoval::KeptForItsCommits));
+    }
+    if repo.checkout_on(&full, admin_dir).is_some() {
+        return Ok(Some(BranchRemoval::KeptInUse));
     }
     delete_branch(repo, &full)?;
-    Ok(BranchRemoval::Removed)
+    Ok(Some(BranchRemoval::Removed))
 }

@@ -2,6 +2,7 @@
 
 mod add;
 mod fixture;
+mod lost;
 mod patch;
 mod removal;
 mod repository;
