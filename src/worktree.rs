@@ -13,6 +13,7 @@
 //!   at any point leaves something that [`owned`] lists and [`remove`] removes. The one exception has the run's id for
 //!   its name: `cx-operator.<run-id>` in the shared git directory, empty, which [`remove`] removes as well.
 //! * Where the marker was removed by somebody, the branch's reflog proves for whom the branch was made.
+//! * A snapshot that returned is complete and on the disk; what it was taken from may go.
 //! * The worktree's own `.git` file and index belong to the agent and are never believed: the repository is opened
 //!   where it was found before the agent started.
 //! * No hook, no pager, no editor, no prompt. The git program runs where libgit2 can't: to fill the worktree (parallel
@@ -21,6 +22,7 @@
 mod add;
 mod branch;
 mod capture;
+mod durable;
 mod error;
 mod files;
 mod git;

@@ -190,7 +190,13 @@ impl Made<'_> {
             left.push(self.spec.path.clone());
         }
         let name = format!("refs/heads/{}", self.spec.branch);
-        if self.branch && delete_branch(self.repo, &name).is_err() {
+        if self.branch
+            && self
+                .repo
+                .open()
+                .and_then(|repo| delete_ref(&repo, &name))
+                .is_err()
+        {
             left.push(PathBuf::from(name));
         }
         if remove_admin_dir(self.admin_dir).is_err() {
@@ -235,14 +241,13 @@ pub(super) fn remove_admin_dir(admin_dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes a branch and its reflog, whatever it points at; one that is gone is fine.
-pub(super) fn delete_branch(repo: &Repository, full: &str) -> Result<(), Error> {
-    let repo = repo.open()?;
+/// Deletes a ref and its reflog, whatever it points at; one that is gone is fine.
+pub(super) fn delete_ref(repo: &git2::Repository, full: &str) -> Result<(), Error> {
     match repo
         .find_reference(full)
         .and_then(|mut branch| branch.delete())
     {
-        Err(e) if e.code() != git2::ErrorCode::NotFound => Err(Error::git("delete the branch")(e)),
+        Err(e) if e.code() != git2::ErrorCode::NotFound => Err(Error::git("delete a ref")(e)),
         _ => Ok(()),
     }
 }

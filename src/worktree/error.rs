@@ -121,6 +121,14 @@ pub enum Error {
         /// libgit2's own words.
         source: git2::Error,
     },
+    /// A part of the result isn't in the repository, or can't be read there: what it was taken from must stay.
+    #[error("find {what} of the result in the repository")]
+    Incomplete {
+        /// The id of an object, or the ref's name.
+        what: String,
+        /// libgit2's own words.
+        source: git2::Error,
+    },
     /// The git program ended with an error.
     #[error("run git {verb} ({status}): {stderr}")]
     GitFailed {

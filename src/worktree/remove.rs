@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::add::{REMOVING, WorktreeSpec, delete_branch, known_path, remove_admin_dir};
+use super::add::{REMOVING, WorktreeSpec, delete_ref, known_path, remove_admin_dir};
 use super::branch::{branch_ref, is_made_for};
 use super::error::Error;
 use super::files::{remove_tree, write_atomically};
@@ -169,6 +169,6 @@ fn remove_branch(
     if repo.checkout_on(&full, admin_dir).is_some() {
         return Ok(Some(BranchRemoval::KeptInUse));
     }
-    delete_branch(repo, &full)?;
+    delete_ref(&open, &full)?;
     Ok(Some(BranchRemoval::Removed))
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use git2::{Commit, Index, Oid, Sort};
 use serde::{Deserialize, Serialize};
 
-use super::add::{REMOVING, SEED_INDEX, Worktree};
+use super::add::{REMOVING, SEED_INDEX, Worktree, delete_ref};
 use super::capture::{self, Source};
+use super::durable;
 use super::error::Error;
 use super::marker::Marker;
 use super::repository::CommitId;
@@ -75,11 +76,14 @@ pub struct Snapshot {
 impl Worktree {
     /// Stores committed, uncommitted and untracked files (respecting `.gitignore`) as one commit on top of the agent's
     /// HEAD and points the ref at it; at HEAD itself if all is committed. The agent's index and files are only read.
-    /// When removal has begun, or the directory is gone, the ref that was written before stands.
+    /// When removal has begun, or the directory is gone, the ref that was written before stands. Where the ref held
+    /// something that the new result has not, that is kept as `<ref>.1`.
+    ///
+    /// When it returns, the result is complete, and it and the ref are on the disk.
     ///
     /// # Errors
     /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] and [`Error::Unstorable`]
-    /// name the file that would be lost; else those of libgit2 and git.
+    /// name the file that would be lost, [`Error::Incomplete`] the object; else those of libgit2 and git.
     pub fn snapshot(&self, spec: &SnapshotSpec) -> Result<Snapshot, Error> {
         let name = &spec.ref_name;
         if !name.starts_with(REF_PREFIX) || !git2::Reference::is_valid_name(name) {
@@ -93,22 +97,38 @@ impl Worktree {
         };
         let mut notices = Vec::new();
         let head = self.agent_head(&repo, &mut notices)?;
-        let kept = repo
+        let earlier = repo
             .find_reference(name)
             .and_then(|r| r.peel_to_commit())
             .ok();
-        let result = match kept.filter(|_| !intact) {
-            Some(kept) => kept,
-            None if intact => self.commit_files(&repo, (&head, &spec.message), &mut notices)?,
-            None => {
+        let result = match (&earlier, intact) {
+            (_, true) => self.commit_files(&repo, (&head, &spec.message), &mut notices)?,
+            (Some(earlier), false) if !has(&repo, &head, earlier) => earlier.clone(),
+            (_, false) => {
                 notices.push("the worktree's directory is gone or another one: only what was committed is kept".into());
                 head.clone()
             }
         };
+        let result = match &earlier {
+            Some(earlier) if result.id() != head.id() && is_same(earlier, &result) => {
+                earlier.clone()
+            }
+            _ => result,
+        };
+        if let Some(lost) = earlier.filter(|earlier| !has(&repo, &result, earlier)) {
+            let kept = set_aside(&repo, name, &lost)?;
+            notices.push(format!(
+                "an earlier snapshot of this run had something else: it is kept as {kept}"
+            ));
+        }
         let changed = result.id() != self.spec.base.0;
         if changed {
             repo.reference(name, result.id(), true, "cx-operator: snapshot")
                 .map_err(Error::git("write the snapshot's ref"))?;
+            durable::secure(&self.repo, name, (self.spec.base, result.id()))?;
+        } else {
+            // One that is left from an earlier snapshot would say that something changed.
+            delete_ref(&repo, name)?;
         }
         let (agent_commits, agent_commit_count) = self.agent_commits(&repo, head.id())?;
         let committed = head.id() != self.spec.base.0;
@@ -250,6 +270,35 @@ impl Worktree {
             count += 1;
         }
         Ok((listed, count))
+    }
+}
+
+/// Whether all of `earlier` is in `result`: as a commit below it, or as the same files.
+fn has(repo: &git2::Repository, result: &Commit<'_>, earlier: &Commit<'_>) -> bool {
+    let (result_id, id) = (result.id(), earlier.id());
+    result_id == id
+        || result.tree_id() == earlier.tree_id()
+        || repo.graph_descendant_of(result_id, id).unwrap_or(false)
+}
+
+/// Whether a commit of ours is the same snapshot, taken at another time.
+fn is_same(earlier: &Commit<'_>, result: &Commit<'_>) -> bool {
+    earlier.tree_id() == result.tree_id() && earlier.parent_ids().eq(result.parent_ids())
+}
+
+/// Keeps a snapshot that the next one replaces: `<ref>.1`, `<ref>.2`, … Returns the name.
+fn set_aside(repo: &git2::Repository, name: &str, lost: &Commit<'_>) -> Result<String, Error> {
+    let mut number = 1_u32;
+    loop {
+        let aside = format!("{name}.{number}");
+        match repo.reference(&aside, lost.id(), false, "cx-operator: an earlier snapshot") {
+            Ok(_) => return Ok(aside),
+            Err(e) if e.code() != git2::ErrorCode::Exists => {
+                return Err(Error::git("keep the earlier snapshot")(e));
+            }
+            Err(_) if repo.refname_to_id(&aside).ok() == Some(lost.id()) => return Ok(aside),
+            Err(_) => number += 1,
+        }
     }
 }
 

@@ -6,4 +6,5 @@ mod lost;
 mod patch;
 mod removal;
 mod repository;
+mod safety;
 mod snapshot;
