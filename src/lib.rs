@@ -36,6 +36,7 @@
 //! | [`turn`] | the state machine, its sources, the reading of messages |
 //! | [`respond`] | who answers in the user's place |
 //! | [`cleanup`] | finding what dead runs left |
+//! | [`prune`] | removing the records of old runs |
 //! | [`signals`] | what hook binaries write |
 
 pub mod agent;
@@ -49,6 +50,7 @@ mod operator;
 pub mod preflight;
 mod process;
 pub mod prompt;
+pub mod prune;
 mod recovery;
 pub mod respond;
 pub mod run;

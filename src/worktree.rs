@@ -27,6 +27,7 @@ mod error;
 mod files;
 mod git;
 mod marker;
+mod refs;
 mod remove;
 mod repository;
 mod snapshot;

@@ -13,7 +13,7 @@ use super::git::Git;
 use super::snapshot::operator_signature;
 
 /// The full id of a commit: 40 lowercase hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CommitId(pub(crate) Oid);
 

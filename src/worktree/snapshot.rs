@@ -16,7 +16,7 @@ use super::repository::CommitId;
 use crate::diff::{self, DiffSummary};
 
 /// Where results are kept.
-const REF_PREFIX: &str = "refs/cx-operator/";
+pub(super) const REF_PREFIX: &str = "refs/cx-operator/";
 /// How many commits of the agent are listed; all are counted.
 const COMMITS_LISTED: usize = 200;
 
