@@ -7,14 +7,21 @@ use std::process::ExitCode;
 use clap::Args;
 use cx_operator::Error;
 use cx_operator::journal;
+use cx_operator::prune::disk_use;
 use cx_operator::run::{Outcome, RunDir, Status};
 use serde::Serialize;
 
 use super::{State, print_json, print_text, report, safe, tell, usage};
 
-/// List the runs, newest first.
+/// List the runs, newest first, with what their records take on the disk.
 #[derive(Args)]
 pub(crate) struct List {
+    /// Show the newest N.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Show all, and what they take together.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
     /// Print a JSON array.
     #[arg(long)]
     json: bool,
@@ -32,12 +39,16 @@ struct Row {
     repository: Option<String>,
     files_changed: Option<usize>,
     duration_ms: Option<u64>,
+    /// What the run's directory takes on the disk.
+    disk_bytes: u64,
 }
 
 impl List {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let runs = self.state.open()?.load_runs()?;
+        let count = if self.all { runs.len() } else { self.limit };
         let mut rows = Vec::new();
-        for run in self.state.open()?.load_runs()?.iter().rev() {
+        for run in runs.iter().rev().take(count) {
             match row(run) {
                 Ok(row) => rows.push(row),
                 Err(error) => tell(&format!(
@@ -47,19 +58,29 @@ impl List {
                 )),
             }
         }
+        if let more @ 1.. = runs.len().saturating_sub(count) {
+            tell(&format!(
+                "note: {more} older runs are not shown: --limit N or --all"
+            ));
+        }
         if self.json {
             print_json(&rows)?;
             return Ok(ExitCode::SUCCESS);
         }
-        if rows.is_empty() {
+        if runs.is_empty() {
             tell("no runs yet");
+        }
+        if self.all && !runs.is_empty() {
+            let bytes = rows.iter().map(|row| row.disk_bytes).sum();
+            tell(&format!("{} runs, {} on the disk", rows.len(), size(bytes)));
         }
         let mut text = String::new();
         for row in rows {
             let files = row
                 .files_changed
                 .map_or_else(|| "-".to_owned(), |count| format!("{count} files"));
-            let line = format!("{:<60} {:<16} {files}\n", row.run_id, row.status);
+            let size = size(row.disk_bytes);
+            let line = format!("{:<60} {:<16} {size:>9}  {files}\n", row.run_id, row.status);
             text.push_str(&line);
         }
         print_text(&safe(&text))?;
@@ -67,8 +88,23 @@ impl List {
     }
 }
 
+/// A number of bytes for people: `12 B`, `4.1 kB`, `2.0 GB`.
+pub(super) fn size(bytes: u64) -> String {
+    let mut unit = 1_u64;
+    for name in ["kB", "MB", "GB", "TB"] {
+        unit *= 1000;
+        // What would be written as 1000.0 is one of the next.
+        if (1000..1000 * unit - unit / 20).contains(&bytes) || name == "TB" && bytes >= 1000 {
+            let tenths = (bytes + unit / 20) * 10 / unit;
+            return format!("{}.{} {name}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
 fn row(run: &RunDir) -> Result<Row, Error> {
     let run_id = run.name().to_owned();
+    let disk_bytes = disk_use(run.path());
     // Alive first: a living run writes its record before it removes what it made.
     let alive = run.is_alive();
     Ok(match run.load_record()? {
@@ -79,6 +115,7 @@ fn row(run: &RunDir) -> Result<Row, Error> {
             repository: outcome.repository.map(|path| path.display().to_string()),
             files_changed: Some(outcome.files_changed),
             duration_ms: Some(outcome.duration_ms),
+            disk_bytes,
         },
         _ => Row {
             task: run.task().map(str::to_owned),
@@ -87,6 +124,7 @@ fn row(run: &RunDir) -> Result<Row, Error> {
             repository: None,
             files_changed: None,
             duration_ms: None,
+            disk_bytes,
         },
     })
 }
@@ -203,5 +241,26 @@ impl Log {
             print_text(&format!("{}\n", lines.join("\n")))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_for_people() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (4096, "4.1 kB"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (2_000_000_000, "2.0 GB"),
+            (3_000_000_000_000_000, "3000.0 TB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
     }
 }

@@ -22,17 +22,51 @@ fn record(run_id: &str, task: &str) -> Value {
 }
 
 impl Place {
-    fn put(&self, run_id: &str, name: &str, bytes: &[u8]) {
+    pub(crate) fn put(&self, run_id: &str, name: &str, bytes: &[u8]) {
         let dir = self.path("state/runs").join(run_id);
         fs::create_dir_all(&dir).expect("a directory");
         fs::write(dir.join(name), bytes).expect("written");
     }
 
-    fn record(&self, run_id: &str, task: &str, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn record(&self, run_id: &str, task: &str, change: impl FnOnce(&mut Value)) {
         let mut record = record(run_id, task);
         change(&mut record);
         self.put(run_id, "run.json", record.to_string().as_bytes());
     }
+}
+
+#[test]
+fn the_newest_are_listed_and_the_others_counted() {
+    let place = Place::new();
+    for n in 0..52 {
+        place.record(&format!("20260101-0000{n:02}-t-0001"), "t", |_| {});
+    }
+    // Not even looked at.
+    place.put("20250101-000000-t-0001", "run.json", b"{");
+    let rows = |arguments: &[&str]| {
+        let ran = place.cli(&[&["list", "--json"], arguments].concat());
+        let rows = ran.document().as_array().expect("rows").clone();
+        (rows, ran.stderr)
+    };
+    let (newest, said) = rows(&[]);
+    assert_eq!(
+        (newest.len(), &newest[0]["run_id"]),
+        (50, &json!("20260101-000051-t-0001"))
+    );
+    assert!(said.contains("3 older runs"), "{said}");
+    assert!(newest[0]["disk_bytes"].as_u64() >= Some(4096), "{newest:?}");
+    assert_eq!(rows(&["--limit", "1"]).0, newest[..1]);
+    assert_eq!(rows(&["--limit=52"]).0.len(), 52);
+    let (all, said) = rows(&["--all"]);
+    assert_eq!(all.len(), 52);
+    assert!(
+        said.contains("20250101") && !said.contains("older runs"),
+        "{said}"
+    );
+    let ran = place.cli(&["list", "--all"]);
+    assert_eq!(ran.stdout.lines().count(), 52);
+    assert!(ran.stderr.contains("52 runs, ") && ran.stderr.contains("B on the disk"));
+    assert_eq!(place.cli(&["list", "--all", "--limit=1"]).code, 2);
 }
 
 const ONE: &str = "20260101-000000-one-0001";
