@@ -18,6 +18,7 @@ mod delegate;
 mod doctor;
 mod follow;
 mod hooks;
+mod prune;
 mod records;
 mod recover;
 mod report;
@@ -49,6 +50,7 @@ enum Command {
     Attach(attach::Attach),
     Recover(recover::Recover),
     Cleanup(cleanup::Cleanup),
+    Prune(prune::Prune),
     Doctor(doctor::Doctor),
     Hooks(hooks::Hooks),
     Classify(classify::Classify),
@@ -89,6 +91,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Attach(command) => command.run(),
         Command::Recover(command) => command.run(),
         Command::Cleanup(command) => command.run(),
+        Command::Prune(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Hooks(command) => command.run(),
         Command::Classify(command) => command.run(),

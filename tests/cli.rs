@@ -6,6 +6,8 @@ mod codes;
 mod commands;
 #[path = "cli/place.rs"]
 mod place;
+#[path = "cli/prune.rs"]
+mod prune;
 #[path = "cli/readiness.rs"]
 mod readiness;
 #[path = "cli/records.rs"]

@@ -13,7 +13,7 @@ fn version_and_help_answer() {
     let version = format!("cx-operator {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!((ran.code, ran.stdout), (0, version));
     for command in [
-        "delegate", "list", "show", "diff", "log", "attach", "cleanup", "doctor", "hooks",
+        "delegate", "list", "show", "diff", "log", "attach", "cleanup", "prune", "doctor", "hooks",
         "classify",
     ] {
         assert!(place.cli(&["--help"]).stdout.contains(command));
