@@ -49,7 +49,7 @@ pub enum Line {
 pub struct TurnError {
     /// codex's words.
     pub message: String,
-    /// codex's name of the error, for example `usage_limit_exceeded`.
+    /// codex's name of the error, for example `usage_limit_exceeded`; by its words, where it names none or `other`.
     pub kind: Option<String>,
     /// The HTTP status behind it, where one is known.
     pub http_status: Option<u16>,
@@ -61,7 +61,7 @@ impl TurnError {
     pub fn from_message(message: &str) -> Self {
         Self {
             message: message.to_owned(),
-            kind: None,
+            kind: kind_in(message).map(str::to_owned),
             http_status: status_in(message),
         }
     }
@@ -147,6 +147,8 @@ fn parse_error(error: &Value) -> TurnError {
         Some(Value::Object(map)) => (map.keys().next().cloned(), map.values().next()),
         _ => (None, None),
     };
+    let telling = kind.filter(|kind| kind != "other");
+    let kind = telling.or_else(|| kind_in(&message).map(str::to_owned));
     let stated = details
         .and_then(|details| details.get("http_status_code"))
         .and_then(Value::as_u64)
@@ -157,6 +159,22 @@ fn parse_error(error: &Value) -> TurnError {
         message,
         kind,
     }
+}
+
+/// The error that codex's words mean, by codex's own name of it.
+///
+/// Source: codex 0.130.0, which names no error, and 0.169.0, which calls the first one `other`
+/// (`tests/scenarios/fault_table/api.rs`).
+fn kind_in(message: &str) -> Option<&'static str> {
+    [
+        (
+            "stream disconnected before completion",
+            "response_stream_disconnected",
+        ),
+        ("hit your usage limit", "usage_limit_exceeded"),
+    ]
+    .into_iter()
+    .find_map(|(words, kind)| message.contains(words).then_some(kind))
 }
 
 /// The HTTP status that codex's words name: `unexpected status 401 …`, `last status: 429 …`.
@@ -203,6 +221,34 @@ mod tests {
                 error: None
             })
         );
+    }
+
+    #[test]
+    fn errors_without_a_name_get_theirs_from_their_words() {
+        let cut = "stream disconnected before completion: stream closed before response.completed";
+        let kind = |error: &TurnError| error.kind.clone().unwrap_or_default();
+        assert_eq!(
+            kind(&TurnError::from_message(cut)),
+            "response_stream_disconnected"
+        );
+        let used_up = TurnError::from_message("You've hit your usage limit. Try again later.");
+        assert_eq!(kind(&used_up), "usage_limit_exceeded");
+        for (name, expected) in [
+            ("other", "response_stream_disconnected"),
+            ("sandbox_error", "sandbox_error"),
+        ] {
+            let payload = format!(
+                r#"{{"type":"task_complete","turn_id":"t","last_agent_message":null,"error":{{"message":"{cut}","codex_error_info":"{name}"}}}}"#
+            );
+            let Some(Line::TurnFailed {
+                error: Some(error), ..
+            }) = event(&payload)
+            else {
+                panic!("a failed turn: {payload}")
+            };
+            assert_eq!(kind(&error), expected);
+        }
+        assert_eq!(TurnError::from_message("something else").kind, None);
     }
 
     #[test]

@@ -177,10 +177,15 @@ impl Machine {
             (None, Some(kind)) => kind.to_owned(),
             (None, None) => "turn_failed".to_owned(),
         };
-        let hint = match error.http_status {
-            Some(401 | 403) => "check the key, or sign in again with `codex login`",
-            Some(429) => "wait for the limit to pass, or use another account or model",
-            Some(500..) => "the service is in trouble: try again later",
+        let hint = match (error.http_status, error.kind.as_deref()) {
+            (Some(401 | 403), _) => "check the key, or sign in again with `codex login`",
+            (Some(429), _) | (_, Some("usage_limit_exceeded")) => {
+                "wait for the limit to pass, or use another account or model"
+            }
+            (Some(500..), _) => "the service is in trouble: try again later",
+            (None, Some("response_stream_disconnected")) => {
+                "the connection to the API broke: try again"
+            }
             _ => "see the transcript in the run's directory",
         };
         self.end(End::failed(Status::AgentFailed, &code, error.message, hint))
