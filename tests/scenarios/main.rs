@@ -69,6 +69,7 @@ mod deadlines;
 mod dialogs;
 mod endings;
 mod failures;
+mod fault_table;
 mod faults;
 mod keeping;
 mod many;

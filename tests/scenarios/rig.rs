@@ -39,7 +39,7 @@ const PACE: Duration = Duration::from_millis(5);
 static REAL: Semaphore = Semaphore::const_new(4);
 
 /// Whom a scenario drives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agent {
     Scripted,
     /// The real codex of that version.
@@ -147,6 +147,14 @@ impl Rig {
     pub(crate) fn note_the_callers_state(&self) {
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         *before = clean::Before::of(&self.dir);
+    }
+
+    /// Adds a line to the configuration of the model that the agent talks to.
+    pub(crate) fn configure(&self, line: &str) {
+        let path = self.path("codex/config.toml");
+        let text = fs::read_to_string(&path).expect("the configuration");
+        fs::write(&path, text + line).expect("the configuration");
+        self.note_the_callers_state();
     }
 
     /// A task `t` for the agent.

@@ -7,7 +7,9 @@
 //! |---|---|
 //! | `[[sleep N]]` | N seconds (fractions allowed) before the answer |
 //! | `[[http NNN]]` | the request fails with that HTTP status |
+//! | `[[usage-limit]]` | … with 429 and the body of an account whose limit is reached |
 //! | `[[drop]]` | the stream is cut in the middle of the answer |
+//! | `[[garble]]` | the answer is no stream of events |
 //! | `[[shell CMD]]` | one shell command |
 //! | `[[escalate]]` | … and it asks to leave the sandbox, so that codex asks for permission |
 //! | `[[patch TEXT]]` | one `apply_patch` |
@@ -318,7 +320,18 @@ fn answer(reply: Reply, asked: &Asked, shared: &Shared) -> io::Result<()> {
         let error = json!({"error": {"message": "mock failure", "type": "mock", "code": "mock"}});
         return reply.json(status.trim().parse().unwrap_or(500), &error);
     }
+    if asked.directive("usage-limit").is_some() {
+        let error = json!({"error": {
+            "type": "usage_limit_reached", "message": "The usage limit has been reached",
+            "plan_type": "plus", "resets_in_seconds": 3600,
+        }});
+        return reply.json(429, &error);
+    }
     reply.begin_events()?;
+    if asked.directive("garble").is_some() {
+        return (&reply.stream)
+            .write_all(b"event: response.created\ndata: {\"type\":\n\n\xff\xfe}{\n\n");
+    }
     reply.event(
         "response.created",
         json!({"response": {"id": reply.id("resp")}}),
