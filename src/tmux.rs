@@ -10,12 +10,10 @@
 //! its exit status by a file that the launcher writes, since tmux 3.3a loses one status in ten.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, memfd_create};
 use thiserror::Error;
 use tmux_interface::{
     AttachSession, DisplayMessage, KillServer, KillSession, ListSessions, NewSession, PipePane,
@@ -26,10 +24,14 @@ pub use launch::environment_file;
 pub(crate) use launch::shell_quote;
 pub use pane::Pane;
 
+use client::{absent_is_fine, execute, no_server, understood};
 use launch::{escape_format, escape_separator, launcher_argv};
+use process::ServerProcess;
 
+mod client;
 mod launch;
 mod pane;
+mod process;
 
 /// The columns and rows of every pane.
 pub const SIZE: (usize, usize) = (200, 50);
@@ -41,6 +43,8 @@ const ARGV_LIMIT: usize = 15_000;
 
 /// How long one tmux command may take: a server that doesn't answer by then is hung.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+/// A server that doesn't answer for so long may have been stopped: it answers within milliseconds.
+const SUSPICION: Duration = Duration::from_secs(1);
 
 /// Why tmux did not do what was asked.
 #[derive(Debug, Error)]
@@ -233,7 +237,7 @@ impl Server {
     /// # Errors
     /// What tmux refuses, other than having no server.
     pub async fn query_sessions(&self) -> Result<Vec<String>, Error> {
-        if !self.socket.exists() {
+        if !self.is_reachable().await {
             return Ok(Vec::new());
         }
         let list = ListSessions::new().format("#{session_name}").build();
@@ -277,7 +281,7 @@ impl Server {
     /// # Errors
     /// What tmux refuses, other than having no server.
     pub(crate) async fn query_session_of(&self, name: &str, mark: &str) -> Result<bool, Error> {
-        if !self.socket.exists() {
+        if !self.is_reachable().await {
             return Ok(false);
         }
         let format = format!("#{{session_name}} #{{m:*{mark}*,#{{pane_start_command}}}}");
@@ -300,7 +304,7 @@ impl Server {
         (session, pane): (&str, &str),
         pid: u32,
     ) -> Result<Option<Pane>, Error> {
-        if !self.socket.exists() {
+        if !self.is_reachable().await {
             return Ok(None);
         }
         let show = DisplayMessage::new()
@@ -325,19 +329,35 @@ impl Server {
     /// # Errors
     /// What tmux refuses, other than having no server.
     pub async fn stop_if_idle(&self) -> Result<(), Error> {
-        if !self.socket.exists() {
+        if !self.is_reachable().await {
             return Ok(());
         }
         let _alone = self.lock(Sharing::Exclusive).await?;
         if self.query_sessions().await?.is_empty() {
+            let process = ServerProcess::find(&self.socket);
             let killed = self.run(
                 "kill-server",
                 self.tmux().add_command(KillServer::new().build()),
             );
             absent_is_fine(killed.await)?;
+            // Whoever starts a server next must not meet one that is about to end.
+            if let Some(process) = process {
+                process.wait_for_end(&self.socket).await;
+            }
             let _removed_by_tmux_or_stale = std::fs::remove_file(&self.socket);
         }
         Ok(())
+    }
+
+    /// Whether the socket is there: removed from under a server that runs, it is made anew.
+    async fn is_reachable(&self) -> bool {
+        if self.socket.exists() {
+            return true;
+        }
+        match ServerProcess::find(&self.socket) {
+            Some(process) => process.recreate(&self.socket).await,
+            None => false,
+        }
     }
 
     fn parse_pane(&self, output: &str) -> Result<Pane, Error> {
@@ -379,33 +399,22 @@ impl Server {
         tmux: Tmux<'_>,
         input: Option<&[u8]>,
     ) -> Result<String, Error> {
-        let mut command = tokio::process::Command::from(tmux.into_command());
-        let stdin = match input {
-            Some(bytes) => whole_file(bytes).map_err(|source| Error::Io { verb, source })?,
-            None => Stdio::null(),
+        // Where none is there to be reached, tmux itself says so, or starts one.
+        self.is_reachable().await;
+        let answer = execute(verb, tmux, input);
+        tokio::pin!(answer);
+        let output = match tokio::time::timeout(SUSPICION, &mut answer).await {
+            Ok(output) => output?,
+            Err(_elapsed) => {
+                if let Some(process) = ServerProcess::find(&self.socket) {
+                    process.resume();
+                }
+                let rest = COMMAND_LIMIT - SUSPICION;
+                let late = tokio::time::timeout(rest, answer).await;
+                late.map_err(|_elapsed| Error::Hung { verb })??
+            }
         };
-        command
-            // Inside another tmux a client would refuse to nest, or speak to that server.
-            .env_remove("TMUX")
-            .env_remove("TMUX_PANE")
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let spawned = command.spawn().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::Missing,
-            _ => Error::Io { verb, source },
-        });
-        let output = tokio::time::timeout(COMMAND_LIMIT, spawned?.wait_with_output())
-            .await
-            .map_err(|_elapsed| Error::Hung { verb })?
-            .map_err(|source| Error::Io { verb, source })?;
-        if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        } else {
-            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Err(Error::Refused { verb, message })
-        }
+        understood(verb, &output)
     }
 
     async fn lock(&self, sharing: Sharing) -> Result<File, Error> {
@@ -443,8 +452,11 @@ enum Sharing {
 /// # Errors
 /// [`Error::Missing`] without a tmux on PATH.
 pub async fn query_version() -> Result<String, Error> {
-    let server = Server::at(PathBuf::from("/nonexistent"));
-    let printed = server.run("-V", Tmux::new().version()).await?;
+    let answer = execute("-V", Tmux::new().version(), None);
+    let output = tokio::time::timeout(COMMAND_LIMIT, answer)
+        .await
+        .map_err(|_elapsed| Error::Hung { verb: "-V" })??;
+    let printed = understood("-V", &output)?;
     Ok(printed.trim().trim_start_matches("tmux ").to_owned())
 }
 
@@ -463,38 +475,12 @@ pub fn is_recent(version: &str) -> bool {
     }
 }
 
-/// A file in memory as a child's input: the child reads all of it whatever becomes of us, where a pipe would end
-/// in the middle of a prompt.
-fn whole_file(bytes: &[u8]) -> io::Result<Stdio> {
-    let mut file = File::from(memfd_create("cx-operator", MemfdFlags::CLOEXEC)?);
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file.into())
-}
-
 fn option<'a>(scope: &'a str, name: &'a str, value: &'a str) -> TmuxCommand<'a> {
     let set = SetOption::new().option(name).value(value);
     if scope == "-s" {
         set.server().build()
     } else {
         set.global().build()
-    }
-}
-
-fn no_server(message: &str) -> bool {
-    message.contains("no server running")
-        || message.contains("error connecting")
-        || message.contains("server exited")
-}
-
-fn absent_is_fine(answer: Result<String, Error>) -> Result<(), Error> {
-    match answer {
-        Err(Error::Refused { message, .. })
-            if message.contains("can't find") || no_server(&message) =>
-        {
-            Ok(())
-        }
-        other => other.map(drop),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use tmux_interface::{CapturePane, DisplayMessage, KillSession, LoadBuffer, PasteBuffer, SendKeys};
 
-use super::{Error, Key, Server, absent_is_fine};
+use super::client::absent_is_fine;
+use super::{Error, Key, Server};
 
 /// One pane, in which an agent runs.
 #[derive(Clone, Debug)]

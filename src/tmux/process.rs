@@ -1,0 +1,114 @@
+//! The server's own process, for when the server can't be asked: its socket was removed, or it was stopped.
+//!
+//! It is found by its command line, which names our socket for as long as it lives, so neither a journal nor an answer
+//! is needed. Linux only: /proc.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The name that a tmux server gives itself.
+///
+/// Source: tmux 3.3a, `/proc/<pid>/comm`.
+const NAME: &str = "tmux: server\n";
+/// How long a server may take to obey a signal.
+const OBEY: Duration = Duration::from_secs(2);
+/// Between two looks whether it has; each look is evidence, this is only its pace.
+const PACE: Duration = Duration::from_millis(2);
+
+/// The server at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ServerProcess(Pid);
+
+impl ServerProcess {
+    /// The process whose command line has `-S` and the socket.
+    pub(super) fn find(socket: &Path) -> Option<Self> {
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter_map(Pid::from_raw)
+            .map(Self)
+            .find(|process| process.serves(socket))
+    }
+
+    fn serves(self, socket: &Path) -> bool {
+        if self.read("comm").as_deref() != Some(NAME.as_bytes()) {
+            return false;
+        }
+        let arguments = self.read("cmdline").unwrap_or_default();
+        let arguments: Vec<_> = arguments.split(|&byte| byte == 0).collect();
+        arguments
+            .windows(2)
+            .any(|pair| pair == [b"-S", socket.as_os_str().as_bytes()])
+    }
+
+    fn read(self, name: &str) -> Option<Vec<u8>> {
+        fs::read(format!("/proc/{}/{name}", self.0.as_raw_nonzero())).ok()
+    }
+
+    /// Whether it was stopped by a signal.
+    fn is_stopped(self) -> bool {
+        let stat = self.read("stat").unwrap_or_default();
+        let after = stat.iter().rposition(|&byte| byte == b')');
+        after.is_some_and(|at| matches!(stat.get(at + 2), Some(b'T' | b't')))
+    }
+
+    fn signal(self, signal: Signal) {
+        let _gone_meanwhile = kill_process(self.0, signal);
+    }
+
+    /// Lets it go on, where it was stopped.
+    pub(super) fn resume(self) {
+        if self.is_stopped() {
+            tracing::warn!("the tmux server was stopped, and is let go on");
+            self.signal(Signal::CONT);
+        }
+    }
+
+    /// Has it make its socket anew; whether it did.
+    ///
+    /// Source: tmux(1), "If the socket is accidentally removed, the SIGUSR1 signal may be sent to the tmux server process
+    /// to recreate it".
+    pub(super) async fn recreate(self, socket: &Path) -> bool {
+        tracing::warn!(socket = %socket.display(), "the tmux server's socket is gone, and is made anew");
+        self.resume();
+        self.signal(Signal::USR1);
+        let limit = Instant::now() + OBEY;
+        while !socket.exists() {
+            if !self.serves(socket) || Instant::now() >= limit {
+                return false;
+            }
+            tokio::time::sleep(PACE).await;
+        }
+        true
+    }
+
+    /// Waits until it has ended, as it was told to; killed where it doesn't obey.
+    pub(super) async fn wait_for_end(self, socket: &Path) {
+        let limit = Instant::now() + OBEY;
+        let mut told = false;
+        while self.serves(socket) {
+            if !told && Instant::now() >= limit {
+                told = true;
+                self.signal(Signal::KILL);
+            } else if Instant::now() >= limit + OBEY {
+                return;
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_tmux_server_serves() {
+        let own = ServerProcess(rustix::process::getpid());
+        assert!(!own.serves(Path::new("/nonexistent")) && !own.is_stopped());
+        assert_eq!(ServerProcess::find(Path::new("/nonexistent")), None);
+    }
+}
