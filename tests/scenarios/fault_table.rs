@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use cx_operator::Run;
 use cx_operator::journal::Progress;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::run::{Outcome, RunId, Status};
 use cx_operator::task::Task;
 
 use crate::rig::{Agent, Rig, on, until};
@@ -110,6 +110,9 @@ macro_rules! tests {
 }
 
 mod api;
+mod people;
+mod program;
+mod terminal;
 
 impl Fault {
     /// Runs a task into the fault on an agent, and sees that it ends as it must; returns how long that took, or `None`
@@ -177,6 +180,12 @@ async fn end(rig: &Rig, run: Run) -> Ended {
     Ended { since, outcome }
 }
 
+/// The id of the only run.
+fn run_id(rig: &Rig) -> RunId {
+    let dir = rig.operator.store().find("t").expect("the run");
+    serde_json::from_value(dir.name().into()).expect("an id")
+}
+
 /// Every row on every agent of its own, one after another.
 #[test]
 #[ignore = "prints the table; each row is a test of its own"]
@@ -184,7 +193,10 @@ fn print() {
     let mut text = String::from(
         "| fault | brought about by | ends as | code | within s | took s: scripted | codex 0.169.0 | codex 0.130.0 |\n|---|---|---|---|---|---|---|---|\n",
     );
-    for row in [api::ROWS].into_iter().flatten() {
+    for row in [api::ROWS, program::ROWS, terminal::ROWS, people::ROWS]
+        .into_iter()
+        .flatten()
+    {
         let fault = &row.fault;
         text += &format!(
             "| {} | {} | {} | {} | {} |",

@@ -395,7 +395,7 @@ impl Drop for Rig {
             // Straight to the stream: a panic's output may be captured and cut.
             drop(io::stderr().write_all(text.as_bytes()));
         }
-        self.tmux(&["kill-server"]);
+        // The tmux server among them, which may be one that no longer answers.
         processes::kill(&processes::mentioning(&self.dir));
     }
 }

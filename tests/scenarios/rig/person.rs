@@ -8,10 +8,10 @@ use rustix::process::Signal;
 use super::{Rig, processes, wait_for};
 
 impl Rig {
-    /// Runs a tmux command on the runs' own server; what it printed.
+    /// Runs a tmux command on the runs' own server; what it printed, which is nothing where that server hangs.
     pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
-        let output = std::process::Command::new("tmux")
-            .args(["-f", "/dev/null", "-S"])
+        let output = std::process::Command::new("timeout")
+            .args(["5", "tmux", "-f", "/dev/null", "-S"])
             .arg(self.path("state/tmux.sock"))
             .args(arguments)
             .env_remove("TMUX")
@@ -29,6 +29,13 @@ impl Rig {
     /// Waits until the pane of task `t` shows a text.
     pub(crate) async fn wait_for_screen(&self, text: &str) {
         wait_for(text, || self.screen().contains(text).then_some(())).await;
+    }
+
+    /// Types a text into the pane of task `t`, waits until it shows, and presses Enter.
+    pub(crate) async fn type_text(&self, text: &str) {
+        self.tmux(&["send-keys", "-t", "=cx-t:", "-l", text]);
+        self.wait_for_screen(text).await;
+        self.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
     }
 
     /// The pid of the agent's own program in a run.

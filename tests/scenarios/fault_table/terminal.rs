@@ -1,0 +1,107 @@
+//! tmux: its pane, its session, its server and its socket.
+
+use rustix::process::Signal;
+
+use super::*;
+
+faults! {
+    both pane_killed: Fault {
+        how: "`kill-pane` in a turn",
+        status: Status::AgentDied,
+        code: Some("agent_died"),
+        within: 5,
+        says: &[],
+        provoke: |rig| Box::pin(told(rig, &["kill-pane", "-t", "=cx-t:"])),
+    };
+    every session_killed: Fault {
+        how: "`kill-session` in a turn",
+        status: Status::AgentDied,
+        code: Some("agent_died"),
+        within: 5,
+        says: &[],
+        provoke: |rig| Box::pin(told(rig, &["kill-session", "-t", "=cx-t"])),
+    };
+    every server_ended: Fault {
+        how: "`kill-server` in a turn",
+        status: Status::AgentDied,
+        code: Some("agent_died"),
+        within: 5,
+        says: &[],
+        provoke: |rig| Box::pin(told(rig, &["kill-server"])),
+    };
+    every server_killed: Fault {
+        how: "SIGKILL to the tmux server in a turn",
+        status: Status::AgentDied,
+        code: Some("agent_died"),
+        within: 5,
+        says: &[],
+        provoke: |rig| Box::pin(server_killed(rig)),
+    };
+    both socket_removed: Fault {
+        how: "the tmux server's socket is removed in a turn",
+        status: Status::Completed,
+        code: None,
+        within: 10,
+        says: &["Done."],
+        provoke: |rig| Box::pin(socket_removed(rig, "[[sleep 2]]")),
+    };
+    both socket_removed_and_the_turn_fails: Fault {
+        how: "… and the turn passes its deadline",
+        status: Status::TimedOut,
+        code: Some("turn_timeout"),
+        within: 10,
+        says: &["longer than 3s"],
+        provoke: |rig| Box::pin(socket_removed(rig, "[[sleep 60]]")),
+    };
+    both hung: Fault {
+        how: "SIGSTOP to the tmux server in a turn",
+        status: Status::Completed,
+        code: None,
+        within: 20,
+        says: &["Done."],
+        provoke: |rig| Box::pin(hung(rig, "[[sleep 2]]")),
+    };
+    both hung_and_the_turn_fails: Fault {
+        how: "… and the turn passes its deadline",
+        status: Status::TimedOut,
+        code: Some("turn_timeout"),
+        within: 20,
+        says: &["longer than 3s"],
+        provoke: |rig| Box::pin(hung(rig, "[[sleep 60]]")),
+    };
+}
+
+async fn in_a_turn(rig: &Rig, brief: &str) -> Run {
+    let mut task = rig.task(brief);
+    task.limits.turn = Duration::from_secs(3);
+    submit(rig, task).await
+}
+
+async fn told(rig: &Rig, command: &[&str]) -> Ended {
+    let run = in_a_turn(rig, "[[sleep 60]]").await;
+    rig.tmux(command);
+    end(rig, run).await
+}
+
+fn server_pid(rig: &Rig) -> u32 {
+    let printed = rig.tmux(&["display-message", "-p", "-t", "=cx-t:", "#{pid}"]);
+    printed.trim().parse().expect("a pid")
+}
+
+async fn server_killed(rig: &Rig) -> Ended {
+    let run = in_a_turn(rig, "[[sleep 60]]").await;
+    rig.signal(server_pid(rig), Signal::KILL);
+    end(rig, run).await
+}
+
+async fn socket_removed(rig: &Rig, brief: &str) -> Ended {
+    let run = in_a_turn(rig, brief).await;
+    fs::remove_file(rig.path("state/tmux.sock")).expect("the socket");
+    end(rig, run).await
+}
+
+async fn hung(rig: &Rig, brief: &str) -> Ended {
+    let run = in_a_turn(rig, brief).await;
+    rig.signal(server_pid(rig), Signal::STOP);
+    end(rig, run).await
+}
