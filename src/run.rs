@@ -20,6 +20,7 @@ pub use store::Store;
 /// what dead operators left reads no finished run's journal, however many there are.
 const UNFINISHED: &str = "unfinished";
 
+mod copy;
 mod name;
 mod outcome;
 mod store;

@@ -129,17 +129,12 @@ fn is_idle(ending: &Ending) -> bool {
     }
 }
 
-/// Copies the agent's transcript into the run's directory.
-fn keep_transcript(dir: &RunDir, path: &Path) {
-    let kept = fs::read(path)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| {
-            dir.write("transcript.jsonl", &bytes)
-                .map_err(|error| crate::error::chain(&error))
-        });
-    if let Err(error) = kept {
-        tracing::warn!(error, path = %path.display(), "the transcript can't be kept");
-    }
+/// Copies the agent's transcript into the run's directory, however long it is. Returns what people should know: that
+/// it could not be kept.
+fn keep_transcript(dir: &RunDir, path: &Path) -> Option<String> {
+    let error = dir.keep_copy(path, "transcript.jsonl").err()?;
+    let error = crate::error::chain(&error);
+    Some(format!("the transcript was not kept: failed to {error}"))
 }
 
 /// Ends a run whose turns are over: the agent, its work, what was made for the run. Says whether nothing is left
@@ -172,7 +167,8 @@ pub(crate) async fn finish(
     outcome.error = ending.end.error;
     outcome.pending = ending.end.pending;
     if let Some(transcript) = &ending.transcript {
-        keep_transcript(site.dir, transcript.path());
+        let lost = keep_transcript(site.dir, transcript.path());
+        outcome.notices.extend(lost);
     }
     conclude(site, agent, worktree, outcome).await && ended
 }

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,8 +27,11 @@ use crate::tmux::Pane;
 
 /// The most that is shown of a payload that is none.
 const EXCERPT: usize = 2_000;
-/// The most that is read of a transcript at once, in bytes.
-const CHUNK: u64 = 4 << 20;
+/// The longest line of a transcript that is read, in bytes; what tells of a turn's course takes some hundred, and with
+/// the agent's last message some thousand.
+const LINE_LIMIT: usize = 4 << 20;
+/// So much of a transcript is read at once, in bytes.
+const BUFFER: usize = 128 << 10;
 
 /// What a run is woken for.
 #[derive(Debug, Default)]
@@ -322,7 +325,10 @@ impl Signals {
 pub(crate) struct Transcript {
     path: PathBuf,
     offset: u64,
+    /// The beginning of a line whose end was not there yet.
     partial: Vec<u8>,
+    /// Whether the line is too long, and the rest of it is passed over.
+    skipping: bool,
     usage: Option<Usage>,
     in_turn: bool,
 }
@@ -333,6 +339,7 @@ impl Transcript {
             path,
             offset: 0,
             partial: Vec::new(),
+            skipping: false,
             usage: None,
             in_turn: false,
         }
@@ -355,54 +362,57 @@ impl Transcript {
     /// What the lines since the last reading say of a turn's end.
     pub(crate) fn read(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        loop {
-            match self.read_chunk() {
-                Ok(chunk) if chunk.is_empty() => return events,
-                Ok(chunk) => self.take_lines(&chunk, &mut events),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return events,
-                Err(error) => {
-                    tracing::warn!(%error, "the transcript can't be read");
-                    return events;
-                }
-            }
+        match self.read_lines(&mut events) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%error, "the transcript can't be read"),
         }
+        events
     }
 
-    fn read_chunk(&mut self) -> io::Result<Vec<u8>> {
-        let mut file = File::open(&self.path)?;
+    fn read_lines(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        let file = File::open(&self.path)?;
         if file.metadata()?.len() < self.offset {
             // Truncated or replaced: what is there now is read from its start.
             self.offset = 0;
             self.partial.clear();
+            self.skipping = false;
         }
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut chunk = Vec::new();
-        self.offset += file.take(CHUNK).read_to_end(&mut chunk)? as u64;
-        Ok(chunk)
+        let mut reader = BufReader::with_capacity(BUFFER, file);
+        reader.seek(SeekFrom::Start(self.offset))?;
+        loop {
+            let room = (LINE_LIMIT - self.partial.len()) as u64;
+            let mut within = reader.by_ref().take(room);
+            let read = within.read_until(b'\n', &mut self.partial)?;
+            self.offset += read as u64;
+            if self.partial.last() == Some(&b'\n') {
+                let line = std::mem::take(&mut self.partial);
+                if !std::mem::take(&mut self.skipping) {
+                    self.take_line(&String::from_utf8_lossy(&line), events);
+                }
+            } else if self.partial.len() == LINE_LIMIT {
+                self.partial.clear();
+                self.skipping = true;
+            } else {
+                return Ok(());
+            }
+        }
     }
 
-    fn take_lines(&mut self, chunk: &[u8], events: &mut Vec<Event>) {
-        self.partial.extend_from_slice(chunk);
-        let Some(end) = self.partial.iter().rposition(|&byte| byte == b'\n') else {
-            return;
-        };
-        let rest = self.partial.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.partial, rest);
-        for line in String::from_utf8_lossy(&whole).lines() {
-            match parse_line(line) {
-                Some(Line::TurnFailed { turn_id, error }) => {
-                    self.in_turn = false;
-                    events.push(Event::TurnFailed { turn_id, error });
-                }
-                Some(Line::TurnAborted { turn_id, reason }) => {
-                    self.in_turn = false;
-                    events.push(Event::TurnAborted { turn_id, reason });
-                }
-                Some(Line::Tokens(usage)) => self.usage = Some(usage),
-                Some(Line::TurnStarted { .. }) => self.in_turn = true,
-                Some(Line::TurnCompleted { .. }) => self.in_turn = false,
-                Some(Line::Session { .. }) | None => {}
+    fn take_line(&mut self, line: &str, events: &mut Vec<Event>) {
+        match parse_line(line) {
+            Some(Line::TurnFailed { turn_id, error }) => {
+                self.in_turn = false;
+                events.push(Event::TurnFailed { turn_id, error });
             }
+            Some(Line::TurnAborted { turn_id, reason }) => {
+                self.in_turn = false;
+                events.push(Event::TurnAborted { turn_id, reason });
+            }
+            Some(Line::Tokens(usage)) => self.usage = Some(usage),
+            Some(Line::TurnStarted { .. }) => self.in_turn = true,
+            Some(Line::TurnCompleted { .. }) => self.in_turn = false,
+            Some(Line::Session { .. }) | None => {}
         }
     }
 }
@@ -425,5 +435,68 @@ pub(crate) async fn wait_for_error_line(pane: &Pane, exit: &Exit) -> Option<Stri
             return line;
         }
         tokio::time::sleep(ERROR_LINE_PACE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const TOKENS: &str = r#"{"type":"event_msg","payload":{"type":"token_count","info":{"total_token_usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}}"#;
+    const ABORTED: &str =
+        r#"{"type":"event_msg","payload":{"type":"turn_aborted","turn_id":"t","reason":"r"}}"#;
+
+    fn aborted() -> Vec<Event> {
+        vec![Event::TurnAborted {
+            turn_id: Some("t".to_owned()),
+            reason: "r".to_owned(),
+        }]
+    }
+
+    fn transcript() -> (tempfile::NamedTempFile, Transcript) {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let transcript = Transcript::new(file.path().to_owned());
+        (file, transcript)
+    }
+
+    #[test]
+    fn a_line_is_read_when_it_is_whole() {
+        let (mut file, mut transcript) = transcript();
+        let (start, end) = ABORTED.split_at(20);
+        write!(file, "{TOKENS}\n{start}").expect("written");
+        assert_eq!(transcript.read(), []);
+        assert_eq!(transcript.usage().map(|usage| usage.total_tokens), Some(3));
+        writeln!(file, "{end}").expect("written");
+        assert_eq!(transcript.read(), aborted());
+        assert_eq!(transcript.read(), []);
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_more_than_its_limit() {
+        let (mut file, mut transcript) = transcript();
+        let length = 3 * LINE_LIMIT as u64 + 5;
+        file.as_file().set_len(length).expect("a long line");
+        file.seek(SeekFrom::End(0)).expect("its end");
+        assert_eq!(transcript.read(), []);
+        assert!(transcript.skipping && transcript.partial.len() == 5);
+        assert!(transcript.partial.capacity() <= 2 * LINE_LIMIT);
+        // The end of what is passed over is no line of its own.
+        writeln!(file, "{ABORTED}").expect("written");
+        assert_eq!(transcript.read(), []);
+        writeln!(file, "{ABORTED}").expect("written");
+        assert_eq!(transcript.read(), aborted());
+    }
+
+    #[test]
+    fn what_is_truncated_is_read_anew() {
+        let (mut file, mut transcript) = transcript();
+        write!(file, "{TOKENS}\n{TOKENS}").expect("written");
+        assert_eq!(transcript.read(), []);
+        file.as_file().set_len(0).expect("truncated");
+        file.rewind().expect("its start");
+        writeln!(file, "{ABORTED}").expect("written");
+        assert_eq!(transcript.read(), aborted());
     }
 }
