@@ -182,6 +182,7 @@ impl<'a> Walk<'a> {
     fn run(&mut self) -> Result<(), Error> {
         while let Some(dir) = self.pending.pop() {
             let full = self.source.work_tree.join(OsStr::from_bytes(&dir));
+            refuse_pipes_for_rules(&full, &dir)?;
             for entry in fs::read_dir(&full).map_err(unreadable(&dir))? {
                 let entry = entry.map_err(unreadable(&dir))?;
                 let name = entry.file_name();
@@ -292,6 +293,19 @@ fn same_times(stat: &IndexEntry, meta: &Metadata, racy_from: (i64, i64)) -> bool
         && stat.file_size == size
         && stat.ino == inode
         && modified < racy_from
+}
+
+/// libgit2 reads the rules of a directory itself, and from a pipe it would read for ever.
+fn refuse_pipes_for_rules(full: &Path, dir: &[u8]) -> Result<(), Error> {
+    for name in [".gitignore", ".gitattributes"] {
+        if fs::metadata(full.join(name)).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+            let path = Path::new(OsStr::from_bytes(dir)).join(name);
+            let why = "it is a pipe, a socket or a device";
+            let source = io::Error::new(io::ErrorKind::InvalidInput, why);
+            return Err(Error::Unreadable { path, source });
+        }
+    }
+    Ok(())
 }
 
 fn unreadable(path: &[u8]) -> impl FnOnce(io::Error) -> Error {

@@ -1,12 +1,13 @@
 //! Files of ours: written atomically, removed for sure.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::error::Error;
 
@@ -41,18 +42,99 @@ pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// The content of a small file, up to `limit` bytes; `None` for what isn't one. A pipe that nobody writes into blocks
+/// nobody here.
+pub(super) fn read_small(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    // Opened first and looked at then, so that what is looked at is what is read.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(i32::try_from(flags.bits()).ok()?);
+    let file = options.open(path).ok()?;
+    let meta = file.metadata().ok()?;
+    if !meta.is_file() {
+        return None;
+    }
+    let mut content = Vec::new();
+    file.take(limit).read_to_end(&mut content).ok()?;
+    Some(content)
+}
+
 /// Removes a directory and all below it; one that is gone already is fine. Follows no link. Directories that forbid
-/// it are opened up first.
+/// it are opened up first, and a tree deeper than files may be open at once is taken apart from its top.
 pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
-    // std removes relative to open directories and follows nothing.
+    // std removes relative to open directories, one for each level, and follows nothing.
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == ErrorKind::PermissionDenied => {
             open_up(path).map_err(Error::io("change the mode of", path))?;
             fs::remove_dir_all(path).map_err(Error::io("remove", path))
         }
+        Err(e) if is_too_deep(&e) => remove_from_the_top(path).map_err(Error::io("remove", path)),
         other => other.map_err(Error::io("remove", path)),
     }
+}
+
+/// Whether an error tells of too many open files, or of a path that is too long.
+fn is_too_deep(error: &std::io::Error) -> bool {
+    let known = [Errno::MFILE, Errno::NFILE, Errno::NAMETOOLONG];
+    known
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&error.raw_os_error())
+}
+
+/// Removes a directory level by level: what is below its directories moves up into it, so that no path grows long and
+/// no level stays open.
+fn remove_from_the_top(root: &Path) -> std::io::Result<()> {
+    let mut lifted = 0;
+    loop {
+        let mut empty = true;
+        for entry in fs::read_dir(root)? {
+            let entry = entry?;
+            empty = false;
+            if entry.file_type()?.is_dir() {
+                lift(&entry.path(), root, &mut lifted)?;
+                fs::remove_dir(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        if empty {
+            return fs::remove_dir(root);
+        }
+    }
+}
+
+/// Moves the directories in `dir` up into `root` and removes its files. `lifted` counts the names that are in use.
+fn lift(dir: &Path, root: &Path, lifted: &mut u64) -> std::io::Result<()> {
+    fs::set_permissions(dir, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(dir)? {
+        let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
+        if !entry?.is_dir() {
+            fs::remove_file(&path)?;
+            continue;
+        }
+        // A directory that can't be written can't be moved either: its `..` changes.
+        fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+        loop {
+            *lifted += 1;
+            match fs::rename(&path, root.join(format!("cx-operator-{lifted}"))) {
+                Err(e) if is_taken(&e) => {}
+                other => break other?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether something of that name is there that a directory can't replace.
+fn is_taken(error: &std::io::Error) -> bool {
+    use ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    matches!(
+        error.kind(),
+        AlreadyExists | DirectoryNotEmpty | NotADirectory
+    )
 }
 
 /// Gives the owner all rights on every directory of the tree.
@@ -74,4 +156,47 @@ fn open_up(path: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes `levels` directories in each other, far beyond what a path can name, with a file in the last.
+    fn make_deep(root: &Path, levels: usize) {
+        let name = "d".repeat(100);
+        let script = format!(
+            "i=0; while [ $i -lt {levels} ]; do mkdir {name} && cd -P ./{name} || exit 1; i=$((i+1)); done; echo x > f"
+        );
+        let mut shell = std::process::Command::new("/bin/sh");
+        let status = shell.args(["-c", &script]).current_dir(root).status();
+        assert!(status.expect("a shell").success());
+    }
+
+    #[test]
+    fn a_tree_goes_from_the_top_whatever_its_depth_names_and_modes() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join("a/cx-operator-1/x")).expect("directories");
+        fs::create_dir_all(root.join("cx-operator-2/y")).expect("directories");
+        fs::write(root.join("cx-operator-3"), "").expect("a file");
+        fs::write(dir.path().join("kept"), "").expect("a file");
+        std::os::unix::fs::symlink("..", root.join("a/up")).expect("a link");
+        make_deep(&root, 60);
+        fs::set_permissions(root.join("a"), Permissions::from_mode(0o500)).expect("a mode");
+        remove_from_the_top(&root).expect("removed");
+        assert!(!root.exists() && dir.path().join("kept").exists());
+    }
+
+    #[test]
+    fn a_pipe_is_no_small_file() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR).expect("a pipe");
+        assert_eq!(read_small(&pipe, 9), None);
+        let file = dir.path().join("file");
+        fs::write(&file, "0123456789").expect("a file");
+        assert_eq!(read_small(&file, 9).as_deref(), Some(&b"012345678"[..]));
+        assert_eq!(read_small(dir.path(), 9), None);
+    }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::add::WorktreeSpec;
 use super::error::Error;
-use super::files::write_atomically;
+use super::files::{read_small, write_atomically};
 use super::repository::{CommitId, Repository};
 
 /// The marker's name in the administrative directory.
@@ -125,10 +125,9 @@ impl Marker {
         if !meta.is_dir() {
             return false;
         }
-        let link = fs::read(self.path.join(".git")).unwrap_or_default();
         let same = Some(meta.ino()) == self.directory_inode
             && (self.directory_born.is_none() || self.directory_born == born(meta));
-        same || link == super::add::gitfile(admin_dir)
+        same || leads_to(&self.path, admin_dir)
     }
 
     fn spec(self) -> (WorktreeSpec, String) {
@@ -143,6 +142,13 @@ impl Marker {
         };
         (spec, self.created_at)
     }
+}
+
+/// Whether the `.git` file of a directory leads to an administrative directory of ours. The agent may have put
+/// anything in its place, a pipe included.
+pub(super) fn leads_to(directory: &Path, admin_dir: &Path) -> bool {
+    let link = read_small(&directory.join(".git"), MARKER_LIMIT);
+    link.is_some_and(|link| link == super::add::gitfile(admin_dir))
 }
 
 /// Lists the worktrees of the repository that carry our marker, in the order of their paths.

@@ -1,7 +1,6 @@
 //! Takes what the agent left in a worktree and keeps it under a ref of ours.
 
 use std::fs;
-use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 use git2::{Commit, Index, Oid, Sort};
@@ -11,12 +10,15 @@ use super::add::{REMOVING, SEED_INDEX, Worktree, delete_ref};
 use super::capture::{self, Source};
 use super::durable;
 use super::error::Error;
-use super::marker::Marker;
+use super::files::read_small;
+use super::marker::{Marker, leads_to};
 use super::repository::CommitId;
 use crate::diff::{self, DiffSummary};
 
 /// Where results are kept.
 pub(super) const REF_PREFIX: &str = "refs/cx-operator/";
+/// The longest `HEAD` that is believed, in bytes.
+const HEAD_LIMIT: u64 = 4096;
 /// How many commits of the agent are listed; all are counted.
 const COMMITS_LISTED: usize = 200;
 
@@ -151,12 +153,18 @@ impl Worktree {
 
     /// Whether the directory is the one that was made for the run, and no removal has begun.
     fn is_intact(&self) -> bool {
-        let Ok(meta) = fs::symlink_metadata(&self.spec.path) else {
+        let path = &self.spec.path;
+        let Ok(meta) = fs::symlink_metadata(path) else {
             return false;
         };
-        !self.admin_dir.join(REMOVING).exists()
-            && Marker::find(&self.admin_dir)
-                .is_some_and(|m| m.proves_directory(&meta, &self.admin_dir))
+        if self.admin_dir.join(REMOVING).exists() {
+            return false;
+        }
+        match Marker::find(&self.admin_dir) {
+            Some(marker) => marker.proves_directory(&meta, &self.admin_dir),
+            // Pruned by a git that missed the directory for a moment. Not proof enough to remove it, but to read it.
+            None => meta.is_dir() && leads_to(path, &self.admin_dir),
+        }
     }
 
     /// The agent's commit, on whatever branch; the base if HEAD leads nowhere.
@@ -199,7 +207,9 @@ impl Worktree {
     }
 
     fn find_head<'r>(&self, repo: &'r git2::Repository) -> Option<Commit<'r>> {
-        let text = self.head_text()?;
+        // Where the worktree's registration was pruned, its branch still knows what was committed.
+        let branch = || format!("ref: refs/heads/{}", self.spec.branch);
+        let text = self.head_text().unwrap_or_else(branch);
         match text.strip_prefix("ref: ") {
             Some(name) => repo.find_reference(name).ok()?.peel_to_commit().ok(),
             None => repo.find_commit(Oid::from_str(&text).ok()?).ok(),
@@ -207,10 +217,8 @@ impl Worktree {
     }
 
     fn head_text(&self) -> Option<String> {
-        let mut text = String::new();
-        let file = fs::File::open(self.admin_dir.join("HEAD")).ok()?;
-        file.take(4096).read_to_string(&mut text).ok()?;
-        Some(text.trim_end().to_owned())
+        let text = read_small(&self.admin_dir.join("HEAD"), HEAD_LIMIT)?;
+        Some(String::from_utf8(text).ok()?.trim_end().to_owned())
     }
 
     /// A commit of the files on top of `head`, or `head` itself if they are the same.
