@@ -174,8 +174,9 @@ impl Made<'_> {
             admin_dir.join("index"),
             admin_dir.join(SEED_INDEX),
         ));
-        let locked = admin_dir.join("locked");
-        fs::remove_file(&locked).map_err(Error::io("remove", &locked))?;
+        // Stays locked: a prune while the agent has its directory elsewhere for a moment would unlearn whose it is.
+        let reason = format!("cx-operator: run {}", spec.owner.run_id);
+        write(&admin_dir.join("locked"), reason.as_bytes())?;
         let notice = "submodules are not checked out in the worktree";
         Ok(features
             .submodules
