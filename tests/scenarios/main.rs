@@ -71,6 +71,7 @@ mod endings;
 mod failures;
 mod fault_table;
 mod faults;
+mod ground;
 mod keeping;
 mod many;
 mod permissions;

@@ -1,0 +1,107 @@
+//! What happens to the repository.
+
+use super::{HARMLESS, REFUSED, Row, Work, table};
+
+const HALF: &[(&str, &str)] = &[("half", "done\n")];
+
+table! {
+    nested_repository = Row {
+        does: "git init -q n; cd n; echo done > in; git add in; git commit -qm in; echo more > out",
+        work: Work::Files(&[("n/in", "done\n"), ("n/out", "more\n")]),
+        said: "n has a repository of its own: its files are stored, its history isn't",
+        ..HARMLESS
+    };
+    nested_worktree = Row {
+        does: "git worktree add -q --detach nested; echo done > nested/half",
+        work: Work::Files(&[("nested/half", "done\n")]),
+        said: "nested has a repository of its own",
+        in_repository: true,
+        mend: "git -C repo worktree prune",
+        ..HARMLESS
+    };
+    submodule_added = Row {
+        does: "git init -q $RIG/sub; cd $RIG/sub; echo s > s; git add s; git commit -qm s; cd $OLDPWD; git -c protocol.file.allow=always submodule --quiet add $RIG/sub sub; echo more > sub/more",
+        work: Work::Files(&[("sub/s", "s\n"), ("sub/more", "more\n")]),
+        said: "sub has a repository of its own",
+        mend: "rm -rf sub",
+        in_repository: true,
+        ..HARMLESS
+    };
+    committed = Row { does: "echo done > half; git add half; git commit -qm half; echo more >> half", work: Work::Files(&[("half", "done\nmore\n")]), ..HARMLESS };
+    branch_deleted = Row { does: "echo done > half; git update-ref -d refs/heads/cx-t", work: Work::Files(HALF), said: "HEAD leads to no commit", ..HARMLESS };
+    branch_moved = Row {
+        does: "echo done > half; git add half; git commit -qm half; git checkout -q --detach; git branch -qf cx-t HEAD~1; echo more > more",
+        work: Work::Files(&[("half", "done\n"), ("more", "more\n")]),
+        ..HARMLESS
+    };
+    branch_renamed = Row {
+        does: "echo done > half; git add half; git commit -qm half; git branch -m mine; echo more > more",
+        work: Work::Files(&[("half", "done\n"), ("more", "more\n")]),
+        said: "the agent left the branch refs/heads/mine: it stays",
+        in_repository: true,
+        ..HARMLESS
+    };
+    collected_meanwhile = Row {
+        does: "echo done > half; git add half; git commit -qm half; git -C $RIG/repo reflog expire --expire=now --all; git -C $RIG/repo gc -q --prune=now",
+        work: Work::Files(HALF),
+        in_repository: true,
+        ..HARMLESS
+    };
+    pruned_meanwhile = Row { does: "echo done > half; git -C $RIG/repo worktree prune --expire=now", work: Work::Files(HALF), ..HARMLESS };
+    pruned_while_away = Row {
+        does: "echo done > half; mv $PWD $RIG/away; git -C $RIG/repo worktree prune --expire=now; mv $RIG/away $PWD",
+        work: Work::Files(HALF),
+        ..HARMLESS
+    };
+    unregistered = Row {
+        does: "echo done > half; git add half; git commit -qm half; echo more >> half; rm -rf $(git rev-parse --git-dir)",
+        work: Work::Left(&[("half", "done\nmore\n")]),
+        said: "failed to prove that the worktree",
+        in_repository: true,
+        mend: "rm -rf worktrees/cx-t; git -C repo branch -qD cx-t; rmdir repo/.git/worktrees",
+        ..HARMLESS
+    };
+    repository_moved = Row {
+        does: "echo done > half; mv $RIG/repo $RIG/moved",
+        mend: "mv moved repo",
+        work: Work::Kept(HALF),
+        ..REFUSED
+    };
+    index_locked = Row {
+        does: "echo done > half; touch $(git rev-parse --git-dir)/index.lock $RIG/repo/.git/index.lock",
+        work: Work::Files(HALF),
+        in_repository: true,
+        mend: "rm repo/.git/index.lock",
+        ..HARMLESS
+    };
+    head_locked = Row {
+        does: "echo done > half; touch $(git rev-parse --git-dir)/HEAD.lock $RIG/repo/.git/HEAD.lock",
+        work: Work::Files(HALF),
+        in_repository: true,
+        mend: "rm repo/.git/HEAD.lock",
+        ..HARMLESS
+    };
+    packed_refs_locked = Row {
+        does: "echo done > half; touch $RIG/repo/.git/packed-refs.lock",
+        work: Work::Files(HALF),
+        in_repository: true,
+        mend: "rm repo/.git/packed-refs.lock",
+        ..HARMLESS
+    };
+    refs_packed_and_locked = Row {
+        does: "echo done > half; git pack-refs --all; touch $RIG/repo/.git/packed-refs.lock",
+        in_repository: true,
+        mend: "rm repo/.git/packed-refs.lock",
+        work: Work::Late(HALF),
+        said: "failed to ",
+        ..HARMLESS
+    };
+    branch_locked = Row {
+        does: "echo done > half; touch $RIG/repo/.git/refs/heads/cx-t.lock",
+        in_repository: true,
+        mend: "rm repo/.git/refs/heads/cx-t.lock",
+        work: Work::Late(HALF),
+        said: "failed to delete the branch",
+        ..HARMLESS
+    };
+}
