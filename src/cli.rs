@@ -125,6 +125,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
         })
 }
 
+/// Runs to the end of `work`. A thread that hangs in the system, which a run's end has given up, is not waited for.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 /// Says what could not be done, and what to do now.
 fn print_failure(failure: &Failure) {
     tell(&format!("error: {}", safe(&failure.message)));

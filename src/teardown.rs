@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::{EXIT_COMMAND, sight};
 use crate::cancel::Cancel;
@@ -21,6 +23,10 @@ use crate::tmux::{Pane, Server};
 use crate::turn::Sight;
 use crate::turn::driver::Ending;
 use crate::worktree::{BranchRemoval, Removal, Snapshot, SnapshotSpec, Worktree, remove};
+
+use patience::{Patience, Refusal};
+
+mod patience;
 
 /// How long an agent may take to leave when asked politely.
 const POLITE: Duration = Duration::from_secs(3);
@@ -184,14 +190,14 @@ async fn conclude(
     let _gone_already = fs::remove_file(site.dir.environment());
     let mut clean = true;
     if let Some(worktree) = worktree
-        && let Err(error) = take_in(site, worktree, outcome).await
+        && let Err(refusal) = take_in(site, worktree, outcome).await
     {
         outcome.worktree = Some(worktree.path().to_owned());
         outcome.notices.push(format!(
             "nothing was removed: the work is in {}",
             worktree.path().display()
         ));
-        outcome.fail(&error);
+        refusal.tell(outcome);
         clean = false;
     }
     // Written before anything goes, and again at the very end.
@@ -231,7 +237,12 @@ pub(crate) fn record(site: &Site<'_>, outcome: &mut Outcome, clean: bool) {
 }
 
 /// Snapshot, patch, numbers.
-async fn take_in(site: &Site<'_>, worktree: &Worktree, outcome: &mut Outcome) -> Result<(), Error> {
+async fn take_in(
+    site: &Site<'_>,
+    worktree: &Worktree,
+    outcome: &mut Outcome,
+) -> Result<(), Refusal> {
+    let patience = Patience::with(site.cancel);
     let result_ref = outcome.run_id.result_ref();
     let spec = SnapshotSpec {
         ref_name: result_ref.clone(),
@@ -243,18 +254,17 @@ async fn take_in(site: &Site<'_>, worktree: &Worktree, outcome: &mut Outcome) ->
             result_ref: result_ref.clone(),
         },
     );
-    let snapshot = site
-        .journal
-        .step(step, blocking(move || Ok(from.snapshot(&spec)?)))
-        .await?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let take = blocking(move || Ok(from.snapshot_unless(&spec, &stopped)?));
+    let snapshot = site.journal.step(step, patience.wait(&stop, take)).await?;
     if let Some(result) = snapshot.result_commit {
         let path = site.dir.patch();
         let repository = worktree.repository().clone();
         let (base, to) = (worktree.spec().base, path.clone());
         let write = blocking(move || Ok(write_patch(&repository, base, result, &to)?));
-        site.journal
-            .step(Step::Patch { path: path.clone() }, write)
-            .await?;
+        let step = Step::Patch { path: path.clone() };
+        site.journal.step(step, patience.wait(&stop, write)).await?;
         outcome.patch = Some(path);
         outcome.result_commit = Some(result.to_string());
         outcome.result_ref = Some(result_ref);

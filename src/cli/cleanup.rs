@@ -8,7 +8,7 @@ use cx_operator::Error;
 use cx_operator::cleanup::{Action, Found, Scope, cleanup};
 use serde::Serialize;
 
-use super::{State, print_json, print_text, runtime, safe};
+use super::{State, block_on, print_json, print_text, safe};
 
 /// End and remove what runs left whose operator died; their work is kept first. What isn't provably ours is
 /// listed and left alone.
@@ -50,7 +50,7 @@ impl Cleanup {
             kept,
             dry_run: self.dry_run,
         };
-        let found = runtime()?.block_on(cleanup(&store, &scope))?;
+        let found = block_on(cleanup(&store, &scope))??;
         if self.json {
             print_json(&Document {
                 schema_version: 1,

@@ -16,7 +16,7 @@ use cx_operator::{Error, Operator};
 use serde_json::Value;
 
 use super::follow::{Responders, duration, follow, print_outcome};
-use super::{State, print_failure, print_json, runtime, usage};
+use super::{State, block_on, print_failure, print_json, usage};
 
 /// Delegate one task and wait for its result.
 #[derive(Args)]
@@ -178,7 +178,7 @@ impl Delegate {
         let operator = Operator::builder()
             .state_directory(self.state.root()?)
             .build()?;
-        runtime()?.block_on(follow(|| Ok(operator.start(task))))
+        block_on(follow(|| Ok(operator.start(task))))?
     }
 
     /// The document of a run that never came to be. What is named after the task is null where its name is none.

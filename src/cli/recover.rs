@@ -8,7 +8,7 @@ use cx_operator::{Error, Operator};
 use serde::Serialize;
 
 use super::follow::follow;
-use super::{State, print_json, print_text, runtime, safe, tell};
+use super::{State, block_on, print_json, print_text, safe, tell};
 
 /// Bring the runs whose operator died to their end: their work is taken in, their record written, what they left
 /// removed.
@@ -54,7 +54,7 @@ impl Recover {
             Some(name) => vec![operator.store().find(name)?],
             None => operator.store().load_unfinished()?,
         };
-        let runs = runtime()?.block_on(self.recover(&operator, runs));
+        let runs = block_on(self.recover(&operator, runs))?;
         let failed = runs.iter().any(|run| run.error.is_some());
         if self.json {
             print_json(&Document {

@@ -6,7 +6,7 @@ use clap::Args;
 use cx_operator::{Error, Operator};
 
 use super::follow::{Responders, follow, print_outcome};
-use super::{State, runtime};
+use super::{State, block_on};
 
 /// Take over a run whose operator died, and wait for its result as `delegate` does.
 ///
@@ -34,7 +34,7 @@ impl Resume {
             .build()?;
         let run = operator.store().find(&self.run)?;
         let responders = (!given.is_empty()).then_some(given);
-        let outcome = runtime()?.block_on(follow(|| operator.resume(&run, responders)))?;
+        let outcome = block_on(follow(|| operator.resume(&run, responders)))??;
         print_outcome(&outcome, self.json)
     }
 }

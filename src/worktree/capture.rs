@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid, Tree};
+use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 
@@ -36,9 +37,18 @@ pub(super) struct Source<'a> {
     /// The index of the checkout: tells which ignored files are tracked all the same, and which files are absent on
     /// purpose (sparse).
     pub(super) staged: Index,
+    /// Ends the capture with [`Error::Stopped`].
+    pub(super) stop: &'a CancellationToken,
 }
 
 impl Source<'_> {
+    fn go_on(&self) -> Result<(), Error> {
+        match self.stop.is_cancelled() {
+            true => Err(Error::Stopped),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the file is byte for byte the blob. No filter needs to be asked then.
     fn has_content(&self, path: &[u8], blob: Oid) -> bool {
         let full = self.work_tree.join(OsStr::from_bytes(path));
@@ -184,6 +194,7 @@ impl<'a> Walk<'a> {
             let full = self.source.work_tree.join(OsStr::from_bytes(&dir));
             refuse_pipes_for_rules(&full, &dir)?;
             for entry in fs::read_dir(&full).map_err(unreadable(&dir))? {
+                self.source.go_on()?;
                 let entry = entry.map_err(unreadable(&dir))?;
                 let name = entry.file_name();
                 if name.as_bytes().eq_ignore_ascii_case(b".git") {

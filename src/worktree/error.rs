@@ -147,6 +147,9 @@ pub enum Error {
         /// How long it had.
         limit: Duration,
     },
+    /// It was told to stop before it was done.
+    #[error("read the worktree to the end: it was stopped")]
+    Stopped,
     /// The git program could not be started or talked to.
     #[error("start git {verb}")]
     GitNotStarted {

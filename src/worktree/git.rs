@@ -5,14 +5,18 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 
 /// Long enough for a checkout of millions of files on a slow disk; git itself has no limit.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Between two looks at whether it shall stop.
+const PACE: Duration = Duration::from_millis(50);
 /// How much of git's own words goes into an error, in bytes.
 const STDERR_KEPT: usize = 4096;
 /// The variables of git that survive: how the user reaches a remote, and where their configuration is. All others
@@ -32,6 +36,7 @@ const KEPT: [&str; 8] = [
 pub(super) struct Git {
     command: Command,
     verb: &'static str,
+    stop: CancellationToken,
 }
 
 impl Git {
@@ -77,7 +82,11 @@ impl Git {
             command.args(["-c", setting]);
         }
         command.arg(verb);
-        Self { command, verb }
+        Self {
+            command,
+            verb,
+            stop: CancellationToken::new(),
+        }
     }
 
     pub(super) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
@@ -88,6 +97,12 @@ impl Git {
     /// Uses another index file than that of the repository.
     pub(super) fn index(mut self, path: &Path) -> Self {
         self.command.env("GIT_INDEX_FILE", path);
+        self
+    }
+
+    /// Ends git, and what it started, when `stop` is cancelled.
+    pub(super) fn stop(mut self, stop: &CancellationToken) -> Self {
+        self.stop = stop.clone();
         self
     }
 
@@ -122,9 +137,13 @@ impl Git {
             // The receiver is gone after the limit; nobody waits for this then.
             drop(said.send(read));
         });
-        let Ok(output) = ended.recv_timeout(LIMIT) else {
-            kill(&mut child);
-            return Err(Error::GitTimedOut { verb, limit: LIMIT });
+        let output = match wait(&ended, &self.stop) {
+            Ok(output) => output,
+            Err(stopped) => {
+                kill(&mut child);
+                let late = Error::GitTimedOut { verb, limit: LIMIT };
+                return Err(if stopped { Error::Stopped } else { late });
+            }
         };
         let status = child.wait().map_err(failed)?;
         if status.success() {
@@ -136,6 +155,19 @@ impl Git {
             status,
             stderr,
         })
+    }
+}
+
+/// Waits for what git has to say. An error tells whether it was told to stop; it was too slow otherwise.
+fn wait<T>(ended: &mpsc::Receiver<T>, stop: &CancellationToken) -> Result<T, bool> {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        match ended.recv_timeout(PACE) {
+            Ok(said) => return Ok(said),
+            Err(_) if stop.is_cancelled() => return Err(true),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < limit => {}
+            Err(_) => return Err(false),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use git2::{ErrorClass, ErrorCode, Oid, RepositoryOpenFlags};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::capture::{self, Source};
 use super::error::Error;
@@ -217,6 +218,7 @@ impl Repository {
                 .map_err(Error::git("read the base commit's tree"))?,
             seed: &index,
             staged: git2::Index::open(&index).map_err(Error::git("read the checkout's index"))?,
+            stop: &CancellationToken::new(),
         })?;
         let tree = repo
             .find_tree(captured.tree)

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use git2::{Commit, Index, Oid, Sort};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::add::{REMOVING, SEED_INDEX, Worktree, delete_ref};
-use super::capture::{self, Source};
+use super::capture::{self, Captured, Source};
 use super::durable;
 use super::error::Error;
 use super::files::read_small;
@@ -87,6 +88,15 @@ impl Worktree {
     /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] and [`Error::Unstorable`]
     /// name the file that would be lost, [`Error::Incomplete`] the object; else those of libgit2 and git.
     pub fn snapshot(&self, spec: &SnapshotSpec) -> Result<Snapshot, Error> {
+        self.snapshot_unless(spec, &CancellationToken::new())
+    }
+
+    /// The same, unless it is told to stop: [`Error::Stopped`] then.
+    pub(crate) fn snapshot_unless(
+        &self,
+        spec: &SnapshotSpec,
+        stop: &CancellationToken,
+    ) -> Result<Snapshot, Error> {
         let name = &spec.ref_name;
         if !name.starts_with(REF_PREFIX) || !git2::Reference::is_valid_name(name) {
             return Err(Error::InvalidName { name: name.clone() });
@@ -104,7 +114,11 @@ impl Worktree {
             .and_then(|r| r.peel_to_commit())
             .ok();
         let result = match (&earlier, intact) {
-            (_, true) => self.commit_files(&repo, (&head, &spec.message), &mut notices)?,
+            (_, true) => {
+                let captured = self.capture(&repo, &head, stop)?;
+                notices.extend(captured.notices);
+                commit(&repo, (&head, &spec.message), captured.tree)?
+            }
             (Some(earlier), false) if !has(&repo, &head, earlier) => earlier.clone(),
             (_, false) => {
                 notices.push("the worktree's directory is gone or another one: only what was committed is kept".into());
@@ -221,21 +235,19 @@ impl Worktree {
         Some(String::from_utf8(text).ok()?.trim_end().to_owned())
     }
 
-    /// A commit of the files on top of `head`, or `head` itself if they are the same.
-    fn commit_files<'r>(
+    /// The files as a tree.
+    fn capture(
         &self,
-        repo: &'r git2::Repository,
-        (head, message): (&Commit<'r>, &str),
-        notices: &mut Vec<String>,
-    ) -> Result<Commit<'r>, Error> {
+        repo: &git2::Repository,
+        head: &Commit<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Captured, Error> {
         let tree = head.tree().map_err(Error::git("read the tree of HEAD"))?;
         let staged = Index::open(&self.admin_dir.join("index"));
-        if staged.is_err() {
-            notices.push(
-                "the worktree's index can't be read: ignored files in it aren't stored".into(),
-            );
-        }
-        let captured = capture::take(&Source {
+        let notice = staged.is_err().then(|| {
+            "the worktree's index can't be read: ignored files in it aren't stored".to_owned()
+        });
+        let mut captured = capture::take(&Source {
             repo,
             work_tree: &self.spec.path,
             head: &tree,
@@ -243,18 +255,10 @@ impl Worktree {
             staged: staged
                 .or_else(|_| Index::new())
                 .map_err(Error::git("create an index"))?,
+            stop,
         })?;
-        notices.extend(captured.notices);
-        if captured.tree == tree.id() {
-            return Ok(head.clone());
-        }
-        let tree = repo
-            .find_tree(captured.tree)
-            .map_err(Error::git("read the captured tree"))?;
-        let author = operator_signature()?;
-        repo.commit(None, &author, &author, message, &tree, &[head])
-            .and_then(|id| repo.find_commit(id))
-            .map_err(Error::git("commit the snapshot"))
+        captured.notices.splice(0..0, notice);
+        Ok(captured)
     }
 
     fn agent_commits(
@@ -308,6 +312,24 @@ fn set_aside(repo: &git2::Repository, name: &str, lost: &Commit<'_>) -> Result<S
             Err(_) => number += 1,
         }
     }
+}
+
+/// A commit of the tree on top of `head`, or `head` itself if it has that tree.
+fn commit<'r>(
+    repo: &'r git2::Repository,
+    (head, message): (&Commit<'r>, &str),
+    tree: Oid,
+) -> Result<Commit<'r>, Error> {
+    if tree == head.tree_id() {
+        return Ok(head.clone());
+    }
+    let tree = repo
+        .find_tree(tree)
+        .map_err(Error::git("read the captured tree"))?;
+    let author = operator_signature()?;
+    repo.commit(None, &author, &author, message, &tree, &[head])
+        .and_then(|id| repo.find_commit(id))
+        .map_err(Error::git("commit the snapshot"))
 }
 
 fn describe(commit: &Commit<'_>) -> AgentCommit {

@@ -6,6 +6,7 @@
 //! is mended.
 
 mod git;
+mod time;
 mod tree;
 
 use std::path::Path;

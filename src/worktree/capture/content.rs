@@ -19,6 +19,7 @@ pub(super) fn store(source: &Source<'_>, changed: Vec<Changed>) -> Result<Vec<St
     let mut stored = Vec::with_capacity(changed.len());
     let mut filtered = Vec::new();
     for Changed { path, mode } in changed {
+        source.go_on()?;
         if mode != LINK && needs_program(source.repo, &path) {
             filtered.push((path, mode));
         } else {
@@ -83,6 +84,7 @@ fn store_filtered(source: &Source<'_>, files: Vec<(Vec<u8>, u32)>) -> Result<Vec
     let input: Vec<u8> = files.iter().flat_map(|(path, _)| quoted(path)).collect();
     let output = Git::new(source.repo.path(), source.work_tree, "hash-object")
         .index(source.seed)
+        .stop(source.stop)
         .args(["-w", "--stdin-paths"])
         .query_output(input)?;
     let ids = parse_ids(&output).map_err(Error::git("read the ids of filtered files"))?;
