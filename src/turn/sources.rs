@@ -24,6 +24,9 @@ use crate::process::Exit;
 use crate::run::Usage;
 use crate::signals::{self, Kind, SignalFile};
 use crate::tmux::Pane;
+use poll::Poller;
+
+mod poll;
 
 /// The most that is shown of a payload that is none.
 const EXCERPT: usize = 2_000;
@@ -83,10 +86,12 @@ struct Route {
 
 type Routes = Arc<Mutex<HashMap<PathBuf, Vec<Route>>>>;
 
-/// The one file watcher of a process: Linux allows a user 128 of them.
+/// The one file watcher of a process: Linux allows a user 128 of them. What it can't watch is polled.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    watcher: Mutex<RecommendedWatcher>,
+    /// `None` where the kernel gave none.
+    watcher: Mutex<Option<RecommendedWatcher>>,
+    poller: Arc<Poller>,
     routes: Routes,
 }
 
@@ -100,11 +105,28 @@ impl Watch {
                 Ok(event) => dispatch(&for_handler, &event),
                 // An overflow names no path: everybody reads again.
                 Err(_) => everybody(&for_handler),
-            })?;
-        Ok(Arc::new(Self {
+            });
+        let watcher = match watcher {
+            Err(error) if poll::is_limit(&error) => {
+                tracing::info!(%error, "no more file watchers are to be had: polling");
+                None
+            }
+            other => Some(other?),
+        };
+        Ok(Self::with(watcher, routes))
+    }
+
+    fn with(watcher: Option<RecommendedWatcher>, routes: Routes) -> Arc<Self> {
+        Arc::new(Self {
             watcher: Mutex::new(watcher),
+            poller: Arc::default(),
             routes,
-        }))
+        })
+    }
+
+    #[cfg(test)]
+    fn without_watcher() -> Arc<Self> {
+        Self::with(None, Routes::default())
     }
 
     /// Reports changes in a directory, of one file in it or of all, until the guard is dropped.
@@ -135,12 +157,21 @@ impl Watch {
             dir: dir.to_owned(),
             id,
         };
-        let began = match first {
-            true => watcher.watch(dir, RecursiveMode::NonRecursive),
-            false => Ok(()),
-        };
+        if first {
+            let began = watcher
+                .as_mut()
+                .map(|watcher| watcher.watch(dir, RecursiveMode::NonRecursive));
+            match began {
+                Some(Err(error)) if !poll::is_limit(&error) => {
+                    // The guard takes the watcher's lock.
+                    drop(watcher);
+                    return Err(error);
+                }
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => self.poller.add(dir, &self.routes),
+            }
+        }
         drop(watcher);
-        began?;
         // What was there before the watch began.
         wake.mark(part);
         Ok(watched)
@@ -167,7 +198,10 @@ impl Drop for Watched {
             });
             empty && routes.remove(&self.dir).is_some()
         };
-        if last {
+        if last
+            && !self.watch.poller.remove(&self.dir)
+            && let Some(watcher) = watcher.as_mut()
+        {
             let _removed_with_its_directory = watcher.unwatch(&self.dir);
         }
     }
