@@ -12,6 +12,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -27,11 +28,13 @@ pub use pane::Pane;
 use client::{absent_is_fine, execute, no_server, understood};
 use launch::{escape_format, escape_separator, launcher_argv};
 use process::ServerProcess;
+use screens::Screens;
 
 mod client;
 mod launch;
 mod pane;
 mod process;
+mod screens;
 
 /// The columns and rows of every pane.
 pub const SIZE: (usize, usize) = (200, 50);
@@ -145,13 +148,18 @@ pub struct SessionSpec<'a> {
 #[derive(Clone, Debug)]
 pub struct Server {
     socket: PathBuf,
+    /// Shared by the clones, so that one client reads for all of them.
+    screens: Arc<Screens>,
 }
 
 impl Server {
     /// The server at `socket`, running or not.
     #[must_use]
     pub fn at(socket: PathBuf) -> Self {
-        Self { socket }
+        Self {
+            socket,
+            screens: Arc::default(),
+        }
     }
 
     /// The socket.

@@ -1,6 +1,6 @@
 //! One pane: its screen, what is typed into it, its end.
 
-use tmux_interface::{CapturePane, DisplayMessage, KillSession, LoadBuffer, PasteBuffer, SendKeys};
+use tmux_interface::{DisplayMessage, KillSession, LoadBuffer, PasteBuffer, SendKeys};
 
 use super::client::absent_is_fine;
 use super::{Error, Key, Server};
@@ -38,13 +38,7 @@ impl Pane {
     /// # Errors
     /// What tmux refuses; a pane that is gone, too.
     pub async fn query_screen(&self) -> Result<String, Error> {
-        let capture = CapturePane::new()
-            .stdout()
-            .target_pane(self.id.as_str())
-            .build();
-        self.server
-            .run("capture-pane", self.server.tmux().add_command(capture))
-            .await
+        self.server.screens.query(&self.server, &self.id).await
     }
 
     /// Whether the pane is there and its program runs.
