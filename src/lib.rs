@@ -37,6 +37,8 @@
 //! | [`respond`] | who answers in the user's place |
 //! | [`cleanup`] | finding what dead runs left |
 //! | [`prune`] | removing the records of old runs |
+//! | [`redact`] | what is a key, and goes from what is shown |
+//! | [`cleanup`] | what dead runs left |
 //! | [`signals`] | what hook binaries write |
 
 pub mod agent;
@@ -52,6 +54,7 @@ mod process;
 pub mod prompt;
 pub mod prune;
 mod recovery;
+pub mod redact;
 pub mod respond;
 pub mod run;
 pub mod signals;
