@@ -1,14 +1,17 @@
 //! The command line. The only place that prints.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use cx_operator::Error;
 use cx_operator::error::Code;
+use cx_operator::redact::{redact, redact_json};
 use cx_operator::run::{Failure, Store};
 use serde::Serialize;
+use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 mod attach;
@@ -79,7 +82,10 @@ impl State {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     start_log(cli.verbose);
     let done = match cli.command {
         Command::Delegate(command) => command.run(),
@@ -96,10 +102,29 @@ pub(crate) fn main() -> ExitCode {
         Command::Hooks(command) => command.run(),
         Command::Classify(command) => command.run(),
     };
-    done.unwrap_or_else(|error| {
+    let status = done.unwrap_or_else(|error| {
         print_failure(&error.to_failure());
         ExitCode::from(error.code().exit())
-    })
+    });
+    match REDACTED.load(Ordering::Relaxed) {
+        0 => {}
+        1 => tell("note: 1 key-shaped string was redacted"),
+        count => tell(&format!("note: {count} key-shaped strings were redacted")),
+    }
+    status
+}
+
+/// How many keys were taken out of what was printed.
+static REDACTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Prints help where it was asked for, else what is wrong with the command line: its words may come from anywhere.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        tell(safe(&error.to_string()).trim_end());
+    } else {
+        let _nobody_reads = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
 fn start_log(verbose: u8) {
@@ -107,11 +132,28 @@ fn start_log(verbose: u8) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(fallback));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| Log)
         // What can't be written is said by `eprintln!` otherwise, which panics where stderr is gone.
         .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal())
+        // An escape sequence of ours would be made harmless with the others.
+        .with_ansi(false)
         .init();
+}
+
+/// Where the log goes: stderr, an event at a time, the agent's words made harmless.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let text = harmless(&redact(&text).text);
+        io::stderr().write_all(text.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
@@ -147,8 +189,23 @@ fn tell(line: &str) {
     let _nobody_reads = writeln!(io::stderr(), "{line}");
 }
 
-/// Prints the one JSON document of `--json`.
+/// Prints the one JSON document of `--json`, its keys taken out.
 fn print_json(document: &impl Serialize) -> Result<(), Error> {
+    let mut value = serde_json::to_value(document).expect("a document has string keys only");
+    REDACTED.fetch_add(redact_json(&mut value), Ordering::Relaxed);
+    print_value(&value)
+}
+
+/// Prints a record as [`print_json`] does, with the number of keys that were taken out of it.
+fn print_record(record: &impl Serialize) -> Result<(), Error> {
+    let mut value = serde_json::to_value(record).expect("a record has string keys only");
+    let count = redact_json(&mut value);
+    REDACTED.fetch_add(count, Ordering::Relaxed);
+    value["redacted"] = count.into();
+    print_value(&value)
+}
+
+fn print_value(document: &Value) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(document).expect("a document has string keys only");
     // serde_json leaves DEL, the C1 controls and changes of direction as they are. All of them stand in strings.
     let mut escaped = String::with_capacity(text.len() + 1);
@@ -178,8 +235,16 @@ fn print_text(text: &str) -> Result<(), Error> {
     }
 }
 
-/// A text whose control characters a terminal won't obey: the agent's words are not ours.
+/// A text as it may be shown: without keys, and without control characters that a terminal would obey. The agent's words are
+/// not ours.
 fn safe(text: &str) -> String {
+    let clean = redact(text);
+    REDACTED.fetch_add(clean.count, Ordering::Relaxed);
+    harmless(&clean.text)
+}
+
+/// A text whose control characters a terminal won't obey.
+fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,
@@ -189,10 +254,16 @@ fn safe(text: &str) -> String {
         .collect()
 }
 
+/// A text that can't be taken for several lines: what others name may hold line ends.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\u{240a}")
+}
+
 /// Whether a terminal does something else with it than draw it.
 fn is_obeyed(c: char) -> bool {
-    // Directions can make a line read as what it is not.
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    // Directions can make a line read as what it is not, and tags are words that nobody sees.
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn usage(message: impl Into<String>) -> Error {

@@ -8,7 +8,7 @@ use cx_operator::Error;
 use cx_operator::cleanup::{Action, Found, Scope, cleanup};
 use serde::Serialize;
 
-use super::{State, block_on, print_json, print_text, safe};
+use super::{State, block_on, one_line, print_json, print_text, safe};
 
 /// End and remove what runs left whose operator died; their work is kept first. What isn't provably ours is
 /// listed and left alone.
@@ -66,10 +66,8 @@ impl Cleanup {
                 Action::WouldRemove => "would remove",
                 Action::Left => "left alone",
             };
-            text.push_str(&format!(
-                "{verb}: {} {} ({})\n",
-                item.kind, item.name, item.reason
-            ));
+            let line = format!("{verb}: {} {} ({})", item.kind, item.name, item.reason);
+            text.push_str(&format!("{}\n", one_line(&line)));
         }
         if found.is_empty() {
             text.push_str("nothing to clean up\n");

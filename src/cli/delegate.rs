@@ -16,7 +16,7 @@ use cx_operator::{Error, Operator};
 use serde_json::Value;
 
 use super::follow::{Responders, duration, follow, print_outcome};
-use super::{State, block_on, print_failure, print_json, usage};
+use super::{State, block_on, print_failure, print_record, usage};
 
 /// Delegate one task and wait for its result.
 #[derive(Args)]
@@ -165,7 +165,7 @@ impl Delegate {
         let outcome = match self.delegate() {
             Err(error) if self.json => {
                 print_failure(&error.to_failure());
-                print_json(&self.not_begun(&error))?;
+                print_record(&self.not_begun(&error))?;
                 return Ok(ExitCode::from(error.code().exit()));
             }
             outcome => outcome?,

@@ -9,7 +9,7 @@ use cx_operator::agent::codex::launch::Options;
 use cx_operator::preflight::{Level, doctor};
 use serde::Serialize;
 
-use super::{State, print_json, print_text, runtime, safe, usage};
+use super::{State, one_line, print_json, print_text, runtime, safe, usage};
 
 /// Check everything that a run needs, and say what mends it. Exit status 7 when a run could not start.
 #[derive(Args)]
@@ -57,7 +57,8 @@ impl Doctor {
                     Level::Warn => "warn",
                     Level::Fail => "FAIL",
                 };
-                text.push_str(&format!("{mark}  {}: {}\n", check.name, check.found));
+                let found = one_line(&check.found);
+                text.push_str(&format!("{mark}  {}: {found}\n", check.name));
                 if let Some(mend) = &check.mend {
                     text.push_str(&format!("      mend: {mend}\n"));
                 }

@@ -13,7 +13,7 @@ use cx_operator::run::Outcome;
 use cx_operator::{Error, Run};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{print_failure, print_json, print_text, report, usage};
+use super::{print_failure, print_record, print_text, report, usage};
 
 /// Who may answer.
 #[derive(Args)]
@@ -82,7 +82,7 @@ pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, E
         print_failure(failure);
     }
     if json {
-        print_json(outcome)?;
+        print_record(outcome)?;
     } else if why.is_none() {
         print_text(&report::of(outcome))?;
     }

@@ -11,7 +11,9 @@ use cx_operator::prune::disk_use;
 use cx_operator::run::{Outcome, RunDir, Status};
 use serde::Serialize;
 
-use super::{State, print_json, print_text, report, safe, tell, usage};
+use super::{
+    State, harmless, one_line, print_json, print_record, print_text, report, safe, tell, usage,
+};
 
 /// List the runs, newest first, with what their records take on the disk.
 #[derive(Args)]
@@ -80,7 +82,11 @@ impl List {
                 .files_changed
                 .map_or_else(|| "-".to_owned(), |count| format!("{count} files"));
             let size = size(row.disk_bytes);
-            let line = format!("{:<60} {:<16} {size:>9}  {files}\n", row.run_id, row.status);
+            let line = format!(
+                "{:<60} {:<16} {size:>9}  {files}\n",
+                one_line(&row.run_id),
+                row.status
+            );
             text.push_str(&line);
         }
         print_text(&safe(&text))?;
@@ -145,7 +151,7 @@ impl Show {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let outcome = load(&self.state.open()?.find(&self.run)?)?;
         if self.json {
-            print_json(&outcome)?
+            print_record(&outcome)?
         } else {
             print_text(&report::of(&outcome))?
         }
@@ -195,7 +201,7 @@ impl Diff {
         };
         let mut file = File::open(&patch).map_err(failed)?;
         let mut stdout = io::stdout().lock();
-        // Copied as it is: a patch with its control characters replaced would apply something else.
+        // Copied as it is: a patch with its control characters replaced, or its keys, would apply something else.
         match copy(&mut file, &mut stdout) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
             _ => Ok(ExitCode::SUCCESS),
@@ -208,7 +214,7 @@ fn copy(from: &mut File, to: &mut impl Write) -> io::Result<()> {
     if io::stdout().is_terminal() {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;
-        return to.write_all(safe(&String::from_utf8_lossy(&bytes)).as_bytes());
+        return to.write_all(harmless(&String::from_utf8_lossy(&bytes)).as_bytes());
     }
     io::copy(from, to)?;
     to.flush()

@@ -6,7 +6,7 @@ use cx_operator::journal::{Entry, Progress, Step};
 use cx_operator::run::{Outcome, Status};
 use cx_operator::worktree::Changes;
 
-use super::{safe, tell};
+use super::{one_line, safe, tell};
 
 /// Files listed in a report; the record has all.
 const FILES_SHOWED: usize = 20;
@@ -15,7 +15,7 @@ const FILES_SHOWED: usize = 20;
 pub(super) fn print_progress(entry: &Entry, quiet: bool) {
     if let Some(line) = line_of(&entry.progress, quiet) {
         let time = entry.at.get(11..19).unwrap_or("");
-        tell(&format!("{time} {}", one_line(&line)));
+        tell(&format!("{time} {}", one_line(&safe(&line))));
     }
 }
 
@@ -70,12 +70,7 @@ pub(super) fn line_of_any(entry: &Entry) -> String {
             .collect::<Vec<_>>()
             .join(" ")
     });
-    one_line(&format!("{} {words}", entry.at))
-}
-
-/// A text that can't be taken for several events: the agent's words may hold line ends.
-fn one_line(text: &str) -> String {
-    safe(text).replace('\n', "\u{240a}")
+    one_line(&safe(&format!("{} {words}", entry.at)))
 }
 
 /// The report of a run: outcome, what was done, what changed, what was observed, what's next.
@@ -95,13 +90,14 @@ fn write_report(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         turns(outcome.turns)
     )?;
     if let Some(error) = &outcome.error {
-        writeln!(to, "\nwhy: {} [{}]", error.message, error.code)?;
+        let message = continued(&error.message);
+        writeln!(to, "\nwhy: {message} [{}]", one_line(&error.code))?;
     }
     if let Some(pending) = &outcome.pending {
         writeln!(
             to,
             "\nwaits for an answer ({}):\n{}",
-            pending.kind,
+            one_line(&pending.kind),
             indented(&pending.text)
         )?;
         if let Some(reason) = &pending.reason {
@@ -167,7 +163,7 @@ fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
             to,
             "  {} {}  {numbers}",
             status.as_str().unwrap_or("?"),
-            file.path.replace('\n', " ")
+            one_line(&file.path)
         )?;
     }
     if outcome.files.len() > FILES_SHOWED {
@@ -178,7 +174,7 @@ fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
             to,
             "  commit {:.12} {}",
             commit.id.to_string(),
-            commit.summary
+            one_line(&commit.summary)
         )?;
     }
     Ok(())
@@ -188,7 +184,8 @@ fn write_observations(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     writeln!(to, "\nobserved:")?;
     if let Some(version) = &outcome.agent_version {
         let session = outcome.session_id.as_deref().unwrap_or("none");
-        writeln!(to, "  {} {version}, session {session}", outcome.executor)?;
+        let line = format!("{} {version}, session {session}", outcome.executor);
+        writeln!(to, "  {}", one_line(&line))?;
     }
     if let Some(usage) = &outcome.usage {
         writeln!(
@@ -202,12 +199,12 @@ fn write_observations(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
             to,
             "  turn {}: {} replied: {}",
             reply.turn,
-            reply.by,
+            one_line(&reply.by),
             first_line(&reply.reply)
         )?;
     }
     for notice in &outcome.notices {
-        writeln!(to, "  note: {notice}")?;
+        writeln!(to, "  note: {}", continued(notice))?;
     }
     Ok(())
 }
@@ -219,10 +216,11 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         .as_ref()
         .and_then(|error| error.hint.as_deref())
     {
-        writeln!(to, "  {hint}")?;
+        writeln!(to, "  {}", continued(hint))?;
     }
     if let Some(worktree) = &outcome.worktree {
-        writeln!(to, "  the worktree is in {}", worktree.display())?;
+        let worktree = worktree.display().to_string();
+        writeln!(to, "  the worktree is in {}", one_line(&worktree))?;
         writeln!(
             to,
             "  remove it: cx-operator cleanup --kept {}",
@@ -236,12 +234,20 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
             "  apply it: cx-operator diff {} | git apply -3",
             outcome.run_id
         )?;
-        writeln!(to, "  or merge: git merge {result}")?;
+        writeln!(to, "  or merge: git merge {}", one_line(result))?;
     }
     match &outcome.run_dir {
-        Some(dir) => writeln!(to, "  the record is in {}", dir.display()),
+        Some(dir) => {
+            let dir = dir.display().to_string();
+            writeln!(to, "  the record is in {}", one_line(&dir))
+        }
         None => writeln!(to, "  nothing was created"),
     }
+}
+
+/// A text whose further lines can't be taken for lines of the report.
+fn continued(text: &str) -> String {
+    text.replace('\n', "\n    ")
 }
 
 fn first_line(text: &str) -> &str {

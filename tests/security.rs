@@ -1,0 +1,6 @@
+//! What SECURITY.md says, held against the program. Its other tests are named there.
+
+#[path = "cli/place.rs"]
+mod place;
+#[path = "security/shown.rs"]
+mod shown;
