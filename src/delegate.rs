@@ -276,17 +276,17 @@ impl<'a> Run<'a> {
             .journal
             .step(step, self.shared.tmux.new_session(&spec))
             .await;
-        self.watch_over(pane?, argv)
+        self.watch_over(pane?, &argv)
     }
 
-    fn watch_over(&self, pane: Pane, argv: Vec<String>) -> Result<Agent, Error> {
+    fn watch_over(&self, pane: Pane, argv: &[String]) -> Result<Agent, Error> {
         let root = Process::find(pane.pid());
         self.journal.write(Progress::Launched {
             session_id: pane.session_id().to_owned(),
             pane: pane.id().to_owned(),
             pid: pane.pid(),
             pid_start: root.map(|process| process.start),
-            argv,
+            argv: recorded(argv, self.task.codex.arguments.len()),
         });
         let exit = Exit::of(pane.pid()).map_err(io_error("watch the agent's process"))?;
         Ok(Agent { pane, exit, root })
@@ -332,6 +332,15 @@ fn first_prompt(task: &Task) -> String {
         false => task.prompt.as_str().to_owned(),
     };
     as_prompt(&prompt).into_owned()
+}
+
+/// A command line as the journal has it: without the caller's own arguments at its end, which may hold a credential.
+fn recorded(argv: &[String], callers: usize) -> Vec<String> {
+    let mut recorded = argv[..argv.len() - callers].to_vec();
+    if callers > 0 {
+        recorded.push(format!("[{callers} arguments of the caller's]"));
+    }
+    recorded
 }
 
 /// Whether the preamble goes before the brief. It is left out where both together are more than codex takes.

@@ -115,7 +115,7 @@ pub enum Progress {
         pid: u32,
         /// When that process started, in clock ticks after boot.
         pid_start: Option<u64>,
-        /// The command line.
+        /// The command line; in the place of the caller's own arguments stands how many there were.
         argv: Vec<String>,
     },
     /// Something that people should know.
