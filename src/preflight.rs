@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -247,6 +247,7 @@ fn note_once(store: &Store, name: &str) -> bool {
     fs::File::options()
         .write(true)
         .create_new(true)
+        .mode(0o600)
         .open(store.root().join(name))
         .is_ok()
 }

@@ -350,7 +350,7 @@ fn private_file() -> fs::OpenOptions {
     options
 }
 
-fn make_private_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

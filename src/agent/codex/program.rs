@@ -90,7 +90,7 @@ impl Program {
             model_upgrades: models.map(|json| parse_upgrades(&json)).unwrap_or_default(),
             path,
         };
-        let _only_a_cache = cache.parent().map(fs::create_dir_all);
+        let _only_a_cache = cache.parent().map(run::make_private_directory);
         if let Ok(bytes) = serde_json::to_vec(&known) {
             let _only_a_cache = run::write_private(&cache, &bytes, run::Durability::Cached);
         }
