@@ -11,6 +11,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -432,6 +433,7 @@ impl Server {
                 .create(true)
                 .truncate(false)
                 .write(true)
+                .mode(0o600)
                 .open(path)?;
             match sharing {
                 Sharing::Shared => file.lock_shared()?,

@@ -9,6 +9,9 @@ use tmux_interface::Tmux;
 
 use super::Error;
 
+/// What tmux itself needs to be told: where programs are, and how characters are written.
+const ENVIRONMENT: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TERM"];
+
 /// Runs a tmux command to its end.
 pub(super) async fn execute(
     verb: &'static str,
@@ -21,9 +24,15 @@ pub(super) async fn execute(
         None => Stdio::null(),
     };
     command
-        // Inside another tmux a client would refuse to nest, or speak to that server.
-        .env_remove("TMUX")
-        .env_remove("TMUX_PANE")
+        // The first command starts the server, which keeps its environment and shows it to whoever asks: no credential
+        // of the caller's has a place there. The agent gets its own from a file. And inside another tmux a client would
+        // refuse to nest, or speak to that server.
+        .env_clear()
+        .envs(
+            ENVIRONMENT
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
