@@ -77,3 +77,4 @@ mod many;
 mod permissions;
 mod prompts;
 mod questions;
+mod secrets;
