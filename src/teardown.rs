@@ -16,7 +16,7 @@ use crate::delegate::blocking;
 use crate::diff::write_patch;
 use crate::error::Error;
 use crate::journal::{Journal, Progress, Step};
-use crate::process::{Exit, Process, end_run_processes};
+use crate::process::{Exit, Process, RunProcesses, end_run_processes};
 use crate::run::{Outcome, RunDir, Status};
 use crate::task::Keep;
 use crate::tmux::{Pane, Server};
@@ -91,13 +91,12 @@ async fn end_processes(
     root: Option<Process>,
     is_hurried: impl Fn() -> bool,
 ) -> Result<(), String> {
-    match end_run_processes(site.dir.name(), root, GRACE, is_hurried)
-        .await
-        .as_slice()
-    {
-        [] => Ok(()),
-        left => Err(format!("{} processes outlived SIGKILL", left.len())),
-    }
+    let run = RunProcesses {
+        run_id: site.dir.name(),
+        root,
+    };
+    let ended = end_run_processes(&run, GRACE, is_hurried).await;
+    ended.map_err(|left| format!("failed to {left}"))
 }
 
 /// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
