@@ -27,7 +27,7 @@ use crate::run::{Lock, Outcome, RunDir, RunId, Store, millis};
 use crate::signals::{self, Policy};
 use crate::task::Task;
 use crate::teardown::{self, Agent, Site};
-use crate::tmux::{Pane, Server, SessionSpec, environment_file};
+use crate::tmux::{LAUNCHER, Pane, Server, SessionSpec, environment_file};
 use crate::turn::driver::{Driver, Ending, Parts, denial};
 use crate::turn::sources::Watch;
 use crate::turn::{End, Machine, Permissions, Plan, classify::PREAMBLE};
@@ -262,6 +262,8 @@ impl<'a> Run<'a> {
         let name = self.task.name.session();
         let spec = SessionSpec {
             name: &name,
+            run_id: self.run_id.as_str(),
+            launcher: &self.ready.hooks.join(LAUNCHER),
             cwd: worktree.path(),
             environment: &environment,
             exit_status: &self.dir.exit_status(),

@@ -33,6 +33,7 @@
 //! | [`worktree`], [`diff`] | git: worktree, snapshot, patch |
 //! | [`tmux`] | our own server, its sessions and panes |
 //! | [`agent`] | all that is known about an agent's CLI |
+//! | [`launcher`] | what a pane runs: the agent's parent, and of all that it orphans |
 //! | [`turn`] | the state machine, its sources, the reading of messages |
 //! | [`respond`] | who answers in the user's place |
 //! | [`cleanup`] | finding what dead runs left |
@@ -48,6 +49,7 @@ mod delegate;
 pub mod diff;
 pub mod error;
 pub mod journal;
+pub mod launcher;
 mod operator;
 pub mod preflight;
 mod process;

@@ -16,7 +16,7 @@ use crate::process::RUN_VARIABLE;
 use crate::run::{RunId, Store};
 use crate::signals::Kind;
 use crate::task::Task;
-use crate::tmux::{self, Server};
+use crate::tmux::{self, LAUNCHER, Server};
 use crate::worktree::{CommitId, Repository, owned};
 
 /// Below this much free space a run doesn't start, in MB.
@@ -197,7 +197,7 @@ async fn check_sign_in(program: &Program, environment: &[(String, String)]) -> R
     }
 }
 
-/// The directory of the hook binaries: `CX_OPERATOR_HOOKS`, beside our executable (or one level up, for
+/// The directory of the hook binaries and the launcher: `CX_OPERATOR_HOOKS`, beside our executable (or one level up, for
 /// what cargo builds as an example or a test), PATH.
 ///
 /// # Errors
@@ -206,7 +206,9 @@ pub fn find_hooks() -> Result<PathBuf, Error> {
     let complete = |dir: &PathBuf| {
         Kind::ALL
             .iter()
-            .all(|kind| is_executable(&dir.join(kind.binary_name())))
+            .map(|kind| kind.binary_name())
+            .chain([LAUNCHER])
+            .all(|name| is_executable(&dir.join(name)))
     };
     let executable = std::env::current_exe().unwrap_or_default();
     let beside = executable.ancestors().skip(1).take(2).map(Path::to_owned);

@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
-pub(crate) use end::{RunProcesses, end_run_processes};
+pub(crate) use end::{RunProcesses, end_below, end_run_processes};
 
 mod end;
 mod family;
@@ -91,7 +91,7 @@ impl Process {
     /// Sends a signal to that very process, if it runs.
     ///
     /// The pidfd is opened before the look at the start time: if that is right, then the pidfd is that process.
-    fn signal(self, signal: Signal) {
+    pub(crate) fn signal(self, signal: Signal) {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
             return;
         };

@@ -31,7 +31,7 @@ mod patience;
 /// How long an agent may take to leave when asked politely.
 const POLITE: Duration = Duration::from_secs(3);
 /// How long its processes may take to end when told to.
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// A run, as its end needs to know it: the operator that made it may be gone.
 pub(crate) struct Site<'a> {

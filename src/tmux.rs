@@ -23,7 +23,7 @@ use tmux_interface::{
 };
 
 pub use launch::environment_file;
-pub(crate) use launch::shell_quote;
+pub(crate) use launch::{LAUNCHER, shell_quote};
 pub use pane::Pane;
 
 use client::{absent_is_fine, execute, no_server, understood};
@@ -133,9 +133,13 @@ impl Key {
 pub struct SessionSpec<'a> {
     /// The session's name, free of `.` and `:`.
     pub name: &'a str,
+    /// The run's id.
+    pub run_id: &'a str,
+    /// The launcher's binary.
+    pub launcher: &'a Path,
     /// The agent's working directory.
     pub cwd: &'a Path,
-    /// A file of shell assignments (see [`environment_file`]); the launcher removes it.
+    /// A file of variables (see [`environment_file`]); the launcher removes it.
     pub environment: &'a Path,
     /// Where the agent's exit status goes: a decimal number and a newline.
     pub exit_status: &'a Path,

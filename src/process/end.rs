@@ -14,7 +14,7 @@ use super::{Process, Stat};
 const PACE: Duration = Duration::from_millis(5);
 /// How long what was killed may take to be gone.
 const DYING: Duration = Duration::from_secs(5);
-/// How often in one look the root is asked for what it has adopted since.
+/// How often after one look the root is asked for what it has adopted since.
 const CHASES: usize = 50;
 
 /// What the processes of a run are found by.
@@ -43,6 +43,11 @@ pub(crate) async fn end_run_processes(
 ) -> Result<(), Left> {
     let family = Family::of_run(run.run_id, run.root);
     end_family(family, grace, is_hurried).await
+}
+
+/// Ends, in the same way, all that is below this process, to which `own` refers; it must reap them meanwhile.
+pub(crate) async fn end_below(own: Process, grace: Duration) -> Result<(), Left> {
+    end_family(Family::below(own), grace, || false).await
 }
 
 async fn end_family(
@@ -120,25 +125,27 @@ impl End {
         }
         match look.root {
             Some(root) if late || look.members.is_empty() => root.signal(Signal::KILL),
-            Some(root) => self.chase(root),
-            None => {}
+            _ => {}
+        }
+        if let Some(adopter) = look.adopter {
+            self.chase(adopter);
         }
     }
 
-    /// Stops what the root adopts just now: a chain of processes each of which forks and ends is never where a look at
+    /// Stops what is adopted just now: a chain of processes each of which forks and ends is never where a look at
     /// all processes saw it.
-    fn chase(&mut self, root: Process) {
-        let path = format!("/proc/{0}/task/{0}/children", root.pid);
+    fn chase(&mut self, adopter: Process) {
+        let path = format!("/proc/{0}/task/{0}/children", adopter.pid);
         for _ in 0..CHASES {
             let Ok(children) = fs::read_to_string(&path) else {
                 return;
             };
             let pids = children.split(' ').filter_map(|pid| pid.parse().ok());
             let news: Vec<Process> = pids
-                .filter(|&pid| Stat::load(pid).is_some_and(|stat| stat.parent == root.pid))
+                .filter(|&pid| Stat::load(pid).is_some_and(|stat| stat.parent == adopter.pid))
                 .filter_map(Process::find)
                 .collect();
-            if Process::find(root.pid) != Some(root) {
+            if Process::find(adopter.pid) != Some(adopter) {
                 return;
             }
             for child in news {

@@ -24,8 +24,10 @@ pub(super) struct Member {
 pub(super) struct Look {
     /// All but the root, the newest first.
     pub(super) members: Vec<Member>,
-    /// The root, while it runs.
+    /// The root, while it runs; not where it is what looks.
     pub(super) root: Option<Process>,
+    /// The root, in any case.
+    pub(super) adopter: Option<Process>,
     /// Whether the process that looks is below one of them.
     pub(super) inside: bool,
 }
@@ -46,6 +48,16 @@ impl Family {
         Self {
             mark: Some(format!("{RUN_VARIABLE}={run_id}")),
             root,
+            known: HashSet::new(),
+            sessions: HashSet::new(),
+        }
+    }
+
+    /// The processes below `root`.
+    pub(super) fn below(root: Process) -> Self {
+        Self {
+            mark: None,
+            root: Some(root),
             known: HashSet::new(),
             sessions: HashSet::new(),
         }
@@ -80,7 +92,8 @@ impl Family {
         members.sort_by_key(|member| std::cmp::Reverse((member.process.start, member.process.pid)));
         Look {
             members,
-            root,
+            root: root.filter(|root| root.pid != table.own),
+            adopter: root,
             inside,
         }
     }

@@ -1,55 +1,27 @@
 //! How an agent is started in a pane: as argv, with an environment that stands in a file of ours.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use super::SessionSpec;
+use crate::process::RUN_VARIABLE;
 
-/// Runs the agent as argv, with exactly the environment that a file of ours holds, and writes its exit
-/// status into a file.
-///
-/// Arguments: the working directory, the environment file, the status file, the program, its arguments.
-/// `env -i` because a tmux server hands on the environment of whoever started it first. The directory is
-/// entered here since tmux would expand `#` in it and, where it can't be entered, start the agent somewhere
-/// else. The environment file is removed before it is obeyed, which may change PATH or end the shell, and
-/// no variable of the shell hides one of the agent's.
-const LAUNCHER: &str = r#"cd -- "$1" && exec 9<"$2" || exit 126
-rm -f -- "$2"
-. /dev/fd/9 || exit 126
-exec 9<&-
-cx_operator_status=$3
-shift 3
-"$@"
-set -- "$?" "$cx_operator_status"
-(umask 077; printf '%s\n' "$1" >"$2")
-exit "$1""#;
+/// The launcher's file name, beside the hook binaries.
+pub(crate) const LAUNCHER: &str = "cx-launcher";
 
-/// Variables that a shell keeps to itself or checks: to set one can end it.
+/// The text of an environment file, for [`SessionSpec::environment`]: `NAME=value` and a NUL for each variable.
 ///
-/// Source: bash 5.2 in its POSIX mode (the first six), dash 0.5.12 (the last).
-const SHELL_OWN: [&str; 7] = [
-    "UID",
-    "EUID",
-    "PPID",
-    "BASHOPTS",
-    "SHELLOPTS",
-    "BASH_VERSINFO",
-    "OPTIND",
-];
-
-/// The text of an environment file: one `export NAME='value'` a line, for [`SessionSpec::environment`].
-///
-/// Names that are no shell names, or those of a shell's own variables, are left out: a shell can't set them.
+/// What can't be a variable is left out: an empty name, a `=` in a name, a NUL.
 #[must_use]
 pub fn environment_file(variables: &[(String, String)]) -> String {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && !SHELL_OWN.contains(&name)
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    let is_variable = |name: &str, value: &str| {
+        !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
     };
     let mut text = String::new();
-    for (name, value) in variables.iter().filter(|(name, _)| is_name(name)) {
-        text.push_str(&format!("export {name}={}\n", shell_quote(value)));
+    for (name, value) in variables {
+        if is_variable(name, value) {
+            text.push_str(&format!("{name}={value}\0"));
+        }
     }
     text
 }
@@ -59,21 +31,20 @@ pub(crate) fn shell_quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// The launcher's command line (see [`crate::launcher`]), in an environment that holds the run's mark alone: a tmux
+/// server hands on the environment of whoever started it first, which may be that of another run.
 pub(super) fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
-    // The absolute paths: `env -i` leaves no PATH to look in.
-    let mut argv: Vec<String> = [
-        "/usr/bin/env",
-        "-i",
-        "/bin/sh",
-        "-c",
-        LAUNCHER,
-        "cx-operator",
-    ]
-    .map(str::to_owned)
-    .into();
-    argv.push(spec.cwd.to_string_lossy().into_owned());
-    argv.push(spec.environment.to_string_lossy().into_owned());
-    argv.push(spec.exit_status.to_string_lossy().into_owned());
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut argv = vec![
+        // The absolute path: an agent's PATH is none of ours.
+        "/usr/bin/env".to_owned(),
+        "-i".to_owned(),
+        format!("{RUN_VARIABLE}={}", spec.run_id),
+        text(spec.launcher),
+        text(spec.cwd),
+        text(spec.environment),
+        text(spec.exit_status),
+    ];
     argv.extend_from_slice(spec.argv);
     argv
 }
@@ -119,17 +90,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_environment_file_is_shell_and_nothing_else() {
+    fn an_environment_file_holds_variables_only() {
         let variables = [
             ("A", "it's"),
-            ("1X", "no"),
-            ("B C", "no"),
-            ("UID", "no"),
-            ("D", "a\nb $(x)"),
+            ("", "no"),
+            ("B=C", "no"),
+            ("N", "n\0o"),
+            ("1 X", "a\nb"),
         ];
         let text =
             environment_file(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(text, "export A='it'\\''s'\nexport D='a\nb $(x)'\n");
+        assert_eq!(text, "A=it's\x001 X=a\nb\0");
     }
 
     #[test]

@@ -1,0 +1,7 @@
+//! `cx-launcher CWD ENVIRONMENT STATUS PROGRAM [ARG]...`: the root of all that runs in a pane.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cx_operator::launcher::run(std::env::args_os().skip(1))
+}
