@@ -1,4 +1,4 @@
-//! `cx-launcher CWD ENVIRONMENT STATUS PROGRAM [ARG]...`: the root of all that runs in a pane.
+//! `cx-launcher CWD ENVIRONMENT STATUS CGROUP PROGRAM [ARG]...`: the root of all that runs in a pane.
 
 use std::process::ExitCode;
 

@@ -19,6 +19,7 @@ use crate::cancel::Cancel;
 use crate::error::{Code, Error, io as io_error};
 use crate::journal::{Entry, Journal, Progress, SCHEMA_VERSION, Step};
 use crate::preflight::{self, Ready};
+use crate::process::cgroup::Cgroup;
 use crate::process::{Exit, Process, boot_id};
 use crate::prompt;
 use crate::recovery::sweep_in_time;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) tmux: Server,
     /// Whether what dead operators left was recovered, once in an operator's life.
     pub(crate) swept: OnceCell<Vec<String>>,
+    /// Whether runs get a cgroup of their own, where that is permitted.
+    pub(crate) cgroups: bool,
 }
 
 /// Runs a task to its end.
@@ -260,25 +263,32 @@ impl<'a> Run<'a> {
             hooks,
         );
         let name = self.task.name.session();
-        let spec = SessionSpec {
-            name: &name,
-            run_id: self.run_id.as_str(),
-            launcher: &self.ready.hooks.join(LAUNCHER),
-            cwd: worktree.path(),
-            environment: &environment,
-            exit_status: &self.dir.exit_status(),
-            log: &self.dir.pane_log(),
-            argv: &argv,
-        };
         let step = Step::Session {
             socket: self.shared.tmux.socket().to_owned(),
             session: name.clone(),
         };
-        let pane = self
-            .journal
-            .step(step, self.shared.tmux.new_session(&spec))
-            .await;
+        let start = async {
+            let cgroup = self.make_cgroup();
+            let spec = SessionSpec {
+                name: &name,
+                run_id: self.run_id.as_str(),
+                launcher: &self.ready.hooks.join(LAUNCHER),
+                cwd: worktree.path(),
+                environment: &environment,
+                exit_status: &self.dir.exit_status(),
+                cgroup: cgroup.as_ref().map(Cgroup::path),
+                log: &self.dir.pane_log(),
+                argv: &argv,
+            };
+            self.shared.tmux.new_session(&spec).await
+        };
+        let pane = self.journal.step(step, start).await;
         self.watch_over(pane?, &argv)
+    }
+
+    fn make_cgroup(&self) -> Option<Cgroup> {
+        let wanted = self.shared.cgroups;
+        wanted.then(|| Cgroup::create(&self.dir)).flatten()
     }
 
     fn watch_over(&self, pane: Pane, argv: &[String]) -> Result<Agent, Error> {

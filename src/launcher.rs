@@ -22,7 +22,7 @@ use rustix::process::{WaitOptions, WaitStatus, getpid, set_child_subreaper, wait
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::process::{Process, end_below};
+use crate::process::{Process, cgroup, end_below};
 use crate::teardown::GRACE;
 
 /// The exit status of a launcher that could not start an agent: a shell's "found, but can't be executed".
@@ -33,7 +33,7 @@ const NOT_FOUND: u8 = 127;
 /// Why no agent was started.
 #[derive(Debug, Error)]
 enum Error {
-    #[error("usage: cx-launcher CWD ENVIRONMENT STATUS PROGRAM [ARG]...")]
+    #[error("usage: cx-launcher CWD ENVIRONMENT STATUS CGROUP PROGRAM [ARG]...")]
     Usage,
     #[error("{what}: {source}")]
     Io {
@@ -51,6 +51,7 @@ struct Order {
     cwd: PathBuf,
     environment: PathBuf,
     status: PathBuf,
+    cgroup: PathBuf,
     program: OsString,
     arguments: Vec<OsString>,
 }
@@ -61,6 +62,7 @@ impl Order {
             cwd: arguments.next()?.into(),
             environment: arguments.next()?.into(),
             status: arguments.next()?.into(),
+            cgroup: arguments.next()?.into(),
             program: arguments.next()?,
             arguments: arguments.collect(),
         })
@@ -103,7 +105,8 @@ fn parse(file: &[u8]) -> impl Iterator<Item = (&OsStr, &OsStr)> {
 
 /// Starts the agent and stays until it has ended, with all that it started.
 ///
-/// Arguments: the working directory, the environment file, the status file, the program, its arguments. Returns the
+/// Arguments: the working directory, the environment file, the status file, the run's cgroup (`-` for none), the
+/// program, its arguments. Returns the
 /// agent's exit status as a shell tells it, which stands in the status file too; 126 where it could not be started.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -148,6 +151,8 @@ async fn launch(order: &Order) -> Result<u8, Error> {
     };
     let mut command = order.command()?;
     set_child_subreaper(Some(getpid())).map_err(|errno| io_error("adopt orphans")(errno.into()))?;
+    // Where that is forbidden, the run goes without.
+    let _entered = cgroup::enter(&order.cgroup);
     match command.spawn() {
         Ok(agent) => reaper.agent = agent.id(),
         Err(source) => {

@@ -31,6 +31,7 @@ pub struct Operator {
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     state: Option<PathBuf>,
+    without_cgroups: bool,
 }
 
 impl Builder {
@@ -38,6 +39,14 @@ impl Builder {
     #[must_use]
     pub fn state_directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.state = Some(path.into());
+        self
+    }
+
+    /// Makes no cgroup for a run below the one that this process is in, as is else done where it is permitted. For a
+    /// service whose cgroups somebody else manages. A run's processes are then found by the other marks alone.
+    #[must_use]
+    pub fn without_cgroups(mut self) -> Self {
+        self.without_cgroups = true;
         self
     }
 
@@ -55,6 +64,7 @@ impl Builder {
                 watch: Watch::new()?,
                 tmux,
                 swept: OnceCell::new(),
+                cgroups: !self.without_cgroups,
             }),
         })
     }

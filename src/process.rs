@@ -1,8 +1,8 @@
 //! Processes that are ours: waiting for one to end, and ending all that a run started.
 //!
 //! A process is named by its pid and its start time, so that a pid used again is never mistaken, and
-//! signalled by its pidfd, so that it is the one that was looked at. What belongs to a run is in [`family`],
-//! how it ends in [`end`]. Linux only: pidfds and /proc.
+//! signalled by its pidfd, so that it is the one that was looked at. What belongs to a run is in [`family`] and
+//! [`cgroup`], how it ends in [`end`]. Linux only: pidfds and /proc.
 
 use std::fs;
 use std::io;
@@ -14,6 +14,7 @@ use tokio::io::{Interest, Ready};
 
 pub(crate) use end::{RunProcesses, end_below, end_run_processes};
 
+pub(crate) mod cgroup;
 mod end;
 mod family;
 

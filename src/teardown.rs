@@ -91,10 +91,7 @@ async fn end_processes(
     root: Option<Process>,
     is_hurried: impl Fn() -> bool,
 ) -> Result<(), String> {
-    let run = RunProcesses {
-        run_id: site.dir.name(),
-        root,
-    };
+    let run = RunProcesses::of(site.dir, root);
     let ended = end_run_processes(&run, GRACE, is_hurried).await;
     ended.map_err(|left| format!("failed to {left}"))
 }

@@ -143,6 +143,8 @@ pub struct SessionSpec<'a> {
     pub environment: &'a Path,
     /// Where the agent's exit status goes: a decimal number and a newline.
     pub exit_status: &'a Path,
+    /// The run's own cgroup, for the launcher to enter.
+    pub cgroup: Option<&'a Path>,
     /// Where everything the pane prints goes.
     pub log: &'a Path,
     /// The program and its arguments.

@@ -37,7 +37,7 @@ impl Pane {
             .arg(cwd)
             .arg(environment)
             .arg(self.path().join("status"));
-        command.arg(program).args(arguments);
+        command.arg("-").arg(program).args(arguments);
         command
             .env("FOREIGN", "1")
             .stdin(Stdio::null())

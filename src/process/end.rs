@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 
+use super::cgroup::Cgroup;
 use super::family::{Family, Look, Member};
 use super::{Process, Stat};
+use crate::run::RunDir;
 
 /// Between two looks at processes that were told to end; each look is evidence, this is only its pace.
 const PACE: Duration = Duration::from_millis(5);
@@ -23,6 +25,18 @@ pub(crate) struct RunProcesses<'a> {
     pub(crate) run_id: &'a str,
     /// The process that the run's pane started.
     pub(crate) root: Option<Process>,
+    pub(crate) cgroup: Option<Cgroup>,
+}
+
+impl<'a> RunProcesses<'a> {
+    /// Those of a run whose pane started `root`, where that is known.
+    pub(crate) fn of(dir: &'a RunDir, root: Option<Process>) -> Self {
+        Self {
+            run_id: dir.name(),
+            root,
+            cgroup: Cgroup::find(dir),
+        }
+    }
 }
 
 /// Why processes of a run are left.
@@ -41,21 +55,19 @@ pub(crate) async fn end_run_processes(
     grace: Duration,
     is_hurried: impl Fn() -> bool,
 ) -> Result<(), Left> {
-    let family = Family::of_run(run.run_id, run.root);
-    end_family(family, grace, is_hurried).await
+    end_family(End::of(run), grace, is_hurried).await
 }
 
 /// Ends, in the same way, all that is below this process, to which `own` refers; it must reap them meanwhile.
 pub(crate) async fn end_below(own: Process, grace: Duration) -> Result<(), Left> {
-    end_family(Family::below(own), grace, || false).await
+    end_family(End::new(Family::below(own), None), grace, || false).await
 }
 
 async fn end_family(
-    family: Family,
+    mut end: End,
     grace: Duration,
     is_hurried: impl Fn() -> bool,
 ) -> Result<(), Left> {
-    let mut end = End::new(family);
     let escalation = Instant::now() + grace;
     let mut killed_by = None;
     loop {
@@ -65,7 +77,9 @@ async fn end_family(
         if look.inside {
             return Err(Left::Inside);
         }
-        if running == 0 {
+        if running > 0 {
+            end.empty_looks = 0;
+        } else if end.is_proved() {
             return Ok(());
         }
         if killed_by.is_none() && (is_hurried() || Instant::now() >= escalation) {
@@ -73,7 +87,7 @@ async fn end_family(
         }
         match killed_by {
             None => end.ask(&look),
-            Some(limit) if Instant::now() > limit => return Err(Left::Outlived(running)),
+            Some(limit) if Instant::now() > limit => return end.give_up(running),
             Some(limit) => end.kill(&look, Instant::now() + DYING / 2 > limit),
         }
         tokio::time::sleep(PACE).await;
@@ -85,34 +99,73 @@ async fn end_family(
 /// The root is told last: it adopts what loses its parent, and by that is what the rest is found by.
 struct End {
     family: Family,
+    cgroup: Option<Cgroup>,
+    /// Looks in a row that found nothing.
+    empty_looks: u8,
     told: HashSet<Process>,
     stopped: HashSet<Process>,
 }
 
 impl End {
-    fn new(family: Family) -> Self {
+    fn of(run: &RunProcesses<'_>) -> Self {
+        Self::new(Family::of_run(run), run.cgroup.clone())
+    }
+
+    fn new(family: Family, cgroup: Option<Cgroup>) -> Self {
         Self {
             family,
+            cgroup,
+            empty_looks: 0,
             told: HashSet::new(),
             stopped: HashSet::new(),
         }
     }
 
+    /// Whether a look that found nothing is to be believed: once the kernel has removed the cgroup or, without one, with
+    /// the second look, since what was born during the first was not in it.
+    fn is_proved(&mut self) -> bool {
+        self.empty_looks += 1;
+        match &self.cgroup {
+            Some(cgroup) => cgroup.remove(),
+            None => self.empty_looks > 1,
+        }
+    }
+
+    fn give_up(&self, running: usize) -> Result<(), Left> {
+        if running > 0 {
+            return Err(Left::Outlived(running));
+        }
+        let path = self
+            .cgroup
+            .as_ref()
+            .map(|cgroup| cgroup.path().display().to_string());
+        tracing::warn!(path, "the run's cgroup can't be removed");
+        Ok(())
+    }
+
     /// Asks each once; what is stopped goes on, or it could not obey.
     fn ask(&mut self, look: &Look) {
-        let members = look.members.iter().map(|member| member.process);
-        let last = look.root.filter(|_| look.members.is_empty());
-        for process in members.chain(last) {
-            if self.told.insert(process) {
-                process.signal(Signal::TERM);
-                process.signal(Signal::CONT);
-            }
+        for member in &look.members {
+            self.ask_one(member.process);
+        }
+        if let Some(root) = look.root.filter(|_| look.members.is_empty()) {
+            self.ask_one(root);
+        }
+    }
+
+    fn ask_one(&mut self, process: Process) {
+        if self.told.insert(process) {
+            process.signal(Signal::TERM);
+            process.signal(Signal::CONT);
         }
     }
 
     /// Stops each at first sight, so that nothing forks or replaces what dies beside it, and kills it at the next.
-    /// Where it is `late`, the root waits for none: it may itself be what starts the others.
+    /// Where it is `late`, the root goes too: it may itself be what starts the others.
     fn kill(&mut self, look: &Look, late: bool) {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
         for member in &look.members {
             if self.stopped.insert(member.process) {
                 member.process.signal(Signal::STOP);
@@ -124,7 +177,9 @@ impl End {
             member.process.signal(Signal::KILL);
         }
         match look.root {
-            Some(root) if late || look.members.is_empty() => root.signal(Signal::KILL),
+            Some(root) if late => root.signal(Signal::KILL),
+            // Not killed: it ends by itself when it has no child, which it knows better than any look.
+            Some(root) if look.members.is_empty() => self.ask_one(root),
             _ => {}
         }
         if let Some(adopter) = look.adopter {

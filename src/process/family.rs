@@ -1,7 +1,7 @@
 //! Which processes are a run's.
 //!
-//! Those below its root (the process that its pane started), those that carry its mark in their environment, those
-//! below one of these, and those in a session that one of these opened: a session is handed down, and never joined.
+//! Those in its cgroup, those below its root (the process that its pane started), those that carry its mark in their
+//! environment, those below one of these, and those in a session that one of these opened: a session is handed down, and never joined.
 //! What was once seen to belong stays known by its start time, whatever it does to itself later.
 //!
 //! Never the process that looks nor what it is below: an operator may run in the pane of a run.
@@ -9,7 +9,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
-use super::{Process, RUN_VARIABLE, Stat};
+use super::cgroup::Cgroup;
+use super::{Process, RUN_VARIABLE, RunProcesses, Stat};
 
 /// A process that belongs to a run.
 #[derive(Clone, Copy, Debug)]
@@ -37,17 +38,19 @@ pub(super) struct Look {
 pub(super) struct Family {
     mark: Option<String>,
     root: Option<Process>,
+    cgroup: Option<Cgroup>,
     known: HashSet<Process>,
     /// Sessions that members opened. Each is forgotten with its last member: its number may be used again.
     sessions: HashSet<u32>,
 }
 
 impl Family {
-    /// The processes below `root`, and those with the mark of that run.
-    pub(super) fn of_run(run_id: &str, root: Option<Process>) -> Self {
+    /// The processes of a run.
+    pub(super) fn of_run(run: &RunProcesses<'_>) -> Self {
         Self {
-            mark: Some(format!("{RUN_VARIABLE}={run_id}")),
-            root,
+            mark: Some(format!("{RUN_VARIABLE}={}", run.run_id)),
+            root: run.root,
+            cgroup: run.cgroup.clone(),
             known: HashSet::new(),
             sessions: HashSet::new(),
         }
@@ -58,6 +61,7 @@ impl Family {
         Self {
             mark: None,
             root: Some(root),
+            cgroup: None,
             known: HashSet::new(),
             sessions: HashSet::new(),
         }
@@ -72,6 +76,7 @@ impl Family {
         next.extend(known.map(|known| known.pid));
         let pids = table.stats.keys().copied();
         next.extend(pids.filter(|&pid| self.has_mark(pid)));
+        next.extend(self.cgroup.iter().flat_map(Cgroup::members));
         for &session in &self.sessions {
             next.extend(table.continued(session));
         }

@@ -44,6 +44,7 @@ pub(super) fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
         text(spec.cwd),
         text(spec.environment),
         text(spec.exit_status),
+        spec.cgroup.map_or_else(|| "-".to_owned(), text),
     ];
     argv.extend_from_slice(spec.argv);
     argv

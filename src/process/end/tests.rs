@@ -38,11 +38,21 @@ impl Case {
         wait_for(|| Process::find(read()?)).await
     }
 
-    async fn end(&mut self, grace: Duration) -> Result<(), Left> {
-        let root = Process::find(self.root.id());
-        let run = RunProcesses {
+    fn processes(&self, root: Option<Process>) -> RunProcesses<'_> {
+        RunProcesses {
             run_id: &self.id,
             root,
+            cgroup: None,
+        }
+    }
+
+    async fn end(&mut self, grace: Duration) -> Result<(), Left> {
+        let root = Process::find(self.root.id());
+        let id = self.id.clone();
+        let run = RunProcesses {
+            run_id: &id,
+            root,
+            cgroup: None,
         };
         let ended = end_run_processes(&run, grace, || false);
         let reaped = async {
@@ -57,7 +67,7 @@ impl Drop for Case {
     /// Ends what a failed test left.
     fn drop(&mut self) {
         let root = Process::find(self.root.id());
-        for member in Family::of_run(&self.id, root).look().members {
+        for member in Family::of_run(&self.processes(root)).look().members {
             member.process.signal(Signal::KILL);
         }
         let _ended_already = self.root.kill();
@@ -166,7 +176,7 @@ async fn a_fork_bomb_ends() {
     let bomb = case.process("a").await;
     assert_eq!(case.end(SHORT).await, Ok(()));
     assert!(!runs(bomb));
-    let look = Family::of_run(&case.id, None).look();
+    let look = Family::of_run(&case.processes(None)).look();
     assert!(look.members.is_empty(), "{look:?}");
 }
 
@@ -174,9 +184,11 @@ async fn a_fork_bomb_ends() {
 async fn a_hurried_end_waits_for_no_grace() {
     let mut case = Case::start("trap '' TERM; echo $$ >$D/a; while :; do sleep 1; done");
     case.process("a").await;
+    let id = case.id.clone();
     let run = RunProcesses {
-        run_id: &case.id,
+        run_id: &id,
         root: None,
+        cgroup: None,
     };
     let begun = Instant::now();
     let ended = end_run_processes(&run, Duration::from_secs(600), || true);
@@ -192,6 +204,7 @@ async fn nothing_is_touched_from_the_inside() {
     let run = RunProcesses {
         run_id: "test-inside",
         root: Some(own),
+        cgroup: None,
     };
     let above = Stat::load(own.pid).expect("it runs").parent;
     let above = RunProcesses {
