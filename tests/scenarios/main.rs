@@ -75,6 +75,7 @@ mod ground;
 mod keeping;
 mod many;
 mod permissions;
+mod processes;
 mod prompts;
 mod questions;
 mod secrets;
