@@ -12,6 +12,7 @@ use std::fs;
 use std::future::Future;
 use std::io::{self, Write};
 use std::panic::catch_unwind;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -110,9 +111,11 @@ macro_rules! tests {
 }
 
 mod api;
+mod hooks;
 mod people;
 mod program;
 mod terminal;
+mod transcript;
 
 impl Fault {
     /// Runs a task into the fault on an agent, and sees that it ends as it must; returns how long that took, or `None`
@@ -180,6 +183,26 @@ async fn end(rig: &Rig, run: Run) -> Ended {
     Ended { since, outcome }
 }
 
+/// A brief whose model waits for the word before it answers as `then` says.
+fn held(rig: &Rig, then: &str) -> String {
+    format!("[[await {}]]{then}", word(rig).display())
+}
+
+/// The word that a model waits for, or a script by `await-file`.
+fn word(rig: &Rig) -> PathBuf {
+    rig.path("go")
+}
+
+/// Starts such a task, lets the fault come about, and gives the word.
+async fn fault_in_a_turn(rig: &Rig, then: &str, fault: impl AsyncFnOnce(&Run)) -> Ended {
+    let mut task = rig.task(&held(rig, then));
+    task.limits.turn = Duration::from_secs(4);
+    let run = submit(rig, task).await;
+    fault(&run).await;
+    fs::write(word(rig), "").expect("the word");
+    end(rig, run).await
+}
+
 /// The id of the only run.
 fn run_id(rig: &Rig) -> RunId {
     let dir = rig.operator.store().find("t").expect("the run");
@@ -193,10 +216,15 @@ fn print() {
     let mut text = String::from(
         "| fault | brought about by | ends as | code | within s | took s: scripted | codex 0.169.0 | codex 0.130.0 |\n|---|---|---|---|---|---|---|---|\n",
     );
-    for row in [api::ROWS, program::ROWS, terminal::ROWS, people::ROWS]
-        .into_iter()
-        .flatten()
-    {
+    let tables = [
+        api::ROWS,
+        program::ROWS,
+        terminal::ROWS,
+        hooks::ROWS,
+        transcript::ROWS,
+        people::ROWS,
+    ];
+    for row in tables.into_iter().flatten() {
         let fault = &row.fault;
         text += &format!(
             "| {} | {} | {} | {} | {} |",

@@ -1,9 +1,10 @@
 //! What the model answers: the directives of the project's mock model server, understood without one.
 //!
-//! In the last text that the model was sent, `[[sleep N]]` delays, `[[http NNN]]` fails the request, and the first of
+//! In the last text that the model was sent, `[[await PATH]]` waits for a file, `[[sleep N]]` delays, `[[http NNN]]` fails the request, and the first of
 //! `[[shell CMD]]` (with `[[escalate]]`: outside the sandbox), `[[patch TEXT]]`, `[[question]]`, `[[status]]`, `[[say TEXT]]`
 //! decides; other text is answered by `Done. I've finished: '<its last 60 characters>'`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 /// The model's answer to a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
+    /// This file must be there first.
+    pub(crate) after: Option<PathBuf>,
     pub(crate) delay: Duration,
     pub(crate) action: Action,
 }
@@ -30,8 +33,10 @@ pub(crate) enum Action {
 
 /// Answers a text.
 pub(crate) fn answer(text: &str) -> Answer {
+    let after = argument("await", text).map(PathBuf::from);
     if let Some(status) = argument("http", text).and_then(|status| status.parse().ok()) {
         return Answer {
+            after,
             delay: Duration::ZERO,
             action: Action::Fail(status),
         };
@@ -61,6 +66,7 @@ pub(crate) fn answer(text: &str) -> Answer {
         Action::Say(format!("Done. I've finished: {}", quoted(&text[start..])))
     };
     Answer {
+        after,
         delay: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
         action,
     }

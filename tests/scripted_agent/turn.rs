@@ -13,6 +13,9 @@ use crate::transcript::{Transcript, Turn};
 /// How long codex retries a request that failed with 5xx, with one retry allowed.
 const RECONNECTING: Duration = Duration::from_millis(600);
 
+/// How often a turn looks for a file that the model awaits.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How a part of a turn went.
 pub(crate) enum Outcome {
     /// The model's message.
@@ -84,10 +87,15 @@ impl Agent {
     /// Does what the model answers to a text.
     fn respond(&mut self, text: &str) -> Result<Outcome, End> {
         let answer = directives::answer(text);
-        match self.wait(Instant::now() + answer.delay)? {
-            Waited::Done => {}
-            Waited::Interrupted => return self.abort_turn().map(|()| Outcome::Over),
-            Waited::Steered(more) => return Ok(Outcome::Steered(more)),
+        loop {
+            let held = answer.after.as_ref().is_some_and(|path| !path.exists());
+            let time = if held { LOOK } else { answer.delay };
+            match self.wait(Instant::now() + time)? {
+                Waited::Done if held => {}
+                Waited::Done => break,
+                Waited::Interrupted => return self.abort_turn().map(|()| Outcome::Over),
+                Waited::Steered(more) => return Ok(Outcome::Steered(more)),
+            }
         }
         match answer.action {
             Action::Say(message) => Ok(Outcome::Says(message)),

@@ -5,6 +5,7 @@
 //!
 //! | directive | effect |
 //! |---|---|
+//! | `[[await PATH]]` | before anything else, that file must be there |
 //! | `[[sleep N]]` | N seconds (fractions allowed) before the answer |
 //! | `[[http NNN]]` | the request fails with that HTTP status |
 //! | `[[usage-limit]]` | … with 429 and the body of an account whose limit is reached |
@@ -44,6 +45,9 @@ const CONTEXT_MARKS: [&str; 5] = [
 
 /// How long a connection may stay silent before its request is complete.
 const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// Between two looks for a file that is awaited.
+const PACE: Duration = Duration::from_millis(10);
 
 // Each includer uses a part of this interface; naming all of it keeps the rest from counting as dead code.
 const _: fn(&Path) -> io::Result<usize> = |home| {
@@ -316,6 +320,13 @@ fn plain_text(content: &Value) -> String {
 }
 
 fn answer(reply: Reply, asked: &Asked, shared: &Shared) -> io::Result<()> {
+    if let Some(path) = asked.directive("await") {
+        while !Path::new(path).exists() {
+            if !shared.sleep(PACE) {
+                return Ok(());
+            }
+        }
+    }
     if let Some(status) = asked.directive("http") {
         let error = json!({"error": {"message": "mock failure", "type": "mock", "code": "mock"}});
         return reply.json(status.trim().parse().unwrap_or(500), &error);

@@ -43,14 +43,14 @@ faults! {
         code: None,
         within: 10,
         says: &["Done."],
-        provoke: |rig| Box::pin(socket_removed(rig, "[[sleep 2]]")),
+        provoke: |rig| Box::pin(socket_removed(rig, "")),
     };
     both socket_removed_and_the_turn_fails: Fault {
         how: "… and the turn passes its deadline",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
         within: 10,
-        says: &["longer than 3s"],
+        says: &["longer than 4s"],
         provoke: |rig| Box::pin(socket_removed(rig, "[[sleep 60]]")),
     };
     both hung: Fault {
@@ -59,14 +59,14 @@ faults! {
         code: None,
         within: 20,
         says: &["Done."],
-        provoke: |rig| Box::pin(hung(rig, "[[sleep 2]]")),
+        provoke: |rig| Box::pin(hung(rig, "")),
     };
     both hung_and_the_turn_fails: Fault {
         how: "… and the turn passes its deadline",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
         within: 20,
-        says: &["longer than 3s"],
+        says: &["longer than 4s"],
         provoke: |rig| Box::pin(hung(rig, "[[sleep 60]]")),
     };
 }
@@ -94,14 +94,17 @@ async fn server_killed(rig: &Rig) -> Ended {
     end(rig, run).await
 }
 
-async fn socket_removed(rig: &Rig, brief: &str) -> Ended {
-    let run = in_a_turn(rig, brief).await;
-    fs::remove_file(rig.path("state/tmux.sock")).expect("the socket");
-    end(rig, run).await
+async fn socket_removed(rig: &Rig, then: &str) -> Ended {
+    let socket = rig.path("state/tmux.sock");
+    fault_in_a_turn(rig, then, async |_| {
+        fs::remove_file(socket).expect("the socket");
+    })
+    .await
 }
 
-async fn hung(rig: &Rig, brief: &str) -> Ended {
-    let run = in_a_turn(rig, brief).await;
-    rig.signal(server_pid(rig), Signal::STOP);
-    end(rig, run).await
+async fn hung(rig: &Rig, then: &str) -> Ended {
+    fault_in_a_turn(rig, then, async |_| {
+        rig.signal(server_pid(rig), Signal::STOP);
+    })
+    .await
 }
