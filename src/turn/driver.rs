@@ -323,7 +323,7 @@ impl<'a> Driver<'a> {
         if !events.is_empty() {
             self.queue.extend(self.signals.read());
         }
-        for event in events {
+        for event in self.signals.untold(events, &mut self.notices) {
             let event = match event {
                 Event::TurnFailed {
                     turn_id,

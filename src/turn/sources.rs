@@ -28,6 +28,9 @@ use poll::Poller;
 
 mod poll;
 
+#[cfg(test)]
+mod tests;
+
 /// The most that is shown of a payload that is none.
 const EXCERPT: usize = 2_000;
 /// The longest line of a transcript that is read, in bytes; what tells of a turn's course takes some hundred, and with
@@ -239,6 +242,8 @@ fn everybody(routes: &Routes) {
 pub(crate) struct Signals {
     dir: PathBuf,
     seen: HashSet<SignalFile>,
+    /// The turns whose stop was told; `None` for one that was not named.
+    stopped: HashSet<Option<String>>,
     transcripts: HashMap<String, PathBuf>,
 }
 
@@ -247,6 +252,7 @@ impl Signals {
         Self {
             dir,
             seen: HashSet::new(),
+            stopped: HashSet::new(),
             transcripts: HashMap::new(),
         }
     }
@@ -283,6 +289,23 @@ impl Signals {
     /// Where a session said that its transcript is.
     pub(crate) fn transcript_of(&self, session: &str) -> Option<&Path> {
         self.transcripts.get(session).map(PathBuf::as_path)
+    }
+
+    /// The transcript's events without the stops that the hook has told, as it should; for each that it has not, a word
+    /// to people.
+    pub(crate) fn untold(&self, events: Vec<Event>, notices: &mut Vec<String>) -> Vec<Event> {
+        let untold = events.into_iter().filter(|event| match event {
+            Event::TurnStopped { turn_id, .. } => {
+                let told = self.stopped.contains(turn_id) || self.stopped.contains(&None);
+                if !told {
+                    let text = "the stop hook told nothing of a turn's end; the transcript did";
+                    notices.push(text.to_owned());
+                }
+                !told
+            }
+            _ => true,
+        });
+        untold.collect()
     }
 
     /// The events of the files that are new, in the order of their writing.
@@ -345,11 +368,14 @@ impl Signals {
                 command: payload.asked_command(),
                 reason: payload.asked_reason(),
             },
-            Kind::Stop => Event::TurnStopped {
-                session,
-                turn_id: payload.turn_id,
-                message: payload.last_assistant_message,
-            },
+            Kind::Stop => {
+                self.stopped.insert(payload.turn_id.clone());
+                Event::TurnStopped {
+                    session,
+                    turn_id: payload.turn_id,
+                    message: payload.last_assistant_message,
+                }
+            }
         }
     }
 }
@@ -363,6 +389,7 @@ pub(crate) struct Transcript {
     partial: Vec<u8>,
     /// Whether the line is too long, and the rest of it is passed over.
     skipping: bool,
+    session: Option<String>,
     usage: Option<Usage>,
     in_turn: bool,
 }
@@ -374,6 +401,7 @@ impl Transcript {
             offset: 0,
             partial: Vec::new(),
             skipping: false,
+            session: None,
             usage: None,
             in_turn: false,
         }
@@ -445,8 +473,16 @@ impl Transcript {
             }
             Some(Line::Tokens(usage)) => self.usage = Some(usage),
             Some(Line::TurnStarted { .. }) => self.in_turn = true,
-            Some(Line::TurnCompleted { .. }) => self.in_turn = false,
-            Some(Line::Session { .. }) | None => {}
+            Some(Line::TurnCompleted { turn_id, message }) => {
+                self.in_turn = false;
+                events.extend(self.session.clone().map(|session| Event::TurnStopped {
+                    session,
+                    turn_id: Some(turn_id),
+                    message: Some(message),
+                }));
+            }
+            Some(Line::Session { id }) => self.session = Some(id),
+            None => {}
         }
     }
 }
@@ -469,68 +505,5 @@ pub(crate) async fn wait_for_error_line(pane: &Pane, exit: &Exit) -> Option<Stri
             return line;
         }
         tokio::time::sleep(ERROR_LINE_PACE).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    const TOKENS: &str = r#"{"type":"event_msg","payload":{"type":"token_count","info":{"total_token_usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}}"#;
-    const ABORTED: &str =
-        r#"{"type":"event_msg","payload":{"type":"turn_aborted","turn_id":"t","reason":"r"}}"#;
-
-    fn aborted() -> Vec<Event> {
-        vec![Event::TurnAborted {
-            turn_id: Some("t".to_owned()),
-            reason: "r".to_owned(),
-        }]
-    }
-
-    fn transcript() -> (tempfile::NamedTempFile, Transcript) {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        let transcript = Transcript::new(file.path().to_owned());
-        (file, transcript)
-    }
-
-    #[test]
-    fn a_line_is_read_when_it_is_whole() {
-        let (mut file, mut transcript) = transcript();
-        let (start, end) = ABORTED.split_at(20);
-        write!(file, "{TOKENS}\n{start}").expect("written");
-        assert_eq!(transcript.read(), []);
-        assert_eq!(transcript.usage().map(|usage| usage.total_tokens), Some(3));
-        writeln!(file, "{end}").expect("written");
-        assert_eq!(transcript.read(), aborted());
-        assert_eq!(transcript.read(), []);
-    }
-
-    #[test]
-    fn a_line_without_end_takes_no_more_than_its_limit() {
-        let (mut file, mut transcript) = transcript();
-        let length = 3 * LINE_LIMIT as u64 + 5;
-        file.as_file().set_len(length).expect("a long line");
-        file.seek(SeekFrom::End(0)).expect("its end");
-        assert_eq!(transcript.read(), []);
-        assert!(transcript.skipping && transcript.partial.len() == 5);
-        assert!(transcript.partial.capacity() <= 2 * LINE_LIMIT);
-        // The end of what is passed over is no line of its own.
-        writeln!(file, "{ABORTED}").expect("written");
-        assert_eq!(transcript.read(), []);
-        writeln!(file, "{ABORTED}").expect("written");
-        assert_eq!(transcript.read(), aborted());
-    }
-
-    #[test]
-    fn what_is_truncated_is_read_anew() {
-        let (mut file, mut transcript) = transcript();
-        write!(file, "{TOKENS}\n{TOKENS}").expect("written");
-        assert_eq!(transcript.read(), []);
-        file.as_file().set_len(0).expect("truncated");
-        file.rewind().expect("its start");
-        writeln!(file, "{ABORTED}").expect("written");
-        assert_eq!(transcript.read(), aborted());
     }
 }

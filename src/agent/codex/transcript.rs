@@ -25,6 +25,8 @@ pub enum Line {
     TurnCompleted {
         /// The turn.
         turn_id: String,
+        /// What the agent said last.
+        message: String,
     },
     /// A turn ended without a message: an API error, a usage limit.
     TurnFailed {
@@ -105,14 +107,9 @@ pub fn parse_line(line: &str) -> Option<Line> {
                 .get("error")
                 .filter(|error| !error.is_null())
                 .map(parse_error);
-            let said_nothing = raw
-                .payload
-                .get("last_agent_message")
-                .is_none_or(Value::is_null);
-            if said_nothing || error.is_some() {
-                Some(Line::TurnFailed { turn_id, error })
-            } else {
-                Some(Line::TurnCompleted { turn_id })
+            match text("last_agent_message") {
+                Some(message) if error.is_none() => Some(Line::TurnCompleted { turn_id, message }),
+                _ => Some(Line::TurnFailed { turn_id, error }),
             }
         }
         ("event_msg", Some("turn_aborted")) => Some(Line::TurnAborted {
@@ -292,7 +289,8 @@ mod tests {
         assert_eq!(
             event(done),
             Some(Line::TurnCompleted {
-                turn_id: "t".into()
+                turn_id: "t".into(),
+                message: "Done.".into()
             })
         );
         let tokens = r#"{"type":"token_count","info":{"total_token_usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}"#;
