@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cx_operator::agent::codex::launch::Sandbox;
 use cx_operator::journal::Progress;
 use cx_operator::run::{Outcome, Status};
 
@@ -14,10 +13,8 @@ on_scripted!(
     enter_stranded_for_good,
     dropped_paste,
     rotated_session,
-    malformed_event,
     foreign_stop_of_a_script
 );
-on_both!(foreign_session);
 
 fn code(outcome: &Outcome) -> Option<&str> {
     outcome.error.as_ref().map(|error| error.code.as_str())
@@ -121,20 +118,6 @@ async fn rotated_session(rig: &Rig) {
     assert_eq!(outcome.session_id.as_ref(), sessions.last());
 }
 
-async fn malformed_event(rig: &Rig) {
-    let outcome = rig
-        .delegate(rig.scripted("expect-prompt *\nhook-raw stop this is {no} JSON\nhang"))
-        .await;
-    assert_eq!(
-        (outcome.status, outcome.exit_code()),
-        (Status::Failed, 1),
-        "{outcome:?}"
-    );
-    assert_eq!(code(&outcome), Some("malformed_event"));
-    let message = outcome.error.map(|error| error.message).unwrap_or_default();
-    assert!(message.contains("this is {no} JSON"), "{message}");
-}
-
 async fn foreign_stop_of_a_script(rig: &Rig) {
     let outcome = rig
         .delegate(rig.scripted("expect-prompt *\nforeign-stop\nsay Done. That was mine.\ndefault"))
@@ -158,27 +141,4 @@ fn assert_ignored(rig: &Rig, outcome: &Outcome) {
             .iter()
             .any(|entry| ignored(&entry.progress))
     );
-}
-
-/// Another agent in the same directory ends its turn through our hooks, in the middle of ours.
-async fn foreign_session(rig: &Rig) {
-    let stop = r#"{"session_id":"019a0000-0000-7000-8000-000000000000","turn_id":"t","hook_event_name":"Stop","last_assistant_message":"Done. Not yours."}"#;
-    let hook = env!("CARGO_BIN_EXE_cx-stop-hook");
-    let runs = rig.path("state/runs");
-    let command = format!(
-        "'{hook}' '{}'/*/signals <<'EOF'\n{stop}\nEOF\n",
-        runs.display()
-    );
-    let mut task = rig.task(&format!("[[shell {command}echo 'STATUS: DONE']]"));
-    // The signals are outside of what the sandbox lets a command write to.
-    task.codex.sandbox = Sandbox::DangerFullAccess;
-    let outcome = rig.delegate(task).await;
-    assert_eq!(
-        (outcome.status, outcome.turns),
-        (Status::Completed, 1),
-        "{outcome:?}"
-    );
-    let message = outcome.last_message.as_deref().unwrap_or_default();
-    assert!(message.trim_end().ends_with("STATUS: DONE"), "{message}");
-    assert_ignored(rig, &outcome);
 }
