@@ -308,6 +308,7 @@ impl Error {
             Self::Worktree(
                 worktree::Error::PathExists { .. } | worktree::Error::BranchExists { .. },
             ) => Code::NameTaken,
+            Self::Worktree(error) if error.is_disk_full() => Code::DiskFull,
             Self::Worktree(_) => Code::Repository,
             Self::Taken { .. } => Code::NameTaken,
             Self::Tmux(error) => match error {

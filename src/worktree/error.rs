@@ -179,6 +179,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a disk, or the user's part of it, is full.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        let full = |e: &io::Error| matches!(e.kind(), StorageFull | QuotaExceeded);
+        // libgit2 passes the system's reason on in words, which Linux doesn't translate for it.
+        let words = ["No space left on device", "Disk quota exceeded"];
+        let said = |text: &str| words.iter().any(|words| text.contains(words));
+        match self {
+            Self::Io { source, .. } | Self::Unreadable { source, .. } => full(source),
+            Self::Git { source, .. } | Self::Unstorable { source, .. } => said(source.message()),
+            Self::GitFailed { stderr, .. } => said(stderr),
+            Self::RolledBack { source } | Self::LeftBehind { source, .. } => source.is_disk_full(),
+            _ => false,
+        }
+    }
+
     /// Wraps an error of libgit2: for `map_err`.
     pub(crate) fn git(action: &'static str) -> impl FnOnce(git2::Error) -> Self {
         move |source| Self::Git { action, source }
