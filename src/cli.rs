@@ -4,14 +4,18 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use cx_operator::Error;
 use cx_operator::error::Code;
 use cx_operator::redact::{redact, redact_json};
 use cx_operator::run::{Failure, Store};
+use rustix::process::Signal;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 mod attach;
@@ -156,15 +160,35 @@ impl Write for Log {
     }
 }
 
+/// The threads that a runtime has from its start.
+const THREADS: usize = 3;
+
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|source| Error::Io {
-            what: "start the runtime".to_owned(),
-            source,
-        })
+    let build = || {
+        // tokio panics where it may have no thread: whether there are enough is asked before it does.
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| thread::Builder::new().spawn(thread::park))
+            .collect::<io::Result<_>>()?;
+        for thread in threads {
+            thread.thread().unpark();
+            drop(thread.join());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .thread_keep_alive(Duration::MAX)
+            .build()?;
+        // One for what blocks is there from now on: where the system refuses more, what blocks waits its turn.
+        drop(runtime.spawn_blocking(|| ()));
+        // A file that grows beyond its limit is an error of that write, not the end of us. Once caught, for good.
+        let _in_it = runtime.enter();
+        drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?);
+        Ok(runtime)
+    };
+    build().map_err(|source| Error::Io {
+        what: "start the runtime".to_owned(),
+        source,
+    })
 }
 
 /// Runs to the end of `work`. A thread that hangs in the system, which a run's end has given up, is not waited for.

@@ -100,6 +100,9 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new() -> notify::Result<Arc<Self>> {
+        // notify panics where its own may not be had.
+        let thread = std::thread::Builder::new().spawn(|| ());
+        drop(thread.map_err(notify::Error::io)?.join());
         let routes = Routes::default();
         let for_handler = Arc::clone(&routes);
         let watcher =

@@ -1,12 +1,12 @@
 //! Runs the git program: the one place that builds its command line and its environment.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -123,20 +123,10 @@ impl Git {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A git that fails early closes the pipe: its status tells more than the broken pipe.
-            thread::spawn(move || stdin.write_all(&input));
-        }
-        let (said, ended) = mpsc::channel();
-        let mut stdout = child.stdout.take().expect("stdout was piped");
-        let mut stderr = child.stderr.take().expect("stderr was piped");
-        let words = thread::spawn(move || read_tail(&mut stderr));
-        thread::spawn(move || {
-            let mut output = Vec::new();
-            let read = stdout.read_to_end(&mut output).map(|_| output);
-            // The receiver is gone after the limit; nobody waits for this then.
-            drop(said.send(read));
-        });
+        let (ended, words) = converse(&mut child, input).map_err(|source| {
+            kill(&mut child);
+            failed(source)
+        })?;
         let output = match wait(&ended, &self.stop) {
             Ok(output) => output,
             Err(stopped) => {
@@ -158,8 +148,32 @@ impl Git {
     }
 }
 
+/// What git prints, once it has ended, and the end of its complaints.
+type Said = (Receiver<io::Result<Vec<u8>>>, JoinHandle<String>);
+
+/// Gives git its input and reads what it says, each on a thread: none of the pipes waits for another.
+fn converse(child: &mut Child, input: Vec<u8>) -> io::Result<Said> {
+    // A thread may be refused like a process: an error, where `thread::spawn` would panic.
+    let thread = || thread::Builder::new().name("git".to_owned());
+    if let Some(mut stdin) = child.stdin.take() {
+        // A git that fails early closes the pipe: its status tells more than the broken pipe.
+        thread().spawn(move || stdin.write_all(&input))?;
+    }
+    let (said, ended) = mpsc::channel();
+    let mut stdout = child.stdout.take().expect("stdout was piped");
+    let mut stderr = child.stderr.take().expect("stderr was piped");
+    let words = thread().spawn(move || read_tail(&mut stderr))?;
+    thread().spawn(move || {
+        let mut output = Vec::new();
+        let read = stdout.read_to_end(&mut output).map(|_| output);
+        // The receiver is gone after the limit; nobody waits for this then.
+        drop(said.send(read));
+    })?;
+    Ok((ended, words))
+}
+
 /// Waits for what git has to say. An error tells whether it was told to stop; it was too slow otherwise.
-fn wait<T>(ended: &mpsc::Receiver<T>, stop: &CancellationToken) -> Result<T, bool> {
+fn wait<T>(ended: &Receiver<T>, stop: &CancellationToken) -> Result<T, bool> {
     let limit = Instant::now() + LIMIT;
     loop {
         match ended.recv_timeout(PACE) {
