@@ -5,11 +5,12 @@
 //! nothing is left; where the removal was refused, the record says where the work is, and a cleanup takes it in once the fault
 //! is mended.
 
+mod disk;
 mod git;
+mod limits;
 mod time;
 mod tree;
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ struct Row {
     mend: &'static str,
     /// What the operator is started by, such as `prlimit --nofile=64`.
     under: &'static [&'static str],
+    /// Whether the result can't be seen from here: whoever plays the row looks at it.
+    elsewhere: bool,
 }
 
 /// A row whose fault changes nothing for the run.
@@ -78,6 +81,7 @@ const HARMLESS: Row = Row {
     in_repository: false,
     mend: "true",
     under: &[],
+    elsewhere: false,
 };
 
 /// A row whose fault makes the snapshot impossible: the tree stays.
@@ -91,20 +95,42 @@ const REFUSED: Row = Row {
 /// Plays a row on the scripted agent.
 fn assert_row(name: &str, row: &Row) {
     on(Agent::Scripted, async |rig: &Rig| {
-        let began = Instant::now();
-        let mut command = rig.delegation("Do what the script says.", &["--turn-timeout", "20s"]);
-        command.env("CX_SCRIPT", script(rig, row.does));
-        let output = under(row.under, &command)
-            .output()
-            .await
-            .expect("it starts");
-        let took = began.elapsed();
-        let (outcome, _) = rig.document(&output);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        report(name, &outcome, took);
-        assert_ended(row, &outcome, &stderr, took);
-        assert_work(rig, row, &outcome).await;
+        play(rig, name, row, row.under).await;
     });
+}
+
+/// Plays a row, everything of it started by `starter`.
+async fn play(rig: &Rig, name: &str, row: &Row, starter: &[&str]) -> Outcome {
+    let began = Instant::now();
+    let mut command = rig.delegation("Do what the script says.", &["--turn-timeout", "5s"]);
+    command.env("CX_SCRIPT", script(rig, row.does));
+    let output = under(rig, starter, &command)
+        .output()
+        .await
+        .expect("it starts");
+    let took = began.elapsed();
+    let (outcome, _) = rig.document(&output);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    report(name, &outcome, took);
+    assert_ended(row, &outcome, &stderr, took);
+    if let Work::Kept(_) | Work::Left(_) = row.work {
+        assert_eq!(outcome.worktree, Some(rig.worktree()), "{outcome:#?}");
+        assert!(rig.worktree().exists(), "the work is where the record says");
+    }
+    // The mending lifts the limits, but for the disk that only its own can see.
+    let starter = if row.elsewhere { starter } else { &[] };
+    shell(rig, starter, row.mend).await;
+    let outcome = match row.work {
+        Work::Kept(_) | Work::Late(_) => clean(rig, starter).await,
+        _ => outcome,
+    };
+    if !matches!(row.work, Work::Left(_)) {
+        assert_eq!(outcome.worktree, None, "{outcome:#?}");
+    }
+    if !row.elsewhere {
+        assert_work(rig, row, &outcome).await;
+    }
+    outcome
 }
 
 /// The script of an agent that does something in its turn and then says that all is done.
@@ -115,8 +141,17 @@ fn script(rig: &Rig, does: &str) -> std::path::PathBuf {
     path
 }
 
+/// A user who isn't root has no rights to give away.
+fn allowed<'a>(starter: &'a [&'a str]) -> &'a [&'a str] {
+    match starter.first() {
+        Some(&"setpriv") if !rustix::process::geteuid().is_root() => &[],
+        _ => starter,
+    }
+}
+
 /// The command, started by another, with what the agent's own commands need in its environment.
-fn under(starter: &[&str], command: &Command) -> Command {
+fn under(rig: &Rig, starter: &[&str], command: &Command) -> Command {
+    let starter = allowed(starter);
     let inner = command.as_std();
     let mut words = starter.iter().map(std::ffi::OsStr::new);
     let mut outer = Command::new(words.next().unwrap_or(inner.get_program()));
@@ -133,10 +168,10 @@ fn under(starter: &[&str], command: &Command) -> Command {
             .env(format!("GIT_{role}_NAME"), "Ada")
             .env(format!("GIT_{role}_EMAIL"), "ada@example.com");
     }
-    let dir = inner.get_current_dir().expect("the repository");
     outer
-        .env("RIG", dir.parent().expect("the rig"))
-        .current_dir(dir)
+        .env("IN", inner.get_current_dir().expect("a directory"))
+        .env("RIG", rig.repo().parent().expect("the rig"))
+        .current_dir(inner.get_current_dir().expect("a directory"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -180,28 +215,12 @@ fn assert_ended(row: &Row, outcome: &Outcome, stderr: &str, took: Duration) {
 }
 
 async fn assert_work(rig: &Rig, row: &Row, outcome: &Outcome) {
-    if let Work::Kept(_) | Work::Left(_) = row.work {
-        assert_eq!(outcome.worktree, Some(rig.worktree()), "{outcome:#?}");
-        assert!(rig.worktree().exists(), "the work is where the record says");
-    }
-    shell(rig, &rig.path(""), row.mend);
-    let cleaned;
-    let outcome = match row.work {
-        Work::Kept(_) | Work::Late(_) => {
-            cleaned = clean(rig).await;
-            &cleaned
-        }
-        _ => outcome,
-    };
     match row.work {
         Work::Nothing => assert_eq!(outcome.result_commit, None, "{outcome:#?}"),
         Work::Files(files) | Work::Kept(files) | Work::Late(files) | Work::Left(files) => {
             assert_files(rig, outcome, files);
         }
-        Work::AsGit => assert_as_git(rig, row.does, outcome),
-    }
-    if !matches!(row.work, Work::Left(_)) {
-        assert_eq!(outcome.worktree, None, "{outcome:#?}");
+        Work::AsGit => assert_as_git(rig, row.does, outcome).await,
     }
     if row.in_repository {
         let branches = rig.git(&rig.repo(), &["branch", "--list", "cx-*"]);
@@ -213,16 +232,20 @@ async fn assert_work(rig: &Rig, row: &Row, outcome: &Outcome) {
 }
 
 /// Cleans up, which must remove the one run that there is; returns its record.
-async fn clean(rig: &Rig) -> Outcome {
-    let output = rig
-        .binary(&["cleanup", "--json"])
+async fn clean(rig: &Rig, starter: &[&str]) -> Outcome {
+    let command = rig.binary(&["cleanup", "--json"]);
+    let output = under(rig, starter, &command)
         .output()
         .await
-        .expect("cx-operator runs");
+        .expect("it starts");
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
     assert_eq!(document["found"][0]["action"], "removed", "{document:#}");
-    let run = rig.operator.store().find("t").expect("the run");
-    let outcome = run.load_record().expect("readable").expect("a record");
+    let command = rig.binary(&["show", "--json", "t"]);
+    let output = under(rig, starter, &command)
+        .output()
+        .await
+        .expect("it starts");
+    let outcome: Outcome = serde_json::from_slice(&output.stdout).expect("a record");
     rig.expect_record(outcome.clone());
     outcome
 }
@@ -236,18 +259,15 @@ fn assert_files(rig: &Rig, outcome: &Outcome, files: &[(&str, &str)]) {
 }
 
 /// The same doing in a clone of the base, added by git, is the same tree.
-fn assert_as_git(rig: &Rig, does: &str, outcome: &Outcome) {
+async fn assert_as_git(rig: &Rig, does: &str, outcome: &Outcome) {
     let reference = rig.path("reference");
     let (repo, at) = (rig.repo(), reference.to_string_lossy());
     rig.git(&repo, &["clone", "-q", "--no-local", ".", &at]);
-    let root = rig.path("");
-    shell(
-        rig,
-        &root,
-        &format!(
-            "cd reference && mv .git ../reference.git && {{ {does}; }}; mv $RIG/reference.git $RIG/reference/.git"
-        ),
+    let aside = "mv .git $RIG/reference.git";
+    let line = format!(
+        "cd reference && {aside} && {{ {does}; }}; mv $RIG/reference.git $RIG/reference/.git"
     );
+    shell(rig, &[], &line).await;
     rig.git(&reference, &["add", "-A"]);
     let expected = rig.git(&reference, &["write-tree"]);
     let result = outcome
@@ -261,12 +281,17 @@ fn assert_as_git(rig: &Rig, does: &str, outcome: &Outcome) {
     }
 }
 
-fn shell(rig: &Rig, dir: &Path, line: &str) {
-    let mut command = std::process::Command::new("/bin/sh");
+/// Runs a line in the directory of everything.
+async fn shell(rig: &Rig, starter: &[&str], line: &str) {
+    let mut command = Command::new("/bin/sh");
     command
         .args(["-c", line])
-        .current_dir(dir)
-        .env("RIG", rig.path(""));
-    let status = command.status().expect("a shell");
-    assert!(status.success(), "{line}: {status}");
+        .current_dir(rig.repo().parent().expect("the rig"));
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    let output = under(rig, starter, &command).output();
+    let output = output.await.expect("a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {said}");
 }

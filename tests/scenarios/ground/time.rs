@@ -39,7 +39,7 @@ fn snapshot_hangs_and_a_second_signal() {
         assert_eq!(outcome.worktree, Some(rig.worktree()));
         configure("cat");
         rig.note_the_callers_state();
-        assert_files(rig, &clean(rig).await, &[("half", "done\n")]);
+        assert_files(rig, &clean(rig, &[]).await, &[("half", "done\n")]);
         rig.git(&rig.repo(), &["config", "--remove-section", "filter.slow"]);
         rig.note_the_callers_state();
     });
