@@ -129,33 +129,41 @@ pub(crate) fn find_holder(task: &Task) -> Option<Error> {
 }
 
 fn check_names(repository: &Repository, task: &Task) -> Result<(), Error> {
-    if let Some(holder) = repository.find_branch_holder(&task.name.branch())? {
-        let holder = holder.worktree.map_or_else(
-            || "a branch of that name exists".to_owned(),
-            |path| format!("it is checked out in {}", path.display()),
-        );
-        return Err(Error::Taken {
-            what: "branch",
-            name: task.name.branch(),
-            holder,
-        });
+    let (branch, worktree) = (task.name.branch(), task.worktree());
+    let taken = |what, name, otherwise: &dyn Fn() -> String| Error::Taken {
+        what,
+        name,
+        holder: find_owner(repository, task).unwrap_or_else(otherwise),
+    };
+    if let Some(holder) = repository.find_branch_holder(&branch)? {
+        let otherwise = || match &holder.worktree {
+            Some(path) => format!("it is checked out in {}", path.display()),
+            None => "a branch of that name exists".to_owned(),
+        };
+        return Err(taken("branch", branch, &otherwise));
     }
-    let worktree = task.worktree();
     if fs::symlink_metadata(&worktree).is_ok() {
-        let owner = owned(repository)?
-            .into_iter()
-            .find(|owned| owned.spec.path == worktree);
-        let holder = owner.map_or_else(
-            || "something is there already".to_owned(),
-            |owned| format!("it belongs to run {}", owned.spec.owner.run_id),
-        );
-        return Err(Error::Taken {
-            what: "worktree",
-            name: worktree.display().to_string(),
-            holder,
-        });
+        let otherwise = || "something is there already".to_owned();
+        return Err(taken(
+            "worktree",
+            worktree.display().to_string(),
+            &otherwise,
+        ));
     }
     Ok(())
+}
+
+/// The run that has the branch or the worktree of `task`, by its marker: that is there before either is made.
+fn find_owner(repository: &Repository, task: &Task) -> Option<String> {
+    let root = task.worktree_root.canonicalize();
+    let worktree = root.map_or_else(|_| task.worktree(), |root| root.join(task.name.branch()));
+    let mut owned = owned(repository).ok()?.into_iter().map(|owned| owned.spec);
+    let spec = owned.find(|spec| spec.path == worktree || spec.branch == task.name.branch())?;
+    Some(format!(
+        "it belongs to run {}, whose worktree is {}",
+        spec.owner.run_id,
+        spec.path.display()
+    ))
 }
 
 async fn check_session(store: &Store, task: &Task) -> Result<(), Error> {
