@@ -235,7 +235,7 @@ impl RunDir {
     pub fn load_record(&self) -> Result<Option<Outcome>, Error> {
         let path = self.path.join("run.json");
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
+            Ok(bytes) => Outcome::parse(&bytes)
                 .map(Some)
                 .map_err(|source| Error::Unreadable { path, source }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -10,6 +10,9 @@ use crate::diff::FileChange;
 use crate::error::{Code, Error};
 use crate::worktree::{AgentCommit, Changes};
 
+/// The version of the record's format that this cx-operator writes.
+const SCHEMA_VERSION: u32 = 1;
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -213,10 +216,26 @@ impl Outcome {
         }
     }
 
+    /// Reads a record, unless a newer cx-operator wrote it.
+    pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            schema_version: u32,
+        }
+        // Before anything else of it, which may mean something else by now.
+        let Versioned { schema_version } = serde_json::from_slice(bytes)?;
+        if schema_version > SCHEMA_VERSION {
+            return Err(serde::de::Error::custom(format!(
+                "it is of schema version {schema_version}, and this cx-operator knows {SCHEMA_VERSION}"
+            )));
+        }
+        serde_json::from_slice(bytes)
+    }
+
     /// A record of which nothing is known yet.
     pub(crate) fn blank(task: &TaskName, run_id: RunId, started: SystemTime) -> Self {
         Self {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             run_id,
             task: task.clone(),
             executor: "codex".to_owned(),
