@@ -184,11 +184,14 @@ impl<'a> Driver<'a> {
     /// Turns what woke us into events, the files' before all others: they may explain an exit.
     async fn gather(&mut self, woke: Woke, now: Instant) {
         let exited = matches!(woke, Woke::Exited);
-        if self.wake.take(Part::Signals) || exited {
+        let due = self.parts.machine.deadline().is_some_and(|at| now >= at);
+        // What happened before a deadline counts, noticed or not: we may have stood still when it passed.
+        let all = exited || due;
+        if self.wake.take(Part::Signals) || all {
             let events = self.signals.read();
             self.queue.extend(events);
         }
-        if self.wake.take(Part::Transcript) || exited {
+        if self.wake.take(Part::Transcript) || all {
             self.read_transcript().await;
             // The turn's end may be what a reply waits for.
             self.screen_due |= self.parts.machine.watches_screen();
@@ -205,9 +208,7 @@ impl<'a> Driver<'a> {
             }),
             Woke::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
             Woke::Replied(reply) => self.take_reply(reply),
-            Woke::Time if self.parts.machine.deadline().is_some_and(|at| now >= at) => {
-                self.queue.push_back(Event::Deadline);
-            }
+            Woke::Time if due => self.queue.push_back(Event::Deadline),
             Woke::Time | Woke::Files => {}
         }
         let rested = self
