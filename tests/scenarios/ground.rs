@@ -8,6 +8,7 @@
 mod disk;
 mod git;
 mod limits;
+mod state;
 mod time;
 mod tree;
 
