@@ -9,7 +9,7 @@ use std::fs;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error_line};
 use super::{Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight};
@@ -25,19 +25,14 @@ use crate::tmux::{self, Pane};
 
 pub(crate) use ending::Ending;
 use ending::tmux_failed;
+use pace::{RESCAN, beat_after};
 pub(crate) use words::denial;
 use words::{describe, sanitised};
 
 mod ending;
+mod pace;
 mod record;
 mod words;
-
-/// Everything is read again so often, in case a notification was lost.
-const RESCAN: Duration = Duration::from_secs(5);
-/// While a start or a paste is watched, the screen is read this often at most.
-const WATCHED_SCREEN: Duration = Duration::from_millis(20);
-/// While the agent works, its screen matters little: hooks and transcript say more.
-const WORKING_SCREEN: Duration = Duration::from_millis(500);
 
 /// What a driver works with.
 pub(crate) struct Parts<'a> {
@@ -67,13 +62,16 @@ enum Woke {
 pub(crate) struct Driver<'a> {
     parts: Parts<'a>,
     wake: Arc<Wake>,
-    _watched: Vec<Watched>,
+    _signals_watched: Watched,
+    /// Only while the screen can change what happens next: at work an agent never stops drawing.
+    pane_watched: Option<Watched>,
     transcript_watched: Option<Watched>,
     signals: Signals,
     transcript: Option<Transcript>,
     asking: Option<(Question, Asking<'a>)>,
     queue: VecDeque<Event>,
     pane_bytes: u64,
+    /// When the screen was read, or seen to need no reading.
     screen_read: Option<Instant>,
     screen_due: bool,
     replies: Vec<run::Reply>,
@@ -83,19 +81,14 @@ pub(crate) struct Driver<'a> {
 impl<'a> Driver<'a> {
     pub(crate) fn new(parts: Parts<'a>) -> notify::Result<Self> {
         let wake = Arc::new(Wake::default());
-        let watched = vec![
-            parts
-                .watch
-                .watch(&parts.dir.signals(), None, (Part::Signals, &wake))?,
-            parts
-                .watch
-                .watch(parts.dir.path(), Some("pane.log"), (Part::Pane, &wake))?,
-        ];
+        let signals = (Part::Signals, &wake);
+        let signals_watched = parts.watch.watch(&parts.dir.signals(), None, signals)?;
         Ok(Self {
             signals: Signals::new(parts.dir.signals()),
             parts,
             wake,
-            _watched: watched,
+            _signals_watched: signals_watched,
+            pane_watched: None,
             transcript_watched: None,
             transcript: None,
             asking: None,
@@ -123,9 +116,10 @@ impl<'a> Driver<'a> {
     /// Follows the turns to the end. `cancelled` tells by what the run is to be ended.
     pub(crate) async fn follow(mut self, cancelled: impl Future<Output = &'static str>) -> Ending {
         tokio::pin!(cancelled);
-        let mut rescan = Instant::now() + RESCAN;
         self.follow_transcript().await;
+        let mut rescan = beat_after(Instant::now(), RESCAN);
         loop {
+            self.watch_pane();
             let until = self.wake_at(rescan);
             let woke = tokio::select! {
                 biased;
@@ -137,7 +131,7 @@ impl<'a> Driver<'a> {
             };
             let now = Instant::now();
             if now >= rescan {
-                rescan = now + RESCAN;
+                rescan = beat_after(now, RESCAN);
                 self.wake.mark(Part::Signals);
                 self.wake.mark(Part::Transcript);
                 self.screen_due = true;
@@ -161,26 +155,6 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn wake_at(&self, rescan: Instant) -> Instant {
-        let screen = (self.screen_due).then(|| {
-            self.screen_read
-                .map_or_else(Instant::now, |at| at + self.screen_interval())
-        });
-        [Some(rescan), self.parts.machine.deadline(), screen]
-            .into_iter()
-            .flatten()
-            .min()
-            .expect("rescan is there")
-    }
-
-    fn screen_interval(&self) -> Duration {
-        if self.parts.machine.watches_screen() {
-            WATCHED_SCREEN
-        } else {
-            WORKING_SCREEN
-        }
-    }
-
     /// Turns what woke us into events, the files' before all others: they may explain an exit.
     async fn gather(&mut self, woke: Woke, now: Instant) {
         let exited = matches!(woke, Woke::Exited);
@@ -196,10 +170,15 @@ impl<'a> Driver<'a> {
             // The turn's end may be what a reply waits for.
             self.screen_due |= self.parts.machine.watches_screen();
         }
-        if self.wake.take(Part::Pane) {
+        let rested = self.is_rested(now);
+        let unwatched = rested && self.pane_watched.is_none();
+        if self.wake.take(Part::Pane) || unwatched {
             let bytes = fs::metadata(self.parts.dir.pane_log()).map_or(0, |meta| meta.len());
             self.screen_due |= bytes != self.pane_bytes;
             self.pane_bytes = bytes;
+        }
+        if unwatched {
+            self.screen_read = Some(now);
         }
         match woke {
             Woke::Exited => self.queue.push_back(Event::AgentExited {
@@ -211,9 +190,6 @@ impl<'a> Driver<'a> {
             Woke::Time if due => self.queue.push_back(Event::Deadline),
             Woke::Time | Woke::Files => {}
         }
-        let rested = self
-            .screen_read
-            .is_none_or(|at| now >= at + self.screen_interval());
         if self.screen_due && rested && !exited {
             self.look().await;
         }
