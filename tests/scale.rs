@@ -33,6 +33,12 @@ fn a_crowd_that_waits() {
 }
 
 #[test]
+#[ignore = "takes a minute"]
+fn two_hundred_that_wait() {
+    waiting(200, 6, Duration::from_secs(20));
+}
+
+#[test]
 fn a_crowd_of_processes() {
     many_processes(12, 3);
 }
@@ -69,7 +75,7 @@ async fn finish(runs: Vec<(Member, Run)>) -> Vec<(Member, Outcome)> {
     outcomes
 }
 
-/// While all agents work and nothing happens the operator is idle.
+/// While all agents work, and draw that they do, the operator is idle.
 fn waiting(size: usize, seed: u64, window: Duration) {
     let crowd = Crowd::new(size, seed);
     crowd.hold();

@@ -18,6 +18,10 @@ use crate::turn::Outcome;
 const LIMIT: Duration = Duration::from_secs(30);
 /// How often the existence of a file is looked at.
 const LOOK: Duration = Duration::from_millis(5);
+/// How often an agent at work draws: its bytes are then as many as those of codex 0.130.0, 6 KB a second.
+const DRAW: Duration = Duration::from_millis(200);
+/// How long it may work.
+const WORK: Duration = Duration::from_secs(600);
 
 impl Agent {
     /// Runs the instructions; true if the directives decide from here on.
@@ -98,6 +102,7 @@ impl Agent {
                 std::thread::sleep(time);
                 Ok(())
             }
+            Step::WorkUntil(path) => self.work_until(&path),
             Step::Show(_) | Step::ExpectKeys(_) | Step::ExpectPrompt(_) | Step::Default => Ok(()),
         }
     }
@@ -187,6 +192,19 @@ impl Agent {
                 return Err(late(path.display().to_string()));
             }
             std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Draws as an agent at work does, and answers no key.
+    fn work_until(&mut self, path: &std::path::Path) -> Result<(), End> {
+        let limit = Instant::now() + WORK;
+        while !path.exists() {
+            if Instant::now() > limit {
+                return Err(late(path.display().to_string()));
+            }
+            self.draw()?;
+            std::thread::sleep(DRAW);
         }
         Ok(())
     }

@@ -20,6 +20,7 @@
 //! | `hang` | reads keys and does nothing |
 //! | `die SIGNAL`, `exit STATUS` | ends the program |
 //! | `sleep MS` | simulates latency |
+//! | `work-until PATH` | draws its working row anew, five times a second, until a file exists |
 //! | `default` | from here on the directives decide; without it nothing may be submitted after the last line |
 
 use std::path::PathBuf;
@@ -77,6 +78,7 @@ pub(crate) enum Step {
     Die(i32),
     Exit(u8),
     Sleep(Duration),
+    WorkUntil(PathBuf),
     Default,
 }
 
@@ -147,6 +149,7 @@ fn parse(line: &str) -> Result<Step, String> {
         "die" => Step::Die(number(rest)?),
         "exit" => Step::Exit(number(rest)?),
         "sleep" => Step::Sleep(Duration::from_millis(number(rest)?)),
+        "work-until" => Step::WorkUntil(required(rest)?.into()),
         "default" => bare(rest, Step::Default)?,
         _ => return Err(format!("unknown instruction '{line}'")),
     };

@@ -117,6 +117,7 @@ impl Crowd {
         fs::write(crowd.repo().join("README"), "one\n").expect("written");
         crowd.git(&["add", "-A"]);
         crowd.git(&["commit", "-q", "-m", "base"]);
+        crowd.release();
         crowd
     }
 
@@ -132,16 +133,14 @@ impl Crowd {
         self.path("state")
     }
 
-    /// Has every member's turn last until [`Crowd::release`].
+    /// Has every turn of the crowd last until [`Crowd::release`].
     pub(crate) fn hold(&self) {
-        let made = Command::new("mkfifo").arg(self.path("gate")).status();
-        assert!(made.expect("mkfifo runs").success());
+        fs::remove_file(self.path("gate")).expect("it was there");
     }
 
-    /// Lets all turns go on that wait by now.
+    /// Lets all turns go on.
     pub(crate) fn release(&self) {
-        // An open for reading that waits for a writer ends with this, and reads the end.
-        drop(fs::File::options().write(true).open(self.path("gate")));
+        fs::write(self.path("gate"), "").expect("written");
     }
 
     fn prompt(member: &Member) -> String {
@@ -153,14 +152,9 @@ impl Crowd {
         let (name, token) = (&member.name, &member.token);
         let [start, think, work] = member.latencies;
         let prompt = Self::prompt(member);
-        let gate = self.path("gate");
-        let wait = if gate.exists() {
-            format!("exec : <'{}'\n", gate.display())
-        } else {
-            String::new()
-        };
+        let gate = self.path("gate").display().to_string();
         let text = format!(
-            "sleep {start}\nexpect-prompt {prompt}\n{wait}sleep {think}\nwrite work-{name} {token}\\n\nsleep {work}\n{}",
+            "sleep {start}\nexpect-prompt {prompt}\nwork-until {gate}\nsleep {think}\nwrite work-{name} {token}\\n\nsleep {work}\n{}",
             member.ending.script(token)
         );
         fs::write(&path, text).expect("written");
