@@ -49,6 +49,14 @@ pub(crate) struct Shared {
     pub(crate) cgroups: bool,
 }
 
+impl Shared {
+    /// Recovers what dead operators left, the first time that it is called. Returns what people should know.
+    pub(crate) async fn sweep(&self) -> &[String] {
+        let sweep = || sweep_in_time(&self.store);
+        self.swept.get_or_init(sweep).await
+    }
+}
+
 /// Runs a task to its end.
 pub(crate) async fn delegate(
     shared: &Shared,
@@ -88,8 +96,7 @@ impl<'a> Run<'a> {
         listener: Option<UnboundedSender<Entry>>,
     ) -> Result<Self, Error> {
         let started = Instant::now();
-        let sweep = || sweep_in_time(&shared.store);
-        let swept = shared.swept.get_or_init(sweep).await;
+        let swept = shared.sweep().await;
         let mut ready = preflight::check(&shared.store, &task, &run_id).await?;
         ready.notices.extend(swept.iter().cloned());
         let (dir, lock) = shared.store.create(&run_id)?;

@@ -65,6 +65,11 @@ pub enum Step {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Progress {
+    /// The run waits for others to end; only in the stream of events, since it has no directory yet.
+    Queued {
+        /// Its place among those who wait, from 1.
+        position: usize,
+    },
     /// The run has a directory.
     Started {
         /// Its id.

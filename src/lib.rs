@@ -55,6 +55,7 @@ pub mod preflight;
 mod process;
 pub mod prompt;
 pub mod prune;
+mod queue;
 mod recovery;
 pub mod redact;
 pub mod respond;

@@ -1,30 +1,40 @@
 //! The library's front door: an operator, and the runs that it drives.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_core::Stream;
 use tokio::sync::OnceCell;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use crate::cancel::{Cancel, CancelOnDrop};
 use crate::delegate::{Shared, delegate};
 use crate::error::Error;
-use crate::journal::Entry;
+use crate::journal::{Entry, Progress};
+use crate::preflight;
+use crate::queue::{Place, Queue};
 use crate::recovery::take_over;
 use crate::respond::Responder;
-use crate::run::{Outcome, RunDir, Store};
+use crate::run::{Outcome, RunDir, RunId, Store, millis, timestamp};
 use crate::task::Task;
 use crate::tmux::Server;
+use crate::turn::End;
 use crate::turn::sources::Watch;
+
+/// How long a run waits for others to end, where nothing else is said.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Drives any number of runs at once. Cheap to clone; clones share one file watcher and one tmux server.
 #[derive(Clone, Debug)]
 pub struct Operator {
     shared: Arc<Shared>,
+    queue: Queue,
+    queue_timeout: Duration,
 }
 
 /// Builds an [`Operator`].
@@ -32,6 +42,8 @@ pub struct Operator {
 pub struct Builder {
     state: Option<PathBuf>,
     without_cgroups: bool,
+    max_parallel: Option<NonZeroUsize>,
+    queue_timeout: Option<Duration>,
 }
 
 impl Builder {
@@ -50,6 +62,23 @@ impl Builder {
         self
     }
 
+    /// Begins a run only while fewer than `runs` are under way with the same state directory, those of other processes
+    /// included; until then it waits, in the order of arrival. Nothing is made for a run that waits, and none of its
+    /// own deadlines has begun. Default: no limit; such a run waits for nobody, but counts for those that do.
+    #[must_use]
+    pub fn max_parallel(mut self, runs: NonZeroUsize) -> Self {
+        self.max_parallel = Some(runs);
+        self
+    }
+
+    /// Ends a run that has waited so long for others ([`Builder::max_parallel`]) with the code `queue_timeout`. Default:
+    /// a day.
+    #[must_use]
+    pub fn queue_timeout(mut self, limit: Duration) -> Self {
+        self.queue_timeout = Some(limit);
+        self
+    }
+
     /// Opens the state directory and starts the file watcher.
     ///
     /// # Errors
@@ -59,6 +88,8 @@ impl Builder {
         let store = Store::open(&root)?;
         let tmux = Server::at(store.tmux_socket());
         Ok(Operator {
+            queue: Queue::of(store.root(), self.max_parallel),
+            queue_timeout: self.queue_timeout.unwrap_or(QUEUE_TIMEOUT),
             shared: Arc::new(Shared {
                 store,
                 watch: Watch::new()?,
@@ -102,9 +133,14 @@ impl Operator {
     pub fn start(&self, task: Task) -> Run {
         let (sender, receiver) = unbounded_channel();
         let cancel = Cancel::new();
-        let (shared, ours) = (Arc::clone(&self.shared), cancel.clone());
-        let handle =
-            tokio::spawn(async move { delegate(&shared, task, &ours, Some(sender)).await });
+        let (operator, ours) = (self.clone(), cancel.clone());
+        let handle = tokio::spawn(async move {
+            match operator.wait_for_place(&task, &ours, &sender).await {
+                // Held to the run's end.
+                Ok(_place) => delegate(&operator.shared, task, &ours, Some(sender)).await,
+                Err(outcome) => *outcome,
+            }
+        });
         Run {
             cancel,
             events: Events { receiver },
@@ -152,6 +188,42 @@ impl Operator {
             Ok(heir) => Ok(heir.finish(heir.keep()).await),
             Err(ended) => Ok(*ended),
         }
+    }
+
+    /// Waits until the run may begin, or says how it ended before.
+    async fn wait_for_place(
+        &self,
+        task: &Task,
+        cancel: &Cancel,
+        listener: &UnboundedSender<Entry>,
+    ) -> Result<Place, Box<Outcome>> {
+        let not_begun = |error: Error| Box::new(Outcome::not_begun(&task.name, &error));
+        let place = self.queue.enter().await.map_err(not_begun)?;
+        if place.is_running() {
+            return Ok(place);
+        }
+        let (now, began) = (SystemTime::now(), Instant::now());
+        let run_id = RunId::new(&task.name, now);
+        // What can be said now is not said after hours.
+        self.shared.sweep().await;
+        let ready = preflight::check(&self.shared.store, task, &run_id).await;
+        ready.map_err(not_begun)?;
+        let tell = |position| {
+            let _gone_listeners_miss_nothing = listener.send(Entry {
+                at: timestamp(SystemTime::now()),
+                progress: Progress::Queued { position },
+            });
+        };
+        let end = tokio::select! {
+            biased;
+            by = cancel.cancelled() => End::cancelled_in_queue(by),
+            () = tokio::time::sleep(self.queue_timeout) => End::queue_timeout(self.queue_timeout),
+            place = self.queue.wait(place, &self.shared.watch, tell) => return place.map_err(not_begun),
+        };
+        let mut outcome = Outcome::blank(&task.name, run_id, now);
+        (outcome.status, outcome.error) = (end.status, end.error);
+        outcome.duration_ms = millis(began.elapsed());
+        Err(Box::new(outcome))
     }
 }
 

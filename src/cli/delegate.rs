@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -55,6 +56,9 @@ pub(crate) struct Delegate {
     #[command(flatten)]
     deadlines: Deadlines,
 
+    /// Wait, in the order of arrival, while so many runs or more are under way with the state directory.
+    #[arg(long, value_name = "N")]
+    max_parallel: Option<NonZeroUsize>,
     /// What stays after the run.
     #[arg(long, value_enum, value_name = "WHAT")]
     keep: Option<KeepArg>,
@@ -119,6 +123,9 @@ struct Deadlines {
     /// For the whole run.
     #[arg(long, value_name = "TIME", default_value = "60m", value_parser = duration)]
     timeout: Duration,
+    /// For other runs to leave a place, before all of these.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    queue_timeout: Duration,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -175,9 +182,13 @@ impl Delegate {
 
     fn delegate(&self) -> Result<Outcome, Error> {
         let task = self.task()?;
-        let operator = Operator::builder()
+        let mut operator = Operator::builder()
             .state_directory(self.state.root()?)
-            .build()?;
+            .queue_timeout(self.deadlines.queue_timeout);
+        if let Some(runs) = self.max_parallel {
+            operator = operator.max_parallel(runs);
+        }
+        let operator = operator.build()?;
         block_on(follow(|| Ok(operator.start(task))))?
     }
 

@@ -21,6 +21,7 @@ pub(super) fn print_progress(entry: &Entry, quiet: bool) {
 
 fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
     Some(match progress {
+        Progress::Queued { position } => format!("waiting for other runs: position {position}"),
         Progress::Started { run_id, .. } => format!("run {run_id}"),
         Progress::Notice { text } => format!("note: {text}"),
         Progress::StepFailed { message, .. } => format!("failed to {message}"),

@@ -1,6 +1,8 @@
 //! Why a run ended.
 
-use super::{Question, QuestionKind};
+use std::time::Duration;
+
+use super::{Question, QuestionKind, words};
 use crate::run::{Failure, Pending, Status};
 
 /// Why a run ended.
@@ -48,6 +50,20 @@ impl End {
             "the operator of this run died; its work was taken in later",
             "`cx-operator log` tells how far it came",
         )
+    }
+
+    /// The same, before the run's turn had come.
+    pub(crate) fn cancelled_in_queue(by: &str) -> Self {
+        let message = format!("ended by {by}");
+        let hint = "it waited for other runs: nothing was made";
+        Self::failed(Status::Aborted, "cancelled", message, hint)
+    }
+
+    /// The end of a run whose turn did not come.
+    pub(crate) fn queue_timeout(limit: Duration) -> Self {
+        let message = format!("other runs left no place for {}", words(limit));
+        let hint = "wait longer by --queue-timeout, or let more run by --max-parallel";
+        Self::failed(Status::TimedOut, "queue_timeout", message, hint)
     }
 
     pub(super) fn pending(status: Status, question: &Question) -> Self {

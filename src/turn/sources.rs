@@ -46,14 +46,16 @@ pub(crate) struct Wake {
     signals: AtomicBool,
     transcript: AtomicBool,
     pane: AtomicBool,
+    queue: AtomicBool,
 }
 
-/// A part of the run that may have changed.
+/// What a run waits for and that may have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Signals,
     Transcript,
     Pane,
+    Queue,
 }
 
 impl Wake {
@@ -62,6 +64,7 @@ impl Wake {
             Part::Signals => &self.signals,
             Part::Transcript => &self.transcript,
             Part::Pane => &self.pane,
+            Part::Queue => &self.queue,
         }
     }
 

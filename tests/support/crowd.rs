@@ -222,18 +222,27 @@ impl Crowd {
         command
     }
 
+    /// What the member's own process has said so far.
+    pub(crate) fn said(&self, member: &Member) -> String {
+        let path = self.path("out").join(&member.name).with_extension("err");
+        fs::read_to_string(path).unwrap_or_default()
+    }
+
     /// What the member's own process printed.
     pub(crate) fn printed(&self, member: &Member) -> Outcome {
         let path = self.path("out").join(&member.name);
         let text = fs::read_to_string(&path).expect("it printed");
         serde_json::from_str(&text).unwrap_or_else(|error| {
-            let errors = fs::read_to_string(path.with_extension("err"));
-            panic!(
-                "{}: {error}\n{text}\n{}",
-                member.name,
-                errors.unwrap_or_default()
-            )
+            panic!("{}: {error}\n{text}\n{}", member.name, self.said(member))
         })
+    }
+
+    /// Runs `cx-operator cleanup`; whether it could do all.
+    pub(crate) fn cleanup(&self) -> bool {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cx-operator"));
+        command.arg("cleanup").arg("--repo").arg(self.repo());
+        command.arg("--state-dir").arg(self.state());
+        command.output().expect("cx-operator runs").status.success()
     }
 
     /// Every run has its own prompt, answer, file, patch and record, and nothing of the others'.
