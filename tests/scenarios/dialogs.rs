@@ -10,12 +10,7 @@ use cx_operator::worktree::Changes;
 use crate::rig::Rig;
 
 on_both!(trust_is_asked, untrusted_hook, not_signed_in);
-on_scripted!(
-    known_dialogs,
-    sign_in_on_the_screen,
-    unknown_at_the_start,
-    unknown_in_a_turn
-);
+on_scripted!(known_dialogs, sign_in_on_the_screen);
 
 fn assert_blocked<'a>(outcome: &'a Outcome, shows: &str) -> &'a str {
     assert_eq!(
@@ -138,24 +133,4 @@ async fn sign_in_on_the_screen(rig: &Rig) {
         Some("not_signed_in")
     );
     assert_eq!((keys(rig, &outcome), rig.log("key").len()), (Vec::new(), 0));
-}
-
-async fn unknown_at_the_start(rig: &Rig) {
-    let outcome = rig
-        .delegate(rig.scripted("show unknown Choose your fighter\nhang"))
-        .await;
-    assert_blocked(&outcome, "Choose your fighter");
-    assert_eq!(
-        (outcome.turns, rig.log("key").len(), rig.log("paste").len()),
-        (0, 0, 0)
-    );
-}
-
-async fn unknown_in_a_turn(rig: &Rig) {
-    let outcome = rig
-        .delegate(rig.scripted("expect-prompt *\nshow unknown Rate your experience\nhang"))
-        .await;
-    assert_blocked(&outcome, "Rate your experience");
-    // The Enter of the prompt, and no other key.
-    assert_eq!((outcome.turns, rig.log("key").len()), (1, 1));
 }

@@ -111,6 +111,7 @@ macro_rules! tests {
 }
 
 mod api;
+mod dialogs;
 mod hooks;
 mod people;
 mod program;
@@ -221,6 +222,7 @@ fn print() {
         program::ROWS,
         terminal::ROWS,
         hooks::ROWS,
+        dialogs::ROWS,
         transcript::ROWS,
         people::ROWS,
     ];

@@ -1,6 +1,12 @@
-//! What people do in the pane, and what a key that does nothing leads to.
+//! What people do in the pane.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cx_operator::respond::{Answer, Context, Question, RespondError, Responder};
 
 use super::*;
+use crate::rig::wait_for;
 
 faults! {
     every interrupted: Fault {
@@ -11,6 +17,63 @@ faults! {
         says: &["somebody stopped the agent", "in the snapshot"],
         provoke: |rig| Box::pin(interrupted(rig)),
     };
+    // codex 0.130.0 throws away what was typed before it was ready.
+    both typed_before_the_prompt: Fault {
+        how: "somebody types while the agent starts, and our prompt is pasted behind it",
+        status: Status::Failed,
+        code: Some("prompt_altered"),
+        within: 10,
+        says: &["another prompt", "attach read-only"],
+        provoke: |rig| Box::pin(typed_before_the_prompt(rig)),
+    };
+    scripted typed_into_the_prompt: Fault {
+        how: "somebody types behind our prompt, whose Enter was lost, and presses Enter",
+        status: Status::Failed,
+        code: Some("prompt_altered"),
+        within: 10,
+        says: &["another prompt", "attach read-only"],
+        provoke: |rig| Box::pin(typed_into_the_prompt(rig)),
+    };
+    every typed_in_a_turn: Fault {
+        how: "somebody submits a text of their own in a turn",
+        status: Status::Completed,
+        code: None,
+        within: 10,
+        says: &["Done."],
+        provoke: |rig| Box::pin(said_in_a_turn(rig, async |_| "And be quick.".to_owned())),
+    };
+    every prompt_twice: Fault {
+        how: "somebody submits our prompt once more in a turn",
+        status: Status::Completed,
+        code: None,
+        within: 10,
+        says: &["Done."],
+        provoke: |rig| Box::pin(said_in_a_turn(rig, our_prompt)),
+    };
+    real new_session: Fault {
+        how: "somebody enters `/new` while a question waits for its answer",
+        status: Status::Completed,
+        code: None,
+        within: 15,
+        says: &["Done."],
+        provoke: |rig| Box::pin(replaced(rig, "/new")),
+    };
+    newest dialog_at_a_question: Fault {
+        how: "… and leaves the dialog that it opens to us",
+        status: Status::BlockedDialog,
+        code: Some("blocked_dialog"),
+        within: 10,
+        says: &["a dialog (unknown) is in the way"],
+        provoke: |rig| Box::pin(dialog_at_a_question(rig)),
+    };
+    real cleared_session: Fault {
+        how: "somebody enters `/clear` there",
+        status: Status::Completed,
+        code: None,
+        within: 15,
+        says: &["Done."],
+        provoke: |rig| Box::pin(replaced(rig, "/clear")),
+    };
 }
 
 async fn interrupted(rig: &Rig) -> Ended {
@@ -18,4 +81,118 @@ async fn interrupted(rig: &Rig) -> Ended {
     rig.wait_for_screen("esc to interrupt").await;
     rig.tmux(&["send-keys", "-t", "=cx-t:", "Escape"]);
     end(rig, run).await
+}
+
+/// The terminal keeps what is typed until the program reads it.
+async fn typed_before_the_prompt(rig: &Rig) -> Ended {
+    let run = launch(rig, rig.task("x")).await;
+    rig.tmux(&["send-keys", "-t", "=cx-t:", "-l", "mine "]);
+    end(rig, run).await
+}
+
+/// Ours and the three more of the operator's are lost, so that the Enter that counts is the person's.
+async fn typed_into_the_prompt(rig: &Rig) -> Ended {
+    let run = launch(rig, rig.scripted("strand-enter 4\ndefault")).await;
+    wait_for("the lost Enter", || {
+        (!rig.log("key").is_empty()).then_some(())
+    })
+    .await;
+    rig.type_text(" and mine").await;
+    wait_for("the prompt", || {
+        rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+        (!rig.log("prompt").is_empty()).then_some(())
+    })
+    .await;
+    end(rig, run).await
+}
+
+/// The whole prompt, as the agent's own event has it.
+async fn our_prompt(rig: &Rig) -> String {
+    let run = rig.operator.store().find("t").expect("the run");
+    wait_for("the prompt", || {
+        let mut entries = fs::read_dir(run.path().join("signals")).ok()?.flatten();
+        let entry =
+            entries.find(|entry| entry.file_name().to_string_lossy().starts_with("prompt-"))?;
+        let payload: serde_json::Value =
+            serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()?;
+        payload["prompt"].as_str().map(str::to_owned)
+    })
+    .await
+}
+
+/// Somebody attached says something more, which the agent takes into the turn or queues behind it.
+async fn said_in_a_turn(rig: &Rig, words: impl AsyncFn(&Rig) -> String) -> Ended {
+    let ended = fault_in_a_turn(rig, "", async |_| {
+        rig.wait_for_screen("esc to interrupt").await;
+        let words = words(rig).await;
+        rig.tmux(&["set-buffer", "-b", "person", &words]);
+        rig.tmux(&["paste-buffer", "-p", "-d", "-b", "person", "-t", "=cx-t:"]);
+        rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+    })
+    .await;
+    assert_eq!(ended.outcome.turns, 1, "theirs is no turn of ours");
+    ended
+}
+
+/// Answers when the word is there.
+struct Held(PathBuf);
+
+#[async_trait]
+impl Responder for Held {
+    fn name(&self) -> &str {
+        "test"
+    }
+
+    async fn respond(&self, _: &Question, _: &Context) -> Result<Option<Answer>, RespondError> {
+        wait_for("the word", || self.0.exists().then_some(())).await;
+        Ok(Some(Answer::Text("Spaces.".to_owned())))
+    }
+}
+
+/// A task whose question waits for its answer until there is the word.
+async fn at_a_question(rig: &Rig) -> Run {
+    let mut task = rig.task("[[question]]");
+    task.responders = vec![Arc::new(Held(word(rig)))];
+    let mut run = submit(rig, task).await;
+    until(&mut run, "the question", |progress| {
+        matches!(progress, Progress::TurnEnded { .. })
+    })
+    .await;
+    rig.wait_for_screen("tabs or spaces").await;
+    run
+}
+
+/// What codex 0.169.0 asks upon `/new`.
+const WHERE: &str = "Where should the new conversation run?";
+
+async fn replaced(rig: &Rig, command: &str) -> Ended {
+    let run = at_a_question(rig).await;
+    rig.type_text(command).await;
+    if rig.agent == NEWEST && command == "/new" {
+        rig.wait_for_screen(WHERE).await;
+        rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+    }
+    wait_for("the new session", || {
+        let screen = rig.screen();
+        let gone = !screen.contains(command) && !screen.contains(WHERE);
+        gone.then_some(())
+    })
+    .await;
+    fs::write(word(rig), "").expect("the word");
+    let ended = end(rig, run).await;
+    assert_eq!(ended.outcome.turns, 2);
+    ended
+}
+
+/// The answer's Enter would choose from it.
+async fn dialog_at_a_question(rig: &Rig) -> Ended {
+    let run = at_a_question(rig).await;
+    rig.type_text("/new").await;
+    rig.wait_for_screen(WHERE).await;
+    fs::write(word(rig), "").expect("the word");
+    let ended = end(rig, run).await;
+    assert_eq!(ended.outcome.turns, 1);
+    let pending = ended.outcome.pending.as_ref().expect("the dialog");
+    assert!(pending.text.contains(WHERE), "{pending:?}");
+    ended
 }
