@@ -115,6 +115,7 @@ mod dialogs;
 mod hooks;
 mod people;
 mod program;
+mod submitting;
 mod terminal;
 mod transcript;
 
@@ -223,6 +224,7 @@ fn print() {
         terminal::ROWS,
         hooks::ROWS,
         dialogs::ROWS,
+        submitting::ROWS,
         transcript::ROWS,
         people::ROWS,
     ];

@@ -70,7 +70,6 @@ mod dialogs;
 mod endings;
 mod failures;
 mod fault_table;
-mod faults;
 mod ground;
 mod keeping;
 mod many;
