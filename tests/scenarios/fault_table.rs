@@ -205,6 +205,14 @@ async fn fault_in_a_turn(rig: &Rig, then: &str, fault: impl AsyncFnOnce(&Run)) -
     end(rig, run).await
 }
 
+/// The same before the agent has its prompt, as a rule: the fault is there when the agent has started.
+async fn fault_at_the_start(rig: &Rig, fault: impl AsyncFnOnce(&Run)) -> Ended {
+    let run = launch(rig, rig.task(&held(rig, ""))).await;
+    fault(&run).await;
+    fs::write(word(rig), "").expect("the word");
+    end(rig, run).await
+}
+
 /// The id of the only run.
 fn run_id(rig: &Rig) -> RunId {
     let dir = rig.operator.store().find("t").expect("the run");

@@ -37,8 +37,16 @@ faults! {
         says: &["by signal 9"],
         provoke: |rig| Box::pin(signalled(rig, Signal::KILL)),
     };
+    both killed_at_the_start: Fault {
+        how: "… before the prompt",
+        status: Status::AgentDied,
+        code: Some("agent_died"),
+        within: 3,
+        says: &["by signal 9"],
+        provoke: |rig| Box::pin(killed_at_the_start(rig)),
+    };
     every stopped: Fault {
-        how: "SIGSTOP to it",
+        how: "SIGSTOP to it in a turn",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
         within: 8,
@@ -71,4 +79,11 @@ async fn signalled(rig: &Rig, signal: Signal) -> Ended {
     let run = submit(rig, task).await;
     rig.signal(rig.agent_pid(&run_id(rig)).await, signal);
     end(rig, run).await
+}
+
+async fn killed_at_the_start(rig: &Rig) -> Ended {
+    fault_at_the_start(rig, async |_| {
+        rig.signal(rig.agent_pid(&run_id(rig)).await, Signal::KILL);
+    })
+    .await
 }

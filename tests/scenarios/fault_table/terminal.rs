@@ -37,6 +37,14 @@ faults! {
         says: &[],
         provoke: |rig| Box::pin(server_killed(rig)),
     };
+    both server_killed_at_the_start: Fault {
+        how: "… before the prompt",
+        status: Status::AgentDied,
+        code: Some("agent_died"),
+        within: 5,
+        says: &[],
+        provoke: |rig| Box::pin(server_killed_at_the_start(rig)),
+    };
     both socket_removed: Fault {
         how: "the tmux server's socket is removed in a turn",
         status: Status::Completed,
@@ -52,6 +60,22 @@ faults! {
         within: 10,
         says: &["longer than 4s"],
         provoke: |rig| Box::pin(socket_removed(rig, "[[sleep 60]]")),
+    };
+    both socket_removed_at_the_start: Fault {
+        how: "… before the prompt",
+        status: Status::Completed,
+        code: None,
+        within: 10,
+        says: &["Done."],
+        provoke: |rig| Box::pin(socket_removed_at_the_start(rig)),
+    };
+    both hung_at_the_start: Fault {
+        how: "SIGSTOP to the tmux server before the prompt",
+        status: Status::Completed,
+        code: None,
+        within: 15,
+        says: &["Done."],
+        provoke: |rig| Box::pin(hung_at_the_start(rig)),
     };
     both hung: Fault {
         how: "SIGSTOP to the tmux server in a turn",
@@ -104,6 +128,27 @@ async fn socket_removed(rig: &Rig, then: &str) -> Ended {
 
 async fn hung(rig: &Rig, then: &str) -> Ended {
     fault_in_a_turn(rig, then, async |_| {
+        rig.signal(server_pid(rig), Signal::STOP);
+    })
+    .await
+}
+
+async fn server_killed_at_the_start(rig: &Rig) -> Ended {
+    fault_at_the_start(rig, async |_| {
+        rig.signal(server_pid(rig), Signal::KILL);
+    })
+    .await
+}
+
+async fn socket_removed_at_the_start(rig: &Rig) -> Ended {
+    fault_at_the_start(rig, async |_| {
+        fs::remove_file(rig.path("state/tmux.sock")).expect("the socket");
+    })
+    .await
+}
+
+async fn hung_at_the_start(rig: &Rig) -> Ended {
+    fault_at_the_start(rig, async |_| {
         rig.signal(server_pid(rig), Signal::STOP);
     })
     .await
