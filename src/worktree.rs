@@ -20,6 +20,7 @@
 //!   checkout, smudge filters, sparse patterns), to apply a clean filter, and to look at the caller's checkout.
 
 mod add;
+mod adopt;
 mod branch;
 mod capture;
 mod durable;
@@ -33,6 +34,7 @@ mod repository;
 mod snapshot;
 
 pub use add::{Worktree, WorktreeSpec};
+pub use adopt::linked_git_dir;
 pub use branch::BranchHolder;
 pub use error::Error;
 pub use marker::{OwnedWorktree, Owner, owned};

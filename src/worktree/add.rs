@@ -370,7 +370,7 @@ fn move_to_worktrees(
 }
 
 /// Writes what makes the administrative directory one of git's.
-fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
+pub(super) fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
     let link = spec.path.join(".git");
     write(
         &admin_dir.join("gitdir"),
@@ -411,6 +411,6 @@ fn copy_sparse_patterns(repo: &Repository, admin_dir: &Path) -> Result<(), Error
     Ok(())
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     fs::write(path, content).map_err(Error::io("write", path))
 }

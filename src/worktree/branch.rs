@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::marker::Owner;
-use super::repository::Repository;
+use super::repository::{CommitId, Repository};
 
 /// An existing branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,15 @@ impl Repository {
             .flatten()
             .filter_map(|(branch, _)| Some(branch.name().ok()??.to_owned()));
         Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    /// The id of the run that the branch `name` was made for, where its reflog says so.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], or those of libgit2.
+    pub fn find_run_of_branch(&self, name: &str) -> Result<Option<String>, Error> {
+        let full = branch_ref(name)?;
+        Ok(find_creation(&self.open()?, &full).map(|(run_id, _)| run_id))
     }
 
     /// Moves a branch of ours forward to a result, so that whoever keeps it has all the work on it. A branch that
@@ -105,17 +114,29 @@ pub(super) fn branch_ref(name: &str) -> Result<String, Error> {
     }
 }
 
-/// What the reflog of a branch that was made for a run says first.
+/// What the reflog of a branch of ours begins with, before the run's id.
+const CREATED: &str = "cx-operator: created for ";
+
+/// What the reflog of a branch that is made for a run says first.
 pub(super) fn creation_message(owner: &Owner) -> String {
-    format!("cx-operator: created for {}", owner.run_id)
+    format!("{CREATED}{}", owner.run_id)
+}
+
+/// The run that the branch was made for, and the commit that it was made at, as its own reflog says.
+pub(super) fn find_creation(repo: &git2::Repository, full: &str) -> Option<(String, CommitId)> {
+    // libgit2 makes an empty log where it finds none.
+    if !repo.commondir().join("logs").join(full).exists() {
+        return None;
+    }
+    let log = repo.reflog(full).ok()?;
+    // Entries are numbered from the newest.
+    let oldest = log.get(log.len().checked_sub(1)?)?;
+    let message = oldest.message().ok()??;
+    let run_id = message.strip_prefix(CREATED)?.to_owned();
+    Some((run_id, CommitId(oldest.id_new())))
 }
 
 /// Whether the branch's own reflog says that it was made for the run.
 pub(super) fn is_made_for(repo: &git2::Repository, full: &str, owner: &Owner) -> bool {
-    let Ok(log) = repo.reflog(full) else {
-        return false;
-    };
-    // Entries are numbered from the newest.
-    let oldest = log.len().checked_sub(1).and_then(|last| log.get(last));
-    oldest.is_some_and(|entry| entry.message_bytes() == Some(creation_message(owner).as_bytes()))
+    find_creation(repo, full).is_some_and(|(run_id, _)| run_id == owner.run_id)
 }

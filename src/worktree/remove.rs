@@ -1,10 +1,12 @@
 //! Removes a worktree that is provably ours, and its branch when nothing would be lost.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::add::{REMOVING, WorktreeSpec, delete_ref, known_path, remove_admin_dir};
+use super::add::{REMOVING, WorktreeSpec, delete_ref, gitfile, known_path, remove_admin_dir};
 use super::branch::{branch_ref, is_made_for};
 use super::error::Error;
 use super::files::{remove_tree, write_atomically};
@@ -125,6 +127,7 @@ fn absent(what: Removal<'_>) -> Removed {
 
 fn remove_directory(owned: &OwnedWorktree) -> Result<(), Error> {
     let path = &owned.spec.path;
+    refuse_moved(owned)?;
     let meta = match fs::symlink_metadata(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         other => other.map_err(Error::io("read", path))?,
@@ -138,6 +141,23 @@ fn remove_directory(owned: &OwnedWorktree) -> Result<(), Error> {
     }
     // Adding was cut short right after the directory was made: only an empty one goes this way.
     fs::remove_dir(path).map_err(|_| Error::Replaced { path: path.clone() })
+}
+
+/// Refuses a worktree that somebody moved: without its registration the directory would be cut off.
+fn refuse_moved(owned: &OwnedWorktree) -> Result<(), Error> {
+    let registered = fs::read(owned.admin_dir.join("gitdir")).unwrap_or_default();
+    let link = Path::new(OsStr::from_bytes(registered.trim_ascii_end()));
+    match link.parent() {
+        Some(elsewhere)
+            if elsewhere != owned.spec.path
+                && fs::read(link).is_ok_and(|found| found == gitfile(&owned.admin_dir)) =>
+        {
+            Err(Error::Replaced {
+                path: elsewhere.to_owned(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Deletes the branch if nothing would be lost; `None` if neither the marker nor its reflog proves it to be the run's.

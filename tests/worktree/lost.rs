@@ -184,3 +184,70 @@ fn a_directory_with_a_used_inode_is_not_the_one_that_was_made() {
     assert!(matches!(error, Error::Replaced { .. }), "{error}");
     assert!(worktree.path().join("README").exists());
 }
+
+#[test]
+fn a_worktree_that_somebody_moved_keeps_its_registration() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    let moved = f.dir().join("moved");
+    let moved_path = moved.to_str().expect("UTF-8");
+    f.git(&[
+        "worktree",
+        "move",
+        f.spec("t").path.to_str().expect("UTF-8"),
+        moved_path,
+    ]);
+    let error = remove(&f.repo(), &f.spec("t"), ALL).expect_err("moved");
+    assert!(
+        matches!(&error, Error::Replaced { path } if *path == moved),
+        "{error}"
+    );
+    assert!(moved.join("README").exists() && worktree.admin_dir().exists());
+}
+
+#[test]
+fn a_directory_whose_registration_is_gone_is_taken_back() {
+    let f = Fixture::new();
+    let before = f.state();
+    let worktree = f.add();
+    write(&worktree.path().join("new"), b"the only copy");
+    git(
+        worktree.path(),
+        &["commit", "-q", "--allow-empty", "-m", "work"],
+    );
+    fs::remove_dir_all(f.root().join(".git/worktrees")).expect("as somebody tidied up");
+    let error = remove(&f.repo(), &f.spec("t"), ALL).expect_err("no marker");
+    assert!(matches!(error, Error::NotOwned { .. }), "{error}");
+    let found = Worktree::adopt(&f.repo(), worktree.path(), &f.dir().join("state")).expect("ours");
+    assert_eq!(*found.spec(), f.spec("t"));
+    git(found.path(), &["status"]);
+    let taken = snapshot(&found);
+    assert_eq!(taken.agent_commit_count, 1);
+    assert_eq!(f.git(&["show", &format!("{REF}:new")]), "the only copy");
+    assert_eq!(f.remove().branch, BranchRemoval::Removed);
+    assert!(f.state() == before && !found.path().exists());
+}
+
+#[test]
+fn what_only_looks_like_ours_is_not_taken_back() {
+    let f = Fixture::new();
+    let state = f.dir().join("state");
+    let path = f.spec("t").path;
+    let adopt = || Worktree::adopt(&f.repo(), &path, &state);
+    let text = path.to_str().expect("UTF-8");
+    f.git(&["worktree", "add", "-q", "-b", "cx-t", text]);
+    assert!(matches!(adopt(), Err(Error::NotOwned { .. })), "registered");
+    fs::remove_dir_all(f.root().join(".git/worktrees")).expect("a directory");
+    assert!(
+        matches!(adopt(), Err(Error::NotOwned { .. })),
+        "the user's branch"
+    );
+    fs::remove_file(path.join(".git")).expect("a link");
+    assert!(matches!(adopt(), Err(Error::NotOwned { .. })), "no link");
+    assert!(!f.root().join(".git/worktrees").exists());
+    let root = Worktree::adopt(&f.repo(), &f.root(), &state);
+    assert!(
+        matches!(root, Err(Error::NotOwned { .. })),
+        "the main checkout"
+    );
+}
