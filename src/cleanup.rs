@@ -1,7 +1,6 @@
 //! Cleaning up: finds the runs whose operator died and has them recovered, and lists what merely looks like ours.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -10,7 +9,12 @@ use crate::recovery::{Claim, Heir};
 use crate::run::{RunDir, Store};
 use crate::task::Keep;
 use crate::tmux::Server;
-use crate::worktree::{Repository, owned};
+use crate::worktree::Repository;
+
+pub use orphan::force_orphan;
+
+mod orphan;
+mod strangers;
 
 /// What became of something that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,7 +31,7 @@ pub enum Action {
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// `run`, `worktree`, `branch`, `session`.
+    /// `run`, `worktree`, `branch`, `session`, `directory`.
     pub kind: &'static str,
     /// Its id, path or name.
     pub name: String,
@@ -42,6 +46,8 @@ pub struct Found {
 pub struct Scope {
     /// A path in a repository to look through for what only looks like ours.
     pub repository: Option<PathBuf>,
+    /// A directory of worktrees to look through, such as `/tmp`.
+    pub worktree_root: Option<PathBuf>,
     /// A run whose worktree or session was kept on purpose, and now shall go too.
     pub kept: Option<RunDir>,
     /// Only tell what would be done.
@@ -54,14 +60,8 @@ pub struct Scope {
 /// [`Error::Run`] when the records can't be listed; what fails for one orphan is in its [`Found`].
 pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
-    let mut repositories: BTreeSet<PathBuf> = BTreeSet::new();
-    repositories.extend(
-        scope
-            .repository
-            .as_deref()
-            .and_then(|path| Repository::discover(path).ok())
-            .map(|repo| repo.root().to_owned()),
-    );
+    let repository = scope.repository.as_deref();
+    let repository = repository.and_then(|path| Repository::discover(path).ok());
     let mut runs = store.load_unfinished()?;
     runs.extend(scope.kept.clone().filter(RunDir::is_closed));
     for run in runs {
@@ -71,8 +71,12 @@ pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> 
     if !scope.dry_run {
         server.stop_if_idle().await?;
     }
-    for path in repositories {
-        found.extend(list_strangers(store, &path));
+    if let Some(repository) = &repository {
+        found.extend(strangers::in_repository(store, repository));
+    }
+    found.extend(strangers::sessions(store, &server).await?);
+    if let Some(root) = &scope.worktree_root {
+        found.extend(strangers::in_directory(root, repository.as_ref()));
     }
     Ok(found)
 }
@@ -120,34 +124,7 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
     Some(describe(Action::Left, why.unwrap_or_default()))
 }
 
-/// What has a name like ours and can't be proven to be.
-fn list_strangers(store: &Store, path: &Path) -> Vec<Found> {
-    let Ok(repository) = Repository::discover(path) else {
-        return Vec::new();
-    };
-    let worktrees = owned(&repository).unwrap_or_default();
-    let mut found: Vec<Found> = worktrees
-        .iter()
-        .filter(|owned| owned.spec.owner.state_dir != store.root())
-        .map(|owned| Found {
-            kind: "worktree",
-            name: owned.spec.path.display().to_string(),
-            action: Action::Left,
-            reason: format!(
-                "it belongs to the state directory {}",
-                owned.spec.owner.state_dir.display()
-            ),
-        })
-        .collect();
-    let branches = repository.branches_named("cx-").unwrap_or_default();
-    let unmarked = branches
-        .into_iter()
-        .filter(|branch| !worktrees.iter().any(|owned| owned.spec.branch == *branch));
-    found.extend(unmarked.map(|name| Found {
-        kind: "branch",
-        name: format!("{name} in {}", path.display()),
-        action: Action::Left,
-        reason: "no marker of ours speaks of it: kept by --keep, or somebody else's".to_owned(),
-    }));
-    found
+/// The run of exactly that id.
+fn find_run(store: &Store, id: &str) -> Option<RunDir> {
+    store.find(id).ok().filter(|run| run.name() == id)
 }

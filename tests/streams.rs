@@ -185,7 +185,9 @@ fn only_run(place: &Place) -> PathBuf {
 
 fn cleanup(place: &Place) -> serde_json::Value {
     let mut command = place.command(env!("CARGO_BIN_EXE_cx-operator"));
-    let output = command.args(["cleanup", "--json"]).output().expect("runs");
+    command.args(["cleanup", "--json", "--worktree-root"]);
+    let output = command.arg(place.path("worktrees")).output();
+    let output = output.expect("runs");
     serde_json::from_slice(&output.stdout).expect("a document")
 }
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cx_operator::Error;
-use cx_operator::cleanup::{Action, Found, Scope, cleanup};
+use cx_operator::cleanup::{Action, Found, Scope, cleanup, force_orphan};
+use cx_operator::run::Store;
 use serde::Serialize;
 
 use super::{State, block_on, one_line, print_json, print_text, safe};
@@ -20,6 +21,14 @@ pub(crate) struct Cleanup {
     /// A path in a repository to look through as well.
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
+    /// A directory of worktrees to look through as well.
+    #[arg(long, value_name = "DIR", default_value = "/tmp")]
+    worktree_root: PathBuf,
+    /// Keep the work of this worktree as refs/cx-operator/<run-id>, and remove it, though its run is on no record here:
+    /// it is of another state directory, or its record or its registration is lost. Refused where no mark of ours says
+    /// that a run made it. Ignored files go. Nothing else is cleaned up.
+    #[arg(long, value_name = "PATH", conflicts_with = "kept")]
+    force_orphan: Option<PathBuf>,
     /// Remove too what `--keep worktree` or `--keep session` left of this run: its id, its beginning, or a task.
     #[arg(long, value_name = "RUN")]
     kept: Option<String>,
@@ -38,19 +47,25 @@ struct Document<'a> {
 }
 
 impl Cleanup {
+    fn scope(&self, store: &Store) -> Result<Scope, Error> {
+        let kept = self.kept.as_deref().map(|name| store.find(name));
+        Ok(Scope {
+            repository: Some(self.repo.clone()),
+            worktree_root: Some(self.worktree_root.clone()),
+            kept: kept.transpose()?,
+            dry_run: self.dry_run,
+        })
+    }
+
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let store = self.state.open()?;
-        let kept = self
-            .kept
-            .as_deref()
-            .map(|name| store.find(name))
-            .transpose()?;
-        let scope = Scope {
-            repository: Some(self.repo),
-            kept,
-            dry_run: self.dry_run,
+        let found = match &self.force_orphan {
+            Some(path) => {
+                let orphan = force_orphan(&store, path, (Some(&self.repo), self.dry_run));
+                vec![block_on(orphan)??]
+            }
+            None => block_on(cleanup(&store, &self.scope(&store)?))??,
         };
-        let found = block_on(cleanup(&store, &scope))??;
         if self.json {
             print_json(&Document {
                 schema_version: 1,

@@ -28,54 +28,77 @@ pub fn linked_git_dir(path: &Path) -> Option<PathBuf> {
 }
 
 impl Worktree {
-    /// Registers a directory again that a run made and of which the repository knows nothing any more: somebody removed
-    /// its administrative directory. Then it can be snapshotted and removed as any other.
+    /// What a directory was made as by a run, though the repository knows nothing of it any more: somebody removed its
+    /// administrative directory. `None` without proof.
     ///
     /// The proof: the directory is ours and its `.git` file leads to where its registration was, and the branch of its
-    /// name was made for a run, as that branch's reflog says. The index is lost with the old registration, and so is a
-    /// HEAD that was not on the branch.
+    /// name was made for a run, as that branch's reflog says.
     ///
     /// # Errors
-    /// [`Error::NotOwned`] without that proof; else [`Error::Io`].
-    pub fn adopt(repo: &Repository, path: &Path, state_dir: &Path) -> Result<Self, Error> {
+    /// Those of libgit2.
+    pub fn find_lost(
+        repo: &Repository,
+        path: &Path,
+        state_dir: &Path,
+    ) -> Result<Option<WorktreeSpec>, Error> {
         let path = known_path(path)?;
-        let not_owned = || Error::NotOwned { path: path.clone() };
-        let meta = fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
+        let Ok(meta) = fs::symlink_metadata(&path) else {
+            return Ok(None);
+        };
         let ours = meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw();
-        let admin_dir = linked_git_dir(&path).filter(|admin_dir| {
-            let parent = admin_dir.parent().and_then(Path::parent);
-            ours && parent == Some(repo.common_dir()) && !admin_dir.exists()
-        });
-        let admin_dir = admin_dir.ok_or_else(not_owned)?;
-        let branch = path.file_name().and_then(OsStr::to_str);
-        let branch = branch.ok_or_else(not_owned)?.to_owned();
-        let creation = find_creation(&repo.open()?, &branch_ref(&branch)?);
-        let (run_id, base) = creation.ok_or_else(not_owned)?;
-        let spec = WorktreeSpec {
-            path: path.clone(),
+        if !ours || lost_admin_dir(repo, &path).is_none() {
+            return Ok(None);
+        }
+        let name = path.file_name().and_then(OsStr::to_str);
+        let Some((branch, Ok(full))) = name.map(|name| (name.to_owned(), branch_ref(name))) else {
+            return Ok(None);
+        };
+        let creation = find_creation(&repo.open()?, &full);
+        Ok(creation.map(|(run_id, base)| WorktreeSpec {
             branch,
+            path,
             base,
             owner: Owner {
                 run_id,
                 state_dir: state_dir.to_owned(),
             },
+        }))
+    }
+
+    /// Registers such a directory again. Then it can be snapshotted and removed as any other. The index is lost with
+    /// the old registration, and so is a HEAD that was not on the branch.
+    ///
+    /// # Errors
+    /// [`Error::NotOwned`] without the proof that [`Worktree::find_lost`] needs; else [`Error::Io`].
+    pub fn adopt(repo: &Repository, path: &Path, state_dir: &Path) -> Result<Self, Error> {
+        let spec = Self::find_lost(repo, path, state_dir)?;
+        let found = spec.and_then(|spec| Some((lost_admin_dir(repo, &spec.path)?, spec)));
+        let Some((admin_dir, spec)) = found else {
+            return Err(Error::NotOwned {
+                path: path.to_owned(),
+            });
         };
-        restore(repo, (&spec, &meta), &admin_dir)?;
+        restore(repo, &spec, &admin_dir)?;
         Self::open(repo, &spec)
     }
 }
 
+/// Where the registration was to which the directory leads, in this repository.
+fn lost_admin_dir(repo: &Repository, path: &Path) -> Option<PathBuf> {
+    linked_git_dir(path).filter(|admin_dir| {
+        let worktrees = repo.common_dir().join("worktrees");
+        admin_dir.parent() == Some(&worktrees) && !admin_dir.exists()
+    })
+}
+
 /// Makes the administrative directory anew, under its old name: the directory's `.git` file has it.
-fn restore(
-    repo: &Repository,
-    (spec, meta): (&WorktreeSpec, &fs::Metadata),
-    admin_dir: &Path,
-) -> Result<(), Error> {
+fn restore(repo: &Repository, spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
+    let meta = fs::symlink_metadata(&spec.path).map_err(Error::io("read", &spec.path))?;
     let staging = staging_dir(repo, &spec.owner);
     fs::create_dir(&staging).map_err(Error::io("create", &staging))?;
     let fill = || {
         write(&staging.join("locked"), b"adopted by cx-operator")?;
-        Marker::new(spec).of_directory(meta).write(&staging)?;
+        Marker::new(spec).of_directory(&meta).write(&staging)?;
         register(spec, &staging)?;
         let parent = repo.common_dir().join("worktrees");
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;

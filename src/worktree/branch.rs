@@ -83,6 +83,16 @@ impl Repository {
         Ok(())
     }
 
+    /// The directories of the linked worktrees, as git has them on record; they may be gone.
+    #[must_use]
+    pub fn checkouts(&self) -> Vec<PathBuf> {
+        let admin_dirs = fs::read_dir(self.common_dir().join("worktrees"));
+        let entries = admin_dirs.into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| checkout_of(&entry.path()))
+            .collect()
+    }
+
     /// The checkout whose HEAD is `full`, other than that of the administrative directory `except`. One that can't be
     /// read holds nothing.
     pub(super) fn checkout_on(&self, full: &str, except: Option<&Path>) -> Option<PathBuf> {
@@ -97,9 +107,13 @@ impl Repository {
         admin_dirs
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|admin| Some(&**admin) != except && holds(admin))
-            .and_then(|admin| fs::read_to_string(admin.join("gitdir")).ok())
-            .and_then(|gitdir| Some(Path::new(gitdir.trim_end()).parent()?.to_owned()))
+            .and_then(|admin| checkout_of(&admin))
     }
+}
+
+fn checkout_of(admin_dir: &Path) -> Option<PathBuf> {
+    let link = fs::read_to_string(admin_dir.join("gitdir")).ok()?;
+    Some(Path::new(link.trim_end()).parent()?.to_owned())
 }
 
 /// The full name of a branch.
