@@ -183,6 +183,14 @@ fn only_run(place: &Place) -> PathBuf {
     run
 }
 
+/// The run is not closed, as where its operator died.
+fn mark_unfinished(place: &Place, run: &Path) {
+    let mark = place
+        .path("state/unfinished")
+        .join(run.file_name().expect("a name"));
+    fs::write(mark, "").expect("written");
+}
+
 fn cleanup(place: &Place) -> serde_json::Value {
     let mut command = place.command(env!("CARGO_BIN_EXE_cx-operator"));
     command.args(["cleanup", "--json", "--worktree-root"]);
@@ -193,7 +201,6 @@ fn cleanup(place: &Place) -> serde_json::Value {
 
 #[test]
 fn cleanup_tells_what_was_kept_from_what_could_not_be_removed() {
-    use std::io::Write;
     let place = Place::new();
     let mut command = place.delegate("[[shell echo b >b.txt]]", &place.path("worktrees"));
     let output = command.arg("--keep=worktree").output().expect("runs");
@@ -202,14 +209,13 @@ fn cleanup_tells_what_was_kept_from_what_could_not_be_removed() {
     let kind = |found: &serde_json::Value| found["found"][0]["kind"].clone();
     assert_ne!(kind(&cleanup(&place)), "run");
     assert!(worktree.exists(), "what was kept on purpose stays");
-    // The journal as it is where the removal failed.
-    let mut journal = fs::File::options()
-        .append(true)
-        .open(only_run(&place).join("events.jsonl"))
-        .expect("opened");
-    let failed = r#"{"at":"2026-01-01T00:00:00.000Z","event":"step_failed","step":"remove_worktree","message":"m"}"#;
-    let recorded = r#"{"at":"2026-01-01T00:00:00.000Z","event":"recorded","status":"completed"}"#;
-    writeln!(journal, "{failed}\n{recorded}").expect("written");
+    // As where nothing was to be kept, and the removal failed.
+    let journal = only_run(&place).join("events.jsonl");
+    let text = fs::read_to_string(&journal).expect("a journal");
+    assert!(text.contains(r#""keep":"worktree""#), "{text}");
+    let text = text.replace(r#""keep":"worktree""#, r#""keep":"nothing""#);
+    fs::write(journal, text).expect("written");
+    mark_unfinished(&place, &only_run(&place));
     let found = cleanup(&place);
     assert_eq!(found["found"][0]["action"], "removed", "{found:#}");
     assert!(!worktree.exists());
@@ -233,6 +239,7 @@ fn cleanup_leaves_the_session_of_another_run_alone() {
         .take_while(|line| !line.contains(r#""event":"launched""#))
         .map(|line| line.replace(name.expect("text"), "20200101-000000-streams-dead") + "\n");
     fs::write(dead.join("events.jsonl"), began.collect::<String>()).expect("written");
+    mark_unfinished(&place, &dead);
     assert_eq!(cleanup(&place)["found"][0]["action"], "removed");
     let socket = place.path("state/tmux.sock");
     let tmux = |verb: &str| {
