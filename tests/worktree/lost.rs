@@ -12,9 +12,15 @@ const ALL: Removal<'_> = Removal::WorktreeAndBranch { snapshot_ref: REF };
 fn wipe(f: &Fixture, worktree: &Worktree, pruned: bool) {
     fs::remove_dir_all(worktree.path()).expect("a directory");
     if pruned {
-        f.git(&["worktree", "prune"]);
+        prune(f, worktree);
         assert!(!worktree.admin_dir().exists());
     }
+}
+
+/// A worktree that is locked needs a person who unlocks it, too.
+fn prune(f: &Fixture, worktree: &Worktree) {
+    let _not_locked = fs::remove_file(worktree.admin_dir().join("locked"));
+    f.git(&["worktree", "prune"]);
 }
 
 #[test]
@@ -98,7 +104,7 @@ fn the_directory_that_held_the_worktrees_may_be_gone_too() {
             "the branch's commits are taken in"
         );
         if pruned {
-            f.git(&["worktree", "prune"]);
+            prune(&f, &worktree);
         }
         let removed = remove(&f.repo(), &spec, ALL).expect("removal");
         assert_eq!(removed.branch, BranchRemoval::Removed);
@@ -161,7 +167,7 @@ fn a_branch_of_a_bare_repository_is_known_too() {
     let bare = cx_operator::worktree::Repository::discover(&f.dir().join("bare")).expect("bare");
     let worktree = Worktree::add(&bare, &f.spec("t")).expect("a worktree");
     fs::remove_dir_all(worktree.path()).expect("a directory");
-    git(&f.dir().join("bare"), &["worktree", "prune"]);
+    fs::remove_dir_all(f.dir().join("bare/worktrees")).expect("as somebody tidied up");
     let removed = remove(&bare, &f.spec("t"), ALL).expect("removal");
     assert_eq!(removed.branch, BranchRemoval::Removed);
 }
@@ -194,6 +200,8 @@ fn a_worktree_that_somebody_moved_keeps_its_registration() {
     f.git(&[
         "worktree",
         "move",
+        "-f",
+        "-f",
         f.spec("t").path.to_str().expect("UTF-8"),
         moved_path,
     ]);
