@@ -43,6 +43,7 @@
 //! | [`signals`] | what hook binaries write |
 
 pub mod agent;
+mod bounded;
 pub mod cancel;
 pub mod cleanup;
 mod delegate;
@@ -60,6 +61,7 @@ mod recovery;
 pub mod redact;
 pub mod respond;
 pub mod run;
+mod search_path;
 pub mod signals;
 pub mod task;
 mod teardown;

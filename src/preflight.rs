@@ -14,6 +14,7 @@ use crate::agent::codex::program::{self, Program, SignIn};
 use crate::error::{Error, io as io_error};
 use crate::process::RUN_VARIABLE;
 use crate::run::{RunId, Store};
+use crate::search_path::{absolute_entries, search_path};
 use crate::signals::Kind;
 use crate::task::Task;
 use crate::tmux::{self, LAUNCHER, Server};
@@ -80,7 +81,7 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
 
 /// Git fills worktrees and reads the caller's checkout where libgit2 can't.
 fn check_git() -> Result<String, Error> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = search_path();
     let mut programs = std::env::split_paths(&path).map(|dir| dir.join("git"));
     let git = programs.find(|program| is_executable(program));
     Ok(git.ok_or(Error::GitMissing)?.display().to_string())
@@ -319,6 +320,12 @@ pub(crate) fn agent_environment(task: &Task, run_id: &RunId) -> Vec<(String, Str
 
 fn caller_environment() -> BTreeMap<String, String> {
     let text = |(name, value): (OsString, OsString)| {
+        // The repository's programs are not to be taken for the system's: codex's own wrapper looks for `node`.
+        let value = if name == "PATH" {
+            absolute_entries(&value)
+        } else {
+            value
+        };
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     std::env::vars_os()

@@ -3,7 +3,6 @@
 //! A [`Responder`] is asked when a turn ends with a question and when the agent wants an approval. It
 //! answers, or it doesn't, and then the run ends with the question. Nothing is ever made up here.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,11 +13,21 @@ use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::bounded;
+
 pub use command::Command;
 
 pub use crate::turn::{Answer, Question, QuestionKind};
 
 mod command;
+
+/// The longest answers file, in bytes.
+const FILE_LIMIT: usize = 256 * 1024;
+/// How long an answers file that is a pipe may say nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The most entries, and the memory of each one's pattern in bytes: a short pattern may take as much as there is.
+const ENTRIES_LIMIT: usize = 256;
+const PATTERN_LIMIT: usize = 1 << 20;
 
 /// Why an answers file can't be used.
 #[derive(Debug, Error)]
@@ -251,10 +260,13 @@ impl Answers {
     /// # Errors
     /// [`AnswersError`], with the line of a mistake.
     pub fn load(path: &Path) -> Result<Self, AnswersError> {
-        let text = fs::read_to_string(path).map_err(|source| AnswersError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8");
+        let text = bounded::read(path, FILE_LIMIT, PATIENCE)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(not_text))
+            .map_err(|source| AnswersError::Io {
+                path: path.to_owned(),
+                source,
+            })?;
         Self::parse(&text, path)
     }
 
@@ -263,6 +275,12 @@ impl Answers {
             path: path.to_owned(),
             message: error.to_string(),
         })?;
+        if file.answer.len() + file.permission.len() > ENTRIES_LIMIT {
+            return Err(AnswersError::Format {
+                path: path.to_owned(),
+                message: format!("it has more than {ENTRIES_LIMIT} entries"),
+            });
+        }
         let regex = |pattern: &str, whole: bool| {
             let source = if whole {
                 format!("^(?:{pattern})$")
@@ -271,6 +289,7 @@ impl Answers {
             };
             RegexBuilder::new(&source)
                 .case_insensitive(!whole)
+                .size_limit(PATTERN_LIMIT)
                 .build()
                 .map_err(|error| AnswersError::Pattern {
                     path: path.to_owned(),

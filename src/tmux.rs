@@ -273,6 +273,7 @@ impl Server {
         let attach = if write { attach } else { attach.read_only() };
         let mut command = self.tmux().add_command(attach.build()).into_command();
         command.env_remove("TMUX").env_remove("TMUX_PANE");
+        command.env("PATH", search_path());
         command
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::{Answer, Context, Question, QuestionKind, Recipe, RespondError, Responder, Verdict};
 
@@ -86,18 +86,33 @@ impl Command {
                 let _closed_early = stdin.write_all(input).await;
             }
         };
-        let ((), output) = tokio::join!(tell, child.wait_with_output());
-        let output = output.map_err(RespondError::Io)?;
-        if output.status.success() {
-            return Ok(output.stdout);
+        let stdout = read_bounded(child.stdout.take());
+        let stderr = read_bounded(child.stderr.take());
+        let ((), output, complaint) = tokio::join!(tell, stdout, stderr);
+        let (output, complaint) = (output?, complaint?);
+        let status = child.wait().await.map_err(RespondError::Io)?;
+        if status.success() {
+            return Ok(output);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = String::from_utf8_lossy(&complaint);
         Err(RespondError::Failed(format!(
-            "{}: {}",
-            output.status,
+            "{status}: {}",
             said.trim().lines().next_back().unwrap_or("")
         )))
     }
+}
+
+/// Reads to the end, or to what is too much; whoever writes on is then told so by a closed pipe.
+async fn read_bounded(from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, RespondError> {
+    let mut bytes = Vec::new();
+    if let Some(from) = from {
+        let mut limited = from.take(OUTPUT_LIMIT as u64 + 1);
+        limited
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(RespondError::Io)?;
+    }
+    Ok(bytes)
 }
 
 #[async_trait]

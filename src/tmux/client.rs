@@ -8,9 +8,10 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use tmux_interface::Tmux;
 
 use super::Error;
+use crate::search_path::search_path;
 
-/// What tmux itself needs to be told: where programs are, and how characters are written.
-const ENVIRONMENT: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TERM"];
+/// What tmux itself needs to be told beside PATH: mostly how characters are written.
+const ENVIRONMENT: [&str; 5] = ["HOME", "LANG", "LC_ALL", "LC_CTYPE", "TERM"];
 
 /// Runs a tmux command to its end.
 pub(super) async fn execute(
@@ -33,6 +34,7 @@ pub(super) async fn execute(
                 .iter()
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
         )
+        .env("PATH", search_path())
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

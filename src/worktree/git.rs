@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
+use crate::search_path::search_path;
 
 /// Long enough for a checkout of millions of files on a slow disk; git itself has no limit.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -49,6 +50,7 @@ impl Git {
             }
         }
         command
+            .env("PATH", search_path())
             .env("GIT_DIR", git_dir)
             .env("GIT_WORK_TREE", work_tree)
             // Messages are shown, never parsed, but a log should read the same everywhere.

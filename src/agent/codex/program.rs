@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::run;
+use crate::search_path::search_path;
 
 /// The versions that every screen and fact here was seen on.
 pub const KNOWN_VERSIONS: (&str, &str) = ("0.125.0", "0.169.0");
@@ -248,6 +249,8 @@ fn command(path: &Path, arguments: &[&str]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(path);
     command
         .args(arguments)
+        // npm's wrapper looks for `node` there.
+        .env("PATH", search_path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
