@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::agent::codex::launch::Options;
+use crate::agent::codex::launch::{Options, SETTINGS, TrustPolicy};
 use crate::agent::codex::program::{self, Program, SignIn};
 use crate::error::{Error, io as io_error};
 use crate::process::RUN_VARIABLE;
@@ -113,13 +113,14 @@ fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), 
         ));
     }
     let base = if task.include_dirty && !dirty.is_clean() {
-        repository.snapshot_dirty(
-            base,
-            "cx-operator: uncommitted changes of the caller's checkout",
-        )?
+        let message = "cx-operator: uncommitted changes of the caller's checkout";
+        repository.snapshot_dirty(base, message)?
     } else {
         base
     };
+    if task.codex.trust == TrustPolicy::Accept && repository.has_at(base, SETTINGS)? {
+        notices.push(format!("codex obeys {SETTINGS} of the repository, which may start programs outside of the sandbox: --trust ask leaves the decision to you"));
+    }
     Ok((repository, base, notices))
 }
 

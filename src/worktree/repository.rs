@@ -229,6 +229,16 @@ impl Repository {
             .map_err(Error::git("commit the uncommitted changes"))
     }
 
+    /// Whether `base` has something at that path.
+    pub(crate) fn has_at(&self, base: CommitId, path: &str) -> Result<bool, Error> {
+        let repo = self.open()?;
+        let tree = repo
+            .find_commit(base.0)
+            .and_then(|commit| commit.tree())
+            .map_err(Error::git("read the base commit"))?;
+        Ok(tree.get_path(Path::new(path)).is_ok())
+    }
+
     /// Tells what in the repository and in `base` needs care.
     ///
     /// # Errors

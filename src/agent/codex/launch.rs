@@ -15,6 +15,12 @@ use super::trust::{DEFAULT_TIMEOUT_SECS, trusted_hash};
 use crate::signals::Kind;
 use crate::tmux::shell_quote;
 
+/// Settings that a repository brings along; obeyed where the repository is trusted. A server for tools that they name is
+/// started with the session, by codex itself and in no sandbox.
+///
+/// Source: codex 0.169.0, `tests/scenarios/hostile.rs`.
+pub(crate) const SETTINGS: &str = ".codex/config.toml";
+
 /// What the agent's shell commands may write to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
