@@ -22,6 +22,8 @@ use tmux_interface::{
     SetOption, StartServer, Tmux, TmuxCommand,
 };
 
+use crate::search_path::search_path;
+
 pub use launch::environment_file;
 pub(crate) use launch::{LAUNCHER, shell_quote};
 pub use pane::Pane;

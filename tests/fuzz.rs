@@ -262,7 +262,7 @@ proptest! {
         };
         let payload = |name: &str| value["payload"][name].as_str();
         match line {
-            Some(Line::TurnStarted { turn_id } | Line::TurnCompleted { turn_id } | Line::TurnFailed { turn_id, .. }) => {
+            Some(Line::TurnStarted { turn_id } | Line::TurnCompleted { turn_id, .. } | Line::TurnFailed { turn_id, .. }) => {
                 prop_assert_eq!(payload("turn_id"), Some(turn_id.as_str()));
             }
             Some(Line::TurnAborted { turn_id, .. }) => prop_assert_eq!(payload("turn_id"), turn_id.as_deref()),

@@ -71,6 +71,7 @@ mod endings;
 mod failures;
 mod fault_table;
 mod ground;
+mod hostile;
 mod keeping;
 mod many;
 mod permissions;

@@ -1,0 +1,155 @@
+//! A repository that means no good, and an agent that obeys it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use cx_operator::agent::codex::launch::TrustPolicy;
+use cx_operator::run::{Outcome, Status};
+
+use crate::rig::Rig;
+
+on_both!(
+    a_repository_runs_nothing_of_its_own,
+    links_and_odd_names_lead_nowhere,
+    settings_of_a_repository_are_told_or_surfaced
+);
+
+/// A command that leaves a trace.
+fn traced(rig: &Rig, name: &str) -> String {
+    format!("echo {name} >>'{}'", rig.path("ran").display())
+}
+
+fn plant(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    fs::write(path, text).expect("written");
+}
+
+fn plant_program(path: &Path, command: &str) {
+    plant(path, &format!("#!/bin/sh\n{command}\ncat\n"));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+fn commit(rig: &Rig) {
+    rig.git(&rig.repo(), &["add", "-A"]);
+    rig.git(&rig.repo(), &["commit", "-q", "-m", "as it came"]);
+}
+
+fn ran(rig: &Rig) -> String {
+    fs::read_to_string(rig.path("ran")).unwrap_or_default()
+}
+
+/// Hooks of git and of codex, a file system monitor, filters, a submodule whose address is a command.
+async fn a_repository_runs_nothing_of_its_own(rig: &Rig) {
+    let repo = rig.repo();
+    let hook = format!(
+        r#"{{"hooks":[{{"type":"command","command":"{}"}}]}}"#,
+        traced(rig, "codex-hook")
+    );
+    let hooks = format!(
+        r#"{{"hooks":{{"SessionStart":[{hook}],"UserPromptSubmit":[{hook}],"Stop":[{hook}]}}}}"#
+    );
+    plant(&repo.join(".codex/hooks.json"), &hooks);
+    plant(
+        &repo.join(".gitattributes"),
+        "* filter=evil diff=evil merge=evil\n",
+    );
+    plant(
+        &repo.join(".gitmodules"),
+        "[submodule \"s\"]\n\tpath = s\n\turl = ext::sh -c touch% ran\n",
+    );
+    plant(&repo.join(".envrc"), &traced(rig, "envrc"));
+    commit(rig);
+    for name in [
+        "post-checkout",
+        "pre-commit",
+        "post-commit",
+        "reference-transaction",
+        "post-index-change",
+    ] {
+        plant_program(&repo.join(".git/hooks").join(name), &traced(rig, name));
+    }
+    let monitor = rig.path("monitor");
+    plant_program(&monitor, &traced(rig, "fsmonitor"));
+    rig.git(
+        &repo,
+        &["config", "core.fsmonitor", &monitor.to_string_lossy()],
+    );
+    drop(fs::remove_file(rig.path("ran")));
+    rig.note_the_callers_state();
+    let outcome = rig
+        .delegate(rig.task("[[shell echo x > new; echo 'STATUS: DONE']]"))
+        .await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    assert_eq!(ran(rig), "");
+    rig.apply(&outcome);
+}
+
+/// What a trusted repository may do is said, and without trust it does nothing.
+async fn settings_of_a_repository_are_told_or_surfaced(rig: &Rig) {
+    let server = format!(
+        "[mcp_servers.x]\ncommand = \"sh\"\nargs = [\"-c\", \"{}\"]\n",
+        traced(rig, "server")
+    );
+    plant(&rig.repo().join(".codex/config.toml"), &server);
+    commit(rig);
+    rig.note_the_callers_state();
+    let mut task = rig.task("[[say Done.]]");
+    task.codex.trust = TrustPolicy::Ask;
+    let outcome = rig.delegate(task).await;
+    assert_eq!(outcome.status, Status::BlockedDialog, "{outcome:?}");
+    assert_eq!(ran(rig), "");
+    let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    let told =
+        |notice: &String| notice.contains(".codex/config.toml") && notice.contains("--trust ask");
+    assert!(outcome.notices.iter().any(told), "{:?}", outcome.notices);
+}
+
+fn paths(outcome: &Outcome) -> Vec<&str> {
+    outcome
+        .files
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect()
+}
+
+/// What the agent puts in place of files and directories: links to the outside, and names that read as options.
+async fn links_and_odd_names_lead_nowhere(rig: &Rig) {
+    let repo = rig.repo();
+    let outside = rig.path("outside");
+    plant(&outside.join("secret"), "not yours\n");
+    for name in ["--help", "-rf", "dir/-x", ":(glob)*", "dir/file"] {
+        plant(&repo.join(name), "here\n");
+    }
+    symlink(&outside, repo.join("link")).expect("a link");
+    commit(rig);
+    rig.note_the_callers_state();
+    let to = outside.display();
+    let script = format!(
+        "expect-prompt *\nexec cd '{work}' && rm -r dir && ln -s '{to}' dir && ln -s '{to}/secret' leak && echo more >>./-rf && rm ./--help\nsay Done.\ndefault",
+        work = rig.worktree().display()
+    );
+    let task = match rig.agent {
+        crate::rig::Agent::Scripted => rig.scripted(&script),
+        crate::rig::Agent::Codex(_) => rig.task(&format!(
+            "[[shell rm -r dir && ln -s '{to}' dir && ln -s '{to}/secret' leak && echo more >>./-rf && rm ./--help; echo 'STATUS: DONE']]"
+        )),
+    };
+    let outcome = rig.delegate(task).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    let mut found = paths(&outcome);
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        ["--help", "-rf", "dir", "dir/-x", "dir/file", "leak"]
+    );
+    assert_eq!(
+        fs::read_to_string(outside.join("secret")).expect("it is there"),
+        "not yours\n"
+    );
+    let patch = fs::read_to_string(outcome.patch.as_ref().expect("a patch")).expect("text");
+    assert!(!patch.contains("not yours"), "{patch}");
+    let clone = rig.apply(&outcome);
+    assert_eq!(fs::read_link(clone.join("dir")).expect("a link"), outside);
+}
