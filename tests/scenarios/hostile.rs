@@ -3,9 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Stdio;
 
 use cx_operator::agent::codex::launch::TrustPolicy;
 use cx_operator::run::{Outcome, Status};
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
 
 use crate::rig::Rig;
 
@@ -14,6 +18,8 @@ on_both!(
     links_and_odd_names_lead_nowhere,
     settings_of_a_repository_are_told_or_surfaced
 );
+
+on_scripted!(a_pane_reaches_nothing_of_the_terminal_but_its_cells);
 
 /// A command that leaves a trace.
 fn traced(rig: &Rig, name: &str) -> String {
@@ -152,4 +158,48 @@ async fn links_and_odd_names_lead_nowhere(rig: &Rig) {
     assert!(!patch.contains("not yours"), "{patch}");
     let clone = rig.apply(&outcome);
     assert_eq!(fs::read_link(clone.join("dir")).expect("a link"), outside);
+}
+
+/// What the agent draws, as the terminal of somebody who attaches gets it.
+async fn a_pane_reaches_nothing_of_the_terminal_but_its_cells(rig: &Rig) {
+    let drawn = "\u{1b}]0;owned-title\u{7}\u{1b}]2;owned-title\u{7}\u{1b}]52;c;b3duZWQ=\u{7}\u{1b}]8;;file:///owned-link\u{1b}\\x\u{1b}]8;;\u{1b}\\\u{1b}Ptmux;\u{1b}\u{1b}]52;c;b3duZWQ=\u{7}\u{1b}\\\u{1b}]777;notify;owned-note;x\u{7}drawn-to-the-end\r\n";
+    plant(&rig.path("drawing"), drawn);
+    let script = format!(
+        "expect-prompt *\nshow-file {}\nhang",
+        rig.path("drawing").display()
+    );
+    let run = rig.start(rig.scripted(&script)).await;
+    rig.wait_for_screen("drawn-to-the-end").await;
+    let attach = format!("'{}' attach t", env!("CARGO_BIN_EXE_cx-operator"));
+    let mut terminal = rig.binary(&[]);
+    let environment: Vec<_> = terminal
+        .as_std()
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    terminal = Command::new("script");
+    terminal
+        .args(["-qfc", &attach, "/dev/null"])
+        .env_clear()
+        .envs(environment)
+        .env("TERM", "xterm-256color")
+        .kill_on_drop(true);
+    let mut attached = terminal
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script runs");
+    let mut stdout = attached.stdout.take().expect("a pipe");
+    let mut got = Vec::new();
+    while !String::from_utf8_lossy(&got).contains("drawn-to-the-end") {
+        let count = stdout.read_buf(&mut got).await.expect("readable");
+        assert!(count > 0, "it ended: {}", String::from_utf8_lossy(&got));
+    }
+    attached.kill().await.expect("it ends");
+    let got = String::from_utf8_lossy(&got).into_owned();
+    for trace in ["owned", "b3duZWQ", "]52;", "]8;", "]777;", "Ptmux"] {
+        assert!(!got.contains(trace), "{trace}: {got:?}");
+    }
+    run.canceller().cancel("the test");
+    rig.outcome(run).await;
 }

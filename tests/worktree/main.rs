@@ -4,6 +4,7 @@ mod add;
 mod fixture;
 mod lost;
 mod patch;
+mod planted;
 mod removal;
 mod repository;
 mod safety;

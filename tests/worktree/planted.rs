@@ -1,0 +1,67 @@
+//! Somebody who plants things where a worktree is about to be.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use cx_operator::worktree::{Error, Worktree};
+
+use crate::fixture::{Fixture, write};
+
+/// A link comes and goes at the path as fast as it can, before, between and after each look.
+#[test]
+fn a_link_planted_at_any_moment_is_never_followed() {
+    let fixture = Fixture::new();
+    let (spec, repo) = (fixture.spec("t"), fixture.repo());
+    let outside = fixture.dir().join("outside");
+    write(&outside.join("theirs"), b"untouched");
+    let done = AtomicBool::new(false);
+    let (mut added, mut refused) = (0, 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 0_u32;
+            while !done.load(Ordering::Relaxed) {
+                // Either is refused while a worktree is there.
+                drop(symlink(&outside, &spec.path));
+                drop(fs::remove_file(&spec.path));
+                // Gone for longer and longer, then for shorter: each moment of an adding gets its turn.
+                round = (round + 7919) % 300_000;
+                for _ in 0..round {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        // As long as it takes to lose some races and win some; a look that can't be won ends by the count.
+        for _ in 0..2000 {
+            match Worktree::add(&repo, &spec) {
+                Ok(_) => {
+                    added += 1;
+                    let meta = fs::symlink_metadata(&spec.path).expect("it is there");
+                    assert!(meta.is_dir() && meta.permissions().mode() & 0o777 == 0o700);
+                    fixture.remove();
+                }
+                Err(Error::PathExists { .. }) => refused += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+            if added >= 20 && refused >= 20 {
+                break;
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(
+        added >= 20 && refused >= 20,
+        "{added} added, {refused} refused"
+    );
+    let left = fs::read_dir(&outside).expect("theirs").count();
+    assert_eq!(left, 1, "something was written through the link");
+    assert_eq!(
+        fs::read(outside.join("theirs")).expect("theirs"),
+        b"untouched"
+    );
+    assert_eq!(
+        fixture.git(&["branch", "--format=%(refname)"]),
+        "refs/heads/main"
+    );
+}
