@@ -230,9 +230,6 @@ impl<'a> Run<'a> {
                 let session = self.task.name.session();
                 let left = teardown::end_orphans(&self.site(cancel), None, &session).await;
                 outcome.notices.extend(left);
-                if let Err(error) = self.shared.tmux.stop_if_idle().await {
-                    tracing::warn!(%error, "the tmux server can't be ended");
-                }
                 (None, Ending::failed(error.to_failure()))
             }
         };

@@ -97,7 +97,8 @@ async fn end_processes(
 }
 
 /// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
-/// A session of that name that another run started since is left alone. Returns what could not be ended.
+/// A session of that name that another run started since is left alone. The server goes with its last session, also
+/// where that had gone before. Returns what could not be ended.
 pub(crate) async fn end_orphans(
     site: &Site<'_>,
     root: Option<Process>,
@@ -112,8 +113,13 @@ pub(crate) async fn end_orphans(
             false => Ok(()),
         }
     };
-    if let Err(error) = site.journal.step(Step::RemoveSession, remove).await {
-        left.push(format!("failed to {}", crate::error::chain(&error)));
+    let removed = site.journal.step(Step::RemoveSession, remove).await;
+    for result in [removed, site.tmux.stop_if_idle().await] {
+        left.extend(
+            result
+                .err()
+                .map(|error| format!("failed to {}", crate::error::chain(&error))),
+        );
     }
     left
 }
