@@ -97,14 +97,19 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
         true => "it was kept, and is named",
         false => "its operator is gone",
     };
-    let heir = match Heir::claim(store, run, None) {
+    let claim = match named {
+        true => Heir::claim_kept(store, run, None),
+        false => Heir::claim(store, run, None),
+    };
+    let heir = match claim {
         Ok(Claim::Taken(heir)) => heir,
-        Ok(Claim::Alive) => return None,
-        Ok(Claim::Empty) if scope.dry_run => return None,
         Ok(Claim::Empty) => {
-            run.close();
+            if !scope.dry_run {
+                run.discard();
+            }
             return None;
         }
+        Ok(Claim::Alive | Claim::Ended) => return None,
         Err(error) => {
             let why = format!("failed to {}", error.message());
             return Some(describe(Action::Left, why));

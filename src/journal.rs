@@ -325,6 +325,11 @@ fn ends_with_newline(path: &Path) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
+/// Whether a line was written to its end, whatever it says.
+pub(crate) fn has_lines(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| bytes.contains(&b'\n'))
+}
+
 /// Reads a journal; lines that are no entries, such as a torn last one, are left out.
 ///
 /// # Errors

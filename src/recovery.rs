@@ -18,7 +18,7 @@ use crate::error::{Error, io as io_error};
 use crate::journal::{Entry, Journal, Progress};
 use crate::process::{Exit, boot_id};
 use crate::respond::{Chain, Context, Responder};
-use crate::run::{self, Failure, Lock, Outcome, RunDir, Status, Store, millis};
+use crate::run::{self, Failure, FoundMark, Lock, Outcome, RunDir, Status, Store, millis};
 use crate::task::Keep;
 use crate::teardown::{self, Agent, Site};
 use crate::tmux::Server;
@@ -37,6 +37,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(crate) enum Claim {
     /// Its operator lives, or another process recovers it.
     Alive,
+    /// It came to its end meanwhile.
+    Ended,
     /// Its operator died before it made anything.
     Empty,
     /// It is ours now.
@@ -54,16 +56,29 @@ pub(crate) struct Heir {
 }
 
 impl Heir {
-    /// Takes a run over, where nobody owns it.
+    /// Takes an unfinished run over, where nobody owns it.
     pub(crate) fn claim(
         store: &Store,
         dir: &RunDir,
         listener: Option<UnboundedSender<Entry>>,
     ) -> Result<Claim, Error> {
-        // The mark is made before the directory: the run may be about to begin.
+        let _nobody_else_looks = match dir.find_mark()? {
+            FoundMark::Gone => return Ok(Claim::Ended),
+            FoundMark::Held => return Ok(Claim::Alive),
+            FoundMark::Taken(mark) => mark,
+        };
         if !dir.path().exists() {
-            return Ok(Claim::Alive);
+            return Ok(Claim::Empty);
         }
+        Self::claim_kept(store, dir, listener)
+    }
+
+    /// Takes a run over that may have been closed, where nobody owns it.
+    pub(crate) fn claim_kept(
+        store: &Store,
+        dir: &RunDir,
+        listener: Option<UnboundedSender<Entry>>,
+    ) -> Result<Claim, Error> {
         let Some(lock) = Lock::take(&dir.lock())? else {
             return Ok(Claim::Alive);
         };
@@ -328,9 +343,13 @@ pub(crate) fn take_over(
     match Heir::claim(store, dir, listener)? {
         Claim::Alive => Err(run::Error::Alive { name }.into()),
         Claim::Empty => {
-            dir.close();
+            dir.discard();
             Err(run::Error::NotFound { name }.into())
         }
+        Claim::Ended => match dir.load_record()? {
+            Some(record) => Ok(Err(Box::new(record))),
+            None => Err(run::Error::NotFound { name }.into()),
+        },
         Claim::Taken(heir) => Ok(Ok(heir)),
     }
 }
@@ -349,8 +368,8 @@ pub(crate) async fn sweep(store: &Store) -> Vec<String> {
                 let outcome = heir.finish(heir.keep()).await;
                 tracing::info!(run = dir.name(), status = outcome.status.as_str(), "recovered");
             }
-            Ok(Claim::Empty) => dir.close(),
-            Ok(Claim::Alive) => {}
+            Ok(Claim::Empty) => dir.discard(),
+            Ok(Claim::Alive | Claim::Ended) => {}
             Err(error) => tracing::warn!(run = dir.name(), error = error.message(), "not recovered"),
         }
     }

@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
+pub(crate) use mark::Found as FoundMark;
+use mark::Mark;
 pub use name::{RunId, TaskName};
 pub use outcome::{Failure, Outcome, Pending, Reply, Status, Usage};
 pub use store::Store;
@@ -21,6 +23,7 @@ pub use store::Store;
 const UNFINISHED: &str = "unfinished";
 
 mod copy;
+mod mark;
 mod name;
 mod outcome;
 mod store;
@@ -157,13 +160,6 @@ impl RunDir {
         root.join(UNFINISHED).join(self.name())
     }
 
-    fn mark_unfinished(&self) -> Result<(), Error> {
-        let mark = self.unfinished_mark();
-        let mut options = private_file();
-        let made = options.create(true).truncate(false).open(&mark);
-        made.map(drop).map_err(io_error("create", &mark))
-    }
-
     /// Whether the run is recorded and nothing of it is left but what was kept on purpose.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -173,6 +169,31 @@ impl RunDir {
     /// Says that the run is recorded and nothing of it is left but what was kept on purpose.
     pub(crate) fn close(&self) {
         let _closed_before = fs::remove_file(self.unfinished_mark());
+    }
+
+    /// Takes the mark, so that nobody else makes the run or takes it over meanwhile.
+    pub(crate) fn find_mark(&self) -> Result<FoundMark, Error> {
+        let path = self.unfinished_mark();
+        Mark::find(&path).map_err(io_error("lock", &path))
+    }
+
+    /// Whether there is nothing in the directory but what is made before the journal's first line.
+    pub(crate) fn is_blank(&self) -> bool {
+        let early = ["lock", "signals", "events.jsonl"];
+        let mut names = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        names.all(|entry| early.iter().any(|name| entry.file_name() == *name))
+            && fs::read_dir(self.signals()).map_or(true, |mut files| files.next().is_none())
+    }
+
+    /// Removes the directory and the mark of a run that never began.
+    pub(crate) fn discard(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, run = self.name(), "an empty run can't be removed");
+            return;
+        }
+        self.close();
     }
 
     pub(crate) fn signals(&self) -> PathBuf {

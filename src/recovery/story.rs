@@ -58,18 +58,23 @@ impl Story {
     /// Reads a run's journal; `None` where its operator died before it wrote anything, so that nothing was made.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`run::Error::Newer`] where a newer version wrote it.
+    /// [`Error::Io`]; [`run::Error::Newer`] where a newer version wrote it; [`run::Error::Unreadable`] where the line is
+    /// lost that says what the run is: then nothing proves what is the run's.
     pub(crate) fn load(run: &RunDir) -> Result<Option<Self>, Error> {
         let entries = match journal::load(&run.events()) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(io_error("read the journal"))?,
         };
-        let Some(mut story) = entries.first().and_then(Self::begin) else {
-            return Ok(None);
+        let first = entries.iter().find_map(Self::begin);
+        let Some((mut story, schema_version)) =
+            first.filter(|(story, _)| story.run_id.as_str() == run.name())
+        else {
+            return match run.is_blank() && !journal::has_lines(&run.events()) {
+                true => Ok(None),
+                false => Err(unreadable(run)),
+            };
         };
-        if let Progress::Started { schema_version, .. } = entries[0].progress
-            && schema_version > SCHEMA_VERSION
-        {
+        if schema_version > SCHEMA_VERSION {
             return Err(Error::Run(run::Error::Newer {
                 name: run.name().to_owned(),
             }));
@@ -80,7 +85,8 @@ impl Story {
         Ok(Some(story))
     }
 
-    fn begin(entry: &Entry) -> Option<Self> {
+    /// The run and its journal's format, from the line that begins it.
+    fn begin(entry: &Entry) -> Option<(Self, u32)> {
         let Progress::Started {
             run_id,
             task,
@@ -89,12 +95,13 @@ impl Story {
             boot_id,
             agent_version,
             terms,
+            schema_version,
             ..
         } = &entry.progress
         else {
             return None;
         };
-        Some(Self {
+        let story = Self {
             run_id: run_id.clone(),
             task: task.clone(),
             repository: repository.clone(),
@@ -111,7 +118,8 @@ impl Story {
             replies: Vec::new(),
             notices: Vec::new(),
             ended: None,
-        })
+        };
+        Some((story, *schema_version))
     }
 
     fn take(&mut self, Entry { at, progress }: Entry) {
@@ -227,6 +235,13 @@ impl Story {
         outcome.duration_ms = millis(last.unwrap_or_default());
         outcome
     }
+}
+
+/// The journal's beginning is lost.
+fn unreadable(run: &RunDir) -> Error {
+    let source = serde_json::from_slice::<Entry>(b"").expect_err("nothing is no entry");
+    let path = run.events();
+    Error::Run(run::Error::Unreadable { path, source })
 }
 
 fn parse(at: &str) -> SystemTime {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Lock, RunDir, RunId, UNFINISHED, io_error, make_private_directory};
+use super::{Error, Lock, Mark, RunDir, RunId, UNFINISHED, io_error, make_private_directory};
 
 /// The longest path that a socket's address holds, in bytes, on Linux.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -85,15 +85,14 @@ impl Store {
     pub fn create(&self, id: &RunId) -> Result<(RunDir, Lock), Error> {
         let dir = self.run(id.as_str());
         // Before the run's directory: what is made for a run can always be found through it.
-        dir.mark_unfinished()?;
+        let mark = dir.unfinished_mark();
+        let _held_until_we_own_the_run = Mark::hold(&mark).map_err(io_error("create", &mark))?;
         fs::DirBuilder::new()
             .mode(0o700)
             .create(&dir.path)
             .map_err(io_error("create", &dir.path))?;
         make_private_directory(&dir.signals()).map_err(io_error("create", &dir.signals()))?;
         let lock = Lock::hold(&dir.lock())?;
-        // Whoever looked for dead operators before the lock was ours took this run for one that never began.
-        dir.mark_unfinished()?;
         Ok((dir, lock))
     }
 
