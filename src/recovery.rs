@@ -23,7 +23,7 @@ use crate::task::Keep;
 use crate::teardown::{self, Agent, Site};
 use crate::tmux::Server;
 use crate::turn::driver::{Driver, Ending, Parts};
-use crate::turn::evidence::judge;
+use crate::turn::evidence::{Evidence, judge};
 use crate::turn::{End, Machine, Plan};
 use crate::worktree::{Repository, Worktree, owned};
 use story::Story;
@@ -106,22 +106,23 @@ impl Heir {
 
     /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is none.
     pub(crate) async fn is_working(&self) -> bool {
-        let responder = !self.story.terms.responders.is_empty();
-        self.judge(responder).0.is_none() && self.find_agent().await.is_some()
+        let answered = !self.story.terms.responders.is_empty();
+        self.judge(answered).0.is_none() && self.find_agent().await.is_some()
     }
 
-    /// What the journal and the files of hooks and transcript say of the run's end.
+    /// What the journal and the files of hooks and transcript say of the run's end. `responder`: whether somebody can answer.
     fn judge(&self, responder: bool) -> (Option<End>, Ending) {
-        let machine = Machine::resume(self.plan(responder), self.story.standing(), Instant::now());
-        let (found, mut ending) = judge(machine, &self.dir, self.story.replies.clone());
-        let Some(end) = self.story.ended.clone() else {
-            return (found, ending);
-        };
         let standing = self.story.standing();
-        ending.end = end.clone();
+        let machine = Machine::resume(self.plan(responder), standing.clone(), Instant::now());
+        let Evidence { end, mut ending } =
+            judge(machine, &self.dir, (&standing, &self.story.replies));
+        let Some(ended) = self.story.ended.clone() else {
+            return (end, ending);
+        };
+        ending.end = ended.clone();
         ending.turns = standing.turns;
         ending.last_message = standing.last_message;
-        (Some(end), ending)
+        (Some(ended), ending)
     }
 
     fn plan(&self, responder: bool) -> Plan {
@@ -133,7 +134,8 @@ impl Heir {
                 .unwrap_or_default(),
             limits: self.story.terms.limits,
             permissions: self.story.terms.permissions,
-            responder,
+            // Who had replied was there to be asked.
+            responder: responder || self.story.has_responder(),
             worktree: worktree.map(|(path, _)| path.clone()).unwrap_or_default(),
         }
     }
@@ -163,7 +165,7 @@ impl Heir {
     /// Ends the run now, its agent with it.
     pub(crate) async fn finish(&self, keep: Keep) -> Outcome {
         self.take_over();
-        let (_, ending) = self.judge(false);
+        let (_, ending) = self.judge(!self.story.terms.responders.is_empty());
         let agent = self.find_agent().await;
         self.conclude(agent, ending, (keep, &Cancel::new())).await
     }
@@ -260,10 +262,10 @@ impl Heir {
     ) -> Outcome {
         self.take_over();
         let started = Instant::now();
-        let (_, mut ending) = self.judge(false);
+        let (responders, problems) = self.responders(responders);
+        let (found, mut ending) = self.judge(!responders.is_empty());
         let agent = self.find_agent().await;
-        if let (None, Some(agent), Some(_)) = (&self.story.ended, &agent, self.dir.load_prompt(1)) {
-            let (responders, problems) = self.responders(responders);
+        if let (None, Some(agent), Some(_)) = (&found, &agent, self.dir.load_prompt(1)) {
             ending = self
                 .drive((shared, agent), responders, cancel)
                 .await
@@ -301,7 +303,7 @@ impl Heir {
         responders: Vec<Arc<dyn Responder>>,
         cancel: &Cancel,
     ) -> Result<Ending, Error> {
-        let plan = self.plan(!responders.is_empty());
+        let (plan, standing) = (self.plan(!responders.is_empty()), self.story.standing());
         let context = Context {
             run_id: self.story.run_id.as_str().to_owned(),
             task: self.story.task.as_str().to_owned(),
@@ -309,7 +311,7 @@ impl Heir {
         };
         let responder = Chain(responders);
         let parts = Parts {
-            machine: Machine::resume(plan, self.story.standing(), Instant::now()),
+            machine: Machine::resume(plan, standing.clone(), Instant::now()),
             pane: &agent.pane,
             exit: &agent.exit,
             dir: &self.dir,
@@ -320,7 +322,7 @@ impl Heir {
             permissions: self.story.terms.permissions,
             trust: self.story.terms.trust,
         };
-        let driver = Driver::resume(parts, self.story.replies.clone())?;
+        let driver = Driver::resume(parts, &standing, self.story.replies.clone())?;
         Ok(driver.follow(cancel.cancelled()).await)
     }
 }

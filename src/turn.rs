@@ -28,6 +28,7 @@ mod end;
 mod event;
 pub(crate) mod evidence;
 mod machine;
+mod recorded;
 pub(crate) mod sources;
 #[cfg(test)]
 mod tests;

@@ -210,6 +210,12 @@ impl Story {
         }
     }
 
+    /// Whether somebody beside ourselves has replied.
+    pub(crate) fn has_responder(&self) -> bool {
+        let others = |reply: &Reply| !matches!(reply.by.as_str(), "operator" | "policy");
+        self.replies.iter().any(others)
+    }
+
     /// The turn whose prompt stands for proof: the last that was pasted or submitted.
     pub(crate) fn turn(&self) -> u32 {
         self.turns.pasted.max(self.turns.submitted)

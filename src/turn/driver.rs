@@ -11,8 +11,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::recorded::Recorded;
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error_line};
-use super::{Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight};
+use super::{
+    Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight, Standing,
+};
 use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::transcript::TurnError;
 use crate::agent::codex::{as_typed, sight};
@@ -75,6 +78,7 @@ pub(crate) struct Driver<'a> {
     screen_read: Option<Instant>,
     screen_due: bool,
     replies: Vec<run::Reply>,
+    recorded: Recorded,
     notices: Vec<String>,
 }
 
@@ -97,18 +101,20 @@ impl<'a> Driver<'a> {
             screen_read: None,
             screen_due: false,
             replies: Vec::new(),
+            recorded: Recorded::default(),
             notices: Vec::new(),
         })
     }
 
     /// A driver that goes on where another one was cut off.
-    pub(crate) fn resume(parts: Parts<'a>, replies: Vec<run::Reply>) -> notify::Result<Self> {
-        let session = parts.machine.session().map(str::to_owned);
-        let turn_id = parts.machine.turn_id().map(str::to_owned);
+    pub(crate) fn resume(
+        parts: Parts<'a>,
+        standing: &Standing,
+        replies: Vec<run::Reply>,
+    ) -> notify::Result<Self> {
         let mut driver = Self::new(parts)?;
-        if let Some(session) = session {
-            driver.signals.pass_over(&session, turn_id.as_deref());
-        }
+        let decided = driver.signals.pass_over(standing);
+        driver.recorded = Recorded::of_turn(standing.turns, &replies, decided);
         driver.replies = replies;
         Ok(driver)
     }
@@ -255,11 +261,18 @@ impl<'a> Driver<'a> {
 
     fn ask(&mut self, question: Question) {
         let (responder, context) = (self.parts.responder, self.parts.context);
-        let asked = question.clone();
-        self.asking = Some((
-            question,
-            Box::pin(async move { responder.ask(&asked, context).await }),
-        ));
+        let (asked, known) = (question.clone(), self.recorded.answer(&question));
+        let reply = async move {
+            match known {
+                Some((by, answer)) => Reply {
+                    by,
+                    answer: Some(answer),
+                    problems: Vec::new(),
+                },
+                None => responder.ask(&asked, context).await,
+            }
+        };
+        self.asking = Some((question, Box::pin(reply)));
     }
 
     async fn look(&mut self) {

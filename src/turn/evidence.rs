@@ -4,23 +4,32 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::driver::Ending;
+use super::end::unanswered;
+use super::recorded::Recorded;
 use super::sources::{Signals, Transcript};
-use super::{End, Event, Machine, Reaction};
+use super::{End, Event, Machine, Reaction, Standing};
 use crate::run::{self, RunDir};
 
-/// Lets the machine read what hooks and transcript left; `None` where they tell of no end. An exit status on file
-/// is the end of a run of which they tell none.
+/// What is known of a run's turns.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    /// How they ended, where the files tell of an end.
+    pub(crate) end: Option<End>,
+    /// The same as an ending; where there is no end, that of a run whose agent is gone as well as its operator.
+    pub(crate) ending: Ending,
+}
+
+/// Lets the machine read what hooks and transcript left since the standing was written down. An exit status on file is the
+/// end of a run of which they tell none.
 pub(crate) fn judge(
     mut machine: Machine,
     dir: &RunDir,
-    replies: Vec<run::Reply>,
-) -> (Option<End>, Ending) {
+    (standing, replies): (&Standing, &[run::Reply]),
+) -> Evidence {
     let mut signals = Signals::new(dir.signals());
-    if let Some(session) = machine.session().map(str::to_owned) {
-        let turn_id = machine.turn_id().map(str::to_owned);
-        signals.pass_over(&session, turn_id.as_deref());
-    }
-    let mut end = feed(&mut machine, signals.read());
+    let decided = signals.pass_over(standing);
+    let mut recorded = Recorded::of_turn(standing.turns, replies, decided);
+    let mut end = feed(&mut machine, &mut recorded, signals.read());
     let path = machine
         .session()
         .and_then(|session| signals.transcript_of(session));
@@ -29,32 +38,43 @@ pub(crate) fn judge(
         .as_mut()
         .map(Transcript::read)
         .unwrap_or_default();
-    end = end.or_else(|| feed(&mut machine, lines));
-    if let (None, Some(code)) = (&end, dir.load_exit_status()) {
+    end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
+    // Whoever follows the run on may have it answered.
+    let asked = machine.asked().map(unanswered);
+    if let (None, None, Some(code)) = (&end, &asked, dir.load_exit_status()) {
         let exited = Event::AgentExited {
             code: Some(code),
             screen: String::new(),
         };
-        end = feed(&mut machine, vec![exited]);
+        end = feed(&mut machine, &mut recorded, vec![exited]);
     }
     let ending = Ending {
-        end: end.clone().unwrap_or_else(End::operator_died),
+        end: end.clone().or(asked).unwrap_or_else(End::operator_died),
         session: machine.session().map(str::to_owned),
         turns: machine.turns(),
         last_message: machine.last_message().map(str::to_owned),
-        replies,
+        replies: replies.to_vec(),
         transcript,
         notices: Vec::new(),
     };
-    (end, ending)
+    Evidence { end, ending }
 }
 
-/// What the machine wants to do is not done: there is nobody to type to.
-fn feed(machine: &mut Machine, events: Vec<Event>) -> Option<End> {
+/// What the machine wants to do is not done: there is nobody to type to. What was replied is known.
+fn feed(machine: &mut Machine, recorded: &mut Recorded, events: Vec<Event>) -> Option<End> {
     let mut queue = VecDeque::from(events);
     while let Some(event) = queue.pop_front() {
-        if let Reaction::End(end) = machine.on(Instant::now(), event) {
-            return Some(*end);
+        match machine.on(Instant::now(), event) {
+            Reaction::End(end) => return Some(*end),
+            Reaction::Ask(question)
+            | Reaction::Decide {
+                next: Some(question),
+                ..
+            } => {
+                let answer = recorded.answer_once(&question);
+                queue.extend(answer.map(|answer| Event::Answered(question, Some(answer))));
+            }
+            _ => {}
         }
     }
     None

@@ -164,6 +164,15 @@ impl Machine {
         }
     }
 
+    /// The question that waits for an answer.
+    pub(super) fn asked(&self) -> Option<&Question> {
+        match &self.state {
+            State::Asking { question, .. } => Some(question),
+            State::Approving { asked, .. } => asked.front().map(|first| &first.question),
+            _ => None,
+        }
+    }
+
     /// Prompts submitted with proof.
     #[must_use]
     pub fn turns(&self) -> u32 {
@@ -281,12 +290,7 @@ impl Machine {
 
     /// Ends the run from outside; the question that still waits for an answer goes on record.
     fn cut_off(&mut self, mut end: End) -> Reaction {
-        let waiting = match &self.state {
-            State::Asking { question, .. } => Some(question),
-            State::Approving { asked, .. } => asked.front().map(|first| &first.question),
-            _ => None,
-        };
-        end.pending = waiting.map(Question::to_pending);
+        end.pending = self.asked().map(Question::to_pending);
         self.end(end)
     }
 

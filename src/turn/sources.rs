@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-use super::Event;
+use super::{Event, Standing};
 use crate::agent::codex::payload::Payload;
 use crate::agent::codex::transcript::{Line, parse_line};
 use crate::process::Exit;
@@ -263,33 +263,41 @@ impl Signals {
         }
     }
 
-    /// Takes as read what another operator has acted upon: everything up to the prompt of that turn, and approvals that
-    /// are decided. The transcripts that those files name are known afterwards.
-    pub(crate) fn pass_over(&mut self, session: &str, turn_id: Option<&str>) {
-        let files = signals::list(&self.dir).unwrap_or_default();
+    /// Takes as read what another operator has acted upon: everything up to the prompt of its last turn, and approvals whose
+    /// hooks have the decision. Returns the commands of such approvals of that turn. The transcripts that those files name
+    /// are known afterwards.
+    pub(crate) fn pass_over(&mut self, standing: &Standing) -> Vec<String> {
+        let Some(session) = standing.session.as_deref() else {
+            return Vec::new();
+        };
         let mut events: Vec<(SignalFile, Event)> = Vec::new();
-        for file in files {
+        for file in signals::list(&self.dir).unwrap_or_default() {
             if let Ok(bytes) = fs::read(self.dir.join(file.name())) {
                 let event = self.event(&file, &bytes);
                 events.push((file, event));
             }
         }
-        let is_the_prompt = |event: &Event| match event {
+        let is_the_prompt = |(_, event): &(SignalFile, Event)| match event {
             Event::PromptSubmitted {
                 session: of,
-                turn_id: id,
+                turn_id,
                 ..
-            } => of == session && (turn_id.is_none() || id.as_deref() == turn_id),
+            } => of == session && (standing.turn_id.is_none() || *turn_id == standing.turn_id),
             _ => false,
         };
-        let last = events.iter().rposition(|(_, event)| is_the_prompt(event));
-        for (at, (file, _)) in events.into_iter().enumerate() {
-            let decided = file.kind == Kind::Permission
-                && self.dir.join(signals::decision_name(&file)).exists();
-            if last.is_some_and(|last| at <= last) || decided {
-                self.seen.insert(file);
+        let passed = events.iter().rposition(is_the_prompt);
+        let passed = passed.map_or(0, |prompt| prompt + 1);
+        let mut decided = Vec::new();
+        for (at, (file, event)) in events.into_iter().enumerate() {
+            let has_decision = || self.dir.join(signals::decision_name(&file)).exists();
+            match event {
+                _ if at < passed => {}
+                Event::PermissionAsked { command, .. } if has_decision() => decided.push(command),
+                _ => continue,
             }
+            self.seen.insert(file);
         }
+        decided
     }
 
     /// Where a session said that its transcript is.

@@ -72,21 +72,24 @@ impl Driver<'_> {
         }
     }
 
+    /// Writes a reply down, unless the operator before us has: it read the same event.
     pub(super) fn record_reply(&mut self, by: &str, question: &str, reply: &str) {
-        let turn = self.parts.machine.turns();
-        self.parts.journal.write(Progress::Replied {
-            turn,
+        let reply = run::Reply {
+            turn: self.parts.machine.turns(),
             by: by.to_owned(),
             question: question.to_owned(),
             reply: reply.to_owned(),
+        };
+        if self.recorded.take(&reply) {
+            return;
+        }
+        self.parts.journal.write(Progress::Replied {
+            turn: reply.turn,
+            by: reply.by.clone(),
+            question: reply.question.clone(),
+            reply: reply.reply.clone(),
         });
-        let (by, question, reply) = (by.to_owned(), question.to_owned(), reply.to_owned());
-        self.replies.push(run::Reply {
-            turn,
-            by,
-            question,
-            reply,
-        });
+        self.replies.push(reply);
     }
 
     /// Keeps a prompt before it is pasted: an operator that takes the run over knows by it whose prompt was submitted.
