@@ -74,13 +74,13 @@ pub(super) fn no_server(message: &str) -> bool {
 }
 
 /// The answer to a command whose object may be gone.
+///
+/// Source: tmux 3.3a; of any target it says "no current target" where the server has no session at all.
 pub(super) fn absent_is_fine(answer: Result<String, Error>) -> Result<(), Error> {
+    let absent =
+        |message: &str| message.contains("can't find") || message.contains("no current target");
     match answer {
-        Err(Error::Refused { message, .. })
-            if message.contains("can't find") || no_server(&message) =>
-        {
-            Ok(())
-        }
+        Err(Error::Refused { message, .. }) if absent(&message) || no_server(&message) => Ok(()),
         other => other.map(drop),
     }
 }

@@ -80,6 +80,11 @@ impl Rig {
         for outcome in &outcomes {
             if let Some(dir) = &outcome.run_dir {
                 assert_recorded(dir, outcome);
+                let mark = self.path("state/unfinished").join(outcome.run_id.as_str());
+                assert!(
+                    outcome.worktree.is_some() || !mark.exists(),
+                    "nothing is left, and the run is not closed: {outcome:?}"
+                );
                 assert_private(dir);
             }
         }
