@@ -1,0 +1,175 @@
+//! Many delegations, disturbed at random: what becomes of them, and whether anything is lost or left.
+//!
+//! ```text
+//! cargo run --release --example soak -- N [--seed S] [--first K] [--parallel P] [--codex PROGRAM | --scripted]
+//! ```
+//!
+//! Each run has a repository, a state directory and a home of its own, with a built-in stand-in for the model, and is
+//! carried out by the program `cx-operator`. What its agent does, what disturbs it and when follows from the seed and
+//! the run's number alone: `1 --seed S --first K` repeats run K. It may be a model that fails, a question, a signal, or
+//! the sudden end of operator, agent or tmux; an operator that was killed is followed by `resume`, `recover`, `cleanup`
+//! or the next `delegate`, some of which are killed in their turn.
+//!
+//! In the end there is a table of outcomes and a line for everything that should not be so: an end that is not true,
+//! work that was done and is in no result, another run's work, a missing record, a program that takes too long, and
+//! whatever is left of processes, sessions, sockets, worktrees, branches, refs, temporary files, control groups and
+//! lines in codex's configuration. Exits with 1 if there is such a line; the directory of that run is kept.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a soak tells what it found"
+)]
+
+use std::env;
+use std::error::Error as StdError;
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use cx_operator::agent::codex::program;
+use tempfile::TempDir;
+
+use campaign::Campaign;
+use scene::Programs;
+
+#[path = "soak/campaign.rs"]
+mod campaign;
+#[path = "soak/disturb.rs"]
+mod disturb;
+#[path = "soak/inventory.rs"]
+mod inventory;
+#[path = "../tests/support/mock_model.rs"]
+mod mock_model;
+#[path = "soak/plan.rs"]
+mod plan;
+#[path = "soak/random.rs"]
+mod random;
+#[path = "soak/report.rs"]
+mod report;
+#[path = "soak/scene.rs"]
+mod scene;
+#[path = "soak/trial.rs"]
+mod trial;
+#[path = "soak/verify.rs"]
+mod verify;
+
+/// Whatever keeps the soak itself from working.
+type Result<T> = std::result::Result<T, Box<dyn StdError>>;
+
+const USAGE: &str =
+    "usage: soak N [--seed S] [--first K] [--parallel P] [--codex PROGRAM | --scripted]";
+
+fn main() -> ExitCode {
+    match soak() {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Carries out what the arguments ask for; the number of violations.
+fn soak() -> Result<usize> {
+    let campaign = read_arguments(build()?)?;
+    println!(
+        "{} runs from {}, seed {}, {} at once, {}",
+        campaign.runs,
+        campaign.first,
+        campaign.seed,
+        campaign.parallel,
+        campaign.programs.agent.display()
+    );
+    let root = TempDir::with_prefix("cx-operator-soak-")?;
+    let started = Instant::now();
+    let shows = stderr().is_terminal();
+    let report = campaign.run(root.path(), |over, violations| {
+        if shows {
+            let seconds = started.elapsed().as_secs();
+            eprint!(
+                "\r{over} of {}, {violations} violations, {seconds} s ",
+                campaign.runs
+            );
+        }
+    });
+    if shows {
+        eprintln!();
+    }
+    println!("\n{report}\ntook {:.0?}", started.elapsed());
+    if !report.violations.is_empty() {
+        println!(
+            "the directories of those runs are in {}",
+            root.keep().display()
+        );
+    }
+    Ok(report.violations.len())
+}
+
+/// Builds what cargo does not build for an example into the directory that this very program lies in; returns that
+/// directory.
+fn build() -> Result<PathBuf> {
+    let executable = env::current_exe()?;
+    let binaries = executable
+        .ancestors()
+        .nth(2)
+        .ok_or("not below target/<profile>/examples")?;
+    let profile = match binaries.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(&cargo)
+        // With an example among the targets the features are those of the running one, and nothing is built twice.
+        .args(["build", "--quiet", "--bins", "--example", "soak"])
+        .args(["--profile", profile, "--target-dir"])
+        .arg(binaries.parent().ok_or("not below target")?)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("failed to run {}: {error}", Path::new(&cargo).display()))?;
+    match status.success() {
+        true => Ok(binaries.to_owned()),
+        false => Err(format!("cargo build: {status}").into()),
+    }
+}
+
+fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
+    let search = env::var_os("PATH");
+    let mut campaign = Campaign {
+        programs: Programs {
+            agent: binaries.join("scripted-agent"),
+            binaries,
+        },
+        is_real: false,
+        seed: 1,
+        first: 0,
+        runs: 0,
+        parallel: 3,
+    };
+    let (mut codex, mut scripted) = (None, false);
+    let mut arguments = env::args().skip(1);
+    campaign.runs = arguments.next().ok_or(USAGE)?.parse().map_err(|_| USAGE)?;
+    while let Some(option) = arguments.next() {
+        if option == "--scripted" {
+            scripted = true;
+            continue;
+        }
+        let value = arguments.next().ok_or(USAGE)?;
+        match option.as_str() {
+            "--seed" => campaign.seed = value.parse()?,
+            "--first" => campaign.first = value.parse()?,
+            "--parallel" => campaign.parallel = value.parse()?,
+            "--codex" => codex = Some(PathBuf::from(value)),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    if !scripted {
+        campaign.programs.agent = program::find(codex.as_deref(), search.as_ref())
+            .map_err(|error| format!("failed to {error}"))?;
+        campaign.is_real = true;
+    }
+    Ok(campaign)
+}

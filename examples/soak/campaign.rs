@@ -1,0 +1,73 @@
+//! All the runs of a soak, some at once.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::Result;
+use crate::inventory::{control_groups, open_files};
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::scene::Programs;
+use crate::trial::carry_out;
+
+/// What a soak is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Campaign {
+    pub(crate) programs: Programs,
+    /// Whether the agent is the real codex.
+    pub(crate) is_real: bool,
+    pub(crate) seed: u64,
+    /// The first run's number, and how many there are.
+    pub(crate) first: usize,
+    pub(crate) runs: usize,
+    /// How many at once.
+    pub(crate) parallel: usize,
+}
+
+impl Campaign {
+    /// Carries all runs out below `root`, and tells `progress` how many are over and how many violations there are.
+    pub(crate) fn run(&self, root: &Path, progress: impl Fn(usize, usize) + Sync) -> Report {
+        let open_before = open_files();
+        let next = AtomicUsize::new(0);
+        let shared = Mutex::new(Report::default());
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= self.runs {
+                    return;
+                }
+                let number = self.first + index;
+                let plan = Plan::draw(self.seed, number, self.is_real);
+                let verdict = carry_out(root, &self.programs, &plan);
+                let mut report = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                take(&mut report, &plan, verdict);
+                progress(index + 1, report.violations.len());
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..self.parallel {
+                scope.spawn(work);
+            }
+        });
+        let mut report = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let groups = control_groups(&format!("soak-{}-", std::process::id()));
+        report.violations.extend(groups);
+        let open = open_files();
+        if open > open_before {
+            let what = format!("{open} files are open, {open_before} were before");
+            report.violations.push(what);
+        }
+        report
+    }
+}
+
+fn take(report: &mut Report, plan: &Plan, verdict: Result<crate::trial::Verdict>) {
+    match verdict {
+        Ok(verdict) => report.add(plan.number, verdict),
+        Err(error) => report
+            .violations
+            .push(format!("run {}: {error}", plan.number)),
+    }
+}

@@ -1,0 +1,229 @@
+//! What a run left that should be gone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cx_operator::run::Outcome;
+use regex::Regex;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::Result;
+use crate::scene::{Scene, git};
+
+/// How long what was told to end may take: a tmux server and what copies a pane's output go a moment later.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks.
+const PACE: Duration = Duration::from_millis(10);
+
+/// What codex adds to its own configuration at any start.
+///
+/// Source: codex 0.130.0 and 0.169.0, also when started by hand with no option of ours.
+static COUNTERS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"^(?:\n|\[tui\]|screen_reader_detection_done = true|\[tui\.model_availability_nux\]|"[\w.-]+" = \d+)*$"#)
+        .expect("the pattern is constant")
+});
+
+/// A process that names a scene's directory in its arguments or its environment.
+pub(crate) struct Process {
+    pid: i32,
+    /// Its arguments.
+    pub(crate) command: String,
+    environment: Vec<u8>,
+}
+
+impl Process {
+    /// All of a scene's. What has ended and waits for its parent names nothing.
+    pub(crate) fn of(dir: &Path) -> Vec<Self> {
+        let own = std::process::id().to_string();
+        // With its end, since one scene's name may begin another's.
+        let below = format!("{}/", dir.display());
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| *name != own)
+            .filter_map(|name| {
+                let pid = name.parse().ok()?;
+                let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+                let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                let named = [&arguments, &environment].map(|text| contains(text, &below));
+                named.contains(&true).then(|| Self {
+                    pid,
+                    command: String::from_utf8_lossy(&arguments).replace('\0', " "),
+                    environment,
+                })
+            })
+            .collect()
+    }
+
+    /// The program that it runs.
+    pub(crate) fn program(&self) -> Option<PathBuf> {
+        fs::read_link(format!("/proc/{}/exe", self.pid)).ok()
+    }
+
+    /// Whether it carries the mark of a run.
+    pub(crate) fn is_marked(&self) -> bool {
+        contains(&self.environment, "CX_OPERATOR_RUN=")
+    }
+
+    fn describe(&self) -> String {
+        let command: String = self.command.chars().take(100).collect();
+        format!("process {}: {}", self.pid, command.escape_default())
+    }
+
+    pub(crate) fn kill(&self) {
+        let pid = Pid::from_raw(self.pid).expect("/proc lists no process 0");
+        let _ended_meanwhile = kill_process(pid, Signal::KILL);
+    }
+}
+
+fn contains(text: &[u8], part: &str) -> bool {
+    text.windows(part.len())
+        .any(|window| window == part.as_bytes())
+}
+
+/// Whatever is left of a scene's runs beyond their records and refs, one line each.
+pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<String>> {
+    let mut left = processes(scene);
+    if scene.socket().exists() {
+        left.push("the tmux server's socket".to_owned());
+    }
+    for (what, dir) in [
+        ("unfinished", scene.state().join("unfinished")),
+        ("worktree", scene.dir.join("worktrees")),
+        (
+            "administration of a worktree",
+            scene.repo().join(".git/worktrees"),
+        ),
+    ] {
+        left.extend(
+            entries(&dir)
+                .into_iter()
+                .map(|name| format!("{what}: {name}")),
+        );
+    }
+    let in_tmp = entries(Path::new("/tmp")).into_iter();
+    let ours = format!("cx-{}", scene.task);
+    left.extend(
+        in_tmp
+            .filter(|name| is_named_after(name, &ours))
+            .map(|name| format!("/tmp/{name}")),
+    );
+    let mut temporary = Vec::new();
+    collect_temporary(&scene.dir, &mut temporary);
+    left.extend(
+        temporary
+            .into_iter()
+            .map(|path| format!("temporary file {}", path.display())),
+    );
+    left.extend(references(scene, outcomes)?);
+    if scene.look_at_checkout()? != scene.checkout {
+        left.push(format!("in the checkout: {}", scene.look_at_checkout()?));
+    }
+    let now = scene.load_configuration()?;
+    let added = now.strip_prefix(&scene.configuration);
+    if !added.is_some_and(|text| COUNTERS.is_match(text)) {
+        left.push(format!("lines in config.toml: {now}"));
+    }
+    Ok(left)
+}
+
+/// The task's name, or what begins so and goes on with no further digit.
+fn is_named_after(name: &str, ours: &str) -> bool {
+    name.strip_prefix(ours)
+        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn processes(scene: &Scene) -> Vec<String> {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        let found = Process::of(&scene.dir);
+        if found.is_empty() || Instant::now() > limit {
+            return found.iter().map(Process::describe).collect();
+        }
+        thread::sleep(PACE);
+    }
+}
+
+/// Ends what should have ended, once it is told of.
+pub(crate) fn end_processes(scene: &Scene) {
+    Process::of(&scene.dir).iter().for_each(Process::kill);
+}
+
+fn references(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<String>> {
+    let format = "--format=%(refname) %(objectname)";
+    let listed = git(&scene.repo(), &["for-each-ref", format])?;
+    let expected: Vec<String> = outcomes
+        .iter()
+        .filter_map(|outcome| {
+            let (name, commit) = (outcome.result_ref.as_ref(), outcome.result_commit.as_ref());
+            Some(format!("{} {}", name?, commit?))
+        })
+        .collect();
+    let strange = |line: &&str| {
+        !line.starts_with("refs/heads/main ") && !expected.iter().any(|ours| ours == line)
+    };
+    let mut found: Vec<String> = listed
+        .lines()
+        .filter(strange)
+        .map(|line| format!("ref {line}"))
+        .collect();
+    let missing = |line: &&String| !listed.lines().any(|listed| listed == *line);
+    found.extend(
+        expected
+            .iter()
+            .filter(missing)
+            .map(|line| format!("no ref {line}")),
+    );
+    Ok(found)
+}
+
+/// Half-written files, locks of git's, and the caller's variables for an agent.
+fn collect_temporary(dir: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        // What codex keeps for itself is its own; the operators' lock of the tmux server stays.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if name != "codex" && name != "objects" {
+                collect_temporary(&path, into);
+            }
+        } else if name.contains(".tmp")
+            || (name.ends_with(".lock") && name != "tmux.lock")
+            || name == "environment"
+        {
+            into.push(path);
+        }
+    }
+}
+
+fn entries(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The control groups below /sys/fs/cgroup whose name has that part.
+pub(crate) fn control_groups(part: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut next = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(dir) = next.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name().to_string_lossy().contains(part) {
+                    found.push(format!("control group {}", entry.path().display()));
+                }
+                next.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// How many files this process has open, inotify instances among them.
+pub(crate) fn open_files() -> usize {
+    entries(Path::new("/proc/self/fd")).len()
+}
