@@ -319,36 +319,28 @@ impl Machine {
     }
 
     fn on_deadline(&mut self, now: Instant) -> Reaction {
-        let late = |code: &str, message: String, hint: &str| {
-            End::failed(Status::TimedOut, code, message, hint)
-        };
+        let limits = self.plan.limits;
         if now >= self.run_until {
-            let message = format!("the run took longer than {}", words(self.plan.limits.run));
-            return self.cut_off(late(
-                "run_timeout",
-                message,
-                "raise --timeout; the work so far is in the snapshot",
-            ));
+            let message = format!("the run took longer than {}", words(limits.run));
+            let hint = "raise --timeout; the work so far is in the snapshot";
+            return self.cut_off(late("run_timeout", message, hint));
         }
         match &mut self.state {
             State::Starting { until } if now >= *until && self.turns > 0 => {
-                let budget = words(self.plan.limits.submit);
+                let budget = words(limits.submit);
                 let message = format!("the agent's composer took no reply within {budget}");
                 let hint = "pane.log in the run's directory has its screen";
                 self.end(late("not_submitted", message, hint))
             }
             State::Starting { until } if now >= *until => {
-                let message = format!(
-                    "the agent was not ready within {}",
-                    words(self.plan.limits.startup)
-                );
+                let message = format!("the agent was not ready within {}", words(limits.startup));
                 let hint = "pane.log in the run's directory has its screen; raise --startup-timeout on a slow machine";
                 self.end(late("startup_timeout", message, hint))
             }
             State::Submitting { until, enters, .. } if now >= *until => {
                 let message = format!(
                     "no proof of the prompt within {} and {enters} more Enter",
-                    words(self.plan.limits.submit)
+                    words(limits.submit)
                 );
                 let hint =
                     "the hooks may be off (`cx-operator doctor`), or the pane was typed into";
@@ -364,12 +356,9 @@ impl Machine {
             | State::Approving { until, .. }
                 if now >= *until =>
             {
-                let message = format!("the turn took longer than {}", words(self.plan.limits.turn));
-                self.cut_off(late(
-                    "turn_timeout",
-                    message,
-                    "raise --turn-timeout; the work so far is in the snapshot",
-                ))
+                let message = format!("the turn took longer than {}", words(limits.turn));
+                let hint = "raise --turn-timeout; the work so far is in the snapshot";
+                self.cut_off(late("turn_timeout", message, hint))
             }
             // Due for a dialog's sake. The look may fail, so that it is no answer: the next one is appointed now.
             _ => {
@@ -380,4 +369,9 @@ impl Machine {
             }
         }
     }
+}
+
+/// The end of a wait at its deadline.
+fn late(code: &str, message: String, hint: &str) -> End {
+    End::failed(Status::TimedOut, code, message, hint)
 }

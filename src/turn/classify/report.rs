@@ -70,8 +70,8 @@ pub(super) fn progress(text: &str) -> bool {
         || ONGOING.is_match(text)
 }
 
-/// Whether a sentence claims that work is finished or gives its result.
-pub(super) fn finished(text: &str) -> bool {
+/// Whether a sentence begins as reports do.
+fn opens_with_result(text: &str) -> bool {
     const ADVERB: &str = "(?:now|also|successfully|just|then|only|fully)";
     static OPENS: LazyLock<Regex> = LazyLock::new(|| {
         opening(&[
@@ -88,6 +88,11 @@ pub(super) fn finished(text: &str) -> bool {
             "(?:no|i found no) (?:issues?|problems?|bugs?|findings?)(?: were)?(?: found)?",
         ])
     });
+    OPENS.is_match(text)
+}
+
+/// Whether a sentence says of the work, anywhere in it, that it is done.
+fn states_result(text: &str) -> bool {
     static STATES: LazyLock<Regex> = LazyLock::new(|| {
         anywhere(&[
             "(?:task|work|job|change|changes|implementation|migration|refactor|refactoring|\
@@ -118,6 +123,11 @@ pub(super) fn finished(text: &str) -> bool {
                 changed files|verification|findings)[:.]?$",
         )
     });
+    STATES.is_match(text) || SUMMARY.is_match(text)
+}
+
+/// Whether a sentence claims that work is finished or gives its result.
+pub(super) fn finished(text: &str) -> bool {
     static NOT_THE_WORK: LazyLock<Regex> = LazyLock::new(|| {
         anywhere(&[
             "(?:a|the|my|this) (?:\\w+ )?(?:plan|proposal|outline|draft)",
@@ -134,10 +144,7 @@ pub(super) fn finished(text: &str) -> bool {
             "to be",
         ])
     });
-    let claims = OPENS.is_match(text)
-        || STATES.is_match(text)
-        || SUMMARY.is_match(text)
-        || checks_passed(text);
+    let claims = opens_with_result(text) || states_result(text) || checks_passed(text);
     claims && !NOT_THE_WORK.is_match(text)
 }
 
