@@ -153,12 +153,32 @@ fn what_the_agent_leaves_ends_after_it() {
     assert!(!runs(daemon), "{daemon} is left");
 }
 
+/// None of its processes lives as long as one look at all processes takes.
+#[test]
+fn a_fast_chain_ends() {
+    let pane = Pane::new();
+    let chain = "use POSIX (); %ENV = (); $SIG{TERM} = 'IGNORE'; open F, '>', shift; print F \"$$\\n\"; close F; \
+                 while (1) { my $p = fork; POSIX::_exit(0) if $p; POSIX::setsid() if defined $p }";
+    let file = pane.path().join("chain");
+    let chain = ["-e", chain, &file.to_string_lossy()];
+    let launcher = pane
+        .command(pane.path(), "perl", &chain)
+        .spawn()
+        .expect("it starts");
+    pane.pid("chain");
+    assert_eq!(
+        wait_for_end(launcher),
+        0,
+        "by its own wait(2), no child is left"
+    );
+}
+
 #[test]
 fn a_hang_up_ends_everything() {
     for signal in [Signal::HUP, Signal::TERM] {
         let pane = Pane::new();
         let launcher = pane.spawn(
-            "(trap '' HUP; echo $$ >$D/shell; exec setsid sh -c 'echo $$ >$D/child; exec sleep 600') & wait",
+            "(trap '' HUP; echo $$ >$D/shell; exec setsid sh -c 'echo $$ >$D/child; exec sleep 600') & exec sleep 600",
         );
         let child = pane.pid("child");
         send(launcher.id(), signal);

@@ -1,14 +1,13 @@
 //! How the processes of a run end: asked to, then stopped, then killed, and seen to be gone.
 
 use std::collections::HashSet;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 
 use super::cgroup::Cgroup;
-use super::family::{Family, Look, Member};
+use super::family::{Family, Look, Member, children};
 use super::{Process, Stat};
 use crate::run::RunDir;
 
@@ -58,9 +57,14 @@ pub(crate) async fn end_run_processes(
     end_family(End::of(run), grace, is_hurried).await
 }
 
-/// Ends, in the same way, all that is below this process, to which `own` refers; it must reap them meanwhile.
+/// Ends, in the same way, all that is below this process, to which `own` refers. It must reap them meanwhile, and is
+/// done when it has no child: this goes on until its limit.
 pub(crate) async fn end_below(own: Process, grace: Duration) -> Result<(), Left> {
-    end_family(End::new(Family::below(own), None), grace, || false).await
+    let end = End {
+        is_watched: true,
+        ..End::new(Family::below(own), None)
+    };
+    end_family(end, grace, || false).await
 }
 
 async fn end_family(
@@ -102,6 +106,8 @@ struct End {
     cgroup: Option<Cgroup>,
     /// Looks in a row that found nothing.
     empty_looks: u8,
+    /// Whether whoever asks for the end has a better proof of it than any look.
+    is_watched: bool,
     told: HashSet<Process>,
     stopped: HashSet<Process>,
 }
@@ -116,6 +122,7 @@ impl End {
             family,
             cgroup,
             empty_looks: 0,
+            is_watched: false,
             told: HashSet::new(),
             stopped: HashSet::new(),
         }
@@ -126,13 +133,14 @@ impl End {
     fn is_proved(&mut self) -> bool {
         self.empty_looks += 1;
         match &self.cgroup {
+            _ if self.is_watched => false,
             Some(cgroup) => cgroup.remove(),
             None => self.empty_looks > 1,
         }
     }
 
     fn give_up(&self, running: usize) -> Result<(), Left> {
-        if running > 0 {
+        if running > 0 || self.is_watched {
             return Err(Left::Outlived(running));
         }
         let path = self
@@ -161,7 +169,6 @@ impl End {
     }
 
     /// Stops each at first sight, so that nothing forks or replaces what dies beside it, and kills it at the next.
-    /// Where it is `late`, the root goes too: it may itself be what starts the others.
     fn kill(&mut self, look: &Look, late: bool) {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
@@ -176,34 +183,35 @@ impl End {
             }
             member.process.signal(Signal::KILL);
         }
-        match look.root {
-            Some(root) if late => root.signal(Signal::KILL),
-            // Not killed: it ends by itself when it has no child, which it knows better than any look.
-            Some(root) if look.members.is_empty() => self.ask_one(root),
-            _ => {}
+        if let Some(root) = look.root {
+            self.end_root(root, look.members.is_empty(), late);
         }
         if let Some(adopter) = look.adopter {
             self.chase(adopter);
         }
     }
 
+    /// Asks the root, once it seems to be alone: it ends by itself when it has no child, which it knows better than any
+    /// look. Where it is late, it may itself be what starts the others, or be hung: it is stopped, which keeps it
+    /// from nothing but that, and killed when it has no child.
+    fn end_root(&mut self, root: Process, alone: bool, late: bool) {
+        if late {
+            root.signal(Signal::STOP);
+            if alone && children(root).is_empty() {
+                root.signal(Signal::KILL);
+            }
+        } else if alone {
+            self.ask_one(root);
+        }
+    }
+
     /// Stops what is adopted just now: a chain of processes each of which forks and ends is never where a look at
     /// all processes saw it.
     fn chase(&mut self, adopter: Process) {
-        let path = format!("/proc/{0}/task/{0}/children", adopter.pid);
         for _ in 0..CHASES {
-            let Ok(children) = fs::read_to_string(&path) else {
-                return;
-            };
-            let pids = children.split(' ').filter_map(|pid| pid.parse().ok());
-            let news: Vec<Process> = pids
-                .filter(|&pid| Stat::load(pid).is_some_and(|stat| stat.parent == adopter.pid))
-                .filter_map(Process::find)
-                .collect();
-            if Process::find(adopter.pid) != Some(adopter) {
-                return;
-            }
-            for child in news {
+            for (pid, stat) in children(adopter) {
+                let start = stat.start;
+                let child = Process { pid, start };
                 if self.stopped.insert(child) {
                     child.signal(Signal::STOP);
                 }

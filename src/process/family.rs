@@ -69,8 +69,12 @@ impl Family {
 
     /// The processes as they are now.
     pub(super) fn look(&mut self) -> Look {
-        let table = Table::load();
+        let mut table = Table::load();
         let root = self.root.filter(|root| table.has(*root));
+        if let Some(root) = root {
+            let born_meanwhile = children(root).into_iter();
+            born_meanwhile.for_each(|(pid, stat)| table.add(pid, stat));
+        }
         let mut next: Vec<u32> = root.iter().map(|root| root.pid).collect();
         let known = self.known.iter().filter(|known| table.has(**known));
         next.extend(known.map(|known| known.pid));
@@ -133,6 +137,21 @@ impl Family {
     }
 }
 
+/// The children of a process that have not ended; none where it has. Much faster than a look at all processes.
+pub(super) fn children(parent: Process) -> Vec<(u32, Stat)> {
+    let path = format!("/proc/{0}/task/{0}/children", parent.pid);
+    let pids = fs::read_to_string(path).unwrap_or_default();
+    let pids = pids.split(' ').filter_map(|pid| pid.parse().ok());
+    let stats = pids.filter_map(|pid| Some((pid, Stat::load(pid)?)));
+    let children = stats.filter(|(_, stat)| stat.parent == parent.pid && !stat.is_dead());
+    let children = children.collect();
+    // Only now: if it is still that one, then it was that one all the time.
+    match Process::find(parent.pid) {
+        Some(now) if now == parent => children,
+        _ => Vec::new(),
+    }
+}
+
 /// Every process of the machine that has not ended.
 struct Table {
     stats: HashMap<u32, Stat>,
@@ -154,18 +173,22 @@ impl Table {
         };
         let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
-            let Some(stat) = Stat::load(pid).filter(|stat| !stat.is_dead()) else {
-                continue;
-            };
-            table.children.entry(stat.parent).or_default().push(pid);
-            table.sessions.entry(stat.session).or_default().push(pid);
-            table.stats.insert(pid, stat);
+            if let Some(stat) = Stat::load(pid).filter(|stat| !stat.is_dead()) {
+                table.add(pid, stat);
+            }
         }
         let mut above = Some(table.own);
         while let Some(pid) = above.filter(|pid| table.spared.insert(*pid)) {
             above = table.stats.get(&pid).map(|stat| stat.parent);
         }
         table
+    }
+
+    fn add(&mut self, pid: u32, stat: Stat) {
+        if self.stats.insert(pid, stat).is_none() {
+            self.children.entry(stat.parent).or_default().push(pid);
+            self.sessions.entry(stat.session).or_default().push(pid);
+        }
     }
 
     fn process(&self, pid: u32) -> Option<Process> {
@@ -198,11 +221,20 @@ impl Table {
             if !found.insert(pid) {
                 continue;
             }
-            next.extend(self.children.get(&pid).into_iter().flatten());
-            let opened = self.stats.get(&pid).filter(|stat| stat.session == pid);
-            let session = opened.and_then(|_| self.sessions.get(&pid));
-            next.extend(session.into_iter().flatten());
+            let Some(stat) = self.stats.get(&pid) else {
+                continue;
+            };
+            let children = self.children.get(&pid).into_iter().flatten();
+            let session = self.sessions.get(&pid).filter(|_| stat.session == pid);
+            let below = children.chain(session.into_iter().flatten());
+            // A table is not of one instant: what is older than its parent is the child of one that had the number before.
+            next.extend(below.filter(|pid| self.is_born_after(**pid, stat)));
         }
         (found, inside)
+    }
+
+    fn is_born_after(&self, pid: u32, other: &Stat) -> bool {
+        let stat = self.stats.get(&pid);
+        stat.is_some_and(|stat| stat.start >= other.start)
     }
 }

@@ -1,3 +1,4 @@
+use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
