@@ -146,10 +146,16 @@ async fn all_shapes(rig: &Rig, cgroups: bool) {
     for (name, line) in SHAPES {
         let file = rig.path(name).display().to_string();
         let command = |name, body| format!("{} {file}", script(rig, name, body));
-        let line = line
-            .replace('W', &command("waiting", WAITING))
-            .replace('S', &command("stubborn-one", STUBBORN))
-            .replace('T', &command("stopped-one", STOPPED));
+        // At once: the rig's directory has capitals of its own.
+        let words = line
+            .split_inclusive(['W', 'S', 'T'])
+            .map(|word| match word.chars().last() {
+                Some('W') => word.replace('W', &command("waiting", WAITING)),
+                Some('S') => word.replace('S', &command("stubborn-one", STUBBORN)),
+                Some('T') => word.replace('T', &command("stopped-one", STOPPED)),
+                _ => word.to_owned(),
+            });
+        let line: String = words.collect();
         text += &format!("{line}\nwhile ! test -s {file}; do sleep 0.01; done\n");
     }
     let go = rig.path("go");
