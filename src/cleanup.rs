@@ -115,6 +115,10 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
             return Some(describe(Action::Left, why));
         }
     };
+    if heir.holds_this_process() {
+        let why = "this command runs in its session: run it outside".to_owned();
+        return Some(describe(Action::Left, why));
+    }
     if scope.dry_run {
         return Some(describe(Action::WouldRemove, why.to_owned()));
     }

@@ -16,7 +16,7 @@ use crate::cancel::Cancel;
 use crate::delegate::Shared;
 use crate::error::{Error, io as io_error};
 use crate::journal::{Entry, Journal, Progress};
-use crate::process::{Exit, boot_id};
+use crate::process::{Exit, Process, RunProcesses, boot_id, holds_this_process};
 use crate::respond::{Chain, Context, Responder};
 use crate::run::{self, Failure, FoundMark, Lock, Outcome, RunDir, Status, Store, millis};
 use crate::task::Keep;
@@ -224,10 +224,18 @@ impl Heir {
         let Some(session) = &self.story.session else {
             return Vec::new();
         };
-        // A pid of another boot is somebody else's by now.
+        teardown::end_orphans(site, self.root(), session).await
+    }
+
+    /// The root of what the run's pane started; a pid of another boot is somebody else's by now.
+    fn root(&self) -> Option<Process> {
         let root = self.story.launched.as_ref().and_then(|at| at.root);
-        let root = root.filter(|_| !self.story.is_of_another_boot());
-        teardown::end_orphans(site, root, session).await
+        root.filter(|_| !self.story.is_of_another_boot())
+    }
+
+    /// Whether the run's agent started this very process: it would end itself.
+    pub(crate) fn holds_this_process(&self) -> bool {
+        holds_this_process(&RunProcesses::of(&self.dir, self.root()))
     }
 
     /// Says that nothing can be taken in without the repository; `false` where there is something.
@@ -352,6 +360,10 @@ pub(crate) fn take_over(
             Some(record) => Ok(Err(Box::new(record))),
             None => Err(run::Error::NotFound { name }.into()),
         },
+        Claim::Taken(heir) if heir.holds_this_process() => {
+            let why = format!("take over the run {name}: this command runs in its session");
+            Err(Error::Usage(why))
+        }
         Claim::Taken(heir) => Ok(Ok(heir)),
     }
 }
@@ -361,6 +373,7 @@ pub(crate) async fn sweep(store: &Store) -> Vec<String> {
     let mut notices = Vec::new();
     for dir in store.load_unfinished().unwrap_or_default() {
         match Heir::claim(store, &dir, None) {
+            Ok(Claim::Taken(heir)) if heir.holds_this_process() => {}
             Ok(Claim::Taken(heir)) if heir.is_working().await => notices.push(format!(
                 "the operator of run {} died and its agent still works: `cx-operator resume {}` follows it on",
                 dir.name(),

@@ -57,6 +57,11 @@ pub(crate) async fn end_run_processes(
     end_family(End::of(run), grace, is_hurried).await
 }
 
+/// Whether this process is one of the run's.
+pub(crate) fn holds_this_process(run: &RunProcesses<'_>) -> bool {
+    Family::of_run(run).look().inside
+}
+
 /// Ends, in the same way, all that is below this process, to which `own` refers. It must reap them meanwhile, and is
 /// done when it has no child: this goes on until its limit.
 pub(crate) async fn end_below(own: Process, grace: Duration) -> Result<(), Left> {

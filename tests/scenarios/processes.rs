@@ -25,6 +25,7 @@ on_scripted!(
     launcher_killed_without_a_cgroup,
     operator_killed,
     session_killed,
+    cleaned_from_inside,
     bystanders
 );
 
@@ -355,6 +356,43 @@ async fn session_killed(rig: &Rig) {
     assert!(
         found.len() == 1 && found[0].action == Action::Removed,
         "{found:?}"
+    );
+    let record = rig
+        .operator
+        .store()
+        .find("t")
+        .and_then(|run| run.load_record());
+    rig.keep_in_mind(&record.expect("readable").expect("a record"));
+}
+
+/// An agent whose operator is gone cleans up: its own run is not for it to end.
+async fn cleaned_from_inside(rig: &Rig) {
+    let (go, found) = (rig.path("go"), rig.path("found"));
+    let text = format!(
+        "while ! test -e {}; do sleep 0.01; done\n\
+         CX_OPERATOR_STATE={} {} cleanup --json >{found}.part\nmv {found}.part {found}\nexec sleep 600\n",
+        go.display(),
+        rig.path("state").display(),
+        env!("CARGO_BIN_EXE_cx-operator"),
+        found = found.display()
+    );
+    let brief = format!("[[shell {}]]", script(rig, "inside", &text));
+    let arguments = ["--sandbox", "danger-full-access"];
+    let mut child = rig.spawn_delegation(&brief, &arguments).await;
+    rig.signal(child.id().expect("it runs"), Signal::KILL);
+    child.wait().await.expect("it ended");
+    let launcher = Seen::now(launcher(rig)).expect("it runs");
+    fs::write(go, "").expect("a file");
+    let document = wait_for("the list", || fs::read_to_string(&found).ok()).await;
+    let document: serde_json::Value = serde_json::from_str(&document).expect("one document");
+    assert_eq!(document["found"][0]["action"], "left", "{document}");
+    assert!(launcher.runs() && rig.worktree().exists());
+    let list = cleanup(rig.operator.store(), &scope(rig, false))
+        .await
+        .expect("a list");
+    assert!(
+        list.len() == 1 && list[0].action == Action::Removed,
+        "{list:?}"
     );
     let record = rig
         .operator
