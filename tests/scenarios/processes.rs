@@ -13,6 +13,7 @@ use cx_operator::run::{Outcome, Status};
 use cx_operator::task::Task;
 use rustix::process::Signal;
 
+use crate::agents::{PINNED, native_codex};
 use crate::rig::{Rig, scope, wait_for};
 
 on_both!(all_shapes_with_a_cgroup, all_shapes_without);
@@ -28,6 +29,15 @@ on_scripted!(
     cleaned_from_inside,
     bystanders
 );
+
+/// For codex alone.
+mod daemon_of_codex {
+    #[test]
+    fn codex_0_169() {
+        let agent = crate::rig::Agent::Codex(crate::agents::PINNED);
+        crate::rig::on(agent, super::daemon_of_codex);
+    }
+}
 
 /// Processes that go on until they are ended: each writes its pid into the file that it is given.
 const WAITING: &str = "echo $$ >$1; exec sleep 600";
@@ -197,6 +207,34 @@ async fn all_shapes_with_a_cgroup(rig: &Rig) {
 
 async fn all_shapes_without(rig: &Rig) {
     all_shapes(rig, false).await;
+}
+
+/// Codex's own background server (two processes, in sessions of their own, children of nobody), which a command starts in
+/// an environment that has no mark.
+async fn daemon_of_codex(rig: &Rig) {
+    let codex = native_codex(PINNED).expect("it drives this");
+    let (home, started) = (rig.path("codex"), rig.path("started"));
+    let text = format!(
+        "env -i PATH=\"$PATH\" HOME={home} CODEX_HOME={home} {codex} app-server daemon start >{started} 2>/dev/null\n\
+         echo 'STATUS: DONE'\n",
+        home = home.display(),
+        codex = codex.display(),
+        started = started.display()
+    );
+    let task = free(rig.task(&format!("[[shell {}]]", script(rig, "daemon", &text))));
+    let run = operator(rig, false).start(task);
+    let daemon = wait_for("codex's daemon", || {
+        let text = fs::read_to_string(&started).ok()?;
+        let line = text
+            .lines()
+            .find(|line| line.contains("\"status\":\"started\""))?;
+        let started: serde_json::Value = serde_json::from_str(line).ok()?;
+        Seen::now(u32::try_from(started["pid"].as_u64()?).ok()?)
+    });
+    let daemon = daemon.await;
+    let outcome = rig.outcome(run).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    assert_gone(&[daemon], &outcome);
 }
 
 /// Each process starts the next in a session of its own, with an empty environment, and ends: there is never one for long.
