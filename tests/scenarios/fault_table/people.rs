@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cx_operator::respond::{Answer, Context, Question, RespondError, Responder};
+use rustix::process::Signal;
 
 use super::*;
 use crate::rig::wait_for;
@@ -49,6 +50,22 @@ faults! {
         within: 10,
         says: &["Done."],
         provoke: |rig| Box::pin(said_in_a_turn(rig, our_prompt)),
+    };
+    both attached: Fault {
+        how: "somebody is attached when the run ends",
+        status: Status::Completed,
+        code: None,
+        within: 5,
+        says: &["Done."],
+        provoke: |rig| Box::pin(attached(rig, None)),
+    };
+    both attached_and_stopped: Fault {
+        how: "… with a client that was stopped",
+        status: Status::Completed,
+        code: None,
+        within: 8,
+        says: &["Done."],
+        provoke: |rig| Box::pin(attached(rig, Some(Signal::STOP))),
     };
     real new_session: Fault {
         how: "somebody enters `/new` while a question waits for its answer",
@@ -104,6 +121,31 @@ async fn typed_into_the_prompt(rig: &Rig) -> Ended {
     })
     .await;
     end(rig, run).await
+}
+
+/// The person's program is theirs, and ends by itself once it may.
+async fn attached(rig: &Rig, signal: Option<Signal>) -> Ended {
+    let mut client = None;
+    let ended = fault_in_a_turn(rig, "", async |_| {
+        let child = rig.attach();
+        wait_for("the client", || {
+            let clients = rig.tmux(&["list-clients", "-t", "=cx-t", "-F", "#{client_pid}"]);
+            let pid = child.id()?.to_string();
+            clients.lines().any(|line| line == pid).then_some(())
+        })
+        .await;
+        if let (Some(signal), Some(pid)) = (signal, child.id()) {
+            rig.signal(pid, signal);
+        }
+        client = Some(child);
+    })
+    .await;
+    let mut client = client.expect("it was attached");
+    if let (Some(_), Some(pid)) = (signal, client.id()) {
+        rig.signal(pid, Signal::CONT);
+    }
+    client.wait().await.expect("it ended");
+    ended
 }
 
 /// The whole prompt, as the agent's own event has it.

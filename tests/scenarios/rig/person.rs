@@ -21,6 +21,21 @@ impl Rig {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Joins the session of task `t`, as a client that needs no terminal.
+    pub(crate) fn attach(&self) -> tokio::process::Child {
+        tokio::process::Command::new("tmux")
+            .args(["-C", "-f", "/dev/null", "-S"])
+            .arg(self.path("state/tmux.sock"))
+            .args(["attach-session", "-t", "=cx-t"])
+            .env_remove("TMUX")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("tmux runs")
+    }
+
     /// What the pane of task `t` shows.
     pub(crate) fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p", "-t", "=cx-t:"])
