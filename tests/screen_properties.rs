@@ -159,6 +159,7 @@ proptest! {
         screen::hooks_disabled(&text);
         screen::update_banner(&text);
         screen::error_line(&text);
+        screen::trouble(&text);
         screen::composer_holds(&text, &prompt);
     }
 
@@ -169,6 +170,7 @@ proptest! {
         let text = rows.join("\n");
         assert_harmless(&text, &text);
         screen::error_line(&text);
+        screen::trouble(&text);
         if let View::Dialog(dialog) = screen::read(&text) {
             dialog.command();
             dialog.reason();

@@ -175,6 +175,15 @@ fn notices_are_seen_on_their_screens_only() {
             "{}",
             screen.label()
         );
+        let trouble = screen::trouble(&screen.text).unwrap_or_default();
+        let retries = trouble.starts_with("Reconnecting... 1/1: We")
+            && trouble.ends_with("which may cause temporary errors.");
+        assert_eq!(
+            (retries, trouble.is_empty()),
+            (name == "retrying", name != "retrying"),
+            "{}: {trouble}",
+            screen.label()
+        );
         let error = screen::error_line(&screen.text).unwrap_or_default();
         let begins = match name {
             "interrupted" => "Conversation interrupted",

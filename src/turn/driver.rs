@@ -27,7 +27,7 @@ use crate::signals::{self, Decision, SignalFile};
 use crate::tmux::{self, Pane};
 
 pub(crate) use ending::Ending;
-use ending::tmux_failed;
+use ending::{explained, tmux_failed};
 use pace::{RESCAN, beat_after};
 pub(crate) use words::denial;
 use words::{describe, sanitised};
@@ -144,6 +144,7 @@ impl<'a> Driver<'a> {
             }
             self.gather(woke, now).await;
             if let Some(end) = self.settle().await {
+                let end = explained(end, self.parts.pane).await;
                 return self.ending(end);
             }
         }

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 pub use answer::{DialogPolicy, Move, Reason, TrustPolicy, answer, approve};
 pub use composer::{Composer, composer_holds};
 pub use dialog::{Choice, Dialog, DialogKind};
-pub use notices::{error_line, hooks_disabled, update_banner};
+pub use notices::{error_line, hooks_disabled, trouble, update_banner};
 
 /// What stands at the bottom of a screen.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use super::super::End;
 use super::Transcript;
+use crate::agent::codex::screen::trouble;
 use crate::run::{self, Failure, Status, Usage};
-use crate::tmux;
+use crate::tmux::{self, Pane};
 
 /// What the turns came to.
 #[derive(Debug)]
@@ -46,6 +47,19 @@ impl Ending {
         let _turns_are_over = transcript.read();
         transcript.usage()
     }
+}
+
+/// The end with what the agent says of its trouble, where a deadline passed meanwhile: nothing else tells it.
+pub(super) async fn explained(mut end: End, pane: &Pane) -> End {
+    if end.status == Status::TimedOut
+        && let Some(error) = &mut end.error
+        && let Ok(screen) = pane.query_screen().await
+        && let Some(trouble) = trouble(&screen)
+    {
+        error.message.push_str("; the agent's screen says: ");
+        error.message.push_str(&trouble);
+    }
+    end
 }
 
 /// The end of a run whose pane can no longer be reached through tmux.

@@ -108,7 +108,7 @@ faults! {
         status: Status::TimedOut,
         code: Some("turn_timeout"),
         within: 8,
-        says: &["longer than 2s"],
+        says: &["longer than 2s", "Reconnecting... waiting for network"],
         provoke: |rig| Box::pin(refused(rig)),
     };
     real connection_timeout: Fault {

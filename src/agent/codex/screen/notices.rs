@@ -70,6 +70,31 @@ pub fn error_line(screen: &str) -> Option<String> {
     Some(words.join(" "))
 }
 
+/// What codex says that it does in a turn, where it is something else than its work: that it waits for the network, or
+/// tries a request again, and why.
+///
+/// Source: codex 0.130.0 and 0.169.0, `• Reconnecting... 1/1 (0s • esc to interrupt)`, below it `└` and the reason;
+/// 0.169.0 with nobody at the API's port, `Reconnecting... waiting for network`.
+pub fn trouble(screen: &str) -> Option<String> {
+    let screen = plain(screen);
+    let rows = rows(&screen);
+    let at = rows
+        .iter()
+        .rposition(|row| row.contains("esc to interrupt)"))?;
+    let (doing, _) = rows[at].split_once(" (")?;
+    let doing = doing.trim_start_matches(['•', '◦', ' ']);
+    if !doing.starts_with("Reconnecting") {
+        return None;
+    }
+    let reason = rows
+        .get(at + 1)
+        .and_then(|row| row.trim_start().strip_prefix("└ "));
+    Some(match reason {
+        Some(reason) => format!("{doing}: {reason}"),
+        None => doing.to_owned(),
+    })
+}
+
 /// The rows above everything that was asked and answered.
 fn before_first_prompt<'a>(rows: &'a [&'a str]) -> &'a [&'a str] {
     let said = |row: &&str| starts_cell(row) && (row.starts_with("› ") || row.starts_with("• "));
