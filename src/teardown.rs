@@ -139,9 +139,11 @@ fn is_idle(ending: &Ending) -> bool {
 
 /// Copies the agent's transcript into the run's directory, however long it is. Returns what people should know: that
 /// it could not be kept.
-fn keep_transcript(dir: &RunDir, path: &Path) -> Option<String> {
-    let error = dir.keep_copy(path, "transcript.jsonl").err()?;
-    let error = crate::error::chain(&error);
+async fn keep_transcript(dir: &RunDir, path: &Path) -> Option<String> {
+    let (dir, path) = (dir.clone(), path.to_owned());
+    // It may be a gigabyte, and other runs have their turns meanwhile.
+    let copied = blocking(move || Ok(dir.keep_copy(&path, "transcript.jsonl")?)).await;
+    let error = crate::error::chain(&copied.err()?);
     Some(format!("the transcript was not kept: failed to {error}"))
 }
 
@@ -175,7 +177,7 @@ pub(crate) async fn finish(
     outcome.error = ending.end.error;
     outcome.pending = ending.end.pending;
     if let Some(transcript) = &ending.transcript {
-        let lost = keep_transcript(site.dir, transcript.path());
+        let lost = keep_transcript(site.dir, transcript.path()).await;
         outcome.notices.extend(lost);
     }
     conclude(site, agent, worktree, outcome).await && ended
