@@ -41,6 +41,26 @@ table! {
         in_repository: true,
         ..HARMLESS
     };
+    base_collected = Row {
+        does: "echo done > half; git checkout -q --orphan other; git branch -qD cx-t; new=$(git -C $RIG/repo commit-tree -m new $(git -C $RIG/repo mktree </dev/null)); cp -r $RIG/repo/.git/objects $RIG/objects; git -C $RIG/repo update-ref refs/heads/main $new; git -C $RIG/repo reflog expire --expire=now --all; rm -f $RIG/repo/.git/index $(git rev-parse --git-dir)/index; git -C $RIG/repo gc -q --prune=now",
+        mend: "cp -rn objects repo/.git/",
+        said: "failed to read the base commit",
+        work: Work::Kept(HALF),
+        in_repository: true,
+        ..REFUSED
+    };
+    repository_deleted = Row {
+        does: "echo done > half; cp -a $RIG/repo $RIG/backup; rm -rf $RIG/repo",
+        mend: "mv backup repo",
+        work: Work::Kept(HALF),
+        ..REFUSED
+    };
+    repository_replaced = Row {
+        does: "echo done > half; mv $RIG/repo $RIG/backup; git init -q $RIG/repo",
+        mend: "rm -rf repo; mv backup repo",
+        work: Work::Kept(HALF),
+        ..REFUSED
+    };
     collected_meanwhile = Row {
         does: "echo done > half; git add half; git commit -qm half; git -C $RIG/repo reflog expire --expire=now --all; git -C $RIG/repo gc -q --prune=now",
         work: Work::Files(HALF),

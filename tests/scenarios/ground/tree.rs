@@ -46,6 +46,12 @@ table! {
         work: Work::Kept(HALF),
         ..REFUSED
     };
+    sockets_and_devices = Row {
+        does: "echo done > half; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'; mknod null c 1 3 || mkfifo null",
+        said: "s is neither file nor link: not stored",
+        work: Work::Files(HALF),
+        ..HARMLESS
+    };
     git_file_elsewhere = Row {
         does: "echo done > half; git init -q $RIG/elsewhere; echo \"gitdir: $RIG/elsewhere/.git\" > .git",
         work: Work::Files(HALF),
