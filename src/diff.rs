@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::worktree::{CommitId, Error, Repository};
 
+/// How many files are listed; all are counted, and all are in the patch.
+const FILES_LISTED: usize = 10_000;
+
 /// How a file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileStatus {
@@ -54,8 +57,10 @@ pub struct FileChange {
 /// The numbers of a difference.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct DiffSummary {
-    /// In the order of their paths.
+    /// In the order of their paths, the first 10,000.
     pub files: Vec<FileChange>,
+    /// How many there are in all.
+    pub file_count: usize,
     /// Lines added in all files.
     pub insertions: usize,
     /// Lines removed in all files.
@@ -87,7 +92,10 @@ pub fn summarize(
         if let Some(file) = file_change(&diff, position)? {
             summary.insertions += file.insertions;
             summary.deletions += file.deletions;
-            summary.files.push(file);
+            summary.file_count += 1;
+            if summary.files.len() < FILES_LISTED {
+                summary.files.push(file);
+            }
         }
     }
     Ok(summary)

@@ -279,7 +279,7 @@ async fn take_in(
 
 fn describe(snapshot: Snapshot, outcome: &mut Outcome) {
     outcome.changes = snapshot.changes;
-    outcome.files_changed = snapshot.diff.files.len();
+    outcome.files_changed = snapshot.diff.file_count;
     outcome.insertions = snapshot.diff.insertions;
     outcome.deletions = snapshot.diff.deletions;
     outcome.files = snapshot.diff.files;
@@ -288,6 +288,13 @@ fn describe(snapshot: Snapshot, outcome: &mut Outcome) {
             "of {} commits the first {} are listed",
             snapshot.agent_commit_count,
             snapshot.agent_commits.len()
+        ));
+    }
+    if snapshot.diff.file_count > outcome.files.len() {
+        outcome.notices.push(format!(
+            "of {} files the first {} are listed; the patch has them all",
+            snapshot.diff.file_count,
+            outcome.files.len()
         ));
     }
     outcome.commits = snapshot.agent_commits;

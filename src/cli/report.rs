@@ -167,8 +167,8 @@ fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
             one_line(&file.path)
         )?;
     }
-    if outcome.files.len() > FILES_SHOWED {
-        writeln!(to, "  … and {} more", outcome.files.len() - FILES_SHOWED)?;
+    if outcome.files_changed > FILES_SHOWED {
+        writeln!(to, "  … and {} more", outcome.files_changed - FILES_SHOWED)?;
     }
     for commit in &outcome.commits {
         writeln!(
