@@ -8,6 +8,7 @@
 mod disk;
 mod git;
 mod limits;
+mod many;
 mod state;
 mod time;
 mod tree;
