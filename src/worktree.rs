@@ -27,6 +27,7 @@ mod durable;
 mod error;
 mod files;
 mod git;
+mod locked;
 mod marker;
 mod refs;
 mod remove;

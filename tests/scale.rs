@@ -15,6 +15,8 @@ use crowd::{Crowd, Member};
 
 #[path = "support/crowd.rs"]
 mod crowd;
+#[path = "scale/git.rs"]
+mod git;
 #[path = "scale/queue.rs"]
 mod queue;
 

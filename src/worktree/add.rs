@@ -12,6 +12,7 @@ use super::branch::{branch_ref, creation_message};
 use super::error::Error;
 use super::files::{remove_tree, rename_to_new};
 use super::git::Git;
+use super::locked::until_unlocked;
 use super::marker::{self, Marker, Owner, staging_dir};
 use super::repository::{CommitId, Repository};
 use super::snapshot::operator_signature;
@@ -19,6 +20,8 @@ use super::snapshot::operator_signature;
 /// A second name of the index as git wrote it: the file times of the checkout, which the agent's git never rewrites
 /// (it replaces its index by rename).
 pub(super) const SEED_INDEX: &str = "cx-operator.index";
+/// By this file git knows an administrative directory for that of a worktree.
+const GITDIR: &str = "gitdir";
 /// Says that the worktree is being removed: its files are no longer what the agent left.
 pub(super) const REMOVING: &str = "cx-operator.removing";
 
@@ -191,13 +194,7 @@ impl Made<'_> {
             left.push(self.spec.path.clone());
         }
         let name = format!("refs/heads/{}", self.spec.branch);
-        if self.branch
-            && self
-                .repo
-                .open()
-                .and_then(|repo| delete_ref(&repo, &name))
-                .is_err()
-        {
+        if self.branch && delete_branch(self.repo, &name, self.spec.base.0).is_err() {
             left.push(PathBuf::from(name));
         }
         if remove_admin_dir(self.admin_dir).is_err() {
@@ -224,13 +221,15 @@ pub(super) fn remove_admin_dir(admin_dir: &Path) -> Result<(), Error> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         other => other.map_err(Error::io("list", admin_dir))?,
     };
+    // Without it this is no worktree to a git that looks while the others go.
+    remove_file(&admin_dir.join(GITDIR))?;
     for entry in entries {
         let entry = entry.map_err(Error::io("list", admin_dir))?;
         let path = entry.path();
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
             remove_tree(&path)?;
         } else if !Marker::is_at(&path) {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            remove_file(&path)?;
         }
     }
     Marker::remove(admin_dir)?;
@@ -251,6 +250,26 @@ pub(super) fn delete_ref(repo: &git2::Repository, full: &str) -> Result<(), Erro
         Err(e) if e.code() != git2::ErrorCode::NotFound => Err(Error::git("delete a ref")(e)),
         _ => Ok(()),
     }
+}
+
+/// Removes a file that a `git worktree prune` next door may have removed already.
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a branch and its reflog, if it still points at `tip`.
+///
+/// The program and not libgit2, which looks for the branch among the packed refs without their lock: a `git pack-refs`
+/// or `git gc` next door that has read the branch and not yet written brings it back. Source: libgit2 1.9,
+/// `tests/scale/git.rs`.
+pub(super) fn delete_branch(repo: &Repository, full: &str, tip: git2::Oid) -> Result<(), Error> {
+    let dir = repo.common_dir();
+    let tip = tip.to_string();
+    let deleted = Git::new(dir, dir, "update-ref").args(["-d", full, &tip]);
+    deleted.query_output(Vec::new()).map(drop)
 }
 
 /// The path with its parent's links resolved: the last part isn't followed, whatever it is.
@@ -292,12 +311,17 @@ fn refuse_existing(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> 
 fn create_branch(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
     let full = branch_ref(&spec.branch)?;
     let message = creation_message(&spec.owner);
-    match repo.open()?.reference(&full, spec.base.0, false, &message) {
+    let repo = repo.open()?;
+    let create = || {
+        repo.reference(&full, spec.base.0, false, &message)
+            .map(drop)
+    };
+    match until_unlocked(create) {
         Err(e) if e.code() == git2::ErrorCode::Exists => Err(Error::BranchExists {
             name: spec.branch.clone(),
             holder: None,
         }),
-        other => other.map(drop).map_err(Error::git("create the branch")),
+        other => other.map_err(Error::git("create the branch")),
     }
 }
 
@@ -369,16 +393,17 @@ fn move_to_worktrees(
     }
 }
 
-/// Writes what makes the administrative directory one of git's.
+/// Writes what makes the administrative directory one of git's. Each file appears whole, and the one by which git knows
+/// a worktree comes last: a git of the user's that reads them meanwhile would end with an error at an empty one.
+///
+/// Source: git 2.47, "failed to read …/commondir" of `git gc` and `git fetch` (`tests/scale/git.rs`).
 pub(super) fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
-    let link = spec.path.join(".git");
-    write(
-        &admin_dir.join("gitdir"),
-        &[link.as_os_str().as_bytes(), b"\n"].concat(),
-    )?;
-    write(&admin_dir.join("commondir"), b"../..\n")?;
+    write_whole(&admin_dir.join("commondir"), b"../..\n")?;
     let head = format!("ref: {}\n", branch_ref(&spec.branch)?);
-    write(&admin_dir.join("HEAD"), head.as_bytes())
+    write_whole(&admin_dir.join("HEAD"), head.as_bytes())?;
+    let link = spec.path.join(".git");
+    let link = [link.as_os_str().as_bytes(), b"\n"].concat();
+    write_whole(&admin_dir.join(GITDIR), &link)
 }
 
 /// Makes the worktree as sparse as the main checkout, as `git worktree add` does.
@@ -413,4 +438,11 @@ fn copy_sparse_patterns(repo: &Repository, admin_dir: &Path) -> Result<(), Error
 
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     fs::write(path, content).map_err(Error::io("write", path))
+}
+
+/// Writes a file that others who share the repository may read as they read its other files.
+fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let temporary = path.with_extension("tmp");
+    write(&temporary, content)?;
+    fs::rename(&temporary, path).map_err(Error::io("write", path))
 }

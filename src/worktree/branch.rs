@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+use super::locked::until_unlocked;
 use super::marker::Owner;
 use super::repository::{CommitId, Repository};
 
@@ -77,7 +78,7 @@ impl Repository {
             .graph_descendant_of(result, tip)
             .map_err(Error::git("compare the branch with the result"))?;
         if descends {
-            repo.reference(&full, result, true, "cx-operator: result")
+            until_unlocked(|| repo.reference(&full, result, true, "cx-operator: result"))
                 .map_err(Error::git("move the branch"))?;
         }
         Ok(())

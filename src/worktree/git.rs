@@ -76,6 +76,9 @@ impl Git {
             "core.splitIndex=false",
             "index.sparse=false",
             "index.skipHash=false",
+            // Others may hold a lock on the refs for a while; git tries for 1 s and 0.1 s otherwise.
+            "core.packedRefsTimeout=5000",
+            "core.filesRefLockTimeout=5000",
             // A submodule is reported, not fetched.
             "submodule.recurse=false",
             // stderr goes into an error message.

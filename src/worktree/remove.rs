@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::add::{REMOVING, WorktreeSpec, delete_ref, gitfile, known_path, remove_admin_dir};
+use super::add::{REMOVING, WorktreeSpec, delete_branch, gitfile, known_path, remove_admin_dir};
 use super::branch::{branch_ref, is_made_for};
 use super::error::Error;
 use super::files::{remove_tree, write_atomically};
@@ -189,6 +189,6 @@ fn remove_branch(
     if repo.checkout_on(&full, admin_dir).is_some() {
         return Ok(Some(BranchRemoval::KeptInUse));
     }
-    delete_ref(&open, &full)?;
+    delete_branch(repo, &full, tip)?;
     Ok(Some(BranchRemoval::Removed))
 }

@@ -12,6 +12,7 @@ use super::capture::{self, Captured, Source};
 use super::durable;
 use super::error::Error;
 use super::files::read_small;
+use super::locked::until_unlocked;
 use super::marker::{Marker, leads_to};
 use super::repository::CommitId;
 use crate::diff::{self, DiffSummary};
@@ -139,7 +140,7 @@ impl Worktree {
         }
         let changed = result.id() != self.spec.base.0;
         if changed {
-            repo.reference(name, result.id(), true, "cx-operator: snapshot")
+            until_unlocked(|| repo.reference(name, result.id(), true, "cx-operator: snapshot"))
                 .map_err(Error::git("write the snapshot's ref"))?;
             durable::secure(&self.repo, name, (self.spec.base, result.id()))?;
         } else {
