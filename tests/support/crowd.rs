@@ -61,6 +61,17 @@ pub(crate) struct Member {
     ending: Ending,
 }
 
+// Each includer uses a part of this interface; naming the rest keeps it from counting as dead code.
+const _: fn(Crowd, &Member) = |crowd, member| {
+    let mut crowd = crowd.without_latencies();
+    crowd.hold();
+    crowd.release();
+    drop(crowd.command(member).spawn().map(|_| crowd.printed(member)));
+    crowd.assert_own(&[]);
+    crowd.members.clear();
+    assert!(crowd.cleanup() && crowd.said(member).is_empty());
+};
+
 /// Draws numbers: the same ones for the same seed.
 struct Dice(u64);
 
@@ -119,6 +130,15 @@ impl Crowd {
         crowd.git(&["commit", "-q", "-m", "base"]);
         crowd.release();
         crowd
+    }
+
+    /// The same crowd, of agents that do all at once and succeed.
+    pub(crate) fn without_latencies(mut self) -> Self {
+        for member in &mut self.members {
+            member.latencies = [0; 3];
+            member.ending = Ending::Result;
+        }
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
