@@ -21,6 +21,7 @@ use tmux_interface::{
     AttachSession, DisplayMessage, KillServer, KillSession, ListSessions, NewSession, PipePane,
     SetOption, StartServer, Tmux, TmuxCommand,
 };
+use tokio::sync::Semaphore;
 
 use crate::search_path::search_path;
 
@@ -51,6 +52,9 @@ const ARGV_LIMIT: usize = 15_000;
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 /// A server that doesn't answer for so long may have been stopped: it answers within milliseconds.
 const SUSPICION: Duration = Duration::from_secs(1);
+
+/// tmux answers one client after the other: of more at once the last would wait out their limit.
+const CLIENTS: usize = 8;
 
 /// Why tmux did not do what was asked.
 #[derive(Debug, Error)]
@@ -159,6 +163,7 @@ pub struct Server {
     socket: PathBuf,
     /// Shared by the clones, so that one client reads for all of them.
     screens: Arc<Screens>,
+    clients: Arc<Semaphore>,
 }
 
 impl Server {
@@ -168,6 +173,7 @@ impl Server {
         Self {
             socket,
             screens: Arc::default(),
+            clients: Arc::new(Semaphore::new(CLIENTS)),
         }
     }
 
@@ -419,6 +425,7 @@ impl Server {
     ) -> Result<String, Error> {
         // Where none is there to be reached, tmux itself says so, or starts one.
         self.is_reachable().await;
+        let _client = self.clients.acquire().await.expect("it is never closed");
         let answer = execute(verb, tmux, input);
         tokio::pin!(answer);
         let output = match tokio::time::timeout(SUSPICION, &mut answer).await {
