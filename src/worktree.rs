@@ -27,6 +27,7 @@ mod durable;
 mod error;
 mod files;
 mod git;
+mod guests;
 mod locked;
 mod marker;
 mod refs;

@@ -12,6 +12,7 @@ use super::branch::{branch_ref, creation_message};
 use super::error::Error;
 use super::files::{remove_tree, rename_to_new};
 use super::git::Git;
+use super::guests;
 use super::locked::until_unlocked;
 use super::marker::{self, Marker, Owner, staging_dir};
 use super::repository::{CommitId, Repository};
@@ -161,6 +162,11 @@ impl Made<'_> {
         create_branch(repo, spec)?;
         self.branch = true;
         log_creation(repo, spec)?;
+        // For a notice only: a run is worth more.
+        drop(
+            repo.open()
+                .and_then(|repo| guests::remember(&repo, admin_dir)),
+        );
         write(&spec.path.join(".git"), &gitfile(admin_dir))?;
         let meta = fs::symlink_metadata(&spec.path).map_err(Error::io("read", &spec.path))?;
         Marker::new(spec).of_directory(&meta).write(admin_dir)?;

@@ -12,6 +12,7 @@ use super::capture::{self, Captured, Source};
 use super::durable;
 use super::error::Error;
 use super::files::read_small;
+use super::guests;
 use super::locked::until_unlocked;
 use super::marker::{Marker, leads_to};
 use super::repository::CommitId;
@@ -132,21 +133,9 @@ impl Worktree {
             }
             _ => result,
         };
-        if let Some(lost) = earlier.filter(|earlier| !has(&repo, &result, earlier)) {
-            let kept = set_aside(&repo, name, &lost)?;
-            notices.push(format!(
-                "an earlier snapshot of this run had something else: it is kept as {kept}"
-            ));
-        }
+        let lost = earlier.filter(|earlier| !has(&repo, &result, earlier));
+        notices.extend(self.keep(&repo, name, (&result, lost))?);
         let changed = result.id() != self.spec.base.0;
-        if changed {
-            until_unlocked(|| repo.reference(name, result.id(), true, "cx-operator: snapshot"))
-                .map_err(Error::git("write the snapshot's ref"))?;
-            durable::secure(&self.repo, name, (self.spec.base, result.id()))?;
-        } else {
-            // One that is left from an earlier snapshot would say that something changed.
-            delete_ref(&repo, name)?;
-        }
         let (agent_commits, agent_commit_count) = self.agent_commits(&repo, head.id())?;
         let committed = head.id() != self.spec.base.0;
         let changes = match (committed, result.id() != head.id()) {
@@ -164,6 +153,27 @@ impl Worktree {
             diff: diff::summarize(&self.repo, self.spec.base, result)?,
             notices,
         })
+    }
+
+    /// Points the ref at the result, safely, after what it held before and the result lacks was kept elsewhere.
+    fn keep(
+        &self,
+        repo: &git2::Repository,
+        name: &str,
+        (result, lost): (&Commit<'_>, Option<Commit<'_>>),
+    ) -> Result<Option<String>, Error> {
+        let aside = lost.map(|lost| set_aside(repo, name, &lost)).transpose()?;
+        if result.id() == self.spec.base.0 {
+            // One that is left from an earlier snapshot would say that something changed.
+            delete_ref(repo, name)?;
+        } else {
+            until_unlocked(|| repo.reference(name, result.id(), true, "cx-operator: snapshot"))
+                .map_err(Error::git("write the snapshot's ref"))?;
+            durable::secure(&self.repo, name, (self.spec.base, result.id()))?;
+        }
+        Ok(aside.map(|aside| {
+            format!("an earlier snapshot of this run had something else: it is kept as {aside}")
+        }))
     }
 
     /// Whether the directory is the one that was made for the run, and no removal has begun.
@@ -209,6 +219,8 @@ impl Worktree {
         if let Some(name) = name.strip_prefix("ref: ").filter(|name| *name != branch) {
             notices.push(format!("the agent left the branch {name}: it stays"));
         }
+        let known = [name.strip_prefix("ref: ").unwrap_or(""), &branch];
+        notices.extend(guests::describe(repo, &self.admin_dir, &known)?);
         let tip = repo.refname_to_id(&branch).unwrap_or(base);
         if tip != base
             && tip != head.id()

@@ -479,3 +479,41 @@ fn the_ref_is_ours_or_none() {
         assert!(matches!(error, Error::InvalidName { .. }), "{error}");
     }
 }
+
+#[test]
+fn refs_that_the_agent_made_are_told_of_and_stay() {
+    let f = Fixture::new();
+    f.git(&["tag", "before"]);
+    f.write("README", b"stashed before\n");
+    f.git(&["stash", "-q"]);
+    let worktree = f.add();
+    let quiet = snapshot(&worktree);
+    assert!(quiet.notices.is_empty(), "{:?}", quiet.notices);
+    let other = Worktree::add(&f.repo(), &f.spec("other")).expect("another run's");
+    git(worktree.path(), &["branch", "spare"]);
+    git(worktree.path(), &["tag", "-a", "-m", "m", "v1"]);
+    write(&worktree.path().join("README"), b"stashed\n");
+    git(worktree.path(), &["stash", "-q"]);
+    git(worktree.path(), &["switch", "-q", "-c", "topic"]);
+    git(
+        worktree.path(),
+        &["update-ref", "refs/remotes/origin/x", "HEAD"],
+    );
+    let notices = snapshot(&worktree).notices;
+    let told = notices.iter().find(|notice| notice.starts_with("made in"));
+    let told = told.unwrap_or_else(|| panic!("{notices:?}"));
+    assert!(
+        told.ends_with(": refs/heads/spare, refs/stash, refs/tags/v1"),
+        "{told}"
+    );
+    assert!(
+        notices
+            .iter()
+            .any(|notice| notice.contains("refs/heads/topic: it stays"))
+    );
+    f.remove();
+    assert!(other.path().exists());
+    for name in ["spare", "v1", "topic", "before", "stash"] {
+        f.git(&["rev-parse", "--verify", name]);
+    }
+}
