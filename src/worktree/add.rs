@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::branch::{branch_ref, creation_message};
 use super::error::Error;
-use super::files::{remove_tree, rename_to_new};
+use super::files::{refuse_open_directory, remove_tree, rename_to_new};
 use super::git::Git;
 use super::guests;
 use super::locked::until_unlocked;
@@ -53,13 +53,14 @@ impl Worktree {
     /// parallel: creating the directory is the lock. No hook runs. On an error nothing is left.
     ///
     /// # Errors
-    /// [`Error::PathExists`], [`Error::BranchExists`], [`Error::InvalidName`]; after that [`Error::RolledBack`], or
+    /// [`Error::OpenDirectory`], [`Error::PathExists`], [`Error::BranchExists`], [`Error::InvalidName`]; after that [`Error::RolledBack`], or
     /// [`Error::LeftBehind`] if the removal failed too.
     pub fn add(repo: &Repository, spec: &WorktreeSpec) -> Result<Self, Error> {
         let spec = WorktreeSpec {
             path: real_path(&spec.path)?,
             ..spec.clone()
         };
+        refuse_open_directory(&spec.path)?;
         refuse_existing(repo, &spec)?;
         let admin_dir = create_admin_dir(repo, &spec)?;
         let mut made = Made {

@@ -39,6 +39,12 @@ pub enum Error {
         /// libgit2's own words.
         source: git2::Error,
     },
+    /// Others may move or replace what lies in the directory.
+    #[error("put a worktree into {}: others may rename what is in it", path.display())]
+    OpenDirectory {
+        /// The directory, free of symbolic links.
+        path: PathBuf,
+    },
     /// The revision names nothing, or something that is not a commit.
     #[error("resolve '{rev}' to a commit")]
     UnknownRevision {

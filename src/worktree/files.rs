@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -59,6 +59,22 @@ pub(super) fn read_small(path: &Path, limit: u64) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     file.take(limit).read_to_end(&mut content).ok()?;
     Some(content)
+}
+
+/// Refuses a path whose directory everybody may write to, but for one like /tmp, where a name is its owner's alone.
+pub(super) fn refuse_open_directory(path: &Path) -> Result<(), Error> {
+    const OTHERS_WRITE: u32 = 0o002;
+    const STICKY: u32 = 0o1000;
+    let parent = path.parent().unwrap_or(path);
+    let mode = fs::metadata(parent)
+        .map_err(Error::io("read", parent))?
+        .mode();
+    if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+        return Err(Error::OpenDirectory {
+            path: parent.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Removes a directory and all below it; one that is gone already is fine. Follows no link. Directories that forbid

@@ -5,9 +5,40 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use cx_operator::worktree::{Error, Worktree};
+use cx_operator::worktree::{Error, Removal, Worktree, WorktreeSpec, remove};
 
-use crate::fixture::{Fixture, write};
+use crate::fixture::{Fixture, REF, write};
+
+#[test]
+fn a_directory_where_others_could_replace_it_is_refused() {
+    let fixture = Fixture::new();
+    let open = fixture.dir().join("open");
+    fs::create_dir(&open).expect("a directory");
+    let spec = WorktreeSpec {
+        path: open.join("cx-t"),
+        ..fixture.spec("t")
+    };
+    for (mode, refused) in [
+        (0o777, true),
+        (0o707, true),
+        (0o1777, false),
+        (0o775, false),
+        (0o700, false),
+    ] {
+        fs::set_permissions(&open, fs::Permissions::from_mode(mode)).expect("ours");
+        let before = fixture.state();
+        match Worktree::add(&fixture.repo(), &spec) {
+            Err(Error::OpenDirectory { path }) => assert!(refused && path == open, "{mode:o}"),
+            Ok(_) => {
+                assert!(!refused, "{mode:o}");
+                let what = Removal::WorktreeAndBranch { snapshot_ref: REF };
+                remove(&fixture.repo(), &spec, what).expect("removed");
+            }
+            Err(error) => panic!("{mode:o}: {error:?}"),
+        }
+        assert_eq!(fixture.state(), before, "{mode:o}");
+    }
+}
 
 /// A link comes and goes at the path as fast as it can, before, between and after each look.
 #[test]
