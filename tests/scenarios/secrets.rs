@@ -91,11 +91,16 @@ fn whose_content_has(rig: &Rig, text: &str) -> Vec<PathBuf> {
     files
 }
 
-async fn wait_for_turn(rig: &Rig) {
-    rig.wait_for_event("the prompt's proof", |progress| {
-        matches!(progress, Progress::Submitted { .. })
-    })
-    .await;
+/// Whether the agent of the living run has its prompt.
+fn is_in_turn(rig: &Rig) -> Option<()> {
+    let runs = rig.operator.store().load_runs().ok()?;
+    let run = runs.iter().find(|run| run.is_alive())?;
+    let entries = journal::load(&run.path().join("events.jsonl")).ok()?;
+    let submitted = |progress: &Progress| matches!(progress, Progress::Submitted { .. });
+    entries
+        .iter()
+        .any(|entry| submitted(&entry.progress))
+        .then_some(())
 }
 
 /// What tmux knows and tells, and what its server was started with.
@@ -123,29 +128,33 @@ async fn credentials_stay_where_they_are(rig: &Rig) {
         "--agent-arg",
         &argument,
     ];
-    let mut command = rig.delegation("[[sleep 1]] Work.", &arguments);
+    // The turn lasts until everything has been looked at.
+    let seen = rig.path("seen");
+    let brief = format!(
+        "[[shell until test -e '{}'; do sleep 0.05; done; echo 'STATUS: DONE']]",
+        seen.display()
+    );
+    let mut command = rig.delegation(&brief, &arguments);
     command.env("OPENAI_API_KEY", &canaries.environment);
     let child = command.spawn().expect("cx-operator starts");
     let pid = child.id().expect("it runs");
     let run = tokio::spawn(child.wait_with_output());
     // From the first moment to the last: a command line may live for a millisecond.
-    let mut looked = 0;
     while !run.is_finished() {
         for secret in [&canaries.environment, &canaries.variable] {
             assert_eq!(command_lines_with(secret, pid), [""; 0]);
         }
-        looked += 1;
-        if looked == 20 {
-            wait_for_turn(rig).await;
+        if !seen.exists() && is_in_turn(rig).is_some() {
             let known = tmux_knowledge(rig);
             for secret in [&canaries.environment, &canaries.variable] {
                 assert!(!known.contains(secret.as_str()), "{secret}: {known}");
             }
             assert_not_recorded(rig, &canaries);
+            fs::write(&seen, "").expect("the turn may end");
         }
         tokio::task::yield_now().await;
     }
-    assert!(looked > 20, "{looked}");
+    assert!(seen.exists(), "it ended before its turn");
     let output = run.await.expect("no panic").expect("it ends");
     let (outcome, _) = rig.document(&output);
     assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
@@ -235,17 +244,7 @@ async fn records_are_private(rig: &Rig) {
         assert_private(rig, brief);
     }
     let mut child = spawn_openly(rig, "[[sleep 60]]");
-    wait_for("the last run's turn", || {
-        let runs = rig.operator.store().load_runs().ok()?;
-        let run = runs.iter().find(|run| run.is_alive())?;
-        let entries = journal::load(&run.path().join("events.jsonl")).ok()?;
-        let submitted = |progress: &Progress| matches!(progress, Progress::Submitted { .. });
-        entries
-            .iter()
-            .any(|entry| submitted(&entry.progress))
-            .then_some(())
-    })
-    .await;
+    wait_for("the last run's turn", || is_in_turn(rig)).await;
     assert_private(rig, "in a turn");
     let worktree = fs::metadata(rig.worktree())
         .expect("the worktree")
