@@ -22,7 +22,7 @@ static SHAPES: LazyLock<Regex> = LazyLock::new(|| {
         r"xox[a-z]-[A-Za-z0-9-]{10,}",
         r"xapp-[0-9]-[A-Za-z0-9-]{10,}",
         r"hooks\.slack\.com(?:\\?/[A-Za-z0-9_-]{2,}){3,4}",
-        r"eyJ[A-Za-z0-9_-]{17,}(?:\.[A-Za-z0-9_-]{8,}){2,4}",
+        r"eyJ[A-Za-z0-9_-]{17,}(?:\.[A-Za-z0-9_-]{8,}){2,}",
         // The id of an AWS key tells what it is; the secret beside it has no mark of its own.
         concat!(
             r"(?:(?:aws|AWS)[ _-](?:secret|SECRET)|(?:secret|Secret|SECRET)[ _-]?(?:access|Access|ACCESS)[ _-]?(?:key|Key|KEY))",
@@ -161,7 +161,7 @@ fn key_of(text: &str, mut range: Range<usize>) -> Option<Key> {
         "gh" | "gi" => ("GitHub token", true),
         "AK" | "AS" => {
             let more = text.as_bytes().get(range.end);
-            let ends = more.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+            let ends = more.is_none_or(|byte| !byte.is_ascii_uppercase() && !byte.is_ascii_digit());
             ("AWS key id", ends && is_apart())
         }
         "xo" | "xa" => ("Slack token", true),

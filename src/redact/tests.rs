@@ -87,6 +87,30 @@ fn each_kind_is_taken_out_and_named() {
     }
 }
 
+/// Found among a million cases.
+#[test]
+fn keys_that_touch_are_taken_out_at_once() {
+    let key = |name: &str| {
+        keys()
+            .into_iter()
+            .find(|key| key.0 == name)
+            .expect("known")
+            .1
+    };
+    let (id, other, token) = (
+        key("AWS key id"),
+        key("Anthropic key"),
+        key("JSON web token"),
+    );
+    for text in [format!("{id}{other}"), format!("{token}.{token}")] {
+        let clean = redact(&text).text;
+        assert!(
+            !clean.contains("3XY9") && !clean.contains("3xY9"),
+            "{clean}"
+        );
+    }
+}
+
 #[test]
 fn a_secret_of_aws_is_known_by_the_words_before_it() {
     let key = secret();
