@@ -168,6 +168,7 @@ impl RunDir {
 
     /// Says that the run is recorded and nothing of it is left but what was kept on purpose.
     pub(crate) fn close(&self) {
+        self.remove_half_written();
         let _closed_before = fs::remove_file(self.unfinished_mark());
     }
 
@@ -194,6 +195,17 @@ impl RunDir {
             return;
         }
         self.close();
+    }
+
+    /// Removes what operators and hooks were writing when they were killed.
+    fn remove_half_written(&self) {
+        for dir in [self.path.clone(), self.signals()] {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().contains(".tmp-") {
+                    let _gone_already = fs::remove_file(entry.path());
+                }
+            }
+        }
     }
 
     pub(crate) fn signals(&self) -> PathBuf {
@@ -422,6 +434,33 @@ mod tests {
         assert!(id.as_str().starts_with("19700101-235959-fix-it-"), "{id}");
         assert_eq!(task_of(id.as_str()), Some("fix-it"));
         assert_eq!(task_of("nonsense"), None);
+    }
+
+    #[test]
+    fn a_closed_run_has_no_half_written_files() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(temp.path()).expect("opens");
+        let id = RunId::new(&TaskName::parse("t").expect("valid"), SystemTime::now());
+        let (dir, _lock) = store.create(&id).expect("created");
+        for name in [
+            "run.tmp-1",
+            "signals/.tmp-1-2",
+            "task.md",
+            "signals/.done-1",
+        ] {
+            fs::write(dir.path().join(name), "x").expect("a file");
+        }
+        dir.close();
+        let is_there = |name: &&str| dir.path().join(name).exists();
+        let names = [
+            "run.tmp-1",
+            "signals/.tmp-1-2",
+            "task.md",
+            "signals/.done-1",
+        ];
+        let left: Vec<_> = names.into_iter().filter(is_there).collect();
+        assert_eq!(left, ["task.md", "signals/.done-1"]);
+        assert!(dir.is_closed());
     }
 
     #[test]
