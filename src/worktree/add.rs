@@ -26,6 +26,9 @@ const GITDIR: &str = "gitdir";
 /// Says that the worktree is being removed: its files are no longer what the agent left.
 pub(super) const REMOVING: &str = "cx-operator.removing";
 
+/// The reason of a worktree's lock until all its files are there. git's own word for it.
+pub(super) const INITIALIZING: &[u8] = b"initializing";
+
 /// Which worktree, for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorktreeSpec {
@@ -358,7 +361,7 @@ fn create_admin_dir(repo: &Repository, spec: &WorktreeSpec) -> Result<PathBuf, E
     let staging = staging_dir(repo, &spec.owner);
     fs::create_dir(&staging).map_err(Error::io("create", &staging))?;
     // A `git worktree prune` next door leaves a locked one alone.
-    let made = write(&staging.join("locked"), b"initializing")
+    let made = write(&staging.join("locked"), INITIALIZING)
         .and_then(|()| Marker::new(spec).write(&staging))
         .and_then(|()| move_to_worktrees(repo, spec, &staging));
     if made.is_err() {

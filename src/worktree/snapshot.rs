@@ -7,7 +7,7 @@ use git2::{Commit, Index, Oid, Sort};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::add::{REMOVING, SEED_INDEX, Worktree, delete_ref};
+use super::add::{INITIALIZING, REMOVING, SEED_INDEX, Worktree, delete_ref};
 use super::capture::{self, Captured, Source};
 use super::durable;
 use super::error::Error;
@@ -103,11 +103,10 @@ impl Worktree {
         if !name.starts_with(REF_PREFIX) || !git2::Reference::is_valid_name(name) {
             return Err(Error::InvalidName { name: name.clone() });
         }
-        let intact = self.is_intact();
-        let repo = if intact {
-            self.repo.open_with_work_tree(&self.spec.path)?
-        } else {
-            self.repo.open()?
+        let obstacle = self.find_obstacle();
+        let repo = match obstacle {
+            None => self.repo.open_with_work_tree(&self.spec.path)?,
+            Some(_) => self.repo.open()?,
         };
         let mut notices = Vec::new();
         let head = self.agent_head(&repo, &mut notices)?;
@@ -115,15 +114,15 @@ impl Worktree {
             .find_reference(name)
             .and_then(|r| r.peel_to_commit())
             .ok();
-        let result = match (&earlier, intact) {
-            (_, true) => {
+        let result = match (&earlier, obstacle) {
+            (_, None) => {
                 let captured = self.capture(&repo, &head, stop)?;
                 notices.extend(captured.notices);
                 commit(&repo, (&head, &spec.message), captured.tree)?
             }
-            (Some(earlier), false) if !has(&repo, &head, earlier) => earlier.clone(),
-            (_, false) => {
-                notices.push("the worktree's directory is gone or another one: only what was committed is kept".into());
+            (Some(earlier), Some(_)) if !has(&repo, &head, earlier) => earlier.clone(),
+            (_, Some(why)) => {
+                notices.push(why.to_owned());
                 head.clone()
             }
         };
@@ -174,6 +173,18 @@ impl Worktree {
         Ok(aside.map(|aside| {
             format!("an earlier snapshot of this run had something else: it is kept as {aside}")
         }))
+    }
+
+    /// Why the directory is not to be read, if so.
+    fn find_obstacle(&self) -> Option<&'static str> {
+        let locked = fs::read(self.admin_dir.join("locked"));
+        if locked.is_ok_and(|reason| reason == INITIALIZING) {
+            // What is missing was never there to be deleted.
+            return Some("the worktree was never complete: no agent has worked in it");
+        }
+        let gone =
+            "the worktree's directory is gone or another one: only what was committed is kept";
+        (!self.is_intact()).then_some(gone)
     }
 
     /// Whether the directory is the one that was made for the run, and no removal has begun.

@@ -462,6 +462,20 @@ fn a_removal_that_has_begun_keeps_the_result() {
     assert_eq!(snapshot(&worktree).result_commit, first);
 }
 
+/// An operator that was killed while git wrote the files: what is missing is no work of an agent's.
+#[test]
+fn a_checkout_that_was_cut_short_has_no_changes() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    write(&worktree.admin_dir().join("locked"), b"initializing");
+    fs::remove_file(worktree.path().join("README")).expect("a file");
+    let snapshot = snapshot(&worktree);
+    assert_eq!(snapshot.result_commit, None);
+    let told = |notice: &String| notice.contains("never complete");
+    assert!(snapshot.notices.iter().any(told), "{:?}", snapshot.notices);
+    assert!(f.remove().worktree);
+}
+
 #[test]
 fn the_ref_is_ours_or_none() {
     let f = Fixture::new();
