@@ -136,6 +136,13 @@ fn check_work(
     if is_done && plan.story == Story::Commit && outcome.commits.is_empty() {
         violations.push("the agent's commit is lost".to_owned());
     }
+    let strange = |path: &&str| !matches!(*path, "work" | "closed");
+    let files = outcome.files.iter().map(|file| file.path.as_str());
+    violations.extend(
+        files
+            .filter(strange)
+            .map(|path| format!("nobody touched {path}")),
+    );
     if !works && outcome.result_commit.is_some() {
         violations.push("there is a result of no work".to_owned());
     }
