@@ -163,6 +163,9 @@ impl Made<'_> {
             other => other.map_err(Error::io("create", &spec.path))?,
         }
         self.directory = true;
+        // Before anything is in it: an empty directory needs no proof to be removed, any other does.
+        let meta = fs::symlink_metadata(&spec.path).map_err(Error::io("read", &spec.path))?;
+        Marker::new(spec).of_directory(&meta).write(admin_dir)?;
         create_branch(repo, spec)?;
         self.branch = true;
         log_creation(repo, spec)?;
@@ -172,8 +175,6 @@ impl Made<'_> {
                 .and_then(|repo| guests::remember(&repo, admin_dir)),
         );
         write(&spec.path.join(".git"), &gitfile(admin_dir))?;
-        let meta = fs::symlink_metadata(&spec.path).map_err(Error::io("read", &spec.path))?;
-        Marker::new(spec).of_directory(&meta).write(admin_dir)?;
         let features = repo.features(spec.base)?;
         register(spec, admin_dir)?;
         if features.sparse {
