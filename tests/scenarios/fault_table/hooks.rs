@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use cx_operator::agent::codex::launch::Sandbox;
+use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 
 use super::*;
@@ -106,11 +107,20 @@ fn spawn(rig: &Rig, brief: &str, hooks: &std::path::Path) -> Child {
     child.expect("cx-operator starts")
 }
 
-async fn leave_half(rig: &Rig) {
-    rig.wait_for_event("the agent's start", |progress| {
+async fn leave_half(rig: &Rig, child: &mut Child) {
+    let launched = rig.wait_for_event("the agent's start", |progress| {
         matches!(progress, Progress::Launched { .. })
-    })
-    .await;
+    });
+    tokio::select! {
+        () = launched => {}
+        _status = child.wait() => {
+            let mut record = String::new();
+            if let Some(stdout) = &mut child.stdout {
+                stdout.read_to_string(&mut record).await.expect("readable");
+            }
+            panic!("cx-operator ended before: {record}");
+        }
+    }
     fs::write(rig.worktree().join("half"), "done\n").expect("half of the work");
 }
 
@@ -123,8 +133,8 @@ async fn finish(rig: &Rig, child: Child) -> Ended {
 
 async fn stop_hook_missing(rig: &Rig) -> Ended {
     let hooks = own_hooks(rig);
-    let child = spawn(rig, &held(rig, ""), &hooks);
-    leave_half(rig).await;
+    let mut child = spawn(rig, &held(rig, ""), &hooks);
+    leave_half(rig, &mut child).await;
     rig.wait_for_event("the prompt's proof", |progress| {
         matches!(progress, Progress::Submitted { .. })
     })
@@ -151,8 +161,8 @@ async fn with_hook(rig: &Rig, name: &str, command: &str) -> Ended {
     let script = format!("#!/bin/sh\n{command}\nexec '{}' \"$@\"\n", real.display());
     fs::write(&place, script).expect("a script");
     fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("its mode");
-    let child = spawn(rig, "x", &hooks);
-    leave_half(rig).await;
+    let mut child = spawn(rig, "x", &hooks);
+    leave_half(rig, &mut child).await;
     finish(rig, child).await
 }
 
