@@ -45,67 +45,34 @@ pub(crate) enum Claim {
     Taken(Box<Heir>),
 }
 
-/// A run that was taken over.
-pub(crate) struct Heir {
+/// What is left of a run, as far as looking tells.
+struct Remains {
     store: Store,
     tmux: Server,
     dir: RunDir,
     story: Story,
+}
+
+/// A run that was taken over.
+pub(crate) struct Heir {
+    found: Remains,
     journal: Journal,
     _lock: Lock,
 }
 
-impl Heir {
-    /// Takes an unfinished run over, where nobody owns it.
-    pub(crate) fn claim(
-        store: &Store,
-        dir: &RunDir,
-        listener: Option<UnboundedSender<Entry>>,
-    ) -> Result<Claim, Error> {
-        let _nobody_else_looks = match dir.find_mark()? {
-            FoundMark::Gone => return Ok(Claim::Ended),
-            FoundMark::Held => return Ok(Claim::Alive),
-            FoundMark::Taken(mark) => mark,
-        };
-        if !dir.path().exists() {
-            return Ok(Claim::Empty);
-        }
-        Self::claim_kept(store, dir, listener)
-    }
-
-    /// Takes a run over that may have been closed, where nobody owns it.
-    pub(crate) fn claim_kept(
-        store: &Store,
-        dir: &RunDir,
-        listener: Option<UnboundedSender<Entry>>,
-    ) -> Result<Claim, Error> {
-        let Some(lock) = Lock::take(&dir.lock())? else {
-            return Ok(Claim::Alive);
-        };
-        let Some(story) = Story::load(dir)? else {
-            return Ok(Claim::Empty);
-        };
-        let journal =
-            Journal::resume(&dir.events(), listener).map_err(io_error("open the journal"))?;
-        Ok(Claim::Taken(Box::new(Self {
+impl Remains {
+    /// `None` where the run's operator died before it made anything.
+    fn load(store: &Store, dir: &RunDir) -> Result<Option<Self>, Error> {
+        Ok(Story::load(dir)?.map(|story| Self {
             tmux: Server::at(store.tmux_socket()),
             store: store.clone(),
             dir: dir.clone(),
             story,
-            journal,
-            _lock: lock,
-        })))
-    }
-
-    fn take_over(&self) {
-        self.journal.write(Progress::TakenOver {
-            boot_id: boot_id(),
-            operator_pid: std::process::id(),
-        });
+        }))
     }
 
     /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is none.
-    pub(crate) async fn is_working(&self) -> bool {
+    async fn is_working(&self) -> bool {
         let answered = !self.story.terms.responders.is_empty();
         self.judge(answered).0.is_none() && self.find_agent().await.is_some()
     }
@@ -162,17 +129,77 @@ impl Heir {
         })
     }
 
+    /// The run's worktree, by its marker.
+    fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
+        let repository = Repository::discover(&self.story.repository)?;
+        let ours = owned(&repository)?.into_iter().find(|owned| {
+            owned.spec.owner.run_id == self.story.run_id.as_str()
+                && owned.spec.owner.state_dir == self.store.root()
+        });
+        let open = |owned: crate::worktree::OwnedWorktree| Worktree::open(&repository, &owned.spec);
+        Ok(ours.map(open).transpose()?)
+    }
+}
+
+impl Heir {
+    /// Takes an unfinished run over, where nobody owns it.
+    pub(crate) fn claim(
+        store: &Store,
+        dir: &RunDir,
+        listener: Option<UnboundedSender<Entry>>,
+    ) -> Result<Claim, Error> {
+        let _nobody_else_looks = match dir.find_mark()? {
+            FoundMark::Gone => return Ok(Claim::Ended),
+            FoundMark::Held => return Ok(Claim::Alive),
+            FoundMark::Taken(mark) => mark,
+        };
+        if !dir.path().exists() {
+            return Ok(Claim::Empty);
+        }
+        Self::claim_kept(store, dir, listener)
+    }
+
+    /// Takes a run over that may have been closed, where nobody owns it.
+    pub(crate) fn claim_kept(
+        store: &Store,
+        dir: &RunDir,
+        listener: Option<UnboundedSender<Entry>>,
+    ) -> Result<Claim, Error> {
+        let Some(lock) = Lock::take(&dir.lock())? else {
+            return Ok(Claim::Alive);
+        };
+        let Some(found) = Remains::load(store, dir)? else {
+            return Ok(Claim::Empty);
+        };
+        let journal =
+            Journal::resume(&dir.events(), listener).map_err(io_error("open the journal"))?;
+        Ok(Claim::Taken(Box::new(Self {
+            found,
+            journal,
+            _lock: lock,
+        })))
+    }
+
+    fn take_over(&self) {
+        self.journal.write(Progress::TakenOver {
+            boot_id: boot_id(),
+            operator_pid: std::process::id(),
+        });
+    }
+
     /// Ends the run now, its agent with it.
     pub(crate) async fn finish(&self, keep: Keep) -> Outcome {
         self.take_over();
-        let (_, ending) = self.judge(!self.story.terms.responders.is_empty());
-        let agent = self.find_agent().await;
+        let (_, ending) = self
+            .found
+            .judge(!self.found.story.terms.responders.is_empty());
+        let agent = self.found.find_agent().await;
         self.conclude(agent, ending, (keep, &Cancel::new())).await
     }
 
     /// What the run asked to be kept.
     pub(crate) fn keep(&self) -> Keep {
-        self.story.terms.keep
+        self.found.story.terms.keep
     }
 
     async fn conclude(
@@ -182,14 +209,14 @@ impl Heir {
         (keep, cancel): (Keep, &Cancel),
     ) -> Outcome {
         let site = Site {
-            dir: &self.dir,
+            dir: &self.found.dir,
             journal: &self.journal,
-            tmux: &self.tmux,
+            tmux: &self.found.tmux,
             keep,
             cancel,
         };
-        let mut outcome = self.story.to_outcome(&self.dir);
-        let found = self.find_worktree();
+        let mut outcome = self.found.story.to_outcome(&self.found.dir);
+        let found = self.found.find_worktree();
         // Without its worktree an agent is no agent of ours to talk to, but a process to end.
         let agent = agent.filter(|_| matches!(found, Ok(Some(_))));
         let left = match &agent {
@@ -197,7 +224,15 @@ impl Heir {
             None => self.end_orphans(&site).await,
         };
         let mut clean = left.is_empty();
-        match (found, self.dir.load_record()) {
+        match (found, self.found.dir.load_record()) {
+            // The work was taken in, and its going has begun: what is still there is not all of it.
+            (Ok(Some(worktree)), Ok(Some(record))) if self.found.story.removing => {
+                outcome = Outcome {
+                    worktree: None,
+                    ..record
+                };
+                clean &= teardown::remove_worktree(&site, &worktree, &mut outcome).await;
+            }
             // It went after the record was written.
             (Ok(None), Ok(Some(record))) => {
                 outcome = Outcome {
@@ -221,7 +256,7 @@ impl Heir {
     }
 
     async fn end_orphans(&self, site: &Site<'_>) -> Vec<String> {
-        let Some(session) = &self.story.session else {
+        let Some(session) = &self.found.story.session else {
             return Vec::new();
         };
         teardown::end_orphans(site, self.root(), session).await
@@ -229,18 +264,23 @@ impl Heir {
 
     /// The root of what the run's pane started; a pid of another boot is somebody else's by now.
     fn root(&self) -> Option<Process> {
-        let root = self.story.launched.as_ref().and_then(|at| at.root);
-        root.filter(|_| !self.story.is_of_another_boot())
+        let root = self.found.story.launched.as_ref().and_then(|at| at.root);
+        root.filter(|_| !self.found.story.is_of_another_boot())
     }
 
     /// Whether the run's agent started this very process: it would end itself.
     pub(crate) fn holds_this_process(&self) -> bool {
-        holds_this_process(&RunProcesses::of(&self.dir, self.root()))
+        holds_this_process(&RunProcesses::of(&self.found.dir, self.root()))
     }
 
     /// Says that nothing can be taken in without the repository; `false` where there is something.
     fn leave_tree(&self, trouble: Failure, outcome: &mut Outcome) -> bool {
-        let tree = self.story.worktree.as_ref().map(|(path, _)| path.clone());
+        let tree = self
+            .found
+            .story
+            .worktree
+            .as_ref()
+            .map(|(path, _)| path.clone());
         outcome.worktree = tree.filter(|path| path.exists());
         (outcome.status, outcome.error) = (Status::Failed, Some(trouble));
         if let Some(path) = &outcome.worktree {
@@ -248,17 +288,6 @@ impl Heir {
             outcome.notices.push(text);
         }
         outcome.worktree.is_none()
-    }
-
-    /// The run's worktree, by its marker.
-    fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
-        let repository = Repository::discover(&self.story.repository)?;
-        let ours = owned(&repository)?.into_iter().find(|owned| {
-            owned.spec.owner.run_id == self.story.run_id.as_str()
-                && owned.spec.owner.state_dir == self.store.root()
-        });
-        let open = |owned: crate::worktree::OwnedWorktree| Worktree::open(&repository, &owned.spec);
-        Ok(ours.map(open).transpose()?)
     }
 
     /// Follows the agent on, as its first operator would have, and ends the run.
@@ -271,16 +300,16 @@ impl Heir {
         self.take_over();
         let started = Instant::now();
         let (responders, problems) = self.responders(responders);
-        let (found, mut ending) = self.judge(!responders.is_empty());
-        let agent = self.find_agent().await;
-        if let (None, Some(agent), Some(_)) = (&found, &agent, self.dir.load_prompt(1)) {
+        let (found, mut ending) = self.found.judge(!responders.is_empty());
+        let agent = self.found.find_agent().await;
+        if let (None, Some(agent), Some(_)) = (&found, &agent, self.found.dir.load_prompt(1)) {
             ending = self
                 .drive((shared, agent), responders, cancel)
                 .await
                 .unwrap_or_else(|error| Ending::failed(error.to_failure()));
             ending.notices.extend(problems);
         }
-        let keep = self.story.terms.keep;
+        let keep = self.found.story.terms.keep;
         let mut outcome = self.conclude(agent, ending, (keep, cancel)).await;
         outcome.duration_ms += millis(started.elapsed());
         outcome
@@ -296,7 +325,7 @@ impl Heir {
         }
         let mut problems = Vec::new();
         let mut made = Vec::new();
-        for recipe in &self.story.terms.responders {
+        for recipe in &self.found.story.terms.responders {
             match recipe.make() {
                 Ok(responder) => made.push(responder),
                 Err(error) => problems.push(format!("failed to {}", crate::error::chain(&error))),
@@ -311,26 +340,32 @@ impl Heir {
         responders: Vec<Arc<dyn Responder>>,
         cancel: &Cancel,
     ) -> Result<Ending, Error> {
-        let (plan, standing) = (self.plan(!responders.is_empty()), self.story.standing());
+        let (plan, mut standing) = (
+            self.found.plan(!responders.is_empty()),
+            self.found.story.standing(),
+        );
+        let mut pane = agent.pane.clone();
+        // The journal says that a prompt was about to be pasted; tmux knows whether it was.
+        standing.pasted &= pane.take_over().await? == Some(self.found.story.turn());
         let context = Context {
-            run_id: self.story.run_id.as_str().to_owned(),
-            task: self.story.task.as_str().to_owned(),
+            run_id: self.found.story.run_id.as_str().to_owned(),
+            task: self.found.story.task.as_str().to_owned(),
             worktree: plan.worktree.clone(),
         };
         let responder = Chain(responders);
         let parts = Parts {
             machine: Machine::resume(plan, standing.clone(), Instant::now()),
-            pane: &agent.pane,
+            pane: &pane,
             exit: &agent.exit,
-            dir: &self.dir,
+            dir: &self.found.dir,
             watch: &shared.watch,
             journal: &self.journal,
             responder: &responder,
             context: &context,
-            permissions: self.story.terms.permissions,
-            trust: self.story.terms.trust,
+            permissions: self.found.story.terms.permissions,
+            trust: self.found.story.terms.trust,
         };
-        let driver = Driver::resume(parts, &standing, self.story.replies.clone())?;
+        let driver = Driver::resume(parts, &standing, self.found.story.replies.clone())?;
         Ok(driver.follow(cancel.cancelled()).await)
     }
 }
@@ -372,23 +407,43 @@ pub(crate) fn take_over(
 pub(crate) async fn sweep(store: &Store) -> Vec<String> {
     let mut notices = Vec::new();
     for dir in store.load_unfinished().unwrap_or_default() {
+        if is_left_working(store, &dir).await {
+            let name = dir.name();
+            notices.push(format!(
+                "the operator of run {name} died and its agent still works: `cx-operator resume {name}` follows it on"
+            ));
+            continue;
+        }
         match Heir::claim(store, &dir, None) {
             Ok(Claim::Taken(heir)) if heir.holds_this_process() => {}
-            Ok(Claim::Taken(heir)) if heir.is_working().await => notices.push(format!(
-                "the operator of run {} died and its agent still works: `cx-operator resume {}` follows it on",
-                dir.name(),
-                dir.name()
-            )),
             Ok(Claim::Taken(heir)) => {
                 let outcome = heir.finish(heir.keep()).await;
-                tracing::info!(run = dir.name(), status = outcome.status.as_str(), "recovered");
+                tracing::info!(
+                    run = dir.name(),
+                    status = outcome.status.as_str(),
+                    "recovered"
+                );
             }
             Ok(Claim::Empty) => dir.discard(),
             Ok(Claim::Alive | Claim::Ended) => {}
-            Err(error) => tracing::warn!(run = dir.name(), error = error.message(), "not recovered"),
+            Err(error) => {
+                tracing::warn!(run = dir.name(), error = error.message(), "not recovered")
+            }
         }
     }
     notices
+}
+
+/// Whether a dead operator's agent still works. Looks without owning the run: whoever wants to follow it on at this moment
+/// shall not find it owned.
+async fn is_left_working(store: &Store, dir: &RunDir) -> bool {
+    if dir.is_alive() {
+        return false;
+    }
+    match Remains::load(store, dir) {
+        Ok(Some(found)) => found.is_working().await && !dir.is_alive(),
+        _ => false,
+    }
 }
 
 /// The same as far as it comes in ten seconds; what hangs shall not keep a new run from its start.

@@ -301,7 +301,12 @@ fn describe(snapshot: Snapshot, outcome: &mut Outcome) {
     outcome.notices.extend(snapshot.notices);
 }
 
-async fn remove_worktree(site: &Site<'_>, worktree: &Worktree, outcome: &mut Outcome) -> bool {
+/// Removes what the caller doesn't keep of worktree and branch, the work being taken in. Says whether that is gone.
+pub(crate) async fn remove_worktree(
+    site: &Site<'_>,
+    worktree: &Worktree,
+    outcome: &mut Outcome,
+) -> bool {
     if matches!(site.keep, Keep::Worktree | Keep::Session) {
         outcome.worktree = Some(worktree.path().to_owned());
         return true;

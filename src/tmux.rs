@@ -400,6 +400,7 @@ impl Server {
             session: session.to_owned(),
             id: pane.to_owned(),
             pid: pid.parse().map_err(|_| unexpected())?,
+            holder: String::new(),
         })
     }
 

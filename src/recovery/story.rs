@@ -30,6 +30,8 @@ pub(crate) struct Story {
     turns: Turns,
     pub(crate) replies: Vec<Reply>,
     notices: Vec<String>,
+    /// Whether the worktree's removal was begun: the record was complete by then.
+    pub(crate) removing: bool,
     /// How the turns ended, once that was decided.
     pub(crate) ended: Option<End>,
 }
@@ -117,6 +119,7 @@ impl Story {
             turns: Turns::default(),
             replies: Vec::new(),
             notices: Vec::new(),
+            removing: false,
             ended: None,
         };
         Some((story, *schema_version))
@@ -128,6 +131,7 @@ impl Story {
             Progress::Begun(Step::Worktree { path, branch, .. }) => {
                 self.worktree = Some((path, branch));
             }
+            Progress::Begun(Step::RemoveWorktree) => self.removing = true,
             Progress::Begun(Step::Session { session, .. }) => self.session = Some(session),
             Progress::Launched {
                 session_id,

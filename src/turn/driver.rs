@@ -237,7 +237,7 @@ impl<'a> Driver<'a> {
                     turn,
                     bytes: text.len(),
                 });
-                self.parts.pane.submit(&as_typed(&text)).await?;
+                self.parts.pane.submit_turn(turn, &as_typed(&text)).await?;
             }
             Reaction::Press(key, on) => {
                 let key_name = key.name().to_owned();

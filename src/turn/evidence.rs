@@ -7,7 +7,7 @@ use super::driver::Ending;
 use super::end::unanswered;
 use super::recorded::Recorded;
 use super::sources::{Signals, Transcript};
-use super::{End, Event, Machine, Reaction, Standing};
+use super::{End, Event, Machine, Permissions, Reaction, Standing};
 use crate::run::{self, RunDir};
 
 /// What is known of a run's turns.
@@ -29,7 +29,10 @@ pub(crate) fn judge(
     let mut signals = Signals::new(dir.signals());
     let decided = signals.pass_over(standing);
     let mut recorded = Recorded::of_turn(standing.turns, replies, decided);
-    let mut end = feed(&mut machine, &mut recorded, signals.read());
+    let events = signals.read();
+    let mut replies = replies.to_vec();
+    replies.extend(by_policy(&machine, &mut recorded, &events));
+    let mut end = feed(&mut machine, &mut recorded, events);
     let path = machine
         .session()
         .and_then(|session| signals.transcript_of(session));
@@ -53,11 +56,36 @@ pub(crate) fn judge(
         session: machine.session().map(str::to_owned),
         turns: machine.turns(),
         last_message: machine.last_message().map(str::to_owned),
-        replies: replies.to_vec(),
+        replies,
         transcript,
         notices: Vec::new(),
     };
     Evidence { end, ending }
+}
+
+/// The approvals that the hooks decided by the policy, while nobody wrote it down.
+fn by_policy(machine: &Machine, recorded: &mut Recorded, events: &[Event]) -> Vec<run::Reply> {
+    let reply = match machine.permissions() {
+        Permissions::Allow => "allow",
+        Permissions::Deny => "deny",
+        Permissions::Ask => return Vec::new(),
+    };
+    let mut turn = machine.turns();
+    let mut replies = Vec::new();
+    for event in events {
+        match event {
+            Event::PromptSubmitted { .. } => turn += 1,
+            Event::PermissionAsked { command, .. } => replies.push(run::Reply {
+                turn,
+                by: "policy".to_owned(),
+                question: command.clone(),
+                reply: reply.to_owned(),
+            }),
+            _ => {}
+        }
+    }
+    replies.retain(|reply| !recorded.take(reply));
+    replies
 }
 
 /// What the machine wants to do is not done: there is nobody to type to. What was replied is known.

@@ -164,6 +164,11 @@ impl Machine {
         }
     }
 
+    /// What happens to approvals.
+    pub(super) fn permissions(&self) -> Permissions {
+        self.plan.permissions
+    }
+
     /// The question that waits for an answer.
     pub(super) fn asked(&self) -> Option<&Question> {
         match &self.state {
