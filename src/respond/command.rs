@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
+use crate::process::RUN_VARIABLE;
+
 use super::{Answer, Context, Question, QuestionKind, Recipe, RespondError, Responder, Verdict};
 
 /// The most that a responder's command may print.
@@ -66,13 +68,15 @@ impl Command {
         self
     }
 
-    async fn run(&self, input: &[u8]) -> Result<Vec<u8>, RespondError> {
+    async fn run(&self, run_id: &str, input: &[u8]) -> Result<Vec<u8>, RespondError> {
         let mut shell = tokio::process::Command::new("/bin/sh");
         if let Some(directory) = &self.directory {
             shell.current_dir(directory);
         }
         let mut child = shell
             .args(["-c", &self.shell_command])
+            // Killed with us where we can; where we are killed ourselves, whoever recovers the run ends it by this.
+            .env(RUN_VARIABLE, run_id)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -146,7 +150,7 @@ impl Responder for Command {
             worktree: &context.worktree,
         };
         let input = serde_json::to_vec(&asked).expect("the question has string keys only");
-        let output = tokio::time::timeout(self.limit, self.run(&input))
+        let output = tokio::time::timeout(self.limit, self.run(&context.run_id, &input))
             .await
             .map_err(|_elapsed| RespondError::TimedOut(self.limit))??;
         parse_answer(&output)
