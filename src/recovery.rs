@@ -156,7 +156,11 @@ impl Heir {
         if !dir.path().exists() {
             return Ok(Claim::Empty);
         }
-        Self::claim_kept(store, dir, listener)
+        match Self::claim_kept(store, dir, listener)? {
+            // Closed by another one, between our look at the mark and its letting go of the lock.
+            Claim::Taken(_) if dir.is_closed() => Ok(Claim::Ended),
+            claim => Ok(claim),
+        }
     }
 
     /// Takes a run over that may have been closed, where nobody owns it.
