@@ -73,6 +73,7 @@ mod fault_table;
 mod ground;
 mod hostile;
 mod keeping;
+mod kill;
 mod many;
 mod permissions;
 mod processes;

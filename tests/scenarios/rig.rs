@@ -267,7 +267,12 @@ impl Rig {
 
     /// The binary's `delegate` of a task `t`.
     pub(crate) fn delegation(&self, brief: &str, arguments: &[&str]) -> Command {
-        let mut command = self.binary(&["delegate", "--task", "t", "--prompt", brief, "--json"]);
+        self.delegation_of("t", brief, arguments)
+    }
+
+    /// The binary's `delegate` of a task of that name.
+    pub(crate) fn delegation_of(&self, task: &str, brief: &str, arguments: &[&str]) -> Command {
+        let mut command = self.binary(&["delegate", "--task", task, "--prompt", brief, "--json"]);
         command
             .arg("--codex")
             .arg(&self.program)
