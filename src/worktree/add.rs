@@ -27,7 +27,12 @@ const GITDIR: &str = "gitdir";
 pub(super) const REMOVING: &str = "cx-operator.removing";
 
 /// The reason of a worktree's lock until all its files are there. git's own word for it.
-pub(super) const INITIALIZING: &[u8] = b"initializing";
+const INITIALIZING: &[u8] = b"initializing";
+
+/// Whether making the worktree was cut short: not all its files are there.
+pub(super) fn is_initializing(admin_dir: &Path) -> bool {
+    fs::read(admin_dir.join("locked")).is_ok_and(|reason| reason == INITIALIZING)
+}
 
 /// Which worktree, for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

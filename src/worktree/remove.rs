@@ -6,10 +6,12 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::add::{REMOVING, WorktreeSpec, delete_branch, gitfile, known_path, remove_admin_dir};
+use super::add::{
+    REMOVING, WorktreeSpec, delete_branch, gitfile, is_initializing, known_path, remove_admin_dir,
+};
 use super::branch::{branch_ref, is_made_for};
 use super::error::Error;
-use super::files::{remove_tree, write_atomically};
+use super::files::{remove_tree, rename_to_new, write_atomically};
 use super::marker::{self, Marker, OwnedWorktree, staging_dir};
 use super::repository::Repository;
 
@@ -80,11 +82,48 @@ pub fn remove(repo: &Repository, spec: &WorktreeSpec, what: Removal<'_>) -> Resu
         }
         _ => absent(what).branch,
     };
-    remove_admin_dir(&owned.admin_dir)?;
+    if branch == BranchRemoval::Absent && is_initializing(&owned.admin_dir) {
+        clear_half_made_branch(repo, &owned)?;
+    }
+    deregister(repo, &owned)?;
     Ok(Removed {
         worktree: true,
         branch,
     })
+}
+
+/// Clears what is left where making the branch was cut short: its reflog, and the lock under which libgit2 writes a
+/// ref, which would keep the name from the next run.
+fn clear_half_made_branch(repo: &Repository, owned: &OwnedWorktree) -> Result<(), Error> {
+    let full = branch_ref(&owned.spec.branch)?;
+    let open = repo.open()?;
+    if is_made_for(&open, &full, &owned.spec.owner) {
+        open.reflog_delete(&full)
+            .map_err(Error::git("delete the reflog of a half-made branch"))?;
+    }
+    let lock = repo.common_dir().join(format!("{full}.lock"));
+    let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    // The name was ours from the registration on: a lock since then was.
+    if modified(&lock) < modified(&owned.admin_dir.join("locked")) {
+        return Ok(());
+    }
+    match fs::remove_file(&lock) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &lock)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the registration out of git's sight in one step, under the name that proves it to be the run's while it goes.
+fn deregister(repo: &Repository, owned: &OwnedWorktree) -> Result<(), Error> {
+    let staging = staging_dir(repo, &owned.spec.owner);
+    if owned.admin_dir == staging || rename_to_new(&owned.admin_dir, &staging).is_err() {
+        return remove_admin_dir(&owned.admin_dir);
+    }
+    if let Some(worktrees) = owned.admin_dir.parent() {
+        // Fails, as it should, while another worktree is there.
+        drop(fs::remove_dir(worktrees));
+    }
+    remove_admin_dir(&staging)
 }
 
 /// Removes what a run made and no marker speaks of any more: somebody pruned the registration of a directory that was

@@ -7,7 +7,7 @@ use git2::{Commit, Index, Oid, Sort};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::add::{INITIALIZING, REMOVING, SEED_INDEX, Worktree, delete_ref};
+use super::add::{REMOVING, SEED_INDEX, Worktree, delete_ref, is_initializing};
 use super::capture::{self, Captured, Source};
 use super::durable;
 use super::error::Error;
@@ -177,8 +177,7 @@ impl Worktree {
 
     /// Why the directory is not to be read, if so.
     fn find_obstacle(&self) -> Option<&'static str> {
-        let locked = fs::read(self.admin_dir.join("locked"));
-        if locked.is_ok_and(|reason| reason == INITIALIZING) {
+        if is_initializing(&self.admin_dir) {
             // What is missing was never there to be deleted.
             return Some("the worktree was never complete: no agent has worked in it");
         }
