@@ -126,7 +126,13 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
     let outcome = heir.finish(keep).await;
     if run.is_closed() {
         let why = format!("{why}; recorded as {}", outcome.status.as_str());
-        return Some(describe(Action::Removed, why));
+        return Some(match &outcome.worktree {
+            None => describe(Action::Removed, why),
+            Some(path) => describe(
+                Action::Left,
+                format!("{why}; asked to keep {}", path.display()),
+            ),
+        });
     }
     let why = outcome.notices.last().cloned();
     let why = why.or(outcome.error.map(|error| error.message));

@@ -262,6 +262,8 @@ async fn take_in(
     let stopped = stop.clone();
     let take = blocking(move || Ok(from.snapshot_unless(&spec, &stopped)?));
     let snapshot = site.journal.step(step, patience.wait(&stop, take)).await?;
+    // What an earlier recovery found stands no more.
+    (outcome.patch, outcome.result_commit, outcome.result_ref) = (None, None, None);
     if let Some(result) = snapshot.result_commit {
         let path = site.dir.patch();
         let repository = worktree.repository().clone();
@@ -330,6 +332,13 @@ pub(crate) async fn remove_worktree(
         Ok(removed) if removed.branch == BranchRemoval::KeptForItsCommits => {
             outcome.notices.push(format!(
                 "branch {} stays: it has commits that are in no snapshot",
+                outcome.branch
+            ));
+            true
+        }
+        Ok(removed) if removed.branch == BranchRemoval::KeptInUse => {
+            outcome.notices.push(format!(
+                "branch {} stays: another checkout is on it",
                 outcome.branch
             ));
             true

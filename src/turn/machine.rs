@@ -253,17 +253,10 @@ impl Machine {
             } => self.on_stop(now, turn_id.as_deref(), message),
             Event::TurnFailed { turn_id, error } => self.on_failure(&turn_id, error),
             Event::TurnAborted { turn_id, reason } => self.on_abortion(turn_id.as_deref(), &reason),
-            Event::Malformed { file, content } => {
-                let message =
-                    format!("a hook was given something that is no event ({file}): {content}");
-                let hint = "see the run's signals directory; a codex newer than this cx-operator may send another format";
-                self.end(End::failed(
-                    Status::Failed,
-                    "malformed_event",
-                    message,
-                    hint,
-                ))
+            Event::Malformed { content, .. } if content.is_empty() => {
+                Reaction::Ignore("a hook that was told nothing: whoever ran it was gone")
             }
+            Event::Malformed { file, content } => self.on_malformed(&file, &content),
             Event::AgentExited { code, screen } => self.on_exit(code, &screen),
             Event::Answered(question, answer) => self.on_answer(now, &question, answer),
             Event::Cancelled { by } => self.cut_off(End::cancelled(by)),
@@ -282,6 +275,17 @@ impl Machine {
             }
             _ => None,
         }
+    }
+
+    fn on_malformed(&mut self, file: &str, content: &str) -> Reaction {
+        let message = format!("a hook was given something that is no event ({file}): {content}");
+        let hint = "see the run's signals directory; a codex newer than this cx-operator may send another format";
+        self.end(End::failed(
+            Status::Failed,
+            "malformed_event",
+            message,
+            hint,
+        ))
     }
 
     fn is_ours(&self, session: &str) -> bool {
