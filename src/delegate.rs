@@ -233,8 +233,10 @@ impl<'a> Run<'a> {
                 (None, Ending::failed(error.to_failure()))
             }
         };
+        let site = self.site(cancel);
+        teardown::announce(&site, &ending);
         let closing = (Some(worktree), ending);
-        teardown::finish(&self.site(cancel), agent.as_ref(), closing, outcome).await
+        teardown::finish(&site, agent.as_ref(), closing, outcome).await
     }
 
     async fn launch(&self, worktree: &Worktree) -> Result<Agent, Error> {

@@ -25,7 +25,7 @@ use crate::tmux::Server;
 use crate::turn::driver::{Driver, Ending, Parts};
 use crate::turn::evidence::{Evidence, judge};
 use crate::turn::{End, Machine, Plan};
-use crate::worktree::{Repository, Worktree, owned};
+use crate::worktree::{Owner, Removal, Repository, Worktree, WorktreeSpec, owned, remove};
 use story::Story;
 
 mod story;
@@ -129,15 +129,49 @@ impl Remains {
         })
     }
 
-    /// The run's worktree, by its marker.
+    /// The run's worktree, by its marker; where somebody removed its registration, by itself or by its branch.
     fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
         let repository = Repository::discover(&self.story.repository)?;
         let ours = owned(&repository)?.into_iter().find(|owned| {
             owned.spec.owner.run_id == self.story.run_id.as_str()
                 && owned.spec.owner.state_dir == self.store.root()
         });
-        let open = |owned: crate::worktree::OwnedWorktree| Worktree::open(&repository, &owned.spec);
-        Ok(ours.map(open).transpose()?)
+        if let Some(owned) = ours {
+            return Ok(Some(Worktree::open(&repository, &owned.spec)?));
+        }
+        let Some(spec) = self.spec()? else {
+            return Ok(None);
+        };
+        let root = self.store.root();
+        match Worktree::find_lost(&repository, &spec.path, root)? {
+            Some(lost) if lost.owner == spec.owner => {
+                return Ok(Some(Worktree::adopt(&repository, &spec.path, root)?));
+            }
+            _ => {}
+        }
+        let revived = Worktree::revive(&repository, &spec)?;
+        if revived.is_none() {
+            // At most a registration that was only prepared.
+            let nothing_kept = remove(&repository, &spec, Removal::Worktree);
+            tracing::debug!(?nothing_kept, "no worktree is left");
+        }
+        Ok(revived)
+    }
+
+    /// What the worktree was to be made as.
+    fn spec(&self) -> Result<Option<WorktreeSpec>, Error> {
+        let Some((path, branch)) = &self.story.worktree else {
+            return Ok(None);
+        };
+        Ok(Some(WorktreeSpec {
+            path: path.clone(),
+            branch: branch.clone(),
+            base: self.story.base_commit.parse()?,
+            owner: Owner {
+                run_id: self.story.run_id.as_str().to_owned(),
+                state_dir: self.store.root().to_owned(),
+            },
+        }))
     }
 }
 
@@ -175,6 +209,8 @@ impl Heir {
         let Some(found) = Remains::load(store, dir)? else {
             return Ok(Claim::Empty);
         };
+        // One that this version can't read is not for it to replace.
+        dir.load_record()?;
         let journal =
             Journal::resume(&dir.events(), listener).map_err(io_error("open the journal"))?;
         Ok(Claim::Taken(Box::new(Self {
@@ -223,6 +259,8 @@ impl Heir {
         let found = self.found.find_worktree();
         // Without its worktree an agent is no agent of ours to talk to, but a process to end.
         let agent = agent.filter(|_| matches!(found, Ok(Some(_))));
+        // Before a process is ended: whoever recovers after us must not take our signal for the agent's own end.
+        teardown::announce(&site, &ending);
         let left = match &agent {
             Some(_) => Vec::new(),
             None => self.end_orphans(&site).await,

@@ -147,7 +147,18 @@ async fn keep_transcript(dir: &RunDir, path: &Path) -> Option<String> {
     Some(format!("the transcript was not kept: failed to {error}"))
 }
 
-/// Ends a run whose turns are over: the agent, its work, what was made for the run. Says whether nothing is left
+/// Writes down how the turns ended, before anything is ended: a recovery must not take our own signal for the agent's
+/// end.
+pub(crate) fn announce(site: &Site<'_>, ending: &Ending) {
+    site.journal.write(Progress::Ended {
+        status: ending.end.status,
+        error: ending.end.error.clone(),
+        pending: ending.end.pending.clone(),
+        last_message: ending.last_message.clone(),
+    });
+}
+
+/// Ends a run whose turns are over, as was announced: the agent, its work, what was made for the run. Says whether nothing is left
 /// that should be gone. Where the worktree is `None`, nobody knows of one.
 pub(crate) async fn finish(
     site: &Site<'_>,
@@ -155,12 +166,6 @@ pub(crate) async fn finish(
     (worktree, mut ending): (Option<&Worktree>, Ending),
     outcome: &mut Outcome,
 ) -> bool {
-    site.journal.write(Progress::Ended {
-        status: ending.end.status,
-        error: ending.end.error.clone(),
-        pending: ending.end.pending.clone(),
-        last_message: ending.last_message.clone(),
-    });
     let mut left = None;
     if let Some(agent) = agent {
         left = end_agent(site, agent, &ending).await;

@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::add::{Worktree, WorktreeSpec, known_path, register, write};
-use super::branch::{branch_ref, find_creation};
+use super::branch::{branch_ref, find_creation, is_made_for};
 use super::error::Error;
 use super::files::{remove_tree, rename_to_new};
 use super::marker::{Marker, Owner, staging_dir};
@@ -83,6 +84,33 @@ impl Worktree {
     }
 }
 
+impl Worktree {
+    /// Registers the worktree of a run again of which only the branch is left, so that what was committed there can be
+    /// snapshotted and the branch removed. `None` where something is at its path, or where the branch's reflog doesn't
+    /// say that it was made for this run.
+    ///
+    /// # Errors
+    /// Those of libgit2, and [`Error::Io`].
+    pub fn revive(repo: &Repository, spec: &WorktreeSpec) -> Result<Option<Self>, Error> {
+        let spec = &WorktreeSpec {
+            path: known_path(&spec.path)?,
+            ..spec.clone()
+        };
+        let Some(name) = spec.path.file_name() else {
+            return Ok(None);
+        };
+        let admin_dir = repo.common_dir().join("worktrees").join(name);
+        let full = branch_ref(&spec.branch)?;
+        let open = repo.open()?;
+        let left = open.refname_to_id(&full).is_ok() && is_made_for(&open, &full, &spec.owner);
+        if !left || admin_dir.exists() || fs::symlink_metadata(&spec.path).is_ok() {
+            return Ok(None);
+        }
+        restore(repo, spec, &admin_dir)?;
+        Self::open(repo, spec).map(Some)
+    }
+}
+
 /// Where the registration was to which the directory leads, in this repository.
 fn lost_admin_dir(repo: &Repository, path: &Path) -> Option<PathBuf> {
     linked_git_dir(path).filter(|admin_dir| {
@@ -93,12 +121,17 @@ fn lost_admin_dir(repo: &Repository, path: &Path) -> Option<PathBuf> {
 
 /// Makes the administrative directory anew, under its old name: the directory's `.git` file has it.
 fn restore(repo: &Repository, spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
-    let meta = fs::symlink_metadata(&spec.path).map_err(Error::io("read", &spec.path))?;
+    let marker = Marker::new(spec);
+    let marker = match fs::symlink_metadata(&spec.path) {
+        Ok(meta) => marker.of_directory(&meta),
+        Err(e) if e.kind() == ErrorKind::NotFound => marker,
+        Err(e) => return Err(Error::io("read", &spec.path)(e)),
+    };
     let staging = staging_dir(repo, &spec.owner);
     fs::create_dir(&staging).map_err(Error::io("create", &staging))?;
     let fill = || {
         write(&staging.join("locked"), b"adopted by cx-operator")?;
-        Marker::new(spec).of_directory(&meta).write(&staging)?;
+        marker.write(&staging)?;
         register(spec, &staging)?;
         let parent = repo.common_dir().join("worktrees");
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;

@@ -8,7 +8,8 @@ use tokio::process::Child;
 
 use super::*;
 
-const HOOKS: [&str; 4] = [
+const HOOKS: [&str; 5] = [
+    env!("CARGO_BIN_EXE_cx-launcher"),
     env!("CARGO_BIN_EXE_cx-session-start-hook"),
     env!("CARGO_BIN_EXE_cx-prompt-hook"),
     env!("CARGO_BIN_EXE_cx-permission-hook"),

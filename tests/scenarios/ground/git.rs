@@ -121,7 +121,7 @@ table! {
         in_repository: true,
         mend: "rm repo/.git/refs/heads/cx-t.lock",
         work: Work::Late(HALF),
-        said: "failed to delete the branch",
+        said: "cx-t.lock",
         ..HARMLESS
     };
 }

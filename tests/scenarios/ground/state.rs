@@ -151,10 +151,8 @@ fn records_of_a_newer_version() {
         assert!(said.contains("schema version 2"), "{said}");
         let (exit, said) = run(rig, &["list"]).await;
         assert!(exit == Some(0) && said.contains(&name), "{exit:?} {said}");
-        for command in [&["cleanup"][..], &["cleanup", "--kept", &name]] {
-            let (_, said) = run(rig, command).await;
-            assert!(said.contains("schema version 2"), "{command:?}: {said}");
-        }
+        let (_, said) = run(rig, &["cleanup", "--kept", &name]).await;
+        assert!(said.contains("schema version 2"), "{said}");
         assert_eq!(fs::read_to_string(&record).expect("it"), newer.to_string());
         assert!(rig.worktree().join("half").exists(), "the worktree is kept");
         let now = fs::read_to_string(&journal).expect("the journal");
