@@ -1,6 +1,7 @@
 //! The one error on top: a stable code, what to do now, and an exit status.
 
 use std::error::Error as StdError;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -303,6 +304,14 @@ impl Error {
                 run::Error::NoStateDirectory
                 | run::Error::StatePathTooLong { .. }
                 | run::Error::StateUnusable { .. } => Code::StateDirectory,
+                run::Error::Io { source, .. }
+                    if matches!(
+                        source.kind(),
+                        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+                    ) =>
+                {
+                    Code::DiskFull
+                }
                 run::Error::Unreadable { .. } | run::Error::Io { .. } => Code::Record,
             },
             Self::Worktree(

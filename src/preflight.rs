@@ -7,8 +7,6 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use crate::agent::codex::launch::{Options, SETTINGS, TrustPolicy};
 use crate::agent::codex::program::{self, Program, SignIn};
 use crate::error::{Error, io as io_error};
@@ -20,11 +18,12 @@ use crate::task::Task;
 use crate::tmux::{self, LAUNCHER, Server};
 use crate::worktree::{CommitId, Repository, owned};
 
+pub use doctor::{Check, Level, doctor};
+
+mod doctor;
+
 /// Below this much free space a run doesn't start, in MB.
 const DISK_NEEDED_MB: u64 = 100;
-/// Below this much `doctor` warns, in MB.
-const DISK_WANTED_MB: u64 = 1_000;
-
 /// What a run starts from.
 pub(crate) struct Ready {
     pub(crate) repository: Repository,
@@ -349,132 +348,6 @@ fn value(environment: &[(String, String)], name: &str) -> Option<OsString> {
         .rev()
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into())
-}
-
-/// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// In order.
-    Ok,
-    /// A run can start; somebody should look.
-    Warn,
-    /// A run could not start.
-    Fail,
-}
-
-/// One line of `doctor`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was checked.
-    pub name: &'static str,
-    /// How it came out.
-    pub level: Level,
-    /// What was found.
-    pub found: String,
-    /// What mends it.
-    pub mend: Option<String>,
-}
-
-impl Check {
-    fn of(name: &'static str, result: Result<String, Error>) -> Self {
-        match result {
-            Ok(found) => Self {
-                name,
-                level: Level::Ok,
-                found,
-                mend: None,
-            },
-            Err(error) => Self {
-                name,
-                level: Level::Fail,
-                found: format!("failed to {}", error.message()),
-                mend: error.code().hint().map(str::to_owned),
-            },
-        }
-    }
-
-    fn warn_if(mut self, warned: bool, mend: &str) -> Self {
-        if warned && self.level == Level::Ok {
-            self.level = Level::Warn;
-            self.mend = Some(mend.to_owned());
-        }
-        self
-    }
-}
-
-/// Every check that needs no task, in the order of a run's needs. Creates nothing but the state directory.
-pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<Check> {
-    let mut checks = vec![
-        Check::of("tmux", check_tmux().await),
-        Check::of("git", check_git()),
-        Check::of("git repository", examine_repository(repository)),
-        Check::of(
-            "hook binaries",
-            find_hooks().map(|dir| dir.display().to_string()),
-        ),
-    ];
-    let store = Store::open(state);
-    let free = available_mb(if state.exists() {
-        state
-    } else {
-        Path::new("/")
-    });
-    let scarce = free.as_ref().is_ok_and(|&mb| mb < DISK_WANTED_MB);
-    let root = store
-        .as_ref()
-        .map(|store| store.root().to_owned())
-        .unwrap_or_else(|_| PathBuf::from("/nonexistent"));
-    let state_check = store.map_err(Error::from).and_then(|store| {
-        check_disk(store.root()).map(|mb| format!("{}, {mb} MB free", store.root().display()))
-    });
-    checks.push(Check::of("state directory", state_check).warn_if(scarce, "free some space"));
-    let temporary = check_disk(Path::new("/tmp")).map(|mb| format!("{mb} MB free"));
-    checks.push(Check::of("/tmp", temporary));
-    let environment: Vec<(String, String)> = caller_environment().into_iter().collect();
-    let path = value(&environment, "PATH");
-    match Program::query(options.program.as_deref(), path.as_ref(), &root).await {
-        Ok(program) => {
-            let found = format!("{} at {}", program.version, program.path.display());
-            let untried = !program.is_known();
-            checks.push(Check::of("codex", Ok(found)).warn_if(
-                untried,
-                "update cx-operator, or install a codex that it knows",
-            ));
-            let signed_in = check_sign_in(&program, &environment).await;
-            checks.push(Check::of(
-                "codex sign-in",
-                signed_in.map(|api_key| {
-                    if api_key {
-                        "an API key: billed by use, with no spending cap"
-                    } else {
-                        "signed in"
-                    }
-                    .to_owned()
-                }),
-            ));
-        }
-        Err(error) => checks.push(Check::of("codex", Err(error.into()))),
-    }
-    checks
-}
-
-fn examine_repository(path: &Path) -> Result<String, Error> {
-    let repository = Repository::discover(path)?;
-    let base = repository.resolve_base("HEAD")?;
-    let dirty = repository.query_dirty()?;
-    let state = if dirty.is_clean() {
-        "clean".to_owned()
-    } else {
-        format!(
-            "{} modified, {} untracked (the agent won't see them)",
-            dirty.modified, dirty.untracked
-        )
-    };
-    Ok(format!(
-        "{} at {base}, {state}",
-        repository.root().display()
-    ))
 }
 
 #[cfg(test)]

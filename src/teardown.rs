@@ -198,20 +198,23 @@ async fn conclude(
     // The caller's credentials, where the launcher never came to remove them.
     let _gone_already = fs::remove_file(site.dir.environment());
     let mut clean = true;
-    if let Some(worktree) = worktree
-        && let Err(refusal) = take_in(site, worktree, outcome).await
-    {
-        outcome.worktree = Some(worktree.path().to_owned());
-        outcome.notices.push(format!(
-            "nothing was removed: the work is in {}",
-            worktree.path().display()
-        ));
-        refusal.tell(outcome);
-        clean = false;
-    }
-    // Written before anything goes, and again at the very end.
-    if let Err(error) = site.dir.write_record(outcome) {
-        tracing::error!(%error, "the record can't be written");
+    if let Some(worktree) = worktree {
+        let taken_in = take_in(site, worktree, outcome).await;
+        // Written before anything goes, and again at the very end. A disk that has no room for it may take no more
+        // lines of the journal either: then the tree is what tells how far the run came.
+        let recorded = taken_in.and_then(|()| {
+            let written = site.dir.write_record(outcome);
+            written.map_err(|error| Refusal::Failed(error.into()))
+        });
+        if let Err(refusal) = recorded {
+            outcome.worktree = Some(worktree.path().to_owned());
+            outcome.notices.push(format!(
+                "nothing was removed: the work is in {}",
+                worktree.path().display()
+            ));
+            refusal.tell(outcome);
+            clean = false;
+        }
     }
     let safe = clean;
     if let Some(agent) = agent

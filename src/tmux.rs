@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
 use tmux_interface::{
     AttachSession, DisplayMessage, KillServer, KillSession, ListSessions, NewSession, PipePane,
     SetOption, StartServer, Tmux, TmuxCommand,
@@ -25,6 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::search_path::search_path;
 
+pub use error::Error;
 pub use launch::environment_file;
 pub(crate) use launch::{LAUNCHER, shell_quote};
 pub use pane::Pane;
@@ -35,6 +35,7 @@ use process::ServerProcess;
 use screens::Screens;
 
 mod client;
+mod error;
 mod launch;
 mod pane;
 mod process;
@@ -55,58 +56,6 @@ const SUSPICION: Duration = Duration::from_secs(1);
 
 /// tmux answers one client after the other: of more at once the last would wait out their limit.
 const CLIENTS: usize = 8;
-
-/// Why tmux did not do what was asked.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// No `tmux` on PATH.
-    #[error("find tmux on PATH")]
-    Missing,
-    /// The program could not be run, or the socket's lock not be taken.
-    #[error("run tmux {verb}")]
-    Io {
-        /// The tmux command.
-        verb: &'static str,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// tmux answered with an error.
-    #[error("run tmux {verb}: {message}")]
-    Refused {
-        /// The tmux command.
-        verb: &'static str,
-        /// What tmux said.
-        message: String,
-    },
-    /// tmux did not answer within ten seconds.
-    #[error("get an answer from tmux {verb} within {COMMAND_LIMIT:?}")]
-    Hung {
-        /// The tmux command.
-        verb: &'static str,
-    },
-    /// A session of that name is there already.
-    #[error("create the tmux session {name}: there is one of that name")]
-    SessionExists {
-        /// The session's name.
-        name: String,
-    },
-    /// The agent's arguments exceed what tmux takes.
-    #[error("start the agent with {bytes} bytes of arguments: tmux takes {ARGV_LIMIT}")]
-    ArgumentsTooLong {
-        /// Their length in bytes.
-        bytes: usize,
-    },
-    /// tmux answered with something else than it was asked for.
-    #[error("understand tmux {verb}: it printed {output:?}")]
-    Unexpected {
-        /// The tmux command.
-        verb: &'static str,
-        /// What it printed.
-        output: String,
-    },
-}
 
 /// A key that tmux knows by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

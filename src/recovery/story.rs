@@ -172,20 +172,24 @@ impl Story {
                 question,
                 reply,
             }),
-            Progress::Ended {
+            other => self.take_end(other),
+        }
+    }
+
+    fn take_end(&mut self, progress: Progress) {
+        if let Progress::Ended {
+            status,
+            error,
+            pending,
+            last_message,
+        } = progress
+        {
+            self.turns.last_message = last_message;
+            self.ended = Some(End {
                 status,
                 error,
                 pending,
-                last_message,
-            } => {
-                self.turns.last_message = last_message;
-                self.ended = Some(End {
-                    status,
-                    error,
-                    pending,
-                });
-            }
-            _ => {}
+            });
         }
     }
 

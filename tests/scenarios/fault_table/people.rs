@@ -115,8 +115,13 @@ async fn typed_into_the_prompt(rig: &Rig) -> Ended {
     })
     .await;
     rig.type_text(" and mine").await;
+    // An Enter that follows another one closely is a newline of a paste.
+    let mut pressed: Option<Instant> = None;
     wait_for("the prompt", || {
-        rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+        if pressed.is_none_or(|at| at.elapsed() > Duration::from_millis(300)) {
+            rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+            pressed = Some(Instant::now());
+        }
         (!rig.log("prompt").is_empty()).then_some(())
     })
     .await;

@@ -103,7 +103,8 @@ table! {
     };
     packed_refs_locked = Row {
         does: "echo done > half; touch $RIG/repo/.git/packed-refs.lock",
-        work: Work::Files(HALF),
+        work: Work::Late(HALF),
+        said: "packed-refs.lock",
         in_repository: true,
         mend: "rm repo/.git/packed-refs.lock",
         ..HARMLESS

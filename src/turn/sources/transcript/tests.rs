@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::super::*;
 use super::*;
 
 const TOKENS: &str = r#"{"type":"event_msg","payload":{"type":"token_count","info":{"total_token_usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}}"#;

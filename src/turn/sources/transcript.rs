@@ -1,0 +1,149 @@
+//! The agent's transcript, read as it grows.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::agent::codex::transcript::{Line, parse_line};
+use crate::process::Exit;
+use crate::run::Usage;
+use crate::tmux::Pane;
+use crate::turn::Event;
+
+#[cfg(test)]
+mod tests;
+
+/// The longest line of a transcript that is read, in bytes; what tells of a turn's course takes some hundred, and with
+/// the agent's last message some thousand.
+const LINE_LIMIT: usize = 4 << 20;
+/// So much of a transcript is read at once, in bytes.
+const BUFFER: usize = 128 << 10;
+
+/// A transcript, read as it grows.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    path: PathBuf,
+    offset: u64,
+    /// The beginning of a line whose end was not there yet.
+    partial: Vec<u8>,
+    /// Whether the line is too long, and the rest of it is passed over.
+    skipping: bool,
+    session: Option<String>,
+    usage: Option<Usage>,
+    in_turn: bool,
+}
+
+impl Transcript {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            offset: 0,
+            partial: Vec::new(),
+            skipping: false,
+            session: None,
+            usage: None,
+            in_turn: false,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The tokens of the session so far.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Whether the last turn that began has not ended, as far as it was read.
+    pub(crate) fn in_turn(&self) -> bool {
+        self.in_turn
+    }
+
+    /// What the lines since the last reading say of a turn's end.
+    pub(crate) fn read(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        match self.read_lines(&mut events) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%error, "the transcript can't be read"),
+        }
+        events
+    }
+
+    fn read_lines(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        let file = File::open(&self.path)?;
+        if file.metadata()?.len() < self.offset {
+            // Truncated or replaced: what is there now is read from its start.
+            self.offset = 0;
+            self.partial.clear();
+            self.skipping = false;
+        }
+        let mut reader = BufReader::with_capacity(BUFFER, file);
+        reader.seek(SeekFrom::Start(self.offset))?;
+        loop {
+            let room = (LINE_LIMIT - self.partial.len()) as u64;
+            let mut within = reader.by_ref().take(room);
+            let read = within.read_until(b'\n', &mut self.partial)?;
+            self.offset += read as u64;
+            if self.partial.last() == Some(&b'\n') {
+                let line = std::mem::take(&mut self.partial);
+                if !std::mem::take(&mut self.skipping) {
+                    self.take_line(&String::from_utf8_lossy(&line), events);
+                }
+            } else if self.partial.len() == LINE_LIMIT {
+                self.partial.clear();
+                self.skipping = true;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: &str, events: &mut Vec<Event>) {
+        match parse_line(line) {
+            Some(Line::TurnFailed { turn_id, error }) => {
+                self.in_turn = false;
+                events.push(Event::TurnFailed { turn_id, error });
+            }
+            Some(Line::TurnAborted { turn_id, reason }) => {
+                self.in_turn = false;
+                events.push(Event::TurnAborted { turn_id, reason });
+            }
+            Some(Line::Tokens(usage)) => self.usage = Some(usage),
+            Some(Line::TurnStarted { .. }) => self.in_turn = true,
+            Some(Line::TurnCompleted { turn_id, message }) => {
+                self.in_turn = false;
+                events.extend(self.session.clone().map(|session| Event::TurnStopped {
+                    session,
+                    turn_id: Some(turn_id),
+                    message: Some(message),
+                }));
+            }
+            Some(Line::Session { id }) => self.session = Some(id),
+            None => {}
+        }
+    }
+}
+
+/// How long the reason of a failed turn may take to appear on the screen.
+const ERROR_LINE: Duration = Duration::from_millis(500);
+/// Between two looks for it.
+const ERROR_LINE_PACE: Duration = Duration::from_millis(20);
+
+/// Reads from the screen why a turn failed: before 0.150 the transcript doesn't tell.
+///
+/// Source: codex 0.130.0 draws the line some milliseconds after it wrote the end of the turn
+/// (`tests/scenarios/failures.rs`).
+pub(crate) async fn wait_for_error_line(pane: &Pane, exit: &Exit) -> Option<String> {
+    let limit = Instant::now() + ERROR_LINE;
+    loop {
+        let screen = pane.query_screen().await.unwrap_or_default();
+        let line = crate::agent::codex::screen::error_line(&screen);
+        if line.is_some() || Instant::now() >= limit || exit.has_ended() {
+            return line;
+        }
+        tokio::time::sleep(ERROR_LINE_PACE).await;
+    }
+}
