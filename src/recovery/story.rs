@@ -261,3 +261,6 @@ fn unreadable(run: &RunDir) -> Error {
 fn parse(at: &str) -> SystemTime {
     humantime::parse_rfc3339(at).unwrap_or(SystemTime::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests;
