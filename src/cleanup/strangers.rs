@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Action, Found, find_run};
+use crate::journal::{self, Progress};
 use crate::run::{RunDir, Store};
 use crate::tmux::Server;
 use crate::worktree::{OwnedWorktree, Repository, linked_git_dir, owned};
@@ -77,6 +78,12 @@ fn why_worktree(store: &Store, worktree: &OwnedWorktree) -> Option<String> {
         let record = run.load_record().ok().flatten();
         record.is_some_and(|record| record.worktree.is_some())
     };
+    if !run.is_closed() && !run.is_alive() && !begins(&run) {
+        let dir = run.path().display();
+        return Some(format!(
+            "the journal of its run can't be read, so nothing takes its work in: once {dir} is moved away, {FORCE}"
+        ));
+    }
     // One that is not closed is alive, or told of by its run.
     if !run.is_closed() || kept() {
         return None;
@@ -85,6 +92,14 @@ fn why_worktree(store: &Store, worktree: &OwnedWorktree) -> Option<String> {
         "its run ended without it: `cx-operator cleanup --kept {}` takes its work in and removes it",
         owner.run_id
     ))
+}
+
+/// Whether the line is there that says what the run is; without it no recovery names the worktree.
+fn begins(run: &RunDir) -> bool {
+    let entries = journal::load(&run.events()).unwrap_or_default();
+    entries.iter().any(|entry| {
+        matches!(&entry.progress, Progress::Started { run_id, .. } if run_id.as_str() == run.name())
+    })
 }
 
 /// Directories where worktrees are made.
