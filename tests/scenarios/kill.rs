@@ -6,6 +6,8 @@
 
 mod again;
 mod classes;
+mod cut;
+mod frozen;
 mod matrix;
 mod outcome;
 

@@ -21,21 +21,25 @@ pub(super) fn tree_of(rig: &Rig, outcome: &Outcome) -> Tree {
         .result_commit
         .as_ref()
         .or(outcome.base_commit.as_ref());
+    let commit = commit.expect("a commit");
+    tree_at(rig, commit).expect("its tree")
+}
+
+/// The files of a commit, by its id or the name of a ref to it; `None` where there is none.
+pub(super) fn tree_at(rig: &Rig, commit: &str) -> Option<Tree> {
     let repository = git2::Repository::open(rig.repo()).expect("the repository");
-    let commit = repository.revparse_single(commit.expect("a commit"));
-    let tree = commit.and_then(|commit| commit.peel_to_tree());
+    let commit = repository.revparse_single(commit).ok()?;
+    let tree = commit.peel_to_tree().ok()?;
     let mut files = Tree::new();
-    let walked = tree
-        .expect("its tree")
-        .walk(git2::TreeWalkMode::PreOrder, |dir, entry| {
-            if let Ok(blob) = repository.find_blob(entry.id()) {
-                let name = entry.name().expect("a name");
-                files.insert(format!("{dir}{name}"), blob.content().to_owned());
-            }
-            git2::TreeWalkResult::Ok
-        });
+    let walked = tree.walk(git2::TreeWalkMode::PreOrder, |dir, entry| {
+        if let Ok(blob) = repository.find_blob(entry.id()) {
+            let name = entry.name().expect("a name");
+            files.insert(format!("{dir}{name}"), blob.content().to_owned());
+        }
+        git2::TreeWalkResult::Ok
+    });
     walked.expect("its files");
-    files
+    Some(files)
 }
 
 /// What is in the worktree now; nothing where it isn't there.

@@ -66,6 +66,16 @@ impl Rig {
         .await
     }
 
+    /// Ends every process of the rig at once, as the end of the machine would.
+    pub(crate) async fn cut_power(&self) {
+        wait_for("the end of everything that names the rig", || {
+            let running = processes::mentioning(&self.dir);
+            processes::kill(&running);
+            running.is_empty().then_some(())
+        })
+        .await;
+    }
+
     /// Sends a signal to a process.
     pub(crate) fn signal(&self, pid: u32, signal: Signal) {
         processes::signal(pid, signal);

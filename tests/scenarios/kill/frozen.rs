@@ -1,0 +1,230 @@
+//! What a dead operator left, kept to be put back: so one run is recovered again and again from the same state.
+//!
+//! Beside the run stands what has names of its shape and is somebody else's. None of it may change.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use cx_operator::cleanup::{Action, Found, cleanup};
+use cx_operator::run::{Outcome, RunDir};
+
+use super::classes::Class;
+use super::outcome::{Tree, tree_at, work_tree};
+use super::{Heir, Kill, kill_operator};
+use crate::rig::{Agent, Rig, scope};
+
+/// What the rig's directory holds that a run may change.
+const PARTS: [&str; 3] = ["state", "worktrees", "repo"];
+/// A run's id that is nobody's.
+const OTHER_RUN: &str = "20200101-000000-t-0000";
+
+/// A run whose operator was killed and whose processes are gone.
+pub(super) struct Frozen<'a> {
+    rig: &'a Rig,
+    pub(super) run: RunDir,
+    /// Its journal.
+    pub(super) whole: Vec<u8>,
+    /// The agent's work.
+    tree: Tree,
+    /// A process of another run.
+    stranger: Child,
+    others: Vec<String>,
+}
+
+impl<'a> Frozen<'a> {
+    /// Kills an operator after that line of its journal, and every process with it.
+    pub(super) async fn after(rig: &'a Rig, class: &'static Class, line: usize) -> Self {
+        let kill = Kill {
+            class,
+            agent: Agent::Scripted,
+            when: "after",
+            line,
+            heir: Heir::Cleanup,
+        };
+        let output = kill_operator(rig, kill).await;
+        assert!(output.status.code().is_none(), "{kill}: it was not killed");
+        rig.cut_power().await;
+        let run = rig.operator.store().find("t").expect("the run");
+        let whole = fs::read(run.path().join("events.jsonl")).expect("the journal");
+        copy(rig, "", "alone/");
+        make_others(rig);
+        copy(rig, "", "still/");
+        let stranger = Command::new("sleep")
+            .arg("600")
+            .env("CX_OPERATOR_RUN", OTHER_RUN)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("sleep starts");
+        let mut frozen = Self {
+            rig,
+            run,
+            whole,
+            tree: work_tree(rig),
+            stranger,
+            others: Vec::new(),
+        };
+        frozen.put_back();
+        frozen.others = frozen.list_others();
+        frozen
+    }
+
+    /// Makes everything what it was when the operator had been killed, with sessions of others on the server.
+    pub(super) fn put_back(&self) {
+        copy(self.rig, "still/", "");
+        // Only tmux can make a socket anew that was copied.
+        let _not_there = fs::remove_file(self.rig.path("state/tmux.sock"));
+        for name in ["cx-t", "cx-other"] {
+            self.rig
+                .tmux(&["new-session", "-d", "-s", name, "sleep", "600"]);
+        }
+    }
+
+    pub(super) fn write_journal(&self, journal: &[u8]) {
+        fs::write(self.run.path().join("events.jsonl"), journal).expect("the journal");
+    }
+
+    /// Has the run recovered as it is now, and looks at what came out. `what`: for people. The run's record, if any.
+    pub(super) async fn recover(&mut self, what: &str) -> Option<Outcome> {
+        let store = self.rig.operator.store();
+        let found = cleanup(store, &scope(self.rig, false)).await;
+        let found = found.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(
+            self.stranger.try_wait().expect("it can be asked").is_none(),
+            "{what}: a process of somebody else's was ended"
+        );
+        assert_eq!(self.list_others(), self.others, "{what}");
+        let record = self.run.load_record();
+        let record = record.unwrap_or_else(|error| panic!("{what}: {error}"));
+        match self.run.is_closed() {
+            true => self.assert_kept(what, record.as_ref()),
+            false => self.assert_stands(what, &found),
+        }
+        self.rig.cut_power().await;
+        record
+    }
+
+    /// The work is in the result, and nothing else is left.
+    fn assert_kept(&self, what: &str, record: Option<&Outcome>) {
+        let record = record.unwrap_or_else(|| panic!("{what}: closed without a record"));
+        let name = record.result_ref.as_ref().or(record.base_commit.as_ref());
+        let kept = name.and_then(|name| tree_at(self.rig, name));
+        let kept = kept.unwrap_or_else(|| panic!("{what}: no result: {record:?}"));
+        for (path, content) in &self.tree {
+            assert_eq!(kept.get(path), Some(content), "{what}: {path} is lost");
+        }
+        self.assert_nothing_left(what);
+    }
+
+    pub(super) fn assert_nothing_left(&self, what: &str) {
+        assert!(!self.rig.worktree().exists(), "{what}: the worktree");
+        let admin_dir = self.rig.repo().join(".git/worktrees/cx-t");
+        assert!(!admin_dir.exists(), "{what}: its registration");
+        let branch = self
+            .rig
+            .git(&self.rig.repo(), &["branch", "--list", "cx-t"]);
+        assert_eq!(branch, "", "{what}: its branch");
+    }
+
+    /// The worktree is there with all its files, and whoever cleans up is told.
+    fn assert_stands(&self, what: &str, found: &[Found]) {
+        assert_eq!(work_tree(self.rig), self.tree, "{what}: the worktree");
+        let told = found.iter().any(|found| {
+            found.kind == "run"
+                && found.name == self.run.name()
+                && found.action == Action::Left
+                && !found.reason.is_empty()
+        });
+        assert!(told, "{what}: nobody is told: {found:?}");
+        let known = work_tree(self.rig).is_empty()
+            || found.iter().any(|found| {
+                let path = self.rig.worktree().display().to_string();
+                found.name == path || found.reason.contains(&path)
+            });
+        assert!(known, "{what}: the worktree is not named: {found:?}");
+    }
+
+    /// Everything that is somebody else's, as lines.
+    fn list_others(&self) -> Vec<String> {
+        let rig = self.rig;
+        let repo = rig.repo();
+        let format = "--format=%(refname) %(objectname)";
+        let mut lines = rig.git(&repo, &["for-each-ref", format]);
+        for name in ["worktrees/cx-other/precious", "worktrees/cx-plain/precious"] {
+            let text = fs::read_to_string(rig.path(name));
+            lines += &format!("\n{name}: {text:?}");
+        }
+        lines += &format!("\n{}", rig.git(&repo, &["worktree", "list"]));
+        let panes = ["list-panes", "-a", "-F", "#{session_name} #{pane_pid}"];
+        let sessions = rig.tmux(&panes);
+        let own = ["refs/heads/cx-t ", "[cx-t]", "(cx-t)", self.run.name()];
+        let mut lines: Vec<String> = lines
+            .lines()
+            .filter(|line| own.iter().all(|own| !line.contains(own)))
+            // Of the server, only that they are there: each time it is another.
+            .chain(sessions.lines().filter_map(|line| line.split(' ').next()))
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    /// Leaves nothing but the run, recovered.
+    pub(super) async fn end(mut self) {
+        self.rig.cut_power().await;
+        copy(self.rig, "alone/", "");
+        let found = cleanup(self.rig.operator.store(), &scope(self.rig, false)).await;
+        let record = self.run.load_record().expect("readable");
+        let record = record.unwrap_or_else(|| panic!("no record: {found:?}"));
+        self.assert_kept("in the end", Some(&record));
+        self.rig.keep_in_mind(&record);
+        self.stranger.kill().expect("it is ours");
+        self.stranger.wait().expect("reaped");
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _ended_before = self.stranger.kill();
+        let _reaped_before = self.stranger.wait();
+    }
+}
+
+/// Copies the parts of the rig from below one prefix to below another, in the place of what is there.
+fn copy(rig: &Rig, from: &str, to: &str) {
+    for part in PARTS {
+        let (from, to) = (
+            rig.path(&format!("{from}{part}")),
+            rig.path(&format!("{to}{part}")),
+        );
+        if to.exists() {
+            fs::remove_dir_all(&to).expect("removed");
+        }
+        fs::create_dir_all(to.parent().expect("below the rig")).expect("a directory");
+        let status = Command::new("cp").arg("-a").args([&from, &to]).status();
+        assert!(status.expect("cp runs").success(), "{}", from.display());
+    }
+}
+
+fn make_others(rig: &Rig) {
+    let repo = rig.repo();
+    let other = rig.path("worktrees/cx-other");
+    rig.git(&repo, &["branch", "cx-mine"]);
+    rig.git(
+        &repo,
+        &[
+            "worktree",
+            "add",
+            "-q",
+            "-b",
+            "cx-other",
+            &other.to_string_lossy(),
+        ],
+    );
+    let name = format!("refs/cx-operator/{OTHER_RUN}");
+    rig.git(&repo, &["update-ref", &name, "HEAD"]);
+    let plain = rig.path("worktrees/cx-plain");
+    fs::create_dir(&plain).expect("a directory");
+    for dir in [other, plain] {
+        fs::write(dir.join("precious"), "theirs\n").expect("a file");
+    }
+}
