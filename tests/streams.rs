@@ -252,6 +252,10 @@ fn cleanup_leaves_the_session_of_another_run_alone() {
             .expect("runs")
     };
     let sessions = tmux("list-sessions").stdout;
-    tmux("kill-server");
     assert!(sessions.starts_with(b"cx-streams:"), "{sessions:?}");
+    let mut command = place.command(env!("CARGO_BIN_EXE_cx-operator"));
+    command.args(["cleanup", "--kept", name.expect("text")]);
+    let ended = command.output().expect("runs");
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(!socket.exists(), "what was kept is gone");
 }
