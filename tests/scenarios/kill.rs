@@ -10,6 +10,7 @@ mod cut;
 mod frozen;
 mod matrix;
 mod outcome;
+mod reboot;
 
 use std::fs;
 use std::process::Output;

@@ -10,32 +10,9 @@ use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::Reference;
-use super::classes::{ANSWERED, COMPLETED, Class, FAILED};
-use super::frozen::Frozen;
+use super::classes::{ANSWERED, COMPLETED, FAILED};
+use super::frozen::{ENDED, Frozen, PATCHED, SUBMITTED, TURN_ENDED, killed_after};
 use super::outcome::tree_at;
-use crate::rig::{Agent, Rig, on};
-
-/// A step of which the journal tells last, when its operator is killed.
-const PATCHED: &str = "\"event\":\"done\",\"step\":\"patch\"";
-const ENDED: &str = "\"event\":\"ended\"";
-const TURN_ENDED: &str = "\"event\":\"turn_ended\"";
-const SUBMITTED: &str = "\"event\":\"submitted\"";
-
-/// Does something to what an operator left that was killed after a line with this text.
-fn killed_after(class: &'static Class, text: &str, scenario: impl AsyncFn(&Rig, &mut Frozen<'_>)) {
-    let reference = Reference::of(class, Agent::Scripted);
-    let at = reference
-        .journal
-        .iter()
-        .rposition(|line| line.contains(text));
-    let line = at.expect("the run comes to that") + 1;
-    on(Agent::Scripted, async |rig| {
-        let mut frozen = Frozen::after(rig, class, line).await;
-        scenario(rig, &mut frozen).await;
-        frozen.end().await;
-    });
-}
 
 /// Everywhere within a byte of a line's end; every `step`-th of these.
 fn cuts(whole: &[u8], step: usize) -> BTreeSet<usize> {

@@ -10,13 +10,36 @@ use cx_operator::run::{Outcome, RunDir};
 
 use super::classes::Class;
 use super::outcome::{Tree, tree_at, work_tree};
-use super::{Heir, Kill, kill_operator};
-use crate::rig::{Agent, Rig, scope};
+use super::{Heir, Kill, Reference, kill_operator};
+use crate::rig::{Agent, Rig, on, scope};
 
 /// What the rig's directory holds that a run may change.
 const PARTS: [&str; 3] = ["state", "worktrees", "repo"];
 /// A run's id that is nobody's.
 const OTHER_RUN: &str = "20200101-000000-t-0000";
+
+/// A step of which the journal tells last, when its operator is killed.
+pub(super) const PATCHED: &str = "\"event\":\"done\",\"step\":\"patch\"";
+pub(super) const ENDED: &str = "\"event\":\"ended\"";
+pub(super) const TURN_ENDED: &str = "\"event\":\"turn_ended\"";
+pub(super) const SUBMITTED: &str = "\"event\":\"submitted\"";
+
+/// Does something to what an operator left that was killed after the last line with this text.
+pub(super) fn killed_after(
+    class: &'static Class,
+    text: &str,
+    scenario: impl AsyncFn(&Rig, &mut Frozen<'_>),
+) {
+    let reference = Reference::of(class, Agent::Scripted);
+    let lines = &reference.journal;
+    let at = lines.iter().rposition(|line| line.contains(text));
+    let line = at.expect("the run comes to that") + 1;
+    on(Agent::Scripted, async |rig| {
+        let mut frozen = Frozen::after(rig, class, line).await;
+        scenario(rig, &mut frozen).await;
+        frozen.end().await;
+    });
+}
 
 /// A run whose operator was killed and whose processes are gone.
 pub(super) struct Frozen<'a> {
@@ -29,7 +52,12 @@ pub(super) struct Frozen<'a> {
     /// A process of another run.
     stranger: Child,
     others: Vec<String>,
+    /// Whether a tmux server runs, with sessions of others.
+    serves: bool,
 }
+
+/// Others' sessions, of which one has the name of the run's.
+const SESSIONS: [&str; 2] = ["cx-other", "cx-t"];
 
 impl<'a> Frozen<'a> {
     /// Kills an operator after that line of its journal, and every process with it.
@@ -62,6 +90,7 @@ impl<'a> Frozen<'a> {
             tree: work_tree(rig),
             stranger,
             others: Vec::new(),
+            serves: false,
         };
         frozen.put_back();
         frozen.others = frozen.list_others();
@@ -69,14 +98,36 @@ impl<'a> Frozen<'a> {
     }
 
     /// Makes everything what it was when the operator had been killed, with sessions of others on the server.
-    pub(super) fn put_back(&self) {
-        copy(self.rig, "still/", "");
+    pub(super) fn put_back(&mut self) {
+        self.put_back_alone();
+        self.serves = true;
         // Only tmux can make a socket anew that was copied.
         let _not_there = fs::remove_file(self.rig.path("state/tmux.sock"));
-        for name in ["cx-t", "cx-other"] {
+        for name in SESSIONS {
             self.rig
                 .tmux(&["new-session", "-d", "-s", name, "sleep", "600"]);
         }
+    }
+
+    /// The same with no server, but the socket file of the one that was killed.
+    pub(super) fn put_back_alone(&mut self) {
+        copy(self.rig, "still/", "");
+        let socket = self.rig.path("state/tmux.sock");
+        assert!(fs::symlink_metadata(socket).is_ok(), "no socket is left");
+        self.serves = false;
+    }
+
+    pub(super) fn stranger(&self) -> u32 {
+        self.stranger.id()
+    }
+
+    /// Expects a file of the work no more: it is lost with its worktree.
+    pub(super) fn forget(&mut self, path: &str) {
+        self.tree.remove(path).expect("the agent made it");
+    }
+
+    pub(super) fn work(&self) -> &Tree {
+        &self.tree
     }
 
     pub(super) fn write_journal(&self, journal: &[u8]) {
@@ -93,6 +144,9 @@ impl<'a> Frozen<'a> {
             "{what}: a process of somebody else's was ended"
         );
         assert_eq!(self.list_others(), self.others, "{what}");
+        let sessions = self.rig.tmux(&["list-sessions", "-F", "#{session_name}"]);
+        let expected = if self.serves { &SESSIONS[..] } else { &[] };
+        assert_eq!(sessions.lines().collect::<Vec<_>>(), expected, "{what}");
         let record = self.run.load_record();
         let record = record.unwrap_or_else(|error| panic!("{what}: {error}"));
         match self.run.is_closed() {
@@ -154,14 +208,10 @@ impl<'a> Frozen<'a> {
             lines += &format!("\n{name}: {text:?}");
         }
         lines += &format!("\n{}", rig.git(&repo, &["worktree", "list"]));
-        let panes = ["list-panes", "-a", "-F", "#{session_name} #{pane_pid}"];
-        let sessions = rig.tmux(&panes);
         let own = ["refs/heads/cx-t ", "[cx-t]", "(cx-t)", self.run.name()];
         let mut lines: Vec<String> = lines
             .lines()
             .filter(|line| own.iter().all(|own| !line.contains(own)))
-            // Of the server, only that they are there: each time it is another.
-            .chain(sessions.lines().filter_map(|line| line.split(' ').next()))
             .map(str::to_owned)
             .collect();
         lines.sort();
