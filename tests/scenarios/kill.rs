@@ -10,6 +10,7 @@ mod cut;
 mod frozen;
 mod matrix;
 mod outcome;
+mod real;
 mod reboot;
 
 use std::fs;

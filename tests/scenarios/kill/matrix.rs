@@ -46,7 +46,7 @@ fn try_all(kills: &[Kill], references: &BTreeMap<&str, Reference>) -> Vec<(Strin
     failures.into_inner().expect("no panic held it")
 }
 
-fn assert_all(kills: &[Kill], references: &BTreeMap<&str, Reference>) {
+pub(super) fn assert_all(kills: &[Kill], references: &BTreeMap<&str, Reference>) {
     let failures = try_all(kills, references);
     let told: Vec<_> = failures
         .iter()

@@ -10,7 +10,7 @@ use cx_operator::run::{Outcome, Status};
 use cx_operator::task::Keep;
 
 use super::{Kill, Killed, Reference, asked};
-use crate::rig::{Rig, scope};
+use crate::rig::{Agent, Rig, scope};
 
 /// Path → content.
 pub(super) type Tree = BTreeMap<String, Vec<u8>>;
@@ -151,7 +151,11 @@ impl Killed {
         kill: Kill,
         (reference, record): (&Reference, &Outcome),
     ) {
-        let prompts = rig.log("prompt").len();
+        let prompts = match kill.agent {
+            Agent::Scripted => rig.log("prompt").len(),
+            // It has no log, but its hook leaves a file of each.
+            Agent::Codex(_) => prompt_signals(record),
+        };
         let other = usize::from(kill.heir == super::Heir::Start);
         let expected = usize::try_from(reference.outcome.turns).expect("a few") + other;
         assert!(prompts <= expected, "{kill}: {prompts} prompts");
@@ -169,6 +173,15 @@ impl Killed {
             "{kill}: asked {again} times more, {open} replies were missing"
         );
     }
+}
+
+fn prompt_signals(record: &Outcome) -> usize {
+    let dir = record.run_dir.as_ref().expect("the run came to be");
+    let names = fs::read_dir(dir.join("signals")).into_iter().flatten();
+    names
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("prompt-"))
+        .count()
 }
 
 /// Removes what the class keeps on purpose.
