@@ -113,7 +113,6 @@ fn commits_outlive_their_worktree() {
 }
 
 #[test]
-#[ignore = "the branch of a worktree that is gone with its registration stays, and the record has none of its commits"]
 fn commits_outlive_their_registration() {
     killed_after(&MORE[COMMITTED], TURN_ENDED, async |rig, frozen| {
         frozen.forget("b");
@@ -146,7 +145,6 @@ fn a_wiped_worktree_without_commits_leaves_no_result() {
 }
 
 #[test]
-#[ignore = "the branch of a worktree that is gone with its registration stays"]
 fn a_wiped_and_pruned_worktree_leaves_no_branch() {
     killed_after(&COMPLETED, TURN_ENDED, async |rig, frozen| {
         wiped_without_commits(rig, frozen, true).await;
