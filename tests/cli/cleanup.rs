@@ -91,9 +91,9 @@ impl Place {
     }
 }
 
-#[test]
-fn strangers_are_listed_with_the_reason_and_left_alone() {
-    let place = Place::new();
+/// What looks like ours and is somebody else's, or can't be proven to be ours: a branch, worktrees, directories. Returns the
+/// worktree of another state directory.
+fn plant_strangers(place: &Place) -> Worktree {
     let inside = |name: &str| place.worktrees().join(name);
     place.git(&["branch", "cx-mine"]);
     let theirs = inside("cx-theirs");
@@ -113,7 +113,6 @@ fn strangers_are_listed_with_the_reason_and_left_alone() {
     )
     .expect("a link");
     fs::write(inside("cx-file"), "").expect("a file");
-    let other = place.orphan("other", "another");
     place.orphan("lost", "state");
     place.git(&[
         "update-ref",
@@ -123,6 +122,13 @@ fn strangers_are_listed_with_the_reason_and_left_alone() {
         "refs/heads/cx-kept",
         "HEAD",
     ]);
+    place.orphan("other", "another")
+}
+
+#[test]
+fn strangers_are_listed_with_the_reason_and_left_alone() {
+    let place = Place::new();
+    let other = plant_strangers(&place);
     fs::create_dir(place.path("state")).expect("a directory");
     let tmux = |arguments: &[&str]| {
         let mut tmux = place.command("tmux");

@@ -9,3 +9,4 @@ mod removal;
 mod repository;
 mod safety;
 mod snapshot;
+mod snapshot_of_remains;

@@ -1,0 +1,115 @@
+//! What a snapshot makes of a worktree that is not whole, and of what the agent left beside it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use cx_operator::worktree::{Error, SnapshotSpec, Worktree};
+
+use crate::fixture::{Fixture, REF, git, snapshot, write};
+
+#[test]
+fn a_missing_directory_never_reads_as_all_deleted() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    write(&worktree.path().join("work"), b"w\n");
+    let first = snapshot(&worktree).result_commit;
+    fs::remove_dir_all(worktree.path()).expect("a directory");
+    let again = snapshot(&worktree);
+    assert_eq!(again.result_commit, first);
+    assert_eq!(again.diff.files.len(), 1);
+    f.git(&["update-ref", "-d", REF]);
+    let late = snapshot(&worktree);
+    assert_eq!(late.result_commit, None);
+    assert!(
+        late.notices.iter().any(|n| n.contains("gone")),
+        "{:?}",
+        late.notices
+    );
+    symlink(f.root(), worktree.path()).expect("a link");
+    assert_eq!(
+        snapshot(&worktree).result_commit,
+        None,
+        "a link isn't followed"
+    );
+}
+
+#[test]
+fn a_removal_that_has_begun_keeps_the_result() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    write(&worktree.path().join("work"), b"w\n");
+    let first = snapshot(&worktree).result_commit;
+    write(&worktree.admin_dir().join("cx-operator.removing"), b"");
+    fs::remove_file(worktree.path().join("README")).expect("a file");
+    assert_eq!(snapshot(&worktree).result_commit, first);
+}
+
+/// An operator that was killed while git wrote the files: what is missing is no work of an agent's.
+#[test]
+fn a_checkout_that_was_cut_short_has_no_changes() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    write(&worktree.admin_dir().join("locked"), b"initializing");
+    fs::remove_file(worktree.path().join("README")).expect("a file");
+    let snapshot = snapshot(&worktree);
+    assert_eq!(snapshot.result_commit, None);
+    let told = |notice: &String| notice.contains("never complete");
+    assert!(snapshot.notices.iter().any(told), "{:?}", snapshot.notices);
+    assert!(f.remove().worktree);
+}
+
+#[test]
+fn the_ref_is_ours_or_none() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    for name in [
+        "refs/heads/main",
+        "refs/cx-operator/../heads/main",
+        "refs/cx-operator/",
+    ] {
+        let spec = SnapshotSpec {
+            ref_name: name.into(),
+            message: String::new(),
+        };
+        let error = worktree.snapshot(&spec).expect_err(name);
+        assert!(matches!(error, Error::InvalidName { .. }), "{error}");
+    }
+}
+
+#[test]
+fn refs_that_the_agent_made_are_told_of_and_stay() {
+    let f = Fixture::new();
+    f.git(&["tag", "before"]);
+    f.write("README", b"stashed before\n");
+    f.git(&["stash", "-q"]);
+    let worktree = f.add();
+    let quiet = snapshot(&worktree);
+    assert!(quiet.notices.is_empty(), "{:?}", quiet.notices);
+    let other = Worktree::add(&f.repo(), &f.spec("other")).expect("another run's");
+    git(worktree.path(), &["branch", "spare"]);
+    git(worktree.path(), &["tag", "-a", "-m", "m", "v1"]);
+    write(&worktree.path().join("README"), b"stashed\n");
+    git(worktree.path(), &["stash", "-q"]);
+    git(worktree.path(), &["switch", "-q", "-c", "topic"]);
+    git(
+        worktree.path(),
+        &["update-ref", "refs/remotes/origin/x", "HEAD"],
+    );
+    let notices = snapshot(&worktree).notices;
+    let told = notices.iter().find(|notice| notice.starts_with("made in"));
+    let told = told.unwrap_or_else(|| panic!("{notices:?}"));
+    assert!(
+        told.ends_with(": refs/heads/spare, refs/stash, refs/tags/v1"),
+        "{told}"
+    );
+    assert!(
+        notices
+            .iter()
+            .any(|notice| notice.contains("refs/heads/topic: it stays"))
+    );
+    f.remove();
+    assert!(other.path().exists());
+    for name in ["spare", "v1", "topic", "before", "stash"] {
+        f.git(&["rev-parse", "--verify", name]);
+    }
+}
