@@ -149,6 +149,6 @@ fn damaged_anywhere() {
         (&COMPLETED, TURN_ENDED),
         (&ANSWERED, ENDED),
     ] {
-        killed_after(class, text, async |_, frozen| damaged(frozen, 100).await);
+        killed_after(class, text, async |_, frozen| damaged(frozen, 50).await);
     }
 }
