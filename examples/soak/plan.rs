@@ -162,6 +162,10 @@ impl Plan {
     pub(crate) fn true_ends(&self) -> Vec<End> {
         match self.disturbance {
             Disturbance::Nothing => vec![self.story.end()],
+            // Who ends the run at once asks nobody, not even those who could have answered.
+            Disturbance::OperatorKilled if !self.is_followed_on() => {
+                vec![COMPLETED, ("aborted", "operator_died"), ("needs_input", "")]
+            }
             Disturbance::OperatorKilled => vec![COMPLETED, ("aborted", "operator_died")],
             Disturbance::Interrupted | Disturbance::TerminatedTwice => {
                 vec![COMPLETED, ("aborted", "cancelled")]
@@ -170,12 +174,13 @@ impl Plan {
             Disturbance::SessionKilled | Disturbance::ServerEnded | Disturbance::ServerKilled => {
                 vec![COMPLETED, DIED, ("failed", "tmux")]
             }
-            // Before the prompt stands in the composer, the key spoils what the terminal answers to codex's questions:
-            // a part of that is then taken for typed text.
+            // Before the prompt stands in the composer, the key spoils what the terminal answers to codex's questions, or
+            // the mark that a paste begins with: a part of that is then taken for typed text. In the composer it clears.
             Disturbance::Escape => vec![
                 COMPLETED,
                 ("aborted", "interrupted"),
                 ("failed", "prompt_altered"),
+                ("timed_out", "not_submitted"),
             ],
         }
     }

@@ -15,7 +15,7 @@ use crate::verify::{self, How};
 const LIMIT: Duration = Duration::from_secs(60);
 /// The longest from what ends a run to the end of its operator: three seconds for a polite end, two of grace, five
 /// until SIGKILL has worked, and the model's pauses where nothing was ended.
-const SETTLING: Duration = Duration::from_secs(15);
+const SETTLING: Duration = Duration::from_secs(20);
 
 /// What became of a run.
 pub(crate) struct Verdict {
@@ -92,7 +92,8 @@ fn take_over(scene: &Scene, plan: &Plan, violations: &mut Vec<String>) -> Result
             Heir::RecoverEnd => scene.command(&name, &["recover", "--end", "--json"]),
             Heir::Cleanup => scene.command(&name, &["cleanup", "--json"]),
             Heir::NextRun => {
-                let task = format!("{}-next", scene.task);
+                // A name of its own: one that was killed may have left an agent that works under the last one.
+                let task = format!("{}-next{turn}", scene.task);
                 scene.delegation_of(&name, &task, "[[say Done. STATUS: DONE]]")
             }
         }?;
