@@ -13,8 +13,8 @@ use crate::verify::{self, How};
 
 /// The longest that any program of a run may take; the deadlines of the run itself are shorter.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The longest from what ends a run to the end of its operator: three seconds for a polite end, two of grace, five
-/// until SIGKILL has worked, and the model's pauses where nothing was ended.
+/// The longest from what ends a run to the end of its operator: the proof of a prompt that never comes is waited for
+/// 15 s, a polite end takes three, grace two.
 const SETTLING: Duration = Duration::from_secs(20);
 
 /// What became of a run.
