@@ -353,7 +353,9 @@ pub(crate) async fn remove_worktree(
         }
         Ok(_) => true,
         Err(error) => {
-            outcome.worktree = Some(worktree.path().to_owned());
+            let path = worktree.path();
+            // It may be the branch or the registration that could not go.
+            outcome.worktree = path.exists().then(|| path.to_owned());
             note(outcome, Err(error))
         }
     }
