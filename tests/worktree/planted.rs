@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use cx_operator::worktree::{Error, Removal, Worktree, WorktreeSpec, remove};
 
@@ -53,18 +54,19 @@ fn a_link_planted_at_any_moment_is_never_followed() {
         scope.spawn(|| {
             let mut round = 0_u32;
             while !done.load(Ordering::Relaxed) {
+                // There, and gone, for longer and longer, then for shorter: each moment of an adding gets its turn.
+                round = (round + 7919) % 300_000;
+                let wait = || (0..round).for_each(|_| std::hint::spin_loop());
                 // Either is refused while a worktree is there.
                 drop(symlink(&outside, &spec.path));
+                wait();
                 drop(fs::remove_file(&spec.path));
-                // Gone for longer and longer, then for shorter: each moment of an adding gets its turn.
-                round = (round + 7919) % 300_000;
-                for _ in 0..round {
-                    std::hint::spin_loop();
-                }
+                wait();
             }
         });
-        // As long as it takes to lose some races and win some; a look that can't be won ends by the count.
-        for _ in 0..2000 {
+        // As long as it takes to lose some races and win some; a look that can't be won ends by the clock.
+        let limit = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < limit {
             match Worktree::add(&repo, &spec) {
                 Ok(_) => {
                     added += 1;
