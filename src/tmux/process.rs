@@ -16,6 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 const NAME: &str = "tmux: server\n";
 /// How long a server may take to obey a signal.
 const OBEY: Duration = Duration::from_secs(2);
+/// How long a server may take from its start to its socket: some milliseconds, on a busy machine.
+const STARTING: Duration = Duration::from_secs(1);
 /// Between two looks whether it has; each look is evidence, this is only its pace.
 const PACE: Duration = Duration::from_millis(2);
 
@@ -67,15 +69,23 @@ impl ServerProcess {
         }
     }
 
-    /// Has it make its socket anew; whether it did.
+    /// Has it make its socket anew, unless it is only about to make it; whether it did. Made anew, a socket cuts off
+    /// whoever is connecting: of many that start the server at once, one ended with "server exited unexpectedly".
     ///
     /// Source: tmux(1), "If the socket is accidentally removed, the SIGUSR1 signal may be sent to the tmux server process
     /// to recreate it".
     pub(super) async fn recreate(self, socket: &Path) -> bool {
-        tracing::warn!(socket = %socket.display(), "the tmux server's socket is gone, and is made anew");
         self.resume();
+        if self.wait_for_socket(socket, STARTING).await {
+            return true;
+        }
+        tracing::warn!(socket = %socket.display(), "the tmux server's socket is gone, and is made anew");
         self.signal(Signal::USR1);
-        let limit = Instant::now() + OBEY;
+        self.wait_for_socket(socket, OBEY).await
+    }
+
+    async fn wait_for_socket(self, socket: &Path, time: Duration) -> bool {
+        let limit = Instant::now() + time;
         while !socket.exists() {
             if !self.serves(socket) || Instant::now() >= limit {
                 return false;
