@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cx_operator::agent::codex::launch::{Hooks, Options, argv};
+use cx_operator::agent::codex::launch::{Hooks, Launch, Options};
 use cx_operator::agent::codex::program::Program;
 
 #[path = "../tests/support/agents.rs"]
@@ -116,15 +116,18 @@ impl Site {
                 .stderr(Stdio::null());
             command
         };
+        let repository = self.path("repo");
+        let launch = Launch {
+            program,
+            options: &Options::default(),
+            repository: &repository,
+            directory: &repository,
+            hooks,
+        };
         let begun = Instant::now();
         let started = tmux(&["new-session", "-d", "-x", "200", "-y", "50", "-c"])
             .arg(self.path("repo"))
-            .args(argv(
-                program,
-                &Options::default(),
-                &self.path("repo"),
-                hooks,
-            ))
+            .args(launch.argv())
             .arg(PROMPT)
             .env("CODEX_HOME", self.path("home"))
             .env("OPENAI_API_KEY", "none")

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::codex::as_prompt;
-use crate::agent::codex::launch::{Hooks, argv};
+use crate::agent::codex::launch::{Hooks, Launch};
 use crate::cancel::Cancel;
 use crate::error::{Code, Error, io as io_error};
 use crate::journal::{Entry, Journal, Progress, SCHEMA_VERSION, Step};
@@ -262,12 +262,14 @@ impl<'a> Run<'a> {
             binaries: &self.ready.hooks,
             signals: &signals,
         };
-        let argv = argv(
-            &self.ready.program,
-            &self.task.codex,
-            self.ready.repository.root(),
+        let launch = Launch {
+            program: &self.ready.program,
+            options: &self.task.codex,
+            repository: self.ready.repository.root(),
+            directory: worktree.path(),
             hooks,
-        );
+        };
+        let argv = launch.argv();
         let name = self.task.name.session();
         let step = Step::Session {
             socket: self.shared.tmux.socket().to_owned(),
@@ -289,7 +291,7 @@ impl<'a> Run<'a> {
             self.shared.tmux.new_session(&spec).await
         };
         let pane = self.journal.step(step, start).await;
-        self.watch_over(pane?, &argv)
+        self.watch_over(pane?, launch.recorded())
     }
 
     fn make_cgroup(&self) -> Option<Cgroup> {
@@ -297,14 +299,14 @@ impl<'a> Run<'a> {
         wanted.then(|| Cgroup::create(&self.dir)).flatten()
     }
 
-    fn watch_over(&self, pane: Pane, argv: &[String]) -> Result<Agent, Error> {
+    fn watch_over(&self, pane: Pane, argv: Vec<String>) -> Result<Agent, Error> {
         let root = Process::find(pane.pid());
         self.journal.write(Progress::Launched {
             session_id: pane.session_id().to_owned(),
             pane: pane.id().to_owned(),
             pid: pane.pid(),
             pid_start: root.map(|process| process.start),
-            argv: recorded(argv, self.task.codex.arguments.len()),
+            argv,
         });
         let exit = Exit::of(pane.pid()).map_err(io_error("watch the agent's process"))?;
         Ok(Agent { pane, exit, root })
@@ -350,15 +352,6 @@ fn first_prompt(task: &Task) -> String {
         false => task.prompt.as_str().to_owned(),
     };
     as_prompt(&prompt).into_owned()
-}
-
-/// A command line as the journal has it: without the caller's own arguments at its end, which may hold a credential.
-fn recorded(argv: &[String], callers: usize) -> Vec<String> {
-    let mut recorded = argv[..argv.len() - callers].to_vec();
-    if callers > 0 {
-        recorded.push(format!("[{callers} arguments of the caller's]"));
-    }
-    recorded
 }
 
 /// Whether the preamble goes before the brief. It is left out where both together are more than codex takes.

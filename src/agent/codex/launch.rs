@@ -87,6 +87,22 @@ pub struct Options {
     pub arguments: Vec<String>,
 }
 
+/// What a run relies on, whatever the files of user, profile and repository say; but for the last, which keeps the
+/// briefs out of the list that the user's composer goes through.
+///
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/scenarios/configurations.rs`.
+const RELIED_ON: [&str; 6] = [
+    "check_for_update_on_startup=false",
+    // A question between two turns, which the Enter of the next prompt would answer.
+    "notice.hide_rate_limit_model_nudge=true",
+    // The composer is ready when this row names the model.
+    r#"tui.status_line=["model-with-reasoning","current-dir"]"#,
+    // The keys that are pressed.
+    r#"tui.keymap={composer={submit="enter"},list={accept="enter",move_up="up",move_down="down"}}"#,
+    "features.hooks=true",
+    r#"history.persistence="none""#,
+];
+
 /// Where a run's hooks are and where they write.
 #[derive(Clone, Copy, Debug)]
 pub struct Hooks<'a> {
@@ -134,49 +150,82 @@ impl Hooks<'_> {
     }
 }
 
-/// The whole command line, program first.
-///
-/// A flag is passed only if this version's `--help` lists it: clap refuses what it doesn't know.
-#[must_use]
-pub fn argv(
-    program: &Program,
-    options: &Options,
-    repository: &Path,
-    hooks: Hooks<'_>,
-) -> Vec<String> {
-    let mut argv = vec![program.path.to_string_lossy().into_owned()];
-    if program.has_flag("--no-daemon") {
-        argv.push("--no-daemon".to_owned());
+/// A start of codex.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// What the caller wants.
+    pub options: &'a Options,
+    /// The root of the main repository, which codex trusts in place of each of its worktrees.
+    pub repository: &'a Path,
+    /// Where the agent works. Named as an argument too: a wrapper may change the directory.
+    pub directory: &'a Path,
+    /// The run's hooks.
+    pub hooks: Hooks<'a>,
+}
+
+impl Launch<'_> {
+    /// The whole command line, program first.
+    ///
+    /// A flag is passed only if this version's `--help` lists it: clap refuses what it doesn't know.
+    #[must_use]
+    pub fn argv(&self) -> Vec<String> {
+        self.with(&self.options.arguments)
     }
-    let mut config = |value: String| argv.extend(["-c".to_owned(), value]);
-    config(hooks.config());
-    if options.trust == TrustPolicy::Accept {
-        // codex remembers trust for the main repository's root, not for the worktree.
-        let root = toml_string(&repository.to_string_lossy());
-        config(format!(r#"projects={{{root}={{trust_level="trusted"}}}}"#));
-    }
-    config("check_for_update_on_startup=false".to_owned());
-    if !program.model_upgrades.is_empty() {
-        config(format!(
-            "notice.model_migrations={}",
-            inline_table(&program.model_upgrades)
-        ));
-    }
-    let flags = [
-        ("--sandbox", Some(options.sandbox.as_str())),
-        ("--ask-for-approval", Some(options.ask.as_str())),
-        ("--model", options.model.as_deref()),
-        ("--profile", options.profile.as_deref()),
-    ];
-    for (flag, value) in flags {
-        if let Some(value) = value
-            && program.has_flag(flag)
-        {
-            argv.extend([flag.to_owned(), value.to_owned()]);
+
+    /// The same for the record: without the caller's own arguments, which may hold a credential.
+    pub(crate) fn recorded(&self) -> Vec<String> {
+        match self.options.arguments.len() {
+            0 => self.argv(),
+            callers => self.with(&[format!("[{callers} arguments of the caller's]")]),
         }
     }
-    argv.extend(options.arguments.iter().cloned());
-    argv
+
+    fn with(&self, arguments: &[String]) -> Vec<String> {
+        let (program, options) = (self.program, self.options);
+        let mut argv = vec![program.path.to_string_lossy().into_owned()];
+        if program.has_flag("--no-daemon") {
+            argv.push("--no-daemon".to_owned());
+        }
+        let directory = self.directory.to_string_lossy();
+        let flags = [
+            ("--cd", Some(&*directory)),
+            ("--sandbox", Some(options.sandbox.as_str())),
+            ("--ask-for-approval", Some(options.ask.as_str())),
+            ("--model", options.model.as_deref()),
+            ("--profile", options.profile.as_deref()),
+        ];
+        for (flag, value) in flags {
+            if let Some(value) = value
+                && program.has_flag(flag)
+            {
+                argv.extend([flag.to_owned(), value.to_owned()]);
+            }
+        }
+        argv.extend_from_slice(arguments);
+        // Last, since the later of two values counts: the run stands on these.
+        for value in self.config() {
+            argv.extend(["-c".to_owned(), value]);
+        }
+        argv
+    }
+
+    /// The settings of this one run, which go before those of every file.
+    fn config(&self) -> Vec<String> {
+        let mut config = vec![self.hooks.config()];
+        if self.options.trust == TrustPolicy::Accept {
+            // codex remembers trust for the main repository's root, not for the worktree.
+            let root = toml_string(&self.repository.to_string_lossy());
+            config.push(format!(r#"projects={{{root}={{trust_level="trusted"}}}}"#));
+        }
+        if !self.program.model_upgrades.is_empty() {
+            let upgrades = inline_table(&self.program.model_upgrades);
+            config.push(format!("notice.model_migrations={upgrades}"));
+        }
+        config.extend(RELIED_ON.map(str::to_owned));
+        config
+    }
 }
 
 fn inline_table(pairs: &BTreeMap<String, String>) -> String {
@@ -222,6 +271,17 @@ mod tests {
         }
     }
 
+    fn argv(program: &Program, options: &Options) -> Vec<String> {
+        let launch = Launch {
+            program,
+            options,
+            repository: Path::new("/re\"po"),
+            directory: Path::new("/work tree"),
+            hooks: hooks(),
+        };
+        launch.argv()
+    }
+
     #[test]
     fn only_known_flags_are_passed() {
         let options = Options {
@@ -229,32 +289,17 @@ mod tests {
             arguments: vec!["--search".into()],
             ..Options::default()
         };
-        let old = argv(
-            &program(&["--sandbox"]),
-            &options,
-            Path::new("/repo"),
-            hooks(),
-        );
+        let old = argv(&program(&["--sandbox"]), &options);
         assert!(old.contains(&"--sandbox".to_owned()) && !old.contains(&"--no-daemon".to_owned()));
         assert!(!old.contains(&"--model".to_owned()));
-        let new = argv(
-            &program(&["--no-daemon", "--model"]),
-            &options,
-            Path::new("/repo"),
-            hooks(),
-        );
-        assert_eq!(new[1], "--no-daemon");
-        assert_eq!(new.last().map(String::as_str), Some("--search"));
+        let new = argv(&program(&["--no-daemon", "--model", "--cd"]), &options);
+        assert_eq!(new[1..4], ["--no-daemon", "--cd", "/work tree"]);
+        assert!(new.contains(&"--search".to_owned()));
     }
 
     #[test]
     fn every_override_is_toml_that_says_what_was_meant() {
-        let values = argv(
-            &program(&[]),
-            &Options::default(),
-            Path::new("/re\"po"),
-            hooks(),
-        );
+        let values = argv(&program(&[]), &Options::default());
         let text: Vec<_> = values
             .iter()
             .filter(|value| value.contains('='))
@@ -284,7 +329,7 @@ mod tests {
             trust: TrustPolicy::Ask,
             ..Options::default()
         };
-        let values = argv(&program(&[]), &options, Path::new("/repo"), hooks());
+        let values = argv(&program(&[]), &options);
         assert!(!values.iter().any(|value| value.starts_with("projects=")));
     }
 }
