@@ -2,7 +2,21 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
+
+/// The signals that end a run in good order, under the names that its record has for them (`error.signal`).
+pub const ENDING: [(&str, Signal); 3] = [
+    ("SIGINT", Signal::INT),
+    ("SIGTERM", Signal::TERM),
+    ("SIGHUP", Signal::HUP),
+];
+
+/// The exit status of a program that this signal ended, as shells have it.
+pub(crate) fn exit_after(signal: &str) -> Option<u8> {
+    let (_, number) = ENDING.iter().find(|(name, _)| *name == signal)?;
+    u8::try_from(128 + number.as_raw()).ok()
+}
 
 /// A handle that ends one run. Clones end the same run.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +36,7 @@ impl Cancel {
     /// Ends the run: its work is snapshotted, its record written and all of it torn down. Said again, the
     /// agent's processes get no time to end by themselves.
     ///
-    /// `by` stands in the record: `SIGINT`, `SIGTERM`, or a word of the caller's.
+    /// `by` stands in the record: one of [`ENDING`], or a word of the caller's.
     pub fn cancel(&self, by: &'static str) {
         if self.by.set(by).is_err() {
             self.hurried.cancel();

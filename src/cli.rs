@@ -34,7 +34,7 @@ mod resume;
 /// Delegate a coding task to another agent's interactive CLI, and get back a typed result with the complete diff.
 ///
 /// Exit status: 0 completed; 3 somebody's word is needed; 4 turn cap; 5 the agent failed or died; 6 a deadline
-/// passed; 7 not ready; 8 trouble with the repository; 2 wrong use; 9, 130, 143 aborted; 1 anything else.
+/// passed; 7 not ready; 8 trouble with the repository; 2 wrong use; 9, or 128 and a signal, aborted; 1 anything else.
 #[derive(Parser)]
 #[command(name = "cx-operator", version, max_term_width = 100)]
 struct Cli {

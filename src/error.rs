@@ -356,6 +356,7 @@ impl Error {
             code: self.code().as_str().to_owned(),
             message: format!("failed to {}", self.message()),
             hint: self.code().hint().map(str::to_owned),
+            signal: None,
         }
     }
 }

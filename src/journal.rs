@@ -44,8 +44,11 @@ pub enum Step {
     EndAgent,
     /// The snapshot of the work.
     Snapshot {
-        /// The ref that keeps it.
+        /// The ref that keeps it, where there is work to keep.
         result_ref: String,
+        /// What was kept, once that is done; absent where nothing had changed, and in older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result_commit: Option<String>,
     },
     /// The diff base..snapshot.
     Patch {
@@ -300,10 +303,19 @@ impl Journal {
         step: Step,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        self.step_to((step, |step, _| step), work).await
+    }
+
+    /// The same, where what was done says more than what was begun.
+    pub(crate) async fn step_to<T, E: std::fmt::Display>(
+        &self,
+        (step, done): (Step, impl FnOnce(Step, &T) -> Step),
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         self.write(Progress::Begun(step.clone()));
         let result = work.await;
         self.write(match &result {
-            Ok(_) => Progress::Done(step),
+            Ok(made) => Progress::Done(done(step, made)),
             Err(error) => Progress::StepFailed {
                 step,
                 message: error.to_string(),

@@ -260,16 +260,23 @@ async fn take_in(
         ref_name: result_ref.clone(),
         message: format!("cx-operator: {}", outcome.task),
     };
-    let (from, step) = (
-        worktree.clone(),
-        Step::Snapshot {
-            result_ref: result_ref.clone(),
-        },
-    );
+    let from = worktree.clone();
+    let begun = Step::Snapshot {
+        result_ref: result_ref.clone(),
+        result_commit: None,
+    };
+    let kept_as = result_ref.clone();
+    let done = |_, snapshot: &Snapshot| Step::Snapshot {
+        result_ref: kept_as,
+        result_commit: snapshot.result_commit.map(|commit| commit.to_string()),
+    };
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let take = blocking(move || Ok(from.snapshot_unless(&spec, &stopped)?));
-    let snapshot = site.journal.step(step, patience.wait(&stop, take)).await?;
+    let snapshot = site
+        .journal
+        .step_to((begun, done), patience.wait(&stop, take))
+        .await?;
     // What an earlier recovery found stands no more.
     (outcome.patch, outcome.result_commit, outcome.result_ref) = (None, None, None);
     if let Some(result) = snapshot.result_commit {

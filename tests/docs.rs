@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cx_operator::agent::codex::program::KNOWN_VERSIONS;
+use cx_operator::cancel::ENDING;
 use cx_operator::error::Code;
 use cx_operator::run::{Outcome, Status};
 use regex::Regex;
@@ -155,7 +156,7 @@ fn full_record() -> Outcome {
         "pending": {"kind": "question", "text": "t", "reason": "r"},
         "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
         "started_at": "2026-01-01T00:00:00.000Z", "duration_ms": 1,
-        "error": {"code": "c", "message": "m", "hint": "h"},
+        "error": {"code": "c", "message": "m", "hint": "h", "signal": "SIGINT"},
         "commits": [{"id": commit, "summary": "s", "author": "a", "time": "t"}],
         "files": [{"path": "f", "status": "A", "insertions": 1, "deletions": 0, "binary": false}],
         "replies": [{"turn": 1, "by": "answers", "question": "q", "reply": "r"}],
@@ -238,19 +239,17 @@ fn the_readme_names_the_fields_of_the_other_documents() {
 fn exits(status: Status) -> BTreeSet<u8> {
     let mut record = full_record();
     record.status = status;
-    let mut exit_with = |code: &str, message: &str| {
-        let error = json!({"code": code, "message": message, "hint": null});
+    let mut exit_with = |code: &str, signal: Option<&str>| {
+        let error = json!({"code": code, "message": "m", "hint": null, "signal": signal});
         record.error = Some(serde_json::from_value(error).expect("an error"));
         record.exit_code()
     };
-    let mut found = BTreeSet::from([exit_with("io", "m")]);
+    let mut found = BTreeSet::from([exit_with("io", None)]);
     match status {
         Status::Aborted => {
-            found.extend(
-                ["SIGINT", "SIGTERM"].map(|by| exit_with("cancelled", &format!("ended by {by}"))),
-            );
+            found.extend(ENDING.map(|(name, _)| exit_with("cancelled", Some(name))));
         }
-        Status::Failed => found.extend(Code::ALL.map(|code| exit_with(code.as_str(), "m"))),
+        Status::Failed => found.extend(Code::ALL.map(|code| exit_with(code.as_str(), None))),
         Status::Completed
         | Status::NeedsInput
         | Status::NeedsPermission

@@ -51,10 +51,13 @@ fn done(step: &Step) -> Option<String> {
             format!("worktree {} on branch {branch}", path.display())
         }
         Step::EndAgent => "the agent has left, and all that it started".to_owned(),
-        Step::Snapshot { result_ref } => format!("all its work is in {result_ref}"),
+        Step::Snapshot {
+            result_ref,
+            result_commit: Some(_),
+        } => format!("all its work is in {result_ref}"),
         Step::Patch { path } => format!("the complete diff is in {}", path.display()),
         Step::RemoveSession => "tmux session removed".to_owned(),
         Step::RemoveWorktree => "worktree and branch removed".to_owned(),
-        Step::Session { .. } | Step::RemoveBranch => return None,
+        Step::Session { .. } | Step::Snapshot { .. } | Step::RemoveBranch => return None,
     })
 }

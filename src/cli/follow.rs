@@ -1,16 +1,19 @@
 //! Following a run from the command line: its progress on stderr, the signals that end it, its report.
 
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use clap::Args;
-use cx_operator::cancel::Cancel;
+use cx_operator::cancel::{Cancel, ENDING};
 use cx_operator::respond::{Answers, Command, Responder};
 use cx_operator::run::Outcome;
 use cx_operator::{Error, Run};
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{print_failure, print_record, print_text, report, usage};
@@ -89,21 +92,47 @@ pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, E
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
-/// The signals that end a run.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
+/// The signals that end a run, each under its name.
+struct Signals(Vec<(&'static str, Signal)>);
 
 impl Signals {
+    /// What was ignored when we were started stays so: `nohup` and `trap ''` mean it.
     fn catch() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let ignored = ignored_signals();
+        let heard = ENDING
+            .iter()
+            .filter(|(_, number)| !ignored.contains(number));
+        let caught = heard.map(|(name, number)| {
+            let kind = SignalKind::from_raw(number.as_raw());
+            signal(kind).map(|signal| (*name, signal))
+        });
+        caught.collect::<io::Result<_>>().map(Self)
     }
+
+    /// The next one's name; never, where all are ignored.
+    async fn next(&mut self) -> &'static str {
+        std::future::poll_fn(|context| {
+            let come = self
+                .0
+                .iter_mut()
+                .find_map(|(name, signal)| signal.poll_recv(context).is_ready().then_some(*name));
+            come.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+}
+
+/// The signals of [`ENDING`] that this process was told to ignore by whoever started it.
+fn ignored_signals() -> Vec<Number> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    let is_ignored = |number: &Number| mask >> (number.as_raw() - 1) & 1 == 1;
+    let numbers = ENDING.iter().map(|(_, number)| *number);
+    numbers.filter(is_ignored).collect()
 }
 
 /// The first signal ends the run in good order, the second faster.
@@ -113,11 +142,7 @@ async fn forward_signals(caught: io::Result<Signals>, cancel: Cancel) {
         return;
     };
     loop {
-        let by = tokio::select! {
-            _ = caught.interrupt.recv() => "SIGINT",
-            _ = caught.terminate.recv() => "SIGTERM",
-            _ = caught.hangup.recv() => "SIGHUP",
-        };
+        let by = caught.next().await;
         tracing::warn!("{by}: taking in the work and tearing down; again to hurry");
         cancel.cancel(by);
     }

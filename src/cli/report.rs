@@ -44,7 +44,10 @@ fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
             ..
         } => format!("turn {turn} ended: {verdict} ({rule})"),
         Progress::Ignored { why, what } => format!("ignored {what}: {why}"),
-        Progress::Done(Step::Snapshot { result_ref }) => format!("work kept as {result_ref}"),
+        Progress::Done(Step::Snapshot {
+            result_ref,
+            result_commit: Some(_),
+        }) => format!("work kept as {result_ref}"),
         Progress::Recorded { status } => format!("done: {}", status.as_str()),
         _ => return None,
     })

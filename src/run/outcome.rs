@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{RunId, TaskName, timestamp};
+use crate::cancel::exit_after;
 use crate::diff::FileChange;
 use crate::error::{Code, Error};
 use crate::worktree::{AgentCommit, Changes};
@@ -90,6 +91,9 @@ pub struct Failure {
     pub message: String,
     /// What to do now.
     pub hint: Option<String>,
+    /// The signal that ended the run: `SIGINT`, `SIGTERM`, …
+    #[serde(default)]
+    pub signal: Option<String>,
 }
 
 /// Something that was said to the agent in the user's place.
@@ -180,7 +184,7 @@ impl Outcome {
         outcome
     }
 
-    /// The process's exit status that tells of this end; 9 for an abortion that no signal asked for.
+    /// The process's exit status that tells of this end.
     ///
     /// | status | exit |
     /// |---|---|
@@ -189,25 +193,21 @@ impl Outcome {
     /// | turn_cap | 4 |
     /// | agent_failed, agent_died | 5 |
     /// | timed_out | 6 |
-    /// | aborted | 9, after SIGINT 130, after SIGTERM 143 |
+    /// | aborted | after a signal 128 and its number (SIGINT 130, SIGTERM 143), else 9 |
     /// | failed | 1, 2, 7 or 8, by `error.code` |
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let aborted_by = |signal: &str| {
-            let message = format!("ended by {signal}");
-            self.error
-                .as_ref()
-                .is_some_and(|error| error.code == "cancelled" && error.message == message)
-        };
+        let signal = self
+            .error
+            .as_ref()
+            .and_then(|error| error.signal.as_deref());
         match self.status {
             Status::Completed => 0,
             Status::NeedsInput | Status::NeedsPermission | Status::BlockedDialog => 3,
             Status::TurnCap => 4,
             Status::AgentFailed | Status::AgentDied => 5,
             Status::TimedOut => 6,
-            Status::Aborted if aborted_by("SIGINT") => 130,
-            Status::Aborted if aborted_by("SIGTERM") => 143,
-            Status::Aborted => 9,
+            Status::Aborted => signal.and_then(exit_after).unwrap_or(9),
             Status::Failed => self
                 .error
                 .as_ref()

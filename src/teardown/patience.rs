@@ -66,6 +66,7 @@ impl Refusal {
                     code: "snapshot_timeout".to_owned(),
                     message: format!("failed to {self}"),
                     hint: Some("`cx-operator cleanup` tries again".to_owned()),
+                    signal: None,
                 });
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Question, QuestionKind, words};
+use crate::cancel::exit_after;
 use crate::run::{Failure, Pending, Status};
 
 /// Why a run ended.
@@ -30,6 +31,7 @@ impl End {
                 code: code.to_owned(),
                 message: message.into(),
                 hint,
+                signal: None,
             }),
             pending: None,
         }
@@ -37,9 +39,16 @@ impl End {
 
     /// The end that the user or the parent asked for.
     pub(crate) fn cancelled(by: &str) -> Self {
+        Self::by(by, "")
+    }
+
+    fn by(by: &str, hint: &str) -> Self {
         let message = format!("ended by {by}");
-        let hint = "the work so far is in the snapshot";
-        Self::failed(Status::Aborted, "cancelled", message, hint)
+        let mut end = Self::failed(Status::Aborted, "cancelled", message, hint);
+        if let Some(error) = &mut end.error {
+            error.signal = exit_after(by).map(|_status| by.to_owned());
+        }
+        end
     }
 
     /// The end of a run of which nobody knows more than that its operator is gone.
@@ -54,9 +63,7 @@ impl End {
 
     /// The same, before the run's turn had come.
     pub(crate) fn cancelled_in_queue(by: &str) -> Self {
-        let message = format!("ended by {by}");
-        let hint = "it waited for other runs: nothing was made";
-        Self::failed(Status::Aborted, "cancelled", message, hint)
+        Self::by(by, "it waited for other runs: nothing was made")
     }
 
     /// The end of a run whose turn did not come.

@@ -331,7 +331,7 @@ impl Machine {
         let limits = self.plan.limits;
         if now >= self.run_until {
             let message = format!("the run took longer than {}", words(limits.run));
-            let hint = "raise --timeout; the work so far is in the snapshot";
+            let hint = "raise --timeout";
             return self.cut_off(late("run_timeout", message, hint));
         }
         match &mut self.state {
@@ -366,7 +366,7 @@ impl Machine {
                 if now >= *until =>
             {
                 let message = format!("the turn took longer than {}", words(limits.turn));
-                let hint = "raise --turn-timeout; the work so far is in the snapshot";
+                let hint = "raise --turn-timeout";
                 self.cut_off(late("turn_timeout", message, hint))
             }
             // Due for a dialog's sake. The look may fail, so that it is no answer: the next one is appointed now.

@@ -1,10 +1,11 @@
 //! Runs that are ended from outside: by their caller, by signals, by the death of their operator.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use cx_operator::agent::codex::launch::Sandbox;
+use cx_operator::cancel::ENDING;
 use cx_operator::cleanup::{Action, cleanup};
 use cx_operator::journal::Progress;
 use cx_operator::run::{Outcome, Status};
@@ -19,10 +20,15 @@ on_both!(
     cancelled_in_a_turn,
     sigint,
     sigterm,
+    sighup,
     operator_killed,
     background_processes
 );
-on_scripted!(second_signal, cancelled_before_the_prompt);
+on_scripted!(
+    second_signal,
+    signals_that_were_ignored,
+    cancelled_before_the_prompt
+);
 
 fn assert_half_is_kept(rig: &Rig, outcome: &Outcome) {
     assert_eq!(
@@ -91,6 +97,12 @@ async fn assert_torn_down(rig: &Rig, signal: Signal, expected: i32) {
         (Status::Aborted, expected),
         "{outcome:?}"
     );
+    let by = outcome
+        .error
+        .as_ref()
+        .and_then(|error| error.signal.as_deref());
+    let name = ENDING.iter().find(|(_, number)| *number == signal);
+    assert_eq!(by, name.map(|(name, _)| *name), "{outcome:?}");
     assert_half_is_kept(rig, &outcome);
 }
 
@@ -100,6 +112,53 @@ async fn sigint(rig: &Rig) {
 
 async fn sigterm(rig: &Rig) {
     assert_torn_down(rig, Signal::TERM, 143).await;
+}
+
+async fn sighup(rig: &Rig) {
+    assert_torn_down(rig, Signal::HUP, 129).await;
+}
+
+/// What `nohup` and `trap ''` leave ignored ends no run; the others still do.
+async fn signals_that_were_ignored(rig: &Rig) {
+    let go_on = rig.path("go-on");
+    let brief = format!("[[await {}]]", go_on.display());
+    let run = |ignored: &'static str| {
+        let mut delegation = rig.delegation(&brief, &[]);
+        let command = delegation.as_std_mut();
+        let mut shell = tokio::process::Command::new("/bin/sh");
+        shell
+            .arg("-c")
+            .arg(format!("trap '' {ignored}; exec \"$@\""))
+            .arg("sh")
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(rig.repo())
+            .env_clear()
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        shell.spawn().expect("a shell")
+    };
+    let child = run("HUP INT");
+    rig.wait_for_event("the prompt's proof", |progress| {
+        matches!(progress, Progress::Submitted { .. })
+    })
+    .await;
+    for signal in [Signal::HUP, Signal::INT] {
+        rig.signal(pid(&child), signal);
+    }
+    fs::write(&go_on, "").expect("a word");
+    let (outcome, exit) = rig.document(&finish(child).await);
+    assert_eq!(
+        (outcome.status, exit),
+        (Status::Completed, 0),
+        "{outcome:?}"
+    );
 }
 
 /// An agent whose command does not end when it is told to gets two seconds; the second signal takes them away.

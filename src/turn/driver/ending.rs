@@ -68,6 +68,7 @@ pub(super) fn tmux_failed(error: &tmux::Error) -> End {
         code: "tmux".to_owned(),
         message: format!("failed to {}", crate::error::chain(error)),
         hint: Some("`cx-operator doctor` tells whether tmux works".to_owned()),
+        signal: None,
     };
     End {
         status: Status::Failed,

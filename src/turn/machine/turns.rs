@@ -196,12 +196,8 @@ impl Machine {
             return Reaction::Ignore("the abortion of a turn that does not run");
         }
         let message = format!("somebody stopped the agent in its pane ({reason})");
-        self.end(End::failed(
-            Status::Aborted,
-            "interrupted",
-            message,
-            "the work so far is in the snapshot",
-        ))
+        let hint = "run the task again; `cx-operator attach` without --write only looks on";
+        self.end(End::failed(Status::Aborted, "interrupted", message, hint))
     }
 
     pub(super) fn on_exit(&mut self, code: Option<i32>, screen: &str) -> Reaction {

@@ -15,7 +15,7 @@ faults! {
         status: Status::Aborted,
         code: Some("interrupted"),
         within: 5,
-        says: &["somebody stopped the agent", "in the snapshot"],
+        says: &["somebody stopped the agent", "without --write"],
         provoke: |rig| Box::pin(interrupted(rig)),
     };
     // codex 0.130.0 throws away what was typed before it was ready.
