@@ -1,8 +1,9 @@
-//! The labelled corpus and the properties of `turn::classify`.
+//! The labelled corpora and the properties of `turn::classify`.
 //!
-//! `corpus/messages.jsonl` holds one message per line with its verdict. Those marked `held_out`
-//! were written after the rules. Labels follow the cost of the errors: a message that leaves open
-//! whether an answer is needed is `unclear`, and so are a refusal, a partial result and a plan.
+//! `corpus/messages.jsonl` holds one message per line with the verdict that it should get: a message that leaves open
+//! whether an answer is needed is `unclear`, and so are a refusal, a partial result and a plan. `corpus/ends.jsonl` was
+//! written before the rules, and says by the meaning what each message is; those marked `held_out` were not looked at
+//! while the rules were made.
 
 #![expect(
     clippy::print_stdout,
@@ -12,7 +13,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cx_operator::turn::classify::{Classification, PREAMBLE, RULES, Verdict, classify};
+use cx_operator::turn::classify::{
+    Classification, Evidence, PREAMBLE, Phase, RULES, Verdict, classify, classify_with,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -35,11 +38,136 @@ const VERDICTS: [Verdict; 5] = [
     Verdict::Unclear,
 ];
 
-fn corpus() -> Vec<Labelled> {
-    include_str!("corpus/messages.jsonl")
+/// What a message of `corpus/ends.jsonl` is, by its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Is {
+    Result,
+    Question,
+    Permission,
+    Status,
+    /// The agent gave up, was blocked, or did a part.
+    Stop,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    is: Is,
+    message: String,
+    #[serde(default)]
+    held_out: bool,
+}
+
+fn load<T: serde::de::DeserializeOwned>(lines: &str) -> Vec<T> {
+    lines
         .lines()
         .map(|line| serde_json::from_str(line).expect("a labelled message"))
         .collect()
+}
+
+fn corpus() -> Vec<Labelled> {
+    load(include_str!("corpus/messages.jsonl"))
+}
+
+fn ends() -> Vec<End> {
+    load(include_str!("corpus/ends.jsonl"))
+}
+
+/// Prints how a part of the messages is read; returns the share of finished work that is read as a result.
+fn recognised(name: &str, ends: &[End], evidence: Evidence) -> f64 {
+    let (mut finished, mut right) = (0, 0);
+    let mut table = BTreeMap::<String, usize>::new();
+    for end in ends {
+        let found = classify_with(&end.message, evidence);
+        *table
+            .entry(format!("{:?} as {:?}", end.is, found.verdict))
+            .or_default() += 1;
+        let is_result = found.verdict == Verdict::Result;
+        if end.is == Is::Result {
+            finished += 1;
+            right += usize::from(is_result);
+        }
+        if (end.is == Is::Result) != is_result {
+            println!(
+                "  {:?}, read as {:?} by {}: {:?}",
+                end.is, found.verdict, found.rule, end.message
+            );
+        }
+    }
+    let share = f64::from(right as u32) / f64::from(finished);
+    println!("{name}: {table:#?}, {right} of {finished} results");
+    share
+}
+
+/// What may be known beside a message: nothing, and that the agent changed files.
+const KNOWN: [Evidence; 2] = [
+    evidence(false, Phase::Unknown, false),
+    evidence(true, Phase::FinalAnswer, false),
+];
+
+const fn evidence(edited: bool, phase: Phase, overtaken: bool) -> Evidence {
+    Evidence {
+        worked: edited,
+        edited,
+        phase,
+        overtaken,
+    }
+}
+
+#[test]
+fn finished_work_is_recognised() {
+    for held_out in [false, true] {
+        let mut part = ends();
+        part.retain(|end| end.held_out == held_out);
+        for known in KNOWN {
+            let name = format!("held out: {held_out}, {known:?}");
+            let share = recognised(&name, &part, known);
+            assert!(share >= 0.9, "{name}: {share}");
+        }
+    }
+}
+
+/// The costly error.
+#[test]
+fn nothing_else_is_called_a_result() {
+    for known in KNOWN {
+        for end in ends().into_iter().filter(|end| end.is != Is::Result) {
+            let found = classify_with(&end.message, known);
+            let (rule, message) = (found.rule, end.message);
+            assert_ne!(found.verdict, Verdict::Result, "by {rule}: {message}");
+            // Nor is who waits told to go on.
+            let waits = matches!(end.is, Is::Question | Is::Permission);
+            let told = waits && found.verdict == Verdict::Status;
+            assert!(!told, "by {rule}: {message}");
+        }
+    }
+    for labelled in corpus() {
+        if matches!(labelled.verdict, Verdict::Question | Verdict::Permission) {
+            let found = classify(&labelled.message);
+            let (rule, message) = (found.rule, labelled.message);
+            assert_ne!(found.verdict, Verdict::Result, "by {rule}: {message}");
+        }
+    }
+}
+
+#[test]
+fn what_was_said_on_the_way_is_no_result() {
+    let message = "I've added the flag and its test.";
+    assert_eq!(classify(message).verdict, Verdict::Result);
+    for known in [
+        evidence(true, Phase::Commentary, false),
+        evidence(true, Phase::FinalAnswer, true),
+    ] {
+        assert_eq!(classify_with(message, known).rule, "midway", "{known:?}");
+    }
+    let status = format!("{message}\n\nSTATUS: DONE");
+    let overtaken = evidence(true, Phase::FinalAnswer, true);
+    assert_eq!(classify_with(&status, overtaken).verdict, Verdict::Unclear);
+    let announced = "Now the tests. Let me run them.";
+    let last = evidence(true, Phase::FinalAnswer, false);
+    assert_eq!(classify(announced).verdict, Verdict::Status);
+    assert_eq!(classify_with(announced, last).rule, "midway");
 }
 
 /// Prints the share of right verdicts and how they are confused; returns the share.
@@ -104,26 +232,17 @@ fn corpus_is_classified_as_labelled() {
 }
 
 #[test]
-fn no_question_is_called_a_result() {
-    for labelled in corpus() {
-        if matches!(labelled.verdict, Verdict::Question | Verdict::Permission) {
-            let found = classify(&labelled.message);
-            assert_ne!(
-                found.verdict,
-                Verdict::Result,
-                "by {}: {}",
-                found.rule,
-                labelled.message
-            );
-        }
-    }
-}
-
-#[test]
 fn every_rule_decides_some_message() {
-    let reached: BTreeSet<_> = corpus()
+    let midway = [evidence(true, Phase::Commentary, false)];
+    let messages = corpus().into_iter().map(|labelled| labelled.message);
+    let messages = messages.chain(ends().into_iter().map(|end| end.message));
+    let messages: Vec<String> = messages.chain(["STATUS: CONTINUE".to_owned()]).collect();
+    let reached: BTreeSet<_> = messages
         .iter()
-        .map(|labelled| classify(&labelled.message).rule)
+        .flat_map(|message| {
+            let known = KNOWN.iter().chain(&midway);
+            known.map(|known| classify_with(message, *known).rule)
+        })
         .collect();
     let rules: BTreeSet<_> = RULES.iter().map(|rule| rule.rule).collect();
     assert_eq!(reached, rules);
@@ -162,6 +281,11 @@ fn status_line_is_read_in_any_markup() {
         "`STATUS: DONE`.",
         "_status: Done_",
         "## STATUS : DONE",
+        "- STATUS: DONE",
+        "STATUS: DONE (both parts)",
+        "STATUS: DONE — nothing else was touched",
+        "```\nSTATUS: DONE\n```",
+        "```text\n**STATUS: DONE**\n```",
     ] {
         let found = classify(&format!("The flag is there.\r\n\r\n{line}\r\n\r\n"));
         assert_eq!(found.rule, "trailer_done", "{line}");
@@ -178,7 +302,9 @@ fn status_line_is_read_in_any_markup() {
     for line in [
         "> STATUS: DONE",
         "\"STATUS: DONE\"",
-        "```\nSTATUS: DONE\n```",
+        "It ends with:\n\n```\nSTATUS: DONE\n```",
+        "STATUS: DONE except for the tests, which still fail",
+        "Status: done with the first half; the second remains",
         "STATUS: UNDONE",
         "STATUS: DONE | QUESTION",
     ] {

@@ -1,26 +1,21 @@
-//! Tells from an agent's last message why its turn ended: with the result, a question, a request
-//! for leave, or midway.
+//! Tells from an agent's last message why its turn ended: with the result, a question, a request for leave, or midway.
 //!
-//! The message's last line decides if it is the status that [`PREAMBLE`] asks for, unless the text
-//! before it says otherwise. Without it the wording decides. Code blocks, block quotes, code spans
-//! and quotations are never read as the agent's own words. The errors aren't equal: to take a
-//! question for a result loses it, to call a result unclear costs a glance; so a result needs a
-//! claim that the work is finished and nothing that asks for an answer, and what can't be told is
-//! [`Verdict::Unclear`].
+//! The message's last line decides if it is the status that [`PREAMBLE`] asks for, unless the text before it says
+//! otherwise. Without it the wording decides, with what is known beside it: [`Evidence`]. Code, quotations and code spans
+//! are never read as the agent's own words. The errors aren't equal: to take a question for a result loses it, to call a
+//! result unclear costs a glance. So a result needs a claim, or work that was seen, and nothing in the text that turns to
+//! the reader, admits a failure or announces more; and what can't be told is [`Verdict::Unclear`].
 //!
-//! Pure, and linear in the length of the message. The rules know English; of other languages only
-//! the status line and the question mark.
+//! Pure, and linear in the length of the message. The rules know English; of other languages only the status line and the
+//! question mark.
 
-mod markdown;
-mod mask;
-mod phrase;
-mod report;
-mod request;
+mod text;
 mod trailer;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
-use markdown::{Line, LineKind, Lines, Sentence};
+use text::{Line, Sentence};
 use trailer::{Status, Trailer};
 
 /// The text that stands before a brief: the ground rules, and the status line that makes the end of
@@ -71,267 +66,277 @@ pub struct Classification {
     pub rule: &'static str,
 }
 
+/// What is known of a turn beside the message that it ended with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The agent called a tool in this turn.
+    pub worked: bool,
+    /// It changed files by its own tool for that.
+    pub edited: bool,
+    /// What the agent's model calls the message.
+    pub phase: Phase,
+    /// A tool was called after the message: it is not the last word.
+    pub overtaken: bool,
+}
+
+/// The part that a message plays in its turn, as the agent's model has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// It doesn't say.
+    #[default]
+    Unknown,
+    /// Said on the way.
+    Commentary,
+    /// The last word.
+    FinalAnswer,
+}
+
+impl Evidence {
+    /// Whether the message was said on the way.
+    fn is_midway(self) -> bool {
+        self.overtaken || self.phase == Phase::Commentary
+    }
+}
+
 const fn rule(rule: &'static str, verdict: Verdict) -> Classification {
     Classification { verdict, rule }
 }
 
-const EMPTY_MESSAGE: Classification = rule("empty_message", Verdict::Unclear);
-const TRAILER_DONE: Classification = rule("trailer_done", Verdict::Result);
-const TRAILER_QUESTION: Classification = rule("trailer_question", Verdict::Question);
-const TRAILER_BLOCKED: Classification = rule("trailer_blocked", Verdict::Question);
-const TRAILER_CONTRADICTED: Classification = rule("trailer_contradicted", Verdict::Unclear);
-const PERMISSION_REQUEST: Classification = rule("permission_request", Verdict::Permission);
-const DIRECT_QUESTION: Classification = rule("direct_question", Verdict::Question);
-const INPUT_REQUEST: Classification = rule("input_request", Verdict::Question);
-const CLOSING_QUESTION: Classification = rule("closing_question", Verdict::Question);
-const BURIED_QUESTION: Classification = rule("buried_question", Verdict::Unclear);
-const PROGRESS_REPORT: Classification = rule("progress_report", Verdict::Status);
-const CUT_OFF: Classification = rule("cut_off", Verdict::Unclear);
-const UNFINISHED_WORK: Classification = rule("unfinished_work", Verdict::Unclear);
-const UNCLOSED_FENCE: Classification = rule("unclosed_fence", Verdict::Unclear);
-const STRAY_TRAILER: Classification = rule("stray_trailer", Verdict::Unclear);
-const LOOSE_END: Classification = rule("loose_end", Verdict::Unclear);
-const FINISHED_WITH_OFFER: Classification = rule("finished_with_offer", Verdict::Result);
-const FINISHED_WORK: Classification = rule("finished_work", Verdict::Result);
-const CODE_WITH_SUMMARY: Classification = rule("code_with_summary", Verdict::Result);
-const NO_EVIDENCE: Classification = rule("no_evidence", Verdict::Unclear);
+macro_rules! rules {
+    ($($name:ident = $rule:literal => $verdict:ident;)*) => {
+        $(const $name: Classification = rule($rule, Verdict::$verdict);)*
 
-/// Every rule with the verdict it gives.
-pub const RULES: [Classification; 20] = [
-    EMPTY_MESSAGE,
-    TRAILER_QUESTION,
-    TRAILER_BLOCKED,
-    TRAILER_CONTRADICTED,
-    TRAILER_DONE,
-    PERMISSION_REQUEST,
-    DIRECT_QUESTION,
-    INPUT_REQUEST,
-    CLOSING_QUESTION,
-    BURIED_QUESTION,
-    PROGRESS_REPORT,
-    CUT_OFF,
-    UNFINISHED_WORK,
-    UNCLOSED_FENCE,
-    STRAY_TRAILER,
-    LOOSE_END,
-    FINISHED_WITH_OFFER,
-    FINISHED_WORK,
-    CODE_WITH_SUMMARY,
-    NO_EVIDENCE,
-];
+        /// Every rule with the verdict it gives.
+        pub const RULES: &[Classification] = &[$($name),*];
+    };
+}
 
-/// Classifies an agent's last message, any text in markdown or none.
+rules! {
+    EMPTY_MESSAGE = "empty_message" => Unclear;
+    TRAILER_DONE = "trailer_done" => Result;
+    TRAILER_QUESTION = "trailer_question" => Question;
+    TRAILER_BLOCKED = "trailer_blocked" => Question;
+    TRAILER_CONTINUE = "trailer_continue" => Status;
+    TRAILER_CONTRADICTED = "trailer_contradicted" => Unclear;
+    PERMISSION_REQUEST = "permission_request" => Permission;
+    DIRECT_QUESTION = "direct_question" => Question;
+    INPUT_REQUEST = "input_request" => Question;
+    CLOSING_QUESTION = "closing_question" => Question;
+    BURIED_QUESTION = "buried_question" => Unclear;
+    OFFER_OR_QUESTION = "offer_or_question" => Unclear;
+    PROGRESS_REPORT = "progress_report" => Status;
+    MIDWAY = "midway" => Unclear;
+    UNFINISHED_WORK = "unfinished_work" => Unclear;
+    CUT_OFF = "cut_off" => Unclear;
+    LOOSE_END = "loose_end" => Unclear;
+    OTHER_LANGUAGE = "other_language" => Unclear;
+    FINISHED_WORK = "finished_work" => Result;
+    WORK_SEEN = "work_seen" => Result;
+    DESCRIPTION = "description" => Result;
+    NO_CLAIM = "no_claim" => Unclear;
+}
+
+/// Classifies an agent's last message by its words alone: any text in markdown, or none.
 pub fn classify(message: &str) -> Classification {
-    let Lines {
-        mut lines,
-        unclosed_fence,
-    } = Lines::read(message);
+    classify_with(message, Evidence::default())
+}
+
+/// Classifies an agent's last message, with what is known of its turn.
+pub fn classify_with(message: &str, evidence: Evidence) -> Classification {
+    let (mut lines, open_fence) = text::lines(message);
     let Some(last) = lines.iter().rposition(|line| !line.text.is_empty()) else {
         return EMPTY_MESSAGE;
     };
     lines.truncate(last + 1);
-    let trailer = cut_trailer(&mut lines[last]);
-    let mut message = Message::read(&lines, unclosed_fence);
-    match trailer {
+    let status = cut_status(&mut lines);
+    let mut said = Said::read(&lines, open_fence);
+    match status {
         Some(Status::Question) => TRAILER_QUESTION,
         Some(Status::Blocked) => TRAILER_BLOCKED,
+        Some(Status::Continue) => TRAILER_CONTINUE,
         Some(Status::Done) => {
-            message.finished = true;
-            if message.contradicts_done() {
+            said.claims = true;
+            if said.contradicts_done() || evidence.overtaken {
                 TRAILER_CONTRADICTED
             } else {
                 TRAILER_DONE
             }
         }
-        Some(Status::Other) => {
-            message.stray_trailer = true;
-            message.classify()
+        status => {
+            said.other_status |= status.is_some();
+            said.classify(evidence)
         }
-        None => message.classify(),
     }
 }
 
-/// Takes the status off the last line, if the agent put one there.
-fn cut_trailer(line: &mut Line<'_>) -> Option<Status> {
-    let trailer = Some(&*line)
-        .filter(|line| line.kind == LineKind::Prose)
-        .and_then(|line| Trailer::find(line.text))?;
-    line.text = line.text[..trailer.start].trim_end();
-    Some(trailer.status)
+/// Takes the status off the last line, if the agent put one there; what is said behind it stays. A fence that holds
+/// nothing else is the agent's own way to set it off, unless a colon announces what it shows.
+fn cut_status<'a>(lines: &mut Vec<Line<'a>>) -> Option<Status> {
+    let last = lines.len() - 1;
+    let fenced = last >= 2
+        && lines[last].shown
+        && lines[last].text.starts_with(['`', '~'])
+        && lines[last - 2].text.starts_with(['`', '~'])
+        && !lines[..last - 2]
+            .iter()
+            .rev()
+            .find(|line| !line.text.is_empty())
+            .is_some_and(|line| line.text.ends_with(':'));
+    let at = if fenced { last - 1 } else { last };
+    if lines[at].shown && !fenced {
+        return None;
+    }
+    let found = Trailer::find(lines[at].text)?;
+    lines[at].text = found.before;
+    if fenced {
+        lines.truncate(at - 1);
+    } else if !found.words.is_empty() {
+        lines.push(Line::said(found.words));
+    }
+    Some(found.status)
 }
 
-/// A message without its trailer.
-struct Message {
+/// What a message says, but for its status.
+struct Said {
     sentences: Vec<Sentence>,
     /// Something claims that the work is finished.
-    finished: bool,
-    has_code: bool,
-    unclosed_fence: bool,
-    /// A status line stands elsewhere than at the end, or quoted at the end, or says what we don't
-    /// know.
-    stray_trailer: bool,
+    claims: bool,
+    open_fence: bool,
+    /// A status line stands elsewhere than at the end, or quoted at the end, or says what we don't know.
+    other_status: bool,
     /// The last line announces more than there is.
     cut_off: bool,
 }
 
-impl Message {
-    fn read(lines: &[Line<'_>], unclosed_fence: bool) -> Self {
-        let sentences = markdown::sentences(lines);
-        let last = lines.last();
-        let quoted = last
-            .map(|last| last.kind)
-            .filter(|kind| matches!(kind, LineKind::Code | LineKind::Quote));
-        let at_end = lines
+impl Said {
+    fn read<'a>(lines: &[Line<'a>], open_fence: bool) -> Self {
+        let sentences = text::sentences(lines);
+        let last = lines.iter().rev().find(|line| !line.text.is_empty());
+        let at_end = lines.iter().rev().take_while(|line| line.shown);
+        let status = |line: &Line<'a>| Trailer::find(line.text.trim_start_matches(['>', ' ']));
+        let stray: Vec<_> = lines
             .iter()
-            .rev()
-            .take_while(|line| Some(line.kind) == quoted);
-        let said = lines.iter().filter(|line| line.kind == LineKind::Prose);
-        let stray = said
+            .filter(|line| !line.shown)
             .chain(at_end)
-            .filter_map(|line| Trailer::find(line.text.trim_start_matches(['>', ' '])));
+            .filter_map(status)
+            .collect();
+        let cut_off = last.is_some_and(|last| !last.shown && last.text.ends_with([':', ',']));
+        // What announces the missing rest is no claim.
+        let whole = &sentences[..sentences.len() - usize::from(cut_off && !sentences.is_empty())];
+        let claims = |sentence: &Sentence| {
+            !sentence.asks && !words::announces(&sentence.text) && words::claims(&sentence.text)
+        };
+        let claims = whole.iter().any(claims);
         Self {
-            finished: sentences.iter().any(|sentence| {
-                report::finished(&sentence.text) && !report::progress(&sentence.text)
-            }),
-            has_code: lines.iter().any(|line| line.kind == LineKind::Code),
-            stray_trailer: stray
-                .into_iter()
-                .any(|trailer| trailer.status != Status::Done),
-            cut_off: last.is_some_and(|last| {
-                last.kind == LineKind::Prose && last.text.ends_with([':', ','])
-            }),
+            claims,
+            open_fence,
+            other_status: stray.iter().any(|found| found.status != Status::Done),
+            cut_off: cut_off
+                && !(claims
+                    && sentences
+                        .last()
+                        .is_some_and(|last| last.text.split(' ').count() <= 2)),
             sentences,
-            unclosed_fence,
         }
     }
 
-    /// Whether the text speaks against a trailer that says the work is done.
-    fn contradicts_done(&self) -> bool {
-        self.unclosed_fence
-            || self.stray_trailer
-            || self.open_question().is_some()
-            || self.ends_in_progress()
-            || self.admits_unfinished()
+    fn any(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.sentences.iter().any(|sentence| is(&sentence.text))
     }
 
-    /// Decides by the wording alone.
-    fn classify(&self) -> Classification {
+    /// Whether the text speaks against a status that says the work is done.
+    fn contradicts_done(&self) -> bool {
+        self.open_question().is_some()
+            || self.open_fence
+            || self.other_status
+            || self.ends_midway()
+            || self.any(words::stops)
+    }
+
+    /// Decides without a status.
+    fn classify(&self, evidence: Evidence) -> Classification {
+        let texts = || self.sentences.iter().map(|sentence| sentence.text.as_str());
         if let Some(rule) = self.open_question() {
             return rule;
         }
-        let unfinished = self.admits_unfinished();
-        let in_progress = || {
-            self.sentences
-                .iter()
-                .any(|sentence| report::progress(&sentence.text))
-        };
-        if self.ends_in_progress() || !self.finished && !unfinished && in_progress() {
+        let stops = self.any(words::stops);
+        if self.ends_midway() && evidence.phase != Phase::FinalAnswer {
             PROGRESS_REPORT
-        } else if self.cut_off {
-            CUT_OFF
-        } else if unfinished {
+        } else if stops {
             UNFINISHED_WORK
-        } else if self.unclosed_fence {
-            UNCLOSED_FENCE
-        } else if self.stray_trailer {
-            STRAY_TRAILER
-        } else if self.has_loose_end() {
+        } else if self.ends_midway() || evidence.is_midway() {
+            MIDWAY
+        } else if self.cut_off || self.open_fence {
+            CUT_OFF
+        } else if self.other_status || self.any(words::hints) {
             LOOSE_END
-        } else if self.finished {
-            if self.ends_in_offer() {
-                FINISHED_WITH_OFFER
-            } else {
-                FINISHED_WORK
-            }
-        } else if self.summarizes_code() {
-            CODE_WITH_SUMMARY
+        } else if words::is_foreign(texts()) {
+            OTHER_LANGUAGE
+        } else if self.claims {
+            FINISHED_WORK
+        } else if self.any(words::tells_trouble) || self.sentences.is_empty() {
+            NO_CLAIM
+        } else if evidence.edited {
+            WORK_SEEN
+        } else if self.any(words::describes) && !self.any(words::names_persons) {
+            DESCRIPTION
         } else {
-            NO_EVIDENCE
+            NO_CLAIM
         }
     }
 
     /// The rule of the last sentence that waits for an answer, if one does.
     fn open_question(&self) -> Option<Classification> {
-        (0..self.sentences.len()).rev().find_map(|index| {
-            let sentence = &self.sentences[index];
-            if sentence.asks {
-                self.question(index)
+        (0..self.sentences.len()).rev().find_map(|at| {
+            let Sentence { text, asks, .. } = &self.sentences[at];
+            if *asks {
+                self.question(at)
+            } else if words::offers(text) {
+                None
+            } else if words::requests_permission(text) {
+                Some(PERMISSION_REQUEST)
             } else {
-                statement_request(&sentence.text)
+                words::requests_input(text).then_some(INPUT_REQUEST)
             }
         })
     }
 
     /// The rule of a sentence with a question mark, unless it needs no answer.
-    fn question(&self, index: usize) -> Option<Classification> {
-        let sentence = &self.sentences[index];
-        let next = self.sentences.get(index + 1);
-        let introduces = request::introduces_answer(&sentence.text, sentence.heading)
-            && next.is_some_and(|next| {
-                sentence.heading || !next.asks && !report::checks_passed(&next.text)
-            });
-        let answered =
-            next.is_some_and(|next| !next.asks && request::is_settled(&sentence.text, &next.text));
-        if introduces || answered || self.finished && request::offers_extra(&sentence.text) {
+    fn question(&self, at: usize) -> Option<Classification> {
+        let Sentence {
+            text,
+            heading,
+            block,
+            ..
+        } = &self.sentences[at];
+        let next = self.sentences.get(at + 1);
+        let introduces =
+            words::is_rhetorical(text, *heading) && next.is_some_and(|next| *heading || !next.asks);
+        let settled = next.is_some_and(|next| !next.asks && words::is_settled(text, &next.text));
+        if introduces || settled || self.claims && words::offers(text) {
             return None;
         }
         let closes = self
             .sentences
             .last()
-            .is_some_and(|last| last.block == sentence.block);
-        Some(if request::asks_permission(&sentence.text) {
+            .is_some_and(|last| last.block == *block);
+        Some(if self.claims && words::may_offer(text) {
+            OFFER_OR_QUESTION
+        } else if words::asks_permission(text) {
             PERMISSION_REQUEST
-        } else if request::addresses_reader(&sentence.text) {
+        } else if words::addresses_reader(text) {
             DIRECT_QUESTION
-        } else if closes || !self.finished {
+        } else if closes || !self.claims {
             CLOSING_QUESTION
         } else {
             BURIED_QUESTION
         })
     }
 
-    fn ends_in_progress(&self) -> bool {
+    /// Whether the message ends with what the agent is doing or is about to do.
+    fn ends_midway(&self) -> bool {
         self.sentences
             .last()
-            .is_some_and(|last| report::progress(&last.text))
-    }
-
-    fn ends_in_offer(&self) -> bool {
-        self.sentences
-            .last()
-            .is_some_and(|last| request::offers(&last.text) || request::offers_extra(&last.text))
-    }
-
-    fn admits_unfinished(&self) -> bool {
-        self.sentences
-            .iter()
-            .any(|sentence| report::unfinished(&sentence.text))
-    }
-
-    /// Whether a sentence hints at something open. What was done may well be about decisions, so
-    /// claims don't count.
-    fn has_loose_end(&self) -> bool {
-        self.sentences.iter().any(|sentence| {
-            request::leaves_open(&sentence.text)
-                && !report::finished(&sentence.text)
-                && !request::offers(&sentence.text)
-        })
-    }
-
-    /// Whether the message is code with plain statements about it, not just a caption.
-    fn summarizes_code(&self) -> bool {
-        let texts = || self.sentences.iter().map(|sentence| sentence.text.as_str());
-        self.has_code
-            && texts().any(|text| text.split(' ').count() >= 5)
-            && !texts().any(report::is_tentative)
-    }
-}
-
-/// The rule of a sentence that asks without a question mark, if it does.
-fn statement_request(text: &str) -> Option<Classification> {
-    if request::requests_permission(text) {
-        Some(PERMISSION_REQUEST)
-    } else {
-        request::requests_input(text).then_some(INPUT_REQUEST)
+            .is_some_and(|last| words::announces(&last.text))
     }
 }

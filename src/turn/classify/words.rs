@@ -1,0 +1,408 @@
+//! What a sentence says of the work and of the reader, by its words.
+//!
+//! The phrases are those by which a writer turns to the reader, admits a failure, announces or reports: kinds of wording,
+//! not topics. They are matched in the text of a [`Sentence`](super::text::Sentence), by ASCII words, in linear time; text
+//! in another language matches next to nothing, and [`is_foreign`] tells it.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexBuilder};
+
+/// A pattern of our own; `{…}` stands for one of [`PARTS`], and a blank for any white space.
+struct Words(LazyLock<Regex>);
+
+impl Words {
+    fn is_in(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident = [$($pattern:literal),* $(,)?];)*) => {
+        $($(#[$doc])* static $name: Words = Words(LazyLock::new(|| compile(&[$($pattern),*])));)*
+        #[cfg(test)]
+        const ALL: &[&Words] = &[$(&$name),*];
+    };
+}
+
+/// Parts of patterns.
+const PARTS: [(&str, &str); 9] = [
+    // What may stand before an opening phrase.
+    (
+        "LEAD",
+        "^(?:(?:so|and|but|also|ok|okay|now|well|then|first|next|great|good|perfect|alright|right|sure|finally|just|\
+        kindly|hi|hello|quick check|question|if so|if not|in short|for now|otherwise|either way|yes|yep|no|sorry|\
+        all|both|everything)\\b[,:;!.]? ?)*",
+    ),
+    (
+        "I",
+        "(?:i|we)(?:'m|'ve|'d|'ll| am| are| was| were| have| had| would| will| do| did)?(?: (?:still|also|first|only|just|now|\
+        simply|therefore|unfortunately|currently|really|then))*",
+    ),
+    (
+        "NOT",
+        "(?:couldn't|could not|can't|cannot|can not|unable to|not able to|weren't able to|wasn't able to|\
+        not been able to|didn't manage to|did not manage to|failed to|no way to)",
+    ),
+    // A verb of report: regular, or one of those that are not.
+    (
+        "DID",
+        "(?:[a-z-]{2,}ed|built|bumped|brought|caught|chose|chosen|cut|did|done|drawn|drew|found|gave|given|gone|got|grew|\
+        held|kept|laid|led|left|lost|made|met|moved|put|ran|rebuilt|redone|reran|rerun|rewritten|rewrote|rebuilt|sent|set|\
+        shown|shrank|shrunk|sped|split|spent|stood|swept|swapped|taken|taught|threw|took|tied|tried|went|written|wrote|\
+        won|fell|rose|hidden|broken up|sorted out)",
+    ),
+    // What only the reader can give.
+    (
+        "LEAVE",
+        "(?:approv(?:al|e)|permissions?|authori[sz](?:ation|e)|consent|go-ahead|go ahead|green light|sign-off|\
+        (?:your|an) ok(?:ay)?|elevated privileges)",
+    ),
+    (
+        "WORD",
+        "(?:decisions?|inputs?|clarifications?|guidance|confirmation|answers?|advice|feedback|preferences?|choice|\
+        opinion|thoughts|steer|call|reply|response|help)",
+    ),
+    (
+        "ASK",
+        "(?:(?:please )?(?:let me know|tell me|advise|say|specify|clarify|confirm))",
+    ),
+    (
+        "WHICH",
+        "(?:which|what|how|whether|where|when|who|whom|the|your|a bit|more)",
+    ),
+    (
+        "GO_ON",
+        "(?:proceed|continue|go on|go ahead|go further|start|begin|implement|finish|complete|apply|push|deploy|merge|\
+        execute|run|publish|release|delete|drop|commit|tag|do it|make the change)",
+    ),
+];
+
+words! {
+    /// Asks for leave, as a question.
+    MAY_I = [
+        r"(?:may|can|could|might) (?:i|we)\b", r"am i (?:allowed|permitted|free)\b", r"{LEAVE}",
+        r"(?:is|would|if) (?:it|that|this|that's|it's)(?: be)? ?(?:also )?(?:ok|okay|fine|all right|alright|allowed|permitted)\b",
+        r"(?:do|would|will|can|could) you (?:allow|permit|approve|authori[sz]e)\b", r"\bok(?:ay)?(?: to| if| for me|\?)",
+        r"^proceed\b", r"shall (?:i|we)\b.* (?:delete|drop|remove|overwrite|push|deploy|publish|run|execute)\b",
+    ];
+    /// Asks for leave without a question mark.
+    LEAVE = [
+        r"{I} (?:need|want|like|love|require|request|requesting|ask|asking|await|awaiting|waiting)\b.*{LEAVE}",
+        r"^(?:{LEAD})(?:requesting|awaiting|pending|needs?|requires?|with|without) .*{LEAVE}", r"{LEAVE} (?:is |are )?(?:needed|required|requested|pending)\b",
+        r"\bneeds? your {LEAVE}", r"(?:please|kindly) (?:allow|approve|authori[sz]e|grant|permit)\b",
+        r"{LEAD}(?:allow me|let me have|approve|authori[sz]e|grant)\b", r"give me .*{LEAVE}", r"(?:once|until|unless|if) you (?:approve|allow|permit|authori[sz]e|agree)\b",
+        r"before i .*{LEAVE}", r"(?:if|as long as) (?:that's|that is|it's|this is) (?:ok|okay|fine|all right|alright) (?:with|for|by) you",
+        r"requires? (?:elevated|root|admin\w*) (?:privileges|rights|access)",
+    ];
+    /// Asks for something else without a question mark.
+    REQUEST = [
+        r"{ASK}(?: me)? (?:{WHICH})\b", r"(?:let me know|tell me) if (?:i|we|it|it's|that|that's|this|you agree|you approve|you want me to {GO_ON})\b",
+        r"{LEAD}please (?:answer|advise|choose|clarify|confirm|decide|pick|point|provide|reply|respond|select|send|share|specify|paste|supply|upload|set|give|install|add|tell|make sure|let me know)\b",
+        r"{LEAD}(?:confirm|choose|pick|decide|provide|specify|clarify|reply|respond|advise|select|paste|supply|share|point me)\b",
+        r"\b(?:send|give|show|tell|paste|get|hand) (?:me|us|it to me)\b",
+        r"\b(?:i|we)(?:'d| would|'ll| will| do)?(?: still| also| first| only| just| therefore)* (?:need|require|appreciate)\b",
+        r"\b(?:i|we)(?:'d| would) (?:like|love|want) (?:to (?:know|align|check|ask|clarify|confirm|agree|hear)|your|you|a|some|more|clarif\w+)\b",
+        r"{LEAD}(?:need|needed|missing|wanted)(?: from you)?:? (?:the|a|an|your|to know|more|some|one|input|access|help)\b",
+        r"{I} (?:missing|lacking|waiting|awaiting|standing by|unsure|not sure|uncertain|undecided|not certain|torn|wondering|wonder|ready (?:to|when|for)|request guidance|request)\b",
+        r"{LEAD}(?:waiting|awaiting|standing by|holding|pausing|paused|on hold|pending) (?:for|on|until|here|off|your)\b",
+        r"(?:wait|waiting|hold|holding) (?:for|on|until) (?:you|your)\b", r"(?:up to|from|depends? on|over to|need of|help from|questions? for|decision for) you\b",
+        r"\b(?:is|are) yours\b", r"\b(?:your|a|one|some|any|no|more) (?:\w+ )?{WORD} (?:is |are |was |would be )?(?:still )?(?:needed|required|requested|missing|wanted|pending|helpful|welcome|appreciated)\b",
+        r"^{WORD} (?:is |are )?(?:still )?(?:needed|required|requested|missing|pending)\b",
+        r"\b(?:needs?|requires?|request(?:ing)?|seek(?:ing)?|await\w*|appreciate|asking for)(?: for)? (?:a |an |your |some |one |more |further |the )?{WORD}\b",
+        r"{LEAD}(?:your|it's your|that's your) (?:{WORD}|turn|move)\b", r"\b(?:is|remains|still) your {WORD}\b",
+        r"(?:once|when|whenever|as soon as|until|after) you(?:'ve|'re| have| are)? .*\b(?:i'll|i will|i can|i'd|i would|i won't|i shall)\b",
+        r"\b(?:i'll|i will|i can|i'd|i would|i won't|i shall|ready to) .*\b(?:once|when|whenever|as soon as|until|after) (?:you|i hear|i have your|i know|it's decided)\b",
+        r"\bbefore (?:i|we) (?:can |go|do|touch|delet|remov|build|continu|proceed|start|begin|writ|mak|chang|implement|commit|push|merg|run|apply|finish|mov|cut|ship|release|deploy|publish)",
+        r"^(?:before|prior to) (?:proceeding|continuing|going|doing|starting|implementing|implementation|moving on)\b",
+        r"(?:which|what|how|whether) you(?:'d| would)? (?:want|prefer|like|rather|need|meant|mean)\b", r"\bsay (?:which|the word\b.* (?:i'll|and i) {GO_ON})",
+        r"(?:someone|somebody|anyone|anybody)(?: \w+){0,4} (?:should|has to|have to|needs? to|must|ought to)\b",
+        r"(?:type|enter|reply|answer|respond|say)(?: with| by)? (?:yes|y|no|n|ok|go|stop|`|\d)\b", r"^(?:(?:open|remaining|outstanding|my|some|unresolved|two|three|\d) )*(?:questions?|decisions?)(?: for you| needed| to make)?(?: before .*)?[:.]?$",
+        r"\b(?:my|the|one|remaining) question (?:is|here|remains|to you)\b", r"\b(?:one|two|three|four|five|some|several|few) (?:\w+ )?(?:questions?)\b", r"\b(?:i've|i have) (?:a|one|some|two|three) (?:\w+ )?(?:question|doubt)s?\b",
+        r"(?:i'm|i am|we're) (?:open|happy|fine|good) (?:to|with) either\b", r"\b(?:i|we) can(?:'t| ?not) (?:continue|proceed|go on|go further|move on) (?:without|until|before)\b",
+    ];
+    /// Opens like a question; the mark may be missing.
+    OPENS_QUESTION = [
+        r"{LEAD}(?:should|shall|may|can|could) (?:i|we)\b", r"{LEAD}(?:do|did|are|would|could|can|will|have) you\b", r"{LEAD}(?:want|like) me to\b",
+        r"{LEAD}(?:should|do|does|did|is|are|can|could|would) (?:the|this|that|it|there|these|those)\b[^,]*$",
+        r"{LEAD}(?:which|what|how|where|when|who|why) (?:one|option|of the two|should|do you|do i|would you|would i|shall)\b", r"^which$",
+    ];
+    /// Puts a question to the reader, or a choice.
+    ADDRESSES = [r"\b(?:i|i'm|we|you|you'd|you're|you've|your|yours|my|me|us|should|shall|prefer|preferred|which|want|or)\b"];
+    /// A question that its writer answers in what follows.
+    RHETORICAL = [
+        r"^(?:and |so )?(?:why(?: not)?\?|why (?:did|was|does|this|it|not|only|now|were) |what (?:changed|happened|was|went|caused|broke|did|does|is new|next)\b|what's (?:new|changed|different|next)\b|how (?:does|did|was|it) |(?:the|my) (?:\w+ )?\w+\?|(?:root cause|result)\?)",
+    ];
+    FAQ = [r"^(?:why|what|what's|how|where|when|who)\b"];
+    /// Puts a choice, so that no writer answers it.
+    CHOICE = [r"\b(?:you|your|you'd|should|shall|would|may|prefer|want|could|or|do we|do i|can we|can i|may i)\b"];
+    ANSWER = [
+        r"^(?:yes|no)(?:[.,:;!]|$| -| –| —)|^i(?:'ve| have)? (?:went with|gone with|chose|chosen|decided|opted|settled on|picked) ",
+    ];
+    PROVISIONAL = [
+        r"\b(?:for now|until|unless|pending|yes or no|no idea|no strong|for the moment|tentatively|but|not sure|not clear|placeholder|temporar(?:y|ily)|provisional(?:ly)?|assuming|guess|tell me|let me know|you|can change|easy to change)\b",
+    ];
+    /// Offers more, so that no answer is as good as a "no".
+    OFFER = [
+        r"{LEAD}(?:let me know|tell me|say so|say the word|shout|ping me|reach out|holler|give me a shout)(?: any ?time)? (?:if|in case|should|and) (?:you(?:'d| would)?(?: also)? (?:like|want|need|prefer|rather|have|find|spot|notice|hit|run|see|also|wish)|anything|something|there|any|this isn't|that's not|i'll|i can|i'd|i will)",
+        r"{LEAD}if (?:you(?:'d| would)?(?: also| ever)? (?:like|want|need|prefer|rather|wish|have|run|see|find)|needed|desired|useful|helpful|wanted|it helps|that helps|something|anything)",
+        r"{LEAD}(?:i'm |i am |i'd be |i'll be )?(?:more than )?(?:happy|glad) to (?:help|also|add|adjust|extend|follow|do|write|tweak|iterate|make|change|walk|answer|convert)",
+        r"{LEAD}feel free\b", r"{LEAD}i can (?:also|additionally|follow up|easily)\b", r"{LEAD}(?:ask|let me know if you|say so)\b",
+        r"{LEAD}(?:want|would you like|do you want|should you want|would it help|need) .*\b(?:also|too|as well|in addition|next|while i'm at it|as a follow-up|in a follow-up)\b",
+    ];
+    /// What no offer is: the job waits for it.
+    GOES_ON = [
+        r"\bme to {GO_ON}\b", r"\bbefore i\b", r"\bi'll wait\b", r"\b(?:i'll|i will|i can|i'd|so i can|and i) {GO_ON}\b",
+        r"\b(?:otherwise|instead|first|which|needed\?|required|must|delete|drop|overwrite|breaks?|since|because|rather)\b.*\?", r"\bor\b.*\?",
+    ];
+    /// Offers to do something, which may be the job or more.
+    OFFERS_MORE = [r"{LEAD}(?:do you )?want (?:me|it)\b", r"{LEAD}(?:would|shall) (?:you like me|i also)\b", r"{LEAD}(?:should|shall|can) i (?:also|next)\b"];
+    /// Announces what comes next, or tells what goes on.
+    ANNOUNCES = [
+        r"{LEAD}(?:let me|let's|i'll|i will|i shall|i'm (?:going|about) to|i am (?:going|about) to|going to|about to|time to)\b",
+        r"{LEAD}(?:after|once) (?:that|this),? i(?:'ll| will)\b", r"\b(?:now|next|then),? (?:i'll|i will|i'm going to|let me|let's)\b",
+        r"{LEAD}(?:i'm|i am|we're|we are)(?: now| still| currently| just| in the middle of)* [a-z-]+ing\b", r"^next(?: up)?[:,]", r"\bi'll (?:report|get) back\b",
+        r"\b(?:is|are) (?:still |now )?(?:running|building|compiling|in progress|under way|underway)\b", r"^(?:still |currently |now )+[a-z-]+ing\b",
+        r"^(?:ok|okay|now|good|great)(?:,? (?:now|next))?,? the [a-z ]+$",
+        r"\b(?:i'm|i am) (?:now |currently |still )+[a-z-]+ing\b", r"^moving on\b",
+    ];
+    DOING = [
+        r"{LEAD}(?:reading|(?:re-?)?running|(?:re-?)?checking|looking|searching|working|inspecting|opening|applying|editing|updating|investigating|analy[sz]ing|exploring|building|compiling|testing|starting|scanning|reviewing|tracing|debugging|writing|adding|implementing|creating|fixing|digging|verifying|waiting for|installing|fetching|continuing|proceeding|gathering|examining|trying|refactoring|finishing|removing|replacing)\b",
+    ];
+    /// A verb behind what may be a gerund as the subject.
+    FINITE = [r"\b(?:now [a-z]+s|pass(?:es|ed)?|gives?|shows?|works?|succeeds?|returns?|is|are|was|were|takes|took|confirms|confirmed|fails|prints|lists|reports|has|have|does|yields|produces|no longer)\b"];
+    SUBORDINATE = [r"\b(?:how|what|where|why|which|whether|if|that|to see|before|until)\b"];
+    NO_ANNOUNCEMENT = [
+        r"{LEAD}let me (?:know|explain|summari[sz]e|be|recap|have)\b", r"{LEAD}(?:i'll|i will) (?:leave|be|stop|wait|need|gladly|happily|not|skip|hold|keep|add|never)\b",
+        r"{LEAD}(?:i'm|i am) (?:assuming|waiting|missing|leaving|ending|stopping|pausing|keeping|using|wondering|requesting|asking|giving|blocked)\b",
+        r"\b(?:once|when|if|unless|until|as soon as) (?:you|approved|confirmed)\b", r"\btomorrow\b",
+    ];
+    /// Admits that the job, or part of it, isn't done.
+    STOPS = [
+        r"\b{I}(?: \w+)? ?{NOT}\b", r"\b{NOT}\b", r"\b(?:can't|cannot|could not|couldn't) be\b", r"\b{I} (?:unable|not able|blocked|stuck|out of|afraid)\b",
+        r"\b(?:i|we)(?:'ve| have| had to| must| will|'ll|'d)*(?: \w+)? ?(?:stop(?:ped)?|g[ai]ve up|refuse|decline|abort(?:ed)?|pause[d]?|quit|run out|ran out|hit (?:a|an|the)|got stuck|don't have|do not have|don't know|do not know|don't see|lack|began|rolled|(?:tried|attempted) (?:\w+ )?(?:\d+|two|three|four|several|everything|various|all|to|approaches))\b",
+        r"\b(?:i|we) (?:haven't|have not|hadn't|didn't|did not|don't|do not|won't|will not)(?: yet| even| actually)? (?:been|finish\w*|complet\w*|implement\w*|fix\w*|start\w*|begin|begun|get|got\w*|manag\w*|made|make|apply|applied|wire[d]?|do|done|reach\w*|resolv\w*|writ\w+|wrote|solv\w*|work\w*|find|found|succeed\w*|execut\w*|connect\w*|deploy\w*|creat\w*|migrat\w*|convert\w*|remov\w*|delet\w*)\b",
+        r"\b(?:not|no|n't) (?:enough|more|sufficient) (?:time|context|budget|memory|space|rights|permissions?|information)\b", r"^giving up\.?$|i'm giving up",
+        r"{LEAD}(?:blocked|aborted|stopped|stopping|failed|failing|stuck|gave up|unable|cannot|impossible|unfinished|incomplete|denied|unfortunately|not (?:done|finished|possible|implemented|started|complete|yet|migrated))\b",
+        r"\b(?:not|isn't|aren't|wasn't|weren't|hasn't been|haven't been|never)(?: been| be| yet| fully| quite)* (?:implemented|finished|completed?|done|working|fixed|wired|supported yet|possible|started|connected|executed|applied|migrated|resolved|written|performed|met|functional|converted|verified and)\b",
+        r"\b(?:incomplete|unfinished|half-?way|half(?:-| )done|work in progress|wip|no way to|out of (?:time|context|budget|tokens|turns|memory|disk)|unreachable|not reachable|reverted my|rolled (?:everything|it|them|this|that|all)|in conflict|enospc|eacces|unsupported here)\b",
+        r"\b(?:partial(?:ly)?|half) (?:progress|done|complete[d]?|finished|implemented|working|works|of (?:the|it|them))\b", r"^(?:half|partial)\b",
+        r"\b(?:remain|remains) (?:open|broken|red|unfinished|unresolved|to be|to do|failing|undone|outstanding|unimplemented|unclear)\b", r"\bremains?[.!]?$", r"\b(?:outstanding|left to do|left undone|left out|to be (?:done|written|implemented|finished|completed|migrated|fixed))\b",
+        r"\b(?:is|are|still) (?:left|missing|lacking|open|red|broken)[.!]?$", r"\bstill (?:to be|to do|fails?|failing|needs?|missing|broken|red|open|crash\w*|occurs?|hangs?|unresolved|wrong|doesn't|don't)\b",
+        r"\b(?:keeps?|continues? to|started|persistently) (?:fail\w*|crash\w*|hang\w*)\b", r"\bno (?:code |file )?changes? (?:was |were |have been |has been )?(?:made|applied|done)\b", r"\bnothing (?:was|has been|got) (?:changed|done|applied|written|migrated|removed)\b",
+        r"\bdid(?:n't| not) (?:happen|work|finish|complete|succeed|go through|run|apply|pass)\b", r"\b(?:doesn't|does not|don't|do not) (?:exist|compile|build|boot|apply|work|pass|run|start)\b",
+        r"\b(?:tests?|builds?|checks?|cases?|suite|ci|pipeline|job|lint|compilation|compile|specs?|installation|upgrade|\d+)(?: \w+){0,2} (?:fails?|failing|failed|is red|are red|is broken|crash(?:es|ed)|hangs?|persists?|regress\w*|timed? out|times out)\b",
+        r"\b[1-9]\d* (?:failed|failures?|errors)\b", r"\b(?:error|crash|bug|problem|issue|failure|leak)s? (?:still|persists?|remains?|occurs?|is back)\b", r"\bwould need to\b", r"\bmust decline\b",
+        r"\b(?:none of (?:them|these|those)|without success|to no avail|as far as i (?:got|came|could)|got as far as)\b", r"\b(?:terminated|exhausted|rejected|denied|refused|forbidden|forbids)\b.*(?:because|due|by|here|sandbox|so|\(|$)",
+        r"\b(?:remaining|not done|todo|left to do|what's left|what's missing|open items|known gaps|unresolved)(?: work| items| tasks| steps| failures)?(?:$|[:.]| is | are )",
+        r"\bsegfaults?\b", r"\bto stop\b", r"\b(?:is|are) (?:as it was|as they were)\b", r"\b(?:pausing|stopping|ending|leaving it) here\b", r"\bi can't (?:help|assist)\b", r"\bhad to (?:stop|leave|skip)\b",
+        r"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|most|many|only|part) of (?:the |its |my )?(?:\d+|two|three|four|five|six|seven|eight|nine|ten|it|them)\b.*\b(?:left|remain|fail|work|done|fixed|migrated|converted|implemented|pass|still|are|is)?",
+        r"\bnot (?:everything|all of|all the)\b", r"\bonly (?:works?|the happy|partly|partially|half|written|prepared)\b", r"\bso far\b",
+    ];
+    /// A check that couldn't be made, or a failure that is over, expected or another's.
+    BENIGN = [
+        r"\b(?:{NOT}|not|n't|not be|n't be)(?: \w+)? (?:run|re-?run|commit|committed|push|pushed|verify|verified|test|tested|exercise|exercised|find any|find (?:\w+ )?other|see any|check|validate|measure|confirm)\b",
+        r"\b(?:pre-?existing|unrelated|no longer|0 failed|expected failures?|any ?more|previously|as expected|used to|would fail|before (?:my|this|the) change|on main|not caused by|as before)\b", r"\bnothing (?:else |more |left )?to do\b", r"\balso (?:fails?|occurs?) on\b", r"\b(?:failing|failed|fails) before\b",
+        r"\bcan(?:'t|not) (?:be )?(?:go|happen|regress|rot|drift|break|race|overflow|recur|exceed|reach|leak|collide|be (?:negative|null|empty|reached|mutated))\b",
+    ];
+    /// Hints at something open: too little for a question, too much for a result, unless a verb of report leads.
+    HINTS = [
+        r"\bdepends? on (?:how|what|which|whether|who|where)\b",
+        r"\b(?:i'll|i will|i'm going to|i am going to|i'm about to|let me|i shall)\b",
+        r"\b(?:decisions?|decide[sd]?|undecided|clarif\w+|guidance|steer|weigh in|sign-off|go-ahead|your (?:word|approval|preference|ok|okay|thoughts|opinion|call))\b",
+        r"\b(?:unclear|not sure|unsure|not certain|uncertain|ambiguous|unspecified|not specified|silent on|tbd|to be (?:decided|confirmed|clarified)|contradict\w*|conflicts?)\b",
+        r"\b(?:open|remaining|last|unresolved|outstanding) (?:question|point|issue|item|thing|piece|step|decision)s?\b", r"\b(?:pending|awaiting|waiting for|on hold|unverified|untested|not tested)\b", r"\bready (?:when|whenever|for you|to (?:proceed|continue|go|start|implement|apply|deploy|push|merge))",
+        r"\b(?:two|three|several|some|few|a couple of|\d) (?:\w+ )?(?:options?|ways|approaches|choices|possibilities|alternatives|readings|interpretations)\b", r"^(?:options?|alternatives|choices)\b", r"\boption (?:[a-d]|\d)\b",
+        r"\b(?:i|we) can (?:go|make|do|continue|either|only|try|add|implement)\b", r"\b(?:i|we) (?:could|might|would|may|suggest|propose|recommend|assume|assumed|guess|think|believe|plan|lean|wonder|intend|made an assumption)\b", r"\bi'd (?:suggest|propose|recommend|go|rather|prefer)\b",
+        r"\b(?:plan|proposal|proposed|suggestion|suggested|recommendation|best guess|approach)\b", r"\b(?:todo|to do|unfortunately|remaining|remainder|yet|for later|tomorrow|comes next|will follow|next step is|to follow|in progress)\b",
+        r"\b(?:needs?|required?) (?:to be|a|an|the|more|your)\b", r"{LEAD}(?:need|require|which|who)\b", r"\b(?:except|apart from|aside from|other than|all but)\b", r"\bshould (?:i|we|be)\b", r"\bplease\b.*\b(?:and|so)\b",
+        r"\b(?:blocked|blocker|blocking|stuck)\b", r"\bnot (?:in|available|installed|present|accessible|provided|part of)\b.*\b(?:repo\w*|here|sandbox|environment)\b", r"\b(?:disabled|skipped|ignored|commented out) (?:the )?(?:\w+ )*tests?\b",
+        r"\b(?:if|unless) (?:it|that|this) (?:isn't|is not|is wrong|doesn't)\b", r"\b(?:is|are) (?:left|missing)\b", r"\bwould (?:break|need|have to|require|be)\b", r"\bhalf\b",
+    ];
+    /// Leads with a verb of report.
+    REPORTS = [r"{LEAD}(?:(?:i|we|it|that|they|which)(?:'ve| have| had|'s| has| is| was| were| are)? ?)?(?:(?:\w+ly|now|also|then|all|been|both) )*{DID}\b"];
+    /// Reports that work was done, or how things are now.
+    CLAIMS = [
+        r"{LEAD}(?:(?:i|we|it|that|they|which)(?:'ve| have| had|'s| has| is| was| were| are)? ?)?(?:(?:\w+ly|now|also|then|all|been|both) )*{DID}\b", r"{LEAD}(?:done|complete|completed|finished|all set|all good|implemented|ready|works|verified|green|clean|shipped|gone)\b",
+        r"\b(?:is|are|was|were|been|gets?|got|has|have)(?: (?:now|all|also|both|only|fully|again|just|\w+ly|been))* {DID}\b",
+        r"\b(?:is|are)(?: \w+)? (?:now|in place|complete|ready|green|clean|finished|gone|live|up to date|fine|correct|identical|the same|unchanged|idempotent|optional|backward compatible|configurable|reversible|untouched|accessible)\b",
+        r"\bnow [a-z]+s?\b", r"\b[a-z]+s (?:it |them |both |all )?now\b", r"\bno longer\b|\bany ?more\b|\bno more\b", r"\b(?:pass|passes|passed|passing|succeeds?|compiles?|builds|works|green|clean)\b", r"^[a-z ]+[:,]? \d+ passed\b",
+        r"{LEAD}(?:here's|here is|here are|below is|below are|this is) (?:the|your|a|my|what)\b", r"{LEAD}(?:there (?:are|were) )?(?:no|none|nothing|zero) (?:\w+ )?(?:issues?|problems?|bugs?|findings?|warnings?|changes? (?:was |were |is |are )?(?:needed|required|necessary)|to do|else|public|errors?|other)\b",
+        r"\b(?:went|fell|dropped|grew|shrank|rose|goes|drops?) (?:from|to|by)\b", r"(?:→|->) ?`?\d", r"\b(?:and|then) {DID} (?:the|a|an|all|its|it|them|into|through|two|three|\d+)\b",
+        r"^(?:summary|what changed\??|changes(?: made)?|what i (?:did|changed)|(?:key |changed )?files(?: changed)?|verification|validation|tests|result)[:.]?$",
+        r"\bso (?:that )?(?:it|they|the) [a-z]+s\b",
+    ];
+    /// The same, where nothing speaks of trouble.
+    MENTIONS = [r"\b{DID}\b"];
+    /// Describes the thing, not the writer or the reader.
+    DESCRIBES = [
+        r"^(?:the|a|an|both|all|each|every|it|they|this|that|`|new|old|existing|invalid|missing|unknown)\b.{0,80}? (?:accepts?|adds?|allows?|applies|apply|builds?|calls?|closes?|contains?|covers?|creates?|emits?|enforces?|exits?|expires?|explains?|falls?|follows?|handles?|has|have|holds?|ignores?|includes?|keeps?|lists?|lives?|loads?|logs?|matches|match|opens?|parses?|passes|pass|picks?|points?|prints?|reads?|records?|refreshes|rejects?|removes?|renders?|reports?|resolves?|respects?|retries|returns?|runs?|sends?|sets?|shows?|skips?|sorts?|starts?|stays?|stores?|strips?|supports?|takes?|throws?|tracks?|treats?|uses?|validates?|waits?|warns?|works?|wraps?|writes?|go through|goes through)\b",
+        r"^`.{0,80}? (?:accepts?|covers?|creates?|emits?|exits|handles|has|have|ignores|includes|keeps|lists|loads|opens|parses|prints|reads|rejects|removes|renders|reports|returns|runs|sends|shows|skips|sorts|supports|takes|throws|treats|uses|validates|writes)\b",
+    ];
+    /// The writer or the reader.
+    PERSONS = [r"\b(?:i|i'd|i'll|i'm|i've|we|we'd|me|us|you|you'd|you'll|your|yours|someone|somebody)\b"];
+    /// Looks like a verb of report, and is none.
+    NO_CLAIM = [
+        r"(?:\bnot|n't|\bnever|\bnor)(?: \w+)? {DID}\b",
+        r"{LEAD}(?:(?:i|we)(?:'ve| have| had|'m| am)? )?(?:proposed|planned|recommended|suggested|needed|required|requested|expected|failed|blocked|stopped|disconnected|denied|refused|aborted|terminated|attempted|tried|started|noticed|paused|need|feed|proceed|exceed|found|identified|located|investigated|looked|reproduced|read|analy[sz]ed|explored|reviewed the brief|understood|supposed|based|too|indeed|speed|unchanged|stuck)\b",
+        r"\b(?:a|the|my|this) (?:\w+ )?(?:plan|proposal|outline|draft)\b", r"\b(?:once|after|when|if|unless|until|before) i\b", r"\b(?:would|will|should|could|might|must|can|need to|needs to|has to|have to) be\b", r"\b(?:would|could|might|should)\b",
+    ];
+    /// Words of English that other languages don't share.
+    ENGLISH = [r"\b(?:the|and|of|to|is|are|was|were|it|this|that|with|for|from|now|has|have|not|by|as|when|all|i|i've|my|added|fixed|updated|tests?)\b"];
+    FOREIGN = [r"\b(?:der|das|und|ist|nicht|ich|ein|eine|mit|sind|für|les|des|est|une|et|le|la|de|que|los|las|el|por|con|una|il|che|di|sono|het|een|niet|och|att|jag|em|os|um|uma|foi|não|je|vous|pour|dans)\b"];
+    /// Speaks of trouble: no plain description of finished work.
+    TROUBLE = [r"\b(?:fail\w*|errors?|broken|panics?|crash\w*|can't|cannot|couldn't|unable|missing|bug|unknown|needs?|must|denied|timeout|leak\w*|wrong|problem|issue|because i|only)\b"];
+}
+
+fn compile(alternatives: &[&str]) -> Regex {
+    let mut pattern = alternatives.join("|");
+    for (name, part) in PARTS.iter().rev() {
+        pattern = pattern.replace(&format!("{{{name}}}"), part);
+    }
+    // Words are ASCII; what stands between them may be anything.
+    let pattern = pattern
+        .replace(".*", "(?u:.)*")
+        .replace(".{0,80}?", "(?u:.){0,80}?")
+        .replace("[^,]*", "(?u:[^,])*");
+    RegexBuilder::new(&pattern)
+        .unicode(false)
+        .build()
+        .expect("the pattern is constant and covered by a test")
+}
+
+/// The clauses of a sentence, as far as its words mark them.
+fn clauses(text: &str) -> impl Iterator<Item = &str> {
+    static BREAKS: LazyLock<Regex> = LazyLock::new(|| {
+        let ends =
+            ["; | (?:—|–|-) |: |,? (?:but|however|though|although|while|except|whereas|yet|and) "];
+        compile(&ends)
+    });
+    BREAKS.split(text).filter(|clause| !clause.is_empty())
+}
+
+/// Whether a question asks for leave.
+pub(super) fn asks_permission(text: &str) -> bool {
+    MAY_I.is_in(text)
+}
+
+/// Whether a sentence without a question mark asks for leave.
+pub(super) fn requests_permission(text: &str) -> bool {
+    LEAVE.is_in(text) && !reports(text)
+}
+
+/// Whether a sentence without a question mark asks for something else, or waits for it.
+pub(super) fn requests_input(text: &str) -> bool {
+    let asks = |clause| REQUEST.is_in(clause) || OPENS_QUESTION.is_in(clause);
+    OFFER.is_in(text) && GOES_ON.is_in(text) || REQUEST.is_in(text) || clauses(text).any(asks)
+}
+
+/// Whether a question speaks to the reader, or puts a choice.
+pub(super) fn addresses_reader(text: &str) -> bool {
+    ADDRESSES.is_in(text)
+}
+
+/// Whether a question is one that its writer goes on to answer. A heading may be any question about the work; in a text
+/// only the set phrases count.
+pub(super) fn is_rhetorical(text: &str, heading: bool) -> bool {
+    (heading && FAQ.is_in(text) || RHETORICAL.is_in(text)) && !CHOICE.is_in(text)
+}
+
+/// Whether `answer` settles the question before it: not one to the reader, nor by a provisional answer.
+pub(super) fn is_settled(question: &str, answer: &str) -> bool {
+    let to_reader = asks_permission(question) || CHOICE.is_in(question) && question.contains("you");
+    !to_reader && ANSWER.is_in(answer) && !PROVISIONAL.is_in(answer)
+}
+
+/// Whether a sentence offers more, so that silence is as good as a "no".
+pub(super) fn offers(text: &str) -> bool {
+    OFFER.is_in(text) && !GOES_ON.is_in(text)
+}
+
+/// Whether a question may be an offer of more, or about the job itself.
+pub(super) fn may_offer(text: &str) -> bool {
+    OFFERS_MORE.is_in(text)
+}
+
+/// Whether a sentence tells what the agent is doing or is about to do.
+pub(super) fn announces(text: &str) -> bool {
+    let doing = DOING.is_in(text) && (!FINITE.is_in(text) || SUBORDINATE.is_in(text));
+    let announces = |clause: &str| ANNOUNCES.is_in(clause) && !NO_ANNOUNCEMENT.is_in(text);
+    !offers(text)
+        && (doing && !NO_ANNOUNCEMENT.is_in(text)
+            || announces(text)
+            || clauses(text).any(announces))
+}
+
+/// A clause without its conditions: what happens under one has not happened.
+fn unconditional(clause: &str) -> Cow<'_, str> {
+    static CONDITION: LazyLock<Regex> =
+        LazyLock::new(|| compile(&[r"\b(?:when|whenever|if|unless|where)\b[^,]*"]));
+    CONDITION.replace_all(clause, "")
+}
+
+/// Whether a sentence admits that the job, or a part of it, isn't done.
+pub(super) fn stops(text: &str) -> bool {
+    clauses(text).any(|clause| STOPS.is_in(&unconditional(clause)) && !BENIGN.is_in(clause))
+}
+
+/// Whether a sentence hints at something open. What was done may be about decisions, so a verb of report excuses it.
+pub(super) fn hints(text: &str) -> bool {
+    let hints = |clause: &str| {
+        HINTS.is_in(&unconditional(clause)) && !BENIGN.is_in(clause) && !reports(clause)
+    };
+    !offers(text) && !text.contains(", so i ") && clauses(text).any(hints)
+}
+
+/// Whether a clause leads with a verb of report.
+fn reports(clause: &str) -> bool {
+    REPORTS.is_in(clause) && !NO_CLAIM.is_in(clause)
+}
+
+/// Whether a sentence says that work is done, or how things are now.
+pub(super) fn claims(text: &str) -> bool {
+    let trouble = TROUBLE.is_in(text);
+    let claims = |clause: &str| CLAIMS.is_in(clause) || MENTIONS.is_in(clause) && !trouble;
+    clauses(text).any(|clause| claims(clause) && !NO_CLAIM.is_in(clause))
+}
+
+/// Whether a sentence describes the thing that was worked on.
+pub(super) fn describes(text: &str) -> bool {
+    DESCRIBES.is_in(text)
+}
+
+/// Whether a sentence speaks of the writer or the reader.
+pub(super) fn names_persons(text: &str) -> bool {
+    PERSONS.is_in(text)
+}
+
+/// Whether a sentence speaks of trouble.
+pub(super) fn tells_trouble(text: &str) -> bool {
+    TROUBLE.is_in(text)
+}
+
+/// Whether more of the words are another language's than English.
+pub(super) fn is_foreign<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
+    let (mut english, mut foreign) = (0, 0);
+    for text in texts {
+        english += ENGLISH.0.find_iter(text).count();
+        let accented = |word: &&str| {
+            word.chars()
+                .any(|char| char.is_alphabetic() && !char.is_ascii())
+        };
+        foreign += FOREIGN.0.find_iter(text).count() + text.split(' ').filter(accented).count();
+    }
+    foreign > english
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        for words in ALL {
+            assert!(!words.is_in("\u{1}"));
+        }
+    }
+}
