@@ -9,6 +9,8 @@ use cx_operator::signals::Kind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "support/agents.rs"]
+mod agents;
 #[path = "global_hooks/app_server.rs"]
 mod app_server;
 

@@ -1,5 +1,7 @@
 //! The scripted agent behaves as codex 0.169.0 does, and fails loudly on what its script does not expect.
 
+#[path = "support/agents.rs"]
+mod agents;
 #[path = "scripted_agent/model.rs"]
 mod model;
 #[path = "scripted_agent/pane.rs"]
@@ -441,11 +443,7 @@ fn trust_is_asked_for_the_main_root_and_remembered() {
 
 #[test]
 fn turns_have_the_fields_that_codex_gives_them() {
-    let Some(codex) = std::env::var_os("CX_TEST_CODEX").filter(|path| !path.is_empty()) else {
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"SKIPPED: CX_TEST_CODEX names no codex to compare with\n",
-        );
+    let Some(codex) = agents::native_codex(agents::PINNED) else {
         return;
     };
     let fields = |program: Option<&str>| {

@@ -1,7 +1,6 @@
 //! What codex says about its hooks: the real one, and programs that behave worse.
 
-use std::env;
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use cx_operator::agent::codex::trust::{
     DEFAULT_TIMEOUT_SECS, event_names, shell_command, trusted_hash,
 };
 
+use super::agents::{PINNED, native_codex};
 use super::*;
 
 /// Writes a program by another process: a file that this one has open for writing, or a child of another test, can't be run.
@@ -109,15 +109,8 @@ fn each_way_to_fail_has_its_error() {
 
 /// The real codex of this test run, if there is one, with a home directory of its own.
 fn real_codex(home: &Home) -> Option<PathBuf> {
-    let Some(codex) = env::var_os("CX_TEST_CODEX") else {
-        // Not by a macro, whose output the test harness keeps to itself.
-        let _ = writeln!(
-            io::stderr(),
-            "SKIPPED: set CX_TEST_CODEX to a codex program to test against the real one"
-        );
-        return None;
-    };
-    let program = shell_command(Path::new(&codex)).expect("CX_TEST_CODEX is UTF-8");
+    let codex = native_codex(PINNED)?;
+    let program = shell_command(&codex).expect("its path is UTF-8");
     Some(script(
         home,
         &format!(r#"HOME="$CODEX_HOME/.." exec {program} "$@""#),

@@ -251,7 +251,7 @@ impl Rig {
 
     /// The binary, in an environment of its own.
     pub(crate) fn binary(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cx-operator"));
+        let mut command = Command::new(self.program(Path::new(env!("CARGO_BIN_EXE_cx-operator"))));
         command
             .args(arguments)
             .current_dir(self.repo())
@@ -265,6 +265,35 @@ impl Rig {
         command
     }
 
+    /// Copies the programs to where another user may run them: a checkout may lie in a home that is closed to others.
+    pub(crate) fn open_programs(&self) {
+        let built = Path::new(env!("CARGO_BIN_EXE_cx-operator")).parent();
+        let bin = self.path("bin");
+        fs::create_dir(&bin).expect("a directory");
+        for entry in fs::read_dir(built.expect("a directory")).expect("it is listed") {
+            let entry = entry.expect("it is listed");
+            let name = entry.file_name();
+            let is_ours = name.to_str().is_some_and(|name| {
+                name == "scripted-agent" || name.starts_with("cx-") && !name.contains('.')
+            });
+            if is_ours {
+                let copy = bin.join(name);
+                fs::copy(entry.path(), &copy).expect("a copy");
+                fs::set_permissions(copy, fs::Permissions::from_mode(0o755)).expect("a mode");
+            }
+        }
+    }
+
+    /// The copy of a program, where one was made.
+    fn program(&self, built: &Path) -> PathBuf {
+        let copy = self.path("bin").join(built.file_name().expect("a name"));
+        if copy.exists() {
+            copy
+        } else {
+            built.to_owned()
+        }
+    }
+
     /// The binary's `delegate` of a task `t`.
     pub(crate) fn delegation(&self, brief: &str, arguments: &[&str]) -> Command {
         self.delegation_of("t", brief, arguments)
@@ -275,7 +304,7 @@ impl Rig {
         let mut command = self.binary(&["delegate", "--task", task, "--prompt", brief, "--json"]);
         command
             .arg("--codex")
-            .arg(&self.program)
+            .arg(self.program(&self.program))
             .arg("--worktree-root")
             .arg(self.path("worktrees"))
             .args(arguments);

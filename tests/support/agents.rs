@@ -106,7 +106,12 @@ fn install(version: &str, partial: &Path) -> Result<(), String> {
     if partial.exists() {
         fs::remove_dir_all(partial).map_err(|error| error.to_string())?;
     }
-    let npm = Command::new("npm")
+    let mut npm = Command::new("npm");
+    // Its registry, and a cache that outlives this test: `.cargo/clean-environment` keeps the caller's home for it.
+    if let Some(home) = std::env::var_os("CX_CALLER_HOME") {
+        npm.env("HOME", home);
+    }
+    let npm = npm
         .args(["install", "--no-audit", "--no-fund", "--no-update-notifier"])
         .args(["--loglevel=error", "--prefix"])
         .arg(partial)

@@ -139,6 +139,7 @@ fn few_processes() {
             assert!(status.expect("chown runs").success());
         };
         drop(script(rig, "true"));
+        rig.open_programs();
         own("64111:64111");
         let limits: Vec<_> = (1..=14)
             .chain([100])
