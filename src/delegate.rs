@@ -106,6 +106,7 @@ impl<'a> Run<'a> {
             run_id: run_id.clone(),
             task: task.name.clone(),
             repository: ready.repository.root().to_owned(),
+            common_dir: Some(ready.repository.common_dir().to_owned()),
             base_commit: ready.base.to_string(),
             boot_id: boot_id(),
             operator_pid: std::process::id(),
@@ -167,6 +168,7 @@ impl<'a> Run<'a> {
         outcome.agent_version = Some(self.ready.program.version.clone());
         outcome.base_commit = Some(self.ready.base.to_string());
         outcome.repository = Some(self.ready.repository.root().to_owned());
+        outcome.common_dir = Some(self.ready.repository.common_dir().to_owned());
         outcome.run_dir = Some(self.dir.path().to_owned());
         outcome.notices.clone_from(&self.ready.notices);
         if self.task.preamble && !has_preamble(&self.task) {

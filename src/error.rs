@@ -39,6 +39,7 @@ pub enum Code {
     Watch,
     Repository,
     NameTaken,
+    WorktreeGone,
     Tmux,
     MalformedEvent,
     PromptAltered,
@@ -49,7 +50,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the README's table.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
@@ -71,6 +72,7 @@ impl Code {
         Self::Watch,
         Self::Repository,
         Self::NameTaken,
+        Self::WorktreeGone,
         Self::Tmux,
         Self::MalformedEvent,
         Self::PromptAltered,
@@ -104,6 +106,7 @@ impl Code {
             Self::Watch => "watch",
             Self::Repository => "repository",
             Self::NameTaken => "name_taken",
+            Self::WorktreeGone => "worktree_gone",
             Self::Tmux => "tmux",
             Self::MalformedEvent => "malformed_event",
             Self::PromptAltered => "prompt_altered",
@@ -142,7 +145,7 @@ impl Code {
             | Self::HooksMissing
             | Self::DiskFull
             | Self::Watch => 7,
-            Self::Repository | Self::NameTaken => 8,
+            Self::Repository | Self::NameTaken | Self::WorktreeGone => 8,
             Self::Tmux
             | Self::MalformedEvent
             | Self::PromptAltered
@@ -192,6 +195,9 @@ impl Code {
             Self::Watch => {
                 "Linux allows a user 128 inotify instances: see /proc/sys/fs/inotify/max_user_instances"
             }
+            Self::WorktreeGone => {
+                "what was committed there is kept; see whether the directory was moved, and run the task again"
+            }
             Self::NameTaken => "take another --task, or see whether `cx-operator cleanup` frees it",
             Self::Tmux => "`cx-operator doctor` tells whether tmux works",
             Self::MalformedEvent => {
@@ -224,6 +230,12 @@ pub enum Error {
     /// The repository, the worktree, the snapshot or the patch is in trouble.
     #[error(transparent)]
     Worktree(#[from] worktree::Error),
+    /// The worktree went while the run went on.
+    #[error("find the worktree {}: it was removed or moved while the run went on", path.display())]
+    WorktreeGone {
+        /// Its directory.
+        path: PathBuf,
+    },
     /// A name that the run needs is taken.
     #[error("use the {what} {name}: {holder}")]
     Taken {
@@ -319,6 +331,7 @@ impl Error {
             ) => Code::NameTaken,
             Self::Worktree(error) if error.is_disk_full() => Code::DiskFull,
             Self::Worktree(_) => Code::Repository,
+            Self::WorktreeGone { .. } => Code::WorktreeGone,
             Self::Taken { .. } => Code::NameTaken,
             Self::Tmux(error) => match error {
                 tmux::Error::Missing => Code::TmuxMissing,

@@ -81,6 +81,9 @@ pub enum Progress {
         task: TaskName,
         /// The repository's root.
         repository: PathBuf,
+        /// The git directory that all its worktrees share; absent in journals of older versions.
+        #[serde(default)]
+        common_dir: Option<PathBuf>,
         /// The commit that it starts from.
         base_commit: String,
         /// The machine's boot, to tell pids of another one.

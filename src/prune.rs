@@ -134,15 +134,15 @@ fn prune_now(store: &Store, plan: &Plan, sessions: &BTreeSet<String>) -> Result<
         empty(&store.root().join(OUT));
     }
     let mut report = Report::default();
-    let mut groups: BTreeMap<Option<PathBuf>, Vec<Candidate>> = BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<Candidate>> = BTreeMap::new();
     for candidate in select::select(store, (plan, sessions), &mut report)? {
         groups
-            .entry(candidate.repository.clone())
+            .entry((candidate.repository.clone(), candidate.has_result))
             .or_default()
             .push(candidate);
     }
-    for (path, group) in groups {
-        let place = match Place::load(path.as_deref(), &group) {
+    for ((recorded, has_result), group) in groups {
+        let place = match Place::load((recorded.as_ref(), has_result), &group) {
             Ok(place) => place,
             Err(error) => {
                 let why = format!("failed to {}", crate::error::chain(&error));
@@ -241,14 +241,19 @@ struct Place {
 }
 
 impl Place {
-    fn load(path: Option<&Path>, group: &[Candidate]) -> Result<Self, crate::worktree::Error> {
-        // Gone, or another one that has the path below it by now: nothing of the runs is there.
-        let repository = match path.filter(|path| path.exists()).map(Repository::discover) {
-            Some(Ok(found)) if Some(found.root()) == path => Some(found),
-            Some(Err(error)) if !matches!(error, crate::worktree::Error::NotARepository { .. }) => {
-                return Err(error);
-            }
-            _ => None,
+    fn load(
+        (recorded, has_result): (Option<&(PathBuf, Option<PathBuf>)>, bool),
+        group: &[Candidate],
+    ) -> Result<Self, crate::worktree::Error> {
+        use crate::worktree::Error::RepositoryGone;
+        let open = |(root, dir): &(PathBuf, Option<PathBuf>)| {
+            Repository::open_of_run(root, dir.as_deref())
+        };
+        let repository = match recorded.map(open) {
+            // Moved, perhaps: the record is all that tells of the ref that it has.
+            Some(Err(RepositoryGone { .. })) if !has_result => None,
+            Some(Err(error)) => return Err(error),
+            found => found.transpose()?,
         };
         let Some(repository) = repository else {
             return Ok(Self {
@@ -298,7 +303,7 @@ impl Place {
         Pruned {
             run_id: run_id.to_owned(),
             bytes: disk_use(candidate.run.path()),
-            repository: candidate.repository.clone(),
+            repository: candidate.repository.as_ref().map(|(root, _)| root.clone()),
             result_commit,
             result,
         }

@@ -25,7 +25,7 @@ use crate::tmux::Server;
 use crate::turn::driver::{Driver, Ending, Parts};
 use crate::turn::evidence::{Evidence, judge};
 use crate::turn::{End, Machine, Plan};
-use crate::worktree::{Owner, Removal, Repository, Worktree, WorktreeSpec, owned, remove};
+use crate::worktree::{Owner, Removal, Worktree, WorktreeSpec, owned, remove};
 use story::Story;
 
 pub(crate) use sweep::sweep_in_time;
@@ -131,7 +131,7 @@ impl Remains {
 
     /// The run's worktree, by its marker; where somebody removed its registration, by itself or by its branch.
     fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
-        let repository = Repository::discover(&self.story.repository)?;
+        let repository = self.story.open_repository()?;
         let ours = owned(&repository)?.into_iter().find(|owned| {
             owned.spec.owner.run_id == self.story.run_id.as_str()
                 && owned.spec.owner.state_dir == self.store.root()
@@ -285,10 +285,16 @@ impl Heir {
             (found, _) => {
                 let trouble = found.as_ref().err().map(Error::to_failure);
                 let worktree = found.ok().flatten();
+                let missed = worktree.is_none() && trouble.is_none() && self.found.story.made;
                 let closing = (worktree.as_ref(), ending);
                 clean &= teardown::finish(&site, agent.as_ref(), closing, &mut outcome).await;
+                if let (true, Some((path, _))) = (missed, &self.found.story.worktree) {
+                    teardown::miss_worktree(path, &mut outcome);
+                }
                 if let Some(trouble) = trouble {
-                    clean &= self.leave_tree(trouble, &mut outcome);
+                    // Work may be in a repository that is only away, though its worktree is gone.
+                    self.leave_tree(trouble, &mut outcome);
+                    clean = false;
                 }
             }
         }
@@ -315,8 +321,8 @@ impl Heir {
         holds_this_process(&RunProcesses::of(&self.found.dir, self.root()))
     }
 
-    /// Says that nothing can be taken in without the repository; `false` where there is something.
-    fn leave_tree(&self, trouble: Failure, outcome: &mut Outcome) -> bool {
+    /// Says that nothing can be taken in without the repository, and that it can be tried again.
+    fn leave_tree(&self, trouble: Failure, outcome: &mut Outcome) {
         let tree = self
             .found
             .story
@@ -329,7 +335,6 @@ impl Heir {
             let text = format!("nothing was removed: the work is in {}", path.display());
             outcome.notices.push(text);
         }
-        outcome.worktree.is_none()
     }
 
     /// Follows the agent on, as its first operator would have, and ends the run.

@@ -22,7 +22,7 @@ use crate::task::Keep;
 use crate::tmux::{Pane, Server};
 use crate::turn::Sight;
 use crate::turn::driver::Ending;
-use crate::worktree::{BranchRemoval, Removal, Snapshot, SnapshotSpec, Worktree, remove};
+use crate::worktree::{BranchRemoval, Changes, Removal, Snapshot, SnapshotSpec, Worktree, remove};
 
 use patience::{Patience, Refusal};
 
@@ -199,6 +199,7 @@ async fn conclude(
     let _gone_already = fs::remove_file(site.dir.environment());
     let mut clean = true;
     if let Some(worktree) = worktree {
+        outcome.changes = Changes::Unknown;
         let taken_in = take_in(site, worktree, outcome).await;
         // Written before anything goes, and again at the very end. A disk that has no room for it may take no more
         // lines of the journal either: then the tree is what tells how far the run came.
@@ -291,7 +292,20 @@ async fn take_in(
         outcome.result_ref = Some(result_ref);
     }
     describe(snapshot, outcome);
+    if outcome.changes == Changes::Unknown {
+        miss_worktree(worktree.path(), outcome);
+    }
     Ok(())
+}
+
+/// Says that the worktree went, which is the end of whatever the turns came to. Somebody's own end of the run stands.
+pub(crate) fn miss_worktree(path: &Path, outcome: &mut Outcome) {
+    outcome.changes = Changes::Unknown;
+    if outcome.status != Status::Aborted {
+        let path = path.to_owned();
+        outcome.pending = None;
+        outcome.fail(&Error::WorktreeGone { path });
+    }
 }
 
 fn describe(snapshot: Snapshot, outcome: &mut Outcome) {

@@ -144,11 +144,15 @@ fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     if outcome.changes == Changes::None {
         return writeln!(to, "\nchanges: none");
     }
+    if outcome.changes == Changes::Unknown && outcome.result_commit.is_none() {
+        return writeln!(to, "\nchanges: unknown");
+    }
     let how = match outcome.changes {
         Changes::None => "",
         Changes::Committed => "committed",
         Changes::Uncommitted => "uncommitted",
         Changes::Both => "committed and uncommitted",
+        Changes::Unknown => "as far as could be seen",
     };
     let (insertions, deletions) = (outcome.insertions, outcome.deletions);
     writeln!(

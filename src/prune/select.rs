@@ -15,7 +15,9 @@ use crate::worktree::{Repository, owned};
 /// A run that may go.
 pub(super) struct Candidate {
     pub(super) run: RunDir,
-    pub(super) repository: Option<PathBuf>,
+    pub(super) repository: Option<(PathBuf, Option<PathBuf>)>,
+    /// Whether its record tells of a result.
+    pub(super) has_result: bool,
 }
 
 /// The little of a record that decides.
@@ -24,6 +26,10 @@ struct Record {
     schema_version: u32,
     task: TaskName,
     repository: Option<PathBuf>,
+    #[serde(default)]
+    common_dir: Option<PathBuf>,
+    #[serde(default)]
+    result_ref: Option<String>,
     worktree: Option<PathBuf>,
 }
 
@@ -35,10 +41,14 @@ pub(super) fn select(
 ) -> Result<Vec<Candidate>, Error> {
     let mut runs = store.load_runs()?;
     if let Some(path) = &plan.repository {
-        let wanted = Repository::discover(path)?.root().to_owned();
-        let is_of = |run: &RunDir| {
-            let record = load(run).ok();
-            record.and_then(|record| record.repository) == Some(wanted.clone())
+        let wanted = Repository::discover(path)?;
+        let is_of = |run: &RunDir| match load(run) {
+            Ok(Record {
+                common_dir: Some(dir),
+                ..
+            }) => dir == wanted.common_dir(),
+            Ok(record) => record.repository.as_deref() == Some(wanted.root()),
+            Err(_) => false,
         };
         runs.retain(is_of);
     }
@@ -53,19 +63,23 @@ pub(super) fn select(
         }
         match judge(store, &run, sessions) {
             Ok((_, ended)) if ended > before => {}
-            Ok((repository, _)) => found.push(Candidate { run, repository }),
+            Ok((record, _)) => found.push(Candidate {
+                has_result: record.result_ref.is_some(),
+                repository: record.repository.map(|root| (root, record.common_dir)),
+                run,
+            }),
             Err(why) => report.leave(&run, why),
         }
     }
     Ok(found)
 }
 
-/// The run's repository and when it ended; or why it must stay.
+/// The run's record and when it ended; or why it must stay.
 fn judge(
     store: &Store,
     run: &RunDir,
     sessions: &BTreeSet<String>,
-) -> Result<(Option<PathBuf>, SystemTime), String> {
+) -> Result<(Record, SystemTime), String> {
     if run.is_alive() {
         return Err("it lives".to_owned());
     }
@@ -95,7 +109,7 @@ fn judge(
     }
     let ended = fs::metadata(run.path().join("run.json")).and_then(|meta| meta.modified());
     let ended = ended.map_err(|error| format!("failed to read its record: {error}"))?;
-    Ok((record.repository, ended))
+    Ok((record, ended))
 }
 
 fn load(run: &RunDir) -> Result<Record, String> {
@@ -106,7 +120,9 @@ fn load(run: &RunDir) -> Result<Record, String> {
 
 /// Whether the repository still knows the run's worktree, whose directory is gone.
 fn is_registered(store: &Store, run: &RunDir, record: &Record) -> bool {
-    let repository = record.repository.as_deref().map(Repository::discover);
+    let common_dir = record.common_dir.as_deref();
+    let repository = record.repository.as_deref();
+    let repository = repository.map(|root| Repository::open_of_run(root, common_dir));
     let Some(Ok(repository)) = repository else {
         return false;
     };

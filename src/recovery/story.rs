@@ -9,6 +9,7 @@ use crate::process::{Process, boot_id};
 use crate::run::{self, Outcome, Reply, RunDir, RunId, TaskName, millis};
 use crate::task::Terms;
 use crate::turn::{End, Standing};
+use crate::worktree::{Changes, Repository};
 
 /// A run, as far as its journal goes.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Story {
     pub(crate) run_id: RunId,
     pub(crate) task: TaskName,
     pub(crate) repository: PathBuf,
+    common_dir: Option<PathBuf>,
     pub(crate) base_commit: String,
     pub(crate) terms: Terms,
     agent_version: String,
@@ -24,6 +26,8 @@ pub(crate) struct Story {
     boot_id: String,
     /// The worktree's path and its branch, from before it was made.
     pub(crate) worktree: Option<(PathBuf, String)>,
+    /// Whether the worktree was made to the end.
+    pub(crate) made: bool,
     /// The session's name, from before it was made.
     pub(crate) session: Option<String>,
     pub(crate) launched: Option<Launched>,
@@ -93,6 +97,7 @@ impl Story {
             run_id,
             task,
             repository,
+            common_dir,
             base_commit,
             boot_id,
             agent_version,
@@ -107,6 +112,7 @@ impl Story {
             run_id: run_id.clone(),
             task: task.clone(),
             repository: repository.clone(),
+            common_dir: common_dir.clone(),
             base_commit: base_commit.clone(),
             terms: terms.clone(),
             agent_version: agent_version.clone(),
@@ -114,6 +120,7 @@ impl Story {
             last_at: entry.at.clone(),
             boot_id: boot_id.clone(),
             worktree: None,
+            made: false,
             session: None,
             launched: None,
             turns: Turns::default(),
@@ -131,6 +138,7 @@ impl Story {
             Progress::Begun(Step::Worktree { path, branch, .. }) => {
                 self.worktree = Some((path, branch));
             }
+            Progress::Done(Step::Worktree { .. }) => self.made = true,
             Progress::Begun(Step::RemoveWorktree) => self.removing = true,
             Progress::Begun(Step::Session { session, .. }) => self.session = Some(session),
             Progress::Launched {
@@ -193,6 +201,17 @@ impl Story {
         }
     }
 
+    /// Opens the repository that the run was begun in: exactly that one.
+    ///
+    /// # Errors
+    /// [`worktree::Error::RepositoryGone`] where it isn't, also where another one has its place.
+    pub(crate) fn open_repository(&self) -> Result<Repository, Error> {
+        let base = self.base_commit.parse()?;
+        let repository = Repository::open_of_run(&self.repository, self.common_dir.as_deref())?;
+        repository.find_base(base)?;
+        Ok(repository)
+    }
+
     /// Whether the machine has been started anew since: then every pid and socket of the run is somebody else's.
     pub(crate) fn is_of_another_boot(&self) -> bool {
         self.boot_id != boot_id()
@@ -238,6 +257,11 @@ impl Story {
         outcome.agent_version = Some(self.agent_version.clone());
         outcome.run_dir = Some(run.path().to_owned());
         outcome.repository = Some(self.repository.clone());
+        outcome.common_dir.clone_from(&self.common_dir);
+        // Before that no agent can have changed anything.
+        if self.made {
+            outcome.changes = Changes::Unknown;
+        }
         outcome.base_commit = Some(self.base_commit.clone());
         outcome.session_id.clone_from(&self.turns.session);
         outcome.turns = self.turns.submitted;

@@ -150,6 +150,9 @@ pub struct Outcome {
     pub run_dir: Option<PathBuf>,
     /// The repository's root.
     pub repository: Option<PathBuf>,
+    /// The git directory that all its worktrees share; absent in records of older versions.
+    #[serde(default)]
+    pub common_dir: Option<PathBuf>,
     /// The worktree, where it was kept.
     pub worktree: Option<PathBuf>,
     /// The agent's last message.
@@ -254,6 +257,7 @@ impl Outcome {
             patch: None,
             run_dir: None,
             repository: None,
+            common_dir: None,
             worktree: None,
             last_message: None,
             pending: None,

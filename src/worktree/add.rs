@@ -180,9 +180,8 @@ impl Made<'_> {
                 .and_then(|repo| guests::remember(&repo, admin_dir)),
         );
         write(&spec.path.join(".git"), &gitfile(admin_dir))?;
-        let features = repo.features(spec.base)?;
         register(spec, admin_dir)?;
-        if features.sparse {
+        if repo.features(spec.base)?.sparse {
             copy_sparse_patterns(repo, admin_dir)?;
         }
         Git::new(admin_dir, &spec.path, "read-tree")
@@ -193,6 +192,7 @@ impl Made<'_> {
             admin_dir.join("index"),
             admin_dir.join(SEED_INDEX),
         ));
+        let features = repo.features(spec.base)?;
         // Stays locked: a prune while the agent has its directory elsewhere for a moment would unlearn whose it is.
         let reason = format!("cx-operator: run {}", spec.owner.run_id);
         write(&admin_dir.join("locked"), reason.as_bytes())?;
@@ -422,7 +422,7 @@ pub(super) fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Erro
     write_whole(&admin_dir.join(GITDIR), &link)
 }
 
-/// Makes the worktree as sparse as the main checkout, as `git worktree add` does.
+/// Makes the worktree as sparse as the caller's checkout, as `git worktree add` does.
 /// Source: git 2.47, `builtin/worktree.c`, `copy_sparse_checkout` and `copy_filtered_worktree_config`.
 fn copy_sparse_patterns(repo: &Repository, admin_dir: &Path) -> Result<(), Error> {
     let info = admin_dir.join("info");
@@ -431,7 +431,7 @@ fn copy_sparse_patterns(repo: &Repository, admin_dir: &Path) -> Result<(), Error
         ("info/sparse-checkout", info.join("sparse-checkout")),
         ("config.worktree", admin_dir.join("config.worktree")),
     ] {
-        match fs::copy(repo.common_dir().join(from), &to) {
+        match fs::copy(repo.caller_git_dir().join(from), &to) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("write", &to)(e)),
             _ => {}
         }

@@ -28,16 +28,26 @@ pub enum Error {
         path: PathBuf,
         /// Such as `ref storage format (reftable)`.
         feature: &'static str,
-        /// libgit2's own words.
-        source: git2::Error,
     },
     /// The repository belongs to another user and `safe.directory` does not list it.
-    #[error("open the repository at {}: it belongs to another user", path.display())]
+    #[error("open the repository at {}: git says that it belongs to another user; if you trust it: {remedy}", path.display())]
     UnsafeOwnership {
         /// Where the search began.
         path: PathBuf,
-        /// libgit2's own words.
-        source: git2::Error,
+        /// git's own advice: a command line.
+        remedy: String,
+    },
+    /// The repository that a run was begun in is not where it was.
+    #[error("find the repository {}: it was moved or deleted; once it is back, try again", path.display())]
+    RepositoryGone {
+        /// Its git directory.
+        path: PathBuf,
+    },
+    /// A path that is no UTF-8 text: journal and record could not hold it.
+    #[error("use {}: its name isn't UTF-8 ({path:?})", path.display())]
+    NotText {
+        /// The path.
+        path: PathBuf,
     },
     /// Others may move or replace what lies in the directory.
     #[error("put a worktree into {}: others may rename what is in it", path.display())]

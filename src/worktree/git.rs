@@ -20,18 +20,29 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 const PACE: Duration = Duration::from_millis(50);
 /// How much of git's own words goes into an error, in bytes.
 const STDERR_KEPT: usize = 4096;
-/// The variables of git that survive: how the user reaches a remote, and where their configuration is. All others
-/// (`GIT_DIR`, `GIT_INDEX_FILE`, `GIT_CONFIG_COUNT`, …) would aim git at something else.
-const KEPT: [&str; 8] = [
+/// The variables of git that survive: how the user reaches a remote, where their configuration is, and what their
+/// filters obey. All others (`GIT_DIR`, `GIT_INDEX_FILE`, `GIT_CONFIG_COUNT`, …) would aim git at something else.
+const KEPT: [&str; 7] = [
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_SYSTEM",
     "GIT_CONFIG_NOSYSTEM",
     "GIT_EXEC_PATH",
     "GIT_PROXY_COMMAND",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_SSH_VARIANT",
+    "GIT_ATTR_NOSYSTEM",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
 ];
+/// Beginnings of such names.
+const KEPT_PREFIXES: [&str; 5] = [
+    "GIT_SSH",
+    "GIT_SSL_",
+    "GIT_HTTP_",
+    "GIT_LFS_",
+    "GIT_PROTOCOL",
+];
+
+fn is_kept(name: &str) -> bool {
+    KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// One call of git on a repository and a work tree that are both given: nothing is searched, no `.git` file is read.
 pub(super) struct Git {
@@ -42,17 +53,27 @@ pub(super) struct Git {
 
 impl Git {
     pub(super) fn new(git_dir: &Path, work_tree: &Path, verb: &'static str) -> Self {
+        let mut git = Self::searching(work_tree, verb);
+        git.command
+            .env("GIT_DIR", git_dir)
+            .env("GIT_WORK_TREE", work_tree);
+        git
+    }
+
+    /// A call that finds the repository of `path` by itself, and judges by the user's configuration whether it may be
+    /// used.
+    pub(super) fn searching(path: &Path, verb: &'static str) -> Self {
         let mut command = Command::new("git");
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("GIT_") && !KEPT.contains(&&*text) {
+            if text.starts_with("GIT_") && !is_kept(&text) {
                 command.env_remove(&name);
             }
         }
         command
             .env("PATH", search_path())
-            .env("GIT_DIR", git_dir)
-            .env("GIT_WORK_TREE", work_tree)
+            // A commit is what its id says: libgit2 knows no replacements, and the result must mean the same everywhere.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
             // Messages are shown, never parsed, but a log should read the same everywhere.
             .env("LC_ALL", "C")
             // Never ask: neither on the terminal nor through a window. `true` answers with nothing.
@@ -60,7 +81,7 @@ impl Git {
             .env("GIT_ASKPASS", "true")
             // A look must not rewrite the index it looks at.
             .env("GIT_OPTIONAL_LOCKS", "0")
-            .current_dir(work_tree)
+            .current_dir(path)
             .arg("--no-pager");
         for setting in [
             // Code of the repository isn't ours to run.

@@ -72,7 +72,7 @@ impl Repository {
             .iter()
             .map(|(name, commit)| format!("delete {name} {commit}\n"))
             .collect();
-        let deleted = Git::new(self.common_dir(), self.root(), "update-ref")
+        let deleted = Git::new(self.common_dir(), self.common_dir(), "update-ref")
             .args(["--stdin"])
             .query_output(input.into_bytes());
         if deleted.is_ok() {

@@ -1,10 +1,12 @@
 //! The user's repository: found, opened and asked, never changed.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use git2::{ErrorClass, ErrorCode, Oid, RepositoryOpenFlags};
+use git2::{ErrorClass, ErrorCode, Oid};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -106,43 +108,92 @@ struct Checkout {
 }
 
 impl Repository {
-    /// Finds the main repository of `path`, which may lie in a subdirectory, in a linked worktree, or be bare.
+    /// Finds the repository of `path` as git does: `path` may lie in a subdirectory, in a linked worktree or a submodule,
+    /// or be bare. Whether a repository of somebody else may be used is git's own decision (`safe.directory`).
     ///
     /// # Errors
-    /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], [`Error::NoCommit`], and [`Error::Unsupported`] for
-    /// what libgit2 can't open (reftable, sha256).
+    /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], and [`Error::Unsupported`] for what libgit2 can't read
+    /// (reftable, sha256).
     pub fn discover(path: &Path) -> Result<Self, Error> {
-        let found = git2::Repository::open_ext(path, RepositoryOpenFlags::empty(), &[] as &[&Path])
-            .map_err(|source| refused(path, source))?;
-        let common_dir = canonical(found.commondir())?;
-        let main = git2::Repository::open_ext(
-            &common_dir,
-            RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT,
-            &[] as &[&Path],
-        )
-        .map_err(|source| refused(path, source))?;
-        let root = canonical(main.workdir().unwrap_or(&common_dir))?;
-        if found
-            .head()
-            .is_err_and(|e| e.code() == ErrorCode::UnbornBranch)
-        {
-            return Err(Error::NoCommit { path: root });
-        }
-        let caller = match found.workdir() {
-            Some(work_tree) => Some(Checkout {
-                git_dir: canonical(found.path())?,
-                work_tree: canonical(work_tree)?,
-            }),
-            None => None,
+        let place = Place { path };
+        let git_dir = place.ask("--absolute-git-dir")?;
+        let common_dir = place.ask("--git-common-dir")?;
+        let work_tree = match place.ask("--is-inside-work-tree")?.ends_with("true") {
+            true => Some(place.ask("--show-toplevel")?),
+            false => None,
         };
-        Ok(Self {
+        let main = match &work_tree {
+            Some(work_tree) if git_dir == common_dir => Some(work_tree.clone()),
+            _ => main_work_tree(&common_dir)?,
+        };
+        let root = main
+            .or_else(|| work_tree.clone())
+            .unwrap_or_else(|| common_dir.clone());
+        let work_tree = work_tree.or_else(|| (root != common_dir).then(|| root.clone()));
+        for path in [&root, &common_dir] {
+            refuse_unspeakable(path)?;
+        }
+        let found = Self {
+            caller: work_tree.map(|work_tree| Checkout { git_dir, work_tree }),
             common_dir,
             root,
-            caller,
-        })
+        };
+        found.open()?;
+        Ok(found)
     }
 
-    /// The top of the main checkout, or the git directory of a bare repository. Absolute.
+    /// Opens the repository that a run was begun in: exactly that git directory, and nothing that is found on the way.
+    ///
+    /// # Errors
+    /// [`Error::RepositoryGone`], and [`Error::Unsupported`] as [`Repository::discover`].
+    pub fn open_recorded(common_dir: &Path, root: &Path) -> Result<Self, Error> {
+        let found = Self {
+            common_dir: common_dir.to_owned(),
+            root: root.to_owned(),
+            caller: None,
+        };
+        match found.open() {
+            Ok(_) => {}
+            Err(Error::NotARepository { .. }) => {
+                return Err(Error::RepositoryGone {
+                    path: common_dir.to_owned(),
+                });
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(found)
+    }
+
+    /// The same by what is on record of a run: an old record names only the repository's top.
+    ///
+    /// # Errors
+    /// As [`Repository::open_recorded`].
+    pub fn open_of_run(root: &Path, common_dir: Option<&Path>) -> Result<Self, Error> {
+        if let Some(common_dir) = common_dir {
+            return Self::open_recorded(common_dir, root);
+        }
+        let gone = || Error::RepositoryGone {
+            path: root.to_owned(),
+        };
+        match Self::discover(root) {
+            // Another one has the path below it by now.
+            Ok(found) if found.root() != root => Err(gone()),
+            Err(Error::NotARepository { .. }) => Err(gone()),
+            other => other,
+        }
+    }
+
+    /// Sees that the commit is there that a run was begun from: else this is another repository, or a damaged one.
+    ///
+    /// # Errors
+    /// [`Error::Git`].
+    pub(crate) fn find_base(&self, base: CommitId) -> Result<(), Error> {
+        let found = self.open()?.find_commit(base.0).map(drop);
+        found.map_err(Error::git("read the base commit"))
+    }
+
+    /// The top of the main checkout; where that can't be told from here, as with a bare repository's worktrees, the top of
+    /// the checkout that the path led to; else the git directory. Absolute.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -157,7 +208,7 @@ impl Repository {
     /// Resolves a branch, a tag, an abbreviated id or an expression such as `HEAD~2`, as the caller's checkout sees it.
     ///
     /// # Errors
-    /// [`Error::UnknownRevision`] if it is not a commit, or begins with `-`.
+    /// [`Error::UnknownRevision`] if it is not a commit, or begins with `-`; [`Error::NoCommit`] for a HEAD without one.
     pub fn resolve_base(&self, rev: &str) -> Result<CommitId, Error> {
         let unknown = |source| Error::UnknownRevision {
             rev: rev.to_owned(),
@@ -167,6 +218,15 @@ impl Repository {
             return Err(unknown(None));
         }
         let repo = self.open_as_caller()?;
+        if rev == "HEAD"
+            && repo
+                .head()
+                .is_err_and(|e| e.code() == ErrorCode::UnbornBranch)
+        {
+            return Err(Error::NoCommit {
+                path: self.root.clone(),
+            });
+        }
         let object = repo.revparse_single(rev).map_err(|e| unknown(Some(e)))?;
         let commit = object.peel_to_commit().map_err(|e| unknown(Some(e)))?;
         Ok(CommitId(commit.id()))
@@ -232,25 +292,41 @@ impl Repository {
     /// Whether `base` has something at that path.
     pub(crate) fn has_at(&self, base: CommitId, path: &str) -> Result<bool, Error> {
         let repo = self.open()?;
-        let tree = repo
+        let base = repo
             .find_commit(base.0)
-            .and_then(|commit| commit.tree())
             .map_err(Error::git("read the base commit"))?;
-        Ok(tree.get_path(Path::new(path)).is_ok())
+        match base.tree() {
+            Ok(tree) => Ok(tree.get_path(Path::new(path)).is_ok()),
+            // A clone without trees: git fetches the one, as the checkout will.
+            Err(_) => {
+                let listed = Git::new(&self.common_dir, &self.root, "ls-tree");
+                let tree = base.id().to_string();
+                let listed = listed.args([&*tree, "--", path]).query_output(Vec::new());
+                Ok(listed.is_ok_and(|listed| !listed.is_empty()))
+            }
+        }
     }
 
-    /// Tells what in the repository and in `base` needs care.
+    /// The git directory of the caller's checkout, where there is one: a linked worktree's own. Absolute.
+    pub(super) fn caller_git_dir(&self) -> &Path {
+        let caller = self.caller.as_ref();
+        caller.map_or(&self.common_dir, |caller| &caller.git_dir)
+    }
+
+    /// Tells what in the repository and in `base` needs care; of a base whose tree is absent, as in a clone without
+    /// trees, only what the configuration says.
     ///
     /// # Errors
     /// Those of libgit2.
     pub fn features(&self, base: CommitId) -> Result<Features, Error> {
         let repo = self.open_as_caller()?;
-        let tree = repo
+        let commit = repo
             .find_commit(base.0)
-            .and_then(|commit| commit.tree())
             .map_err(Error::git("read the base commit"))?;
-        let lfs = tree
-            .get_name(".gitattributes")
+        // A clone without trees has it after the checkout.
+        let tree = commit.tree().ok();
+        let find = |name| tree.as_ref().and_then(|tree| tree.get_name(name));
+        let lfs = find(".gitattributes")
             .and_then(|entry| repo.find_blob(entry.id()).ok())
             .is_some_and(|blob| blob.content().windows(10).any(|w| w == b"filter=lfs"));
         let config = repo
@@ -262,7 +338,7 @@ impl Repository {
                 .is_ok_and(|mut entries| entries.next().is_some())
         };
         Ok(Features {
-            submodules: tree.get_name(".gitmodules").is_some(),
+            submodules: find(".gitmodules").is_some(),
             lfs,
             filters: has(r"^filter\..*\.(clean|smudge|process)$"),
             sparse: config.get_bool("core.sparsecheckout").unwrap_or(false),
@@ -270,13 +346,10 @@ impl Repository {
         })
     }
 
-    /// Opens the shared repository as a bare one: no checkout's attributes have a say.
+    /// Opens the shared repository as a bare one: no checkout's attributes have a say, and nobody's ownership, which git
+    /// has judged before.
     pub(crate) fn open(&self) -> Result<git2::Repository, Error> {
-        let flags = RepositoryOpenFlags::NO_SEARCH
-            | RepositoryOpenFlags::BARE
-            | RepositoryOpenFlags::NO_DOTGIT;
-        git2::Repository::open_ext(&self.common_dir, flags, &[] as &[&Path])
-            .map_err(|source| refused(&self.root, source))
+        git2::Repository::open_bare(&self.common_dir).map_err(|source| refused(&self.root, source))
     }
 
     /// Opens the shared repository with `work_tree` as its files, whatever a `.git` in there says.
@@ -288,47 +361,117 @@ impl Repository {
     }
 
     fn open_as_caller(&self) -> Result<git2::Repository, Error> {
-        let path = self
-            .caller
-            .as_ref()
-            .map_or(&self.common_dir, |c| &c.git_dir);
-        let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
-        git2::Repository::open_ext(path, flags, &[] as &[&Path])
-            .map_err(|source| refused(&self.root, source))
+        let path = self.caller_git_dir();
+        git2::Repository::open_bare(path).map_err(|source| refused(&self.root, source))
     }
 }
 
-fn canonical(path: &Path) -> Result<PathBuf, Error> {
-    path.canonicalize().map_err(Error::io("find", path))
+/// Where git is asked.
+struct Place<'a> {
+    path: &'a Path,
 }
 
-/// Turns libgit2's refusal into ours. The extension is known by the words of libgit2 1.9 (`repository.c`), which has
-/// no code of its own for it.
-fn refused(path: &Path, source: git2::Error) -> Error {
+impl Place<'_> {
+    /// Asks `git rev-parse` for one thing: a path may have any byte, a line's end included.
+    fn ask(&self, what: &'static str) -> Result<PathBuf, Error> {
+        let path = self.path;
+        let output = Git::searching(path, "rev-parse")
+            .args([what])
+            .query_output(Vec::new())
+            .map_err(|error| git_refused(path, error))?;
+        let said = output.strip_suffix(b"\n").unwrap_or(&output);
+        let said = path.join(OsStr::from_bytes(said));
+        match what.starts_with("--is-") {
+            true => Ok(said),
+            false => said.canonicalize().map_err(Error::io("find", &said)),
+        }
+    }
+}
+
+/// The main checkout of a git directory, as far as that tells: `core.worktree`, or the directory whose `.git` it is.
+fn main_work_tree(common_dir: &Path) -> Result<Option<PathBuf>, Error> {
+    let open = git2::Repository::open_bare(common_dir).map_err(|e| refused(common_dir, e))?;
+    let config = open
+        .config()
+        .map_err(Error::git("read the configuration"))?;
+    if config.get_bool("core.bare").unwrap_or(false) {
+        return Ok(None);
+    }
+    let top = match config.get_path("core.worktree") {
+        Ok(top) => common_dir.join(top).canonicalize().ok(),
+        Err(_) => common_dir.parent().map(Path::to_owned),
+    };
+    let leads_here = |top: &PathBuf| {
+        let asked = Place { path: top }.ask("--git-common-dir");
+        asked.is_ok_and(|found| found == common_dir)
+    };
+    Ok(top.filter(|top| top.is_dir() && leads_here(top)))
+}
+
+/// Refuses a path that no record can hold.
+fn refuse_unspeakable(path: &Path) -> Result<(), Error> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(Error::NotText {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Turns git's refusal of a place into ours.
+fn git_refused(path: &Path, error: Error) -> Error {
     let path = path.to_owned();
-    let words = source.message().to_lowercase();
-    let unsupported = [
+    let words = match &error {
+        Error::GitFailed { stderr, .. } => stderr.as_str(),
+        Error::GitNotStarted { source, .. } if !path.is_dir() => {
+            tracing::debug!(%source, "no directory");
+            return Error::NotARepository { path };
+        }
+        _ => return error,
+    };
+    if words.contains("dubious ownership") {
+        let remedy = words.lines().map(str::trim);
+        let remedy = remedy.rev().find(|line| line.starts_with("git config"));
+        let remedy = remedy
+            .unwrap_or("see `git help config`, safe.directory")
+            .to_owned();
+        return Error::UnsafeOwnership { path, remedy };
+    }
+    if words.contains("not a git repository") || words.contains("must be run in a work tree") {
+        return Error::NotARepository { path };
+    }
+    match unsupported(words) {
+        Some(feature) => Error::Unsupported { path, feature },
+        None => error,
+    }
+}
+
+/// What of a repository's format a complaint is about, in the words of git or of libgit2 1.9 (`repository.c`), which has
+/// no code of its own for it.
+fn unsupported(words: &str) -> Option<&'static str> {
+    let words = words.to_lowercase();
+    let known = [
         ("refstorage", "ref storage format (reftable)"),
         ("objectformat", "object format (sha256)"),
         ("object format", "object format (sha256)"),
         ("extension", "repository format extension"),
         ("repository version", "repository format version"),
+        ("repo version", "repository format version"),
     ];
-    match source.code() {
-        ErrorCode::NotFound if source.class() != ErrorClass::Config => {
+    let found = known.into_iter().find(|(word, _)| words.contains(word));
+    found.map(|(_, feature)| feature)
+}
+
+fn refused(path: &Path, source: git2::Error) -> Error {
+    let path = path.to_owned();
+    match (source.code(), unsupported(source.message())) {
+        (ErrorCode::NotFound, _) if source.class() != ErrorClass::Config => {
             Error::NotARepository { path }
         }
-        ErrorCode::Owner => Error::UnsafeOwnership { path, source },
-        _ => match unsupported.iter().find(|(word, _)| words.contains(word)) {
-            Some((_, feature)) => Error::Unsupported {
-                path,
-                feature,
-                source,
-            },
-            None => Error::Git {
-                action: "open the repository",
-                source,
-            },
+        (_, Some(feature)) => Error::Unsupported { path, feature },
+        _ => Error::Git {
+            action: "open the repository",
+            source,
         },
     }
 }

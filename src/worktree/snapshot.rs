@@ -22,6 +22,9 @@ use crate::diff::{self, DiffSummary};
 pub(super) const REF_PREFIX: &str = "refs/cx-operator/";
 /// The longest `HEAD` that is believed, in bytes.
 const HEAD_LIMIT: u64 = 4096;
+/// Said where the directory can't be found.
+const GONE: &str =
+    "the worktree's directory is gone or another one: only what was committed is kept";
 /// How many commits of the agent are listed; all are counted.
 const COMMITS_LISTED: usize = 200;
 
@@ -46,6 +49,8 @@ pub enum Changes {
     Uncommitted,
     /// Some in commits, some in files.
     Both,
+    /// Nobody could look: what is known of it may not be all.
+    Unknown,
 }
 
 /// A commit that the agent made.
@@ -114,6 +119,7 @@ impl Worktree {
             .find_reference(name)
             .and_then(|r| r.peel_to_commit())
             .ok();
+        let mut unseen = false;
         let result = match (&earlier, obstacle) {
             (_, None) => {
                 let captured = self.capture(&repo, &head, stop)?;
@@ -123,6 +129,7 @@ impl Worktree {
             (Some(earlier), Some(_)) if !has(&repo, &head, earlier) => earlier.clone(),
             (_, Some(why)) => {
                 notices.push(why.to_owned());
+                unseen = why == GONE;
                 head.clone()
             }
         };
@@ -138,6 +145,7 @@ impl Worktree {
         let (agent_commits, agent_commit_count) = self.agent_commits(&repo, head.id())?;
         let committed = head.id() != self.spec.base.0;
         let changes = match (committed, result.id() != head.id()) {
+            _ if unseen => Changes::Unknown,
             (false, false) => Changes::None,
             (true, false) => Changes::Committed,
             (false, true) => Changes::Uncommitted,
@@ -181,9 +189,7 @@ impl Worktree {
             // What is missing was never there to be deleted.
             return Some("the worktree was never complete: no agent has worked in it");
         }
-        let gone =
-            "the worktree's directory is gone or another one: only what was committed is kept";
-        (!self.is_intact()).then_some(gone)
+        (!self.is_intact()).then_some(GONE)
     }
 
     /// Whether the directory is the one that was made for the run, and no removal has begun.

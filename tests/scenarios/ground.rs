@@ -17,6 +17,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use cx_operator::run::{Outcome, Status};
+use cx_operator::worktree::Changes;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -61,6 +62,8 @@ struct Row {
     within: u64,
     /// What the record or stderr must say.
     said: &'static str,
+    /// What the record must say of the changes, where the work doesn't tell.
+    changes: Option<Changes>,
     work: Work,
     /// Whether the doing changes the user's repository, so that only our own traces in it are looked for.
     in_repository: bool,
@@ -79,6 +82,7 @@ const HARMLESS: Row = Row {
     code: None,
     within: 20,
     said: "",
+    changes: None,
     work: Work::AsGit,
     in_repository: false,
     mend: "true",
@@ -91,6 +95,7 @@ const REFUSED: Row = Row {
     status: Status::Failed,
     code: Some("repository"),
     said: "nothing was removed: the work is in ",
+    changes: Some(Changes::Unknown),
     ..HARMLESS
 };
 
@@ -201,6 +206,9 @@ fn assert_ended(row: &Row, outcome: &Outcome, stderr: &str, took: Duration) {
         (row.status, row.code),
         "{outcome:#?}\n{stderr}"
     );
+    if let Some(changes) = row.changes {
+        assert_eq!(outcome.changes, changes, "{outcome:#?}");
+    }
     let limit = Duration::from_secs(row.within);
     assert!(took <= limit, "it took {took:?}, and {limit:?} is allowed");
     let error = outcome.error.as_ref();

@@ -54,7 +54,7 @@ fn what_is_no_usable_repository_is_refused_by_name() {
         matches!(plain, Err(Error::NotARepository { .. })),
         "{plain:?}"
     );
-    let unborn = Repository::discover(&f.root());
+    let unborn = f.repo().resolve_base("HEAD");
     assert!(matches!(unborn, Err(Error::NoCommit { .. })), "{unborn:?}");
     for (option, word) in [
         ("--ref-format=reftable", "reftable"),

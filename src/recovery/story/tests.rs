@@ -73,6 +73,7 @@ fn started(task: &TaskName, id: &RunId) -> Progress {
         run_id: id.clone(),
         task: task.clone(),
         repository: "/repo".into(),
+        common_dir: None,
         base_commit: "0".repeat(40),
         boot_id: boot_id(),
         operator_pid: 7,

@@ -1,5 +1,7 @@
 //! What the agent does to its worktree.
 
+use cx_operator::worktree::Changes;
+
 use super::{HARMLESS, REFUSED, Row, Status, Work, table};
 
 const HALF: &[(&str, &str)] = &[("half", "done\n")];
@@ -8,17 +10,19 @@ table! {
     nothing = Row { does: "true", ..HARMLESS };
     worktree_deleted = Row {
         does: "echo done > half; rm -rf \"$PWD\"",
-        status: Status::AgentDied,
-        code: Some("agent_died"),
+        status: Status::Failed,
+        code: Some("worktree_gone"),
         said: "the worktree's directory is gone",
+        changes: Some(Changes::Unknown),
         work: Work::Nothing,
         ..HARMLESS
     };
     worktree_moved_away = Row {
         does: "echo done > half; mv \"$PWD\" $RIG/elsewhere",
-        status: Status::AgentDied,
-        code: Some("agent_died"),
+        status: Status::Failed,
+        code: Some("worktree_gone"),
         said: "the worktree's directory is gone",
+        changes: Some(Changes::Unknown),
         work: Work::Nothing,
         mend: "rm -rf elsewhere",
         ..HARMLESS
