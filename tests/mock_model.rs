@@ -182,3 +182,75 @@ fn a_codex_home_is_private_and_names_the_port() {
         Some("http://127.0.0.1:4242/v1")
     );
 }
+
+fn called(id: &str) -> [Value; 2] {
+    [
+        json!({"type": "function_call", "name": "exec_command", "call_id": id, "arguments": "{}"}),
+        json!({"type": "function_call_output", "call_id": id, "output": "fine"}),
+    ]
+}
+
+#[test]
+fn a_script_is_played_step_by_step() {
+    let model = MockModel::start().expect("a port");
+    model.script(
+        "work",
+        &json!([
+            {"note": "First.", "phase": "commentary", "headers": {"x-codex-primary-used-percent": 93},
+             "calls": [{"shell": "ls", "escalate": "must"}, {"call": "agents/spawn", "args": {"n": 1}}]},
+            {"http": 503, "times": 1},
+            {"custom": "apply_patch", "input": "*** Begin"},
+            {"say": "Done.", "phase": "final_answer", "end_turn": true, "usage": 7},
+        ]),
+    );
+    let mut input = vec![user("[[play work]]")];
+    let first = respond(&model, &input);
+    assert!(first.contains("x-codex-primary-used-percent: 93\r\n"));
+    let made = items(&first);
+    assert_eq!((&made[0]["phase"], made.len()), (&json!("commentary"), 3));
+    assert!(
+        made[1]["arguments"]
+            .as_str()
+            .expect("text")
+            .contains("must")
+    );
+    assert_eq!(
+        (&made[2]["namespace"], &made[2]["arguments"]),
+        (&json!("agents"), &json!("{\"n\":1}"))
+    );
+    assert_ne!(made[1]["call_id"], made[2]["call_id"]);
+
+    input.push(json!({"type": "message", "role": "assistant", "content": []}));
+    input.extend([called("a"), called("b")].concat());
+    assert!(respond(&model, &input).starts_with("HTTP/1.1 503 "));
+    assert_eq!(items(&respond(&model, &input))[0]["name"], "apply_patch");
+    input.extend(called("c"));
+    for _repeated in 0..2 {
+        let last = respond(&model, &input);
+        assert_eq!(items(&last)[0]["phase"], "final_answer");
+        assert!(last.contains(r#""end_turn":true"#) && last.contains(r#""input_tokens":7"#));
+        input.push(json!({"type": "message", "role": "assistant", "content": []}));
+    }
+
+    input.push(user("[[say mine]]"));
+    assert_eq!(
+        items(&respond(&model, &input))[0]["content"][0]["text"],
+        "mine"
+    );
+}
+
+#[test]
+fn a_script_may_stand_in_the_prompt_or_come_from_another_agent() {
+    let model = MockModel::start().expect("a port");
+    let steps =
+        r#"go <<<steps [{"cut": true, "say": "Half of it", "times": 1}, {"say": "Whole."}]>>>"#;
+    let cut = respond(&model, &[user(steps)]);
+    assert!(cut.contains("output_text.delta") && !cut.contains("response.completed"));
+    assert_eq!(said(&model, steps), "Whole.");
+    assert!(said(&model, "<<<steps [{\"sy\": 1}]>>>").contains("unknown field `sy`"));
+
+    model.script("child", &json!([{"say": "From below."}]));
+    let told = json!({"type": "agent_message", "content": [{"type": "input_text", "text": "[[play child]]"}]});
+    let answer = respond(&model, &[user("[[play parent]]"), told]);
+    assert_eq!(items(&answer)[0]["content"][0]["text"], "From below.");
+}

@@ -20,17 +20,33 @@
 //! | `[[say TEXT]]` | the turn ends with TEXT |
 //! | none | the turn ends with `Done. I've finished: '<the last 60 characters>'` |
 //!
-//! An argument ends at the first `]]`. Once a tool has run, the turn ends with what the tool returned.
+//! | `[[play NAME]]` | the script of that name, queued with [`MockModel::script`], answers: one step per request |
+//!
+//! An argument ends at the first `]]`. Once a tool has run, the turn ends with what the tool returned. What a script's
+//! steps can do is told in `mock_model/script.rs`; a script may also stand in the prompt itself, as `<<<steps JSON>>>`.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use regex::Regex;
 use serde_json::{Value, json};
+
+use asked::Asked;
+use reply::Reply;
+use script::Step;
+
+#[path = "mock_model/asked.rs"]
+mod asked;
+#[path = "mock_model/directives.rs"]
+mod directives;
+#[path = "mock_model/reply.rs"]
+mod reply;
+#[path = "mock_model/script.rs"]
+mod script;
 
 /// Messages of the role `user` that codex writes itself begin with one of these.
 ///
@@ -49,14 +65,22 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks for a file that is awaited.
 const PACE: Duration = Duration::from_millis(10);
 
+/// The steps of a script; why they are none is text.
+type Steps = Result<Arc<[Step]>, String>;
+
 // Each includer uses a part of this interface; naming all of it keeps the rest from counting as dead code.
 const _: fn(&Path) -> io::Result<usize> = |home| {
     let model = MockModel::start()?;
     write_codex_home(home, model.port())?;
     let fields = |request: &Request| {
         let tools: usize = request.tools.iter().map(String::len).sum();
-        request.method.len() + request.path.len() + request.text.len() + tools
+        request.method.len()
+            + request.path.len()
+            + request.text.len()
+            + tools
+            + request.body.to_string().len()
     };
+    model.script("idle", &json!([{"say": "Done."}]));
     Ok(model.requests().iter().map(fields).sum())
 };
 
@@ -71,6 +95,8 @@ pub(crate) struct Request {
     pub(crate) text: String,
     /// The tools that were offered to the model, by name.
     pub(crate) tools: Vec<String>,
+    /// All that was sent.
+    pub(crate) body: Value,
 }
 
 /// A running server; dropping it closes the port and cuts what is still being answered.
@@ -104,6 +130,15 @@ impl MockModel {
     /// The port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Queues a script, a JSON array of steps, for prompts that say `[[play NAME]]`.
+    ///
+    /// # Panics
+    /// A step is none: what the test says is never played as something else.
+    pub(crate) fn script(&self, name: &str, steps: &Value) {
+        let steps = script::parse(steps.clone()).unwrap_or_else(|why| panic!("{name}: {why}"));
+        self.shared.state().scripts.insert(name.to_owned(), steps);
     }
 
     /// Every request so far, in the order of arrival.
@@ -164,6 +199,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     requests: Vec<Request>,
+    scripts: HashMap<String, Arc<[Step]>>,
+    /// How often each step that fails a number of times has done so.
+    failures: HashMap<(String, usize), u32>,
     stopping: bool,
 }
 
@@ -192,6 +230,29 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         !state.stopping
     }
+
+    /// Waits until the file is there; false when the server ended meanwhile.
+    fn wait_for_file(&self, path: &str) -> bool {
+        while !Path::new(path).exists() {
+            if !self.sleep(PACE) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The script of that name, or the one that the text is.
+    fn steps(&self, source: &script::Source) -> Steps {
+        match source {
+            script::Source::Named(name) => {
+                let found = self.state().scripts.get(name).cloned();
+                found.ok_or_else(|| format!("no script is called {name}"))
+            }
+            script::Source::Written(text) => serde_json::from_str(text)
+                .map_err(|error| error.to_string())
+                .and_then(script::parse),
+        }
+    }
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
@@ -218,11 +279,15 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         path: path.clone(),
         text: asked.text.clone(),
         tools: asked.tools.clone(),
+        body: body.clone(),
     });
-    let reply = Reply { stream, number };
+    let reply = Reply::new(stream, number);
     match method.as_str() {
         "GET" => reply.json(200, &json!({"object": "list", "data": [], "models": []})),
-        "POST" if path.ends_with("/responses") && body.is_object() => answer(reply, &asked, shared),
+        "POST" if path.ends_with("/responses") && body.is_object() => match script::find(&body) {
+            Some(played) => played.answer(&reply, &asked, shared),
+            None => directives::answer(&reply, &asked, shared),
+        },
         _ => reply.json(404, &json!({"error": {"message": "no such endpoint"}})),
     }
 }
@@ -254,236 +319,4 @@ fn read_request(reader: &mut impl BufRead) -> io::Result<(String, String, Vec<u8
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     Ok((method, path, body))
-}
-
-/// What one request asks of the model.
-#[derive(Debug, Default)]
-struct Asked {
-    /// The newest message of the user.
-    text: String,
-    /// What a tool returned after that message.
-    tool_output: Option<String>,
-    tools: Vec<String>,
-}
-
-impl Asked {
-    fn read(body: &Value) -> Asked {
-        let list = |name: &str| body[name].as_array().map_or(&[][..], Vec::as_slice);
-        let mut asked = Asked {
-            tools: list("tools").iter().filter_map(tool_name).collect(),
-            ..Asked::default()
-        };
-        for item in list("input").iter().rev() {
-            match item["type"].as_str() {
-                Some("function_call_output" | "custom_tool_call_output") => {
-                    asked
-                        .tool_output
-                        .get_or_insert_with(|| plain_text(&item["output"]));
-                }
-                Some("message") if item["role"] == "user" => {
-                    let text = plain_text(&item["content"]);
-                    if !CONTEXT_MARKS.iter().any(|mark| text.starts_with(mark)) {
-                        asked.text = text;
-                        break;
-                    }
-                }
-                _ => {}
-            }
-        }
-        asked
-    }
-
-    /// The argument of `[[name argument]]`: "" for a bare `[[name]]`, `None` where there is none.
-    fn directive(&self, name: &str) -> Option<&str> {
-        let pattern = Regex::new(&format!(r"(?s)\[\[{name}(?:\s+(.*?))?\]\]"))
-            .expect("the names of the directives are plain words");
-        let found = pattern.captures(&self.text)?;
-        Some(found.get(1).map_or("", |argument| argument.as_str()))
-    }
-}
-
-fn tool_name(tool: &Value) -> Option<String> {
-    let name = tool["name"].as_str().or(tool["type"].as_str());
-    name.map(str::to_owned)
-}
-
-/// The text of a content list or of a plain string.
-fn plain_text(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part["text"].as_str())
-            .collect(),
-        other => other.to_string(),
-    }
-}
-
-fn answer(reply: Reply, asked: &Asked, shared: &Shared) -> io::Result<()> {
-    if let Some(path) = asked.directive("await") {
-        while !Path::new(path).exists() {
-            if !shared.sleep(PACE) {
-                return Ok(());
-            }
-        }
-    }
-    if let Some(status) = asked.directive("http") {
-        let error = json!({"error": {"message": "mock failure", "type": "mock", "code": "mock"}});
-        return reply.json(status.trim().parse().unwrap_or(500), &error);
-    }
-    if asked.directive("usage-limit").is_some() {
-        let error = json!({"error": {
-            "type": "usage_limit_reached", "message": "The usage limit has been reached",
-            "plan_type": "plus", "resets_in_seconds": 3600,
-        }});
-        return reply.json(429, &error);
-    }
-    reply.begin_events()?;
-    if asked.directive("garble").is_some() {
-        return (&reply.stream)
-            .write_all(b"event: response.created\ndata: {\"type\":\n\n\xff\xfe}{\n\n");
-    }
-    reply.event(
-        "response.created",
-        json!({"response": {"id": reply.id("resp")}}),
-    )?;
-    if let Some(seconds) = asked.directive("sleep") {
-        let time = Duration::try_from_secs_f64(seconds.trim().parse().unwrap_or(0.0));
-        if !shared.sleep(time.unwrap_or_default()) {
-            return Ok(());
-        }
-    }
-    if let Some(output) = &asked.tool_output {
-        let start: String = output.chars().take(200).collect();
-        reply.say(&format!("Done. The tool returned: {start}"))?;
-    } else if asked.directive("drop").is_some() {
-        return reply.begin_message("Half of an answer").map(drop);
-    } else if let Some(command) = asked.directive("shell") {
-        reply.call(shell_call(asked, command))?;
-    } else if let Some(patch) = asked.directive("patch") {
-        reply.call(
-            json!({"type": "custom_tool_call", "name": "apply_patch", "input": patch.trim()}),
-        )?;
-    } else if let Some(call) = asked.directive("call") {
-        reply.call(other_call(call))?;
-    } else {
-        reply.say(&closing_words(asked))?;
-    }
-    let usage = json!({
-        "input_tokens": 100, "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": 20, "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 120,
-    });
-    reply.event(
-        "response.completed",
-        json!({"response": {"id": reply.id("resp"), "usage": usage}}),
-    )
-}
-
-fn closing_words(asked: &Asked) -> String {
-    if asked.directive("question").is_some() {
-        return "I see two options. Should I use tabs or spaces?".to_owned();
-    }
-    if asked.directive("status").is_some() {
-        return "Let me check the files first.".to_owned();
-    }
-    if let Some(words) = asked.directive("say") {
-        return words.to_owned();
-    }
-    let skipped = asked.text.chars().count().saturating_sub(60);
-    let end: String = asked.text.chars().skip(skipped).collect();
-    format!("Done. I've finished: '{}'", end.replace('\n', "\\n"))
-}
-
-/// A call of whichever shell tool was offered; their arguments differ.
-fn shell_call(asked: &Asked, command: &str) -> Value {
-    let offered = |name: &str| asked.tools.iter().any(|tool| tool == name);
-    let (name, mut arguments) = if offered("exec_command") {
-        ("exec_command", json!({"cmd": command}))
-    } else if offered("shell_command") {
-        ("shell_command", json!({"command": command}))
-    } else {
-        ("shell", json!({"command": ["bash", "-lc", command]}))
-    };
-    if asked.directive("escalate").is_some() {
-        arguments["sandbox_permissions"] = json!("require_escalated");
-        arguments["justification"] = json!("needs the network");
-    }
-    json!({"type": "function_call", "name": name, "arguments": arguments.to_string()})
-}
-
-/// A call of the tool that `[[call SPACE/NAME JSON]]` names.
-fn other_call(call: &str) -> Value {
-    let (tool, arguments) = call.split_once(char::is_whitespace).unwrap_or((call, "{}"));
-    let (space, name) = match tool.split_once('/') {
-        Some((space, name)) => (Some(space), name),
-        None => (None, tool),
-    };
-    let mut item = json!({"type": "function_call", "name": name, "arguments": arguments.trim()});
-    if let Some(space) = space {
-        item["namespace"] = json!(space);
-    }
-    item
-}
-
-/// The writing side of one connection.
-struct Reply {
-    stream: TcpStream,
-    number: usize,
-}
-
-impl Reply {
-    fn id(&self, kind: &str) -> String {
-        format!("{kind}_{}", self.number)
-    }
-
-    fn json(&self, status: u16, value: &Value) -> io::Result<()> {
-        let body = value.to_string();
-        let length = body.len();
-        write!(
-            &self.stream,
-            "HTTP/1.1 {status} Mock\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
-             connection: close\r\n\r\n{body}"
-        )
-    }
-
-    fn begin_events(&self) -> io::Result<()> {
-        (&self.stream).write_all(
-            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n",
-        )
-    }
-
-    fn event(&self, kind: &str, mut data: Value) -> io::Result<()> {
-        data["type"] = json!(kind);
-        // One write per event: a reader sees whole events only.
-        (&self.stream).write_all(format!("event: {kind}\ndata: {data}\n\n").as_bytes())
-    }
-
-    fn say(&self, text: &str) -> io::Result<()> {
-        let mut item = self.begin_message(text)?;
-        item["content"] = json!([{"type": "output_text", "text": text}]);
-        self.event("response.output_item.done", json!({"item": item}))
-    }
-
-    /// Streams the text in pieces and returns the item that is still to be finished.
-    fn begin_message(&self, text: &str) -> io::Result<Value> {
-        let item =
-            json!({"type": "message", "role": "assistant", "id": self.id("msg"), "content": []});
-        self.event("response.output_item.added", json!({"item": item}))?;
-        let letters: Vec<char> = text.chars().collect();
-        for piece in letters.chunks(40) {
-            let delta: String = piece.iter().collect();
-            self.event(
-                "response.output_text.delta",
-                json!({"delta": delta, "item_id": item["id"]}),
-            )?;
-        }
-        Ok(item)
-    }
-
-    fn call(&self, mut item: Value) -> io::Result<()> {
-        item["id"] = json!(self.id("item"));
-        item["call_id"] = json!(self.id("call"));
-        self.event("response.output_item.done", json!({"item": item}))
-    }
 }
