@@ -321,6 +321,7 @@ impl<'a> Run<'a> {
             limits: self.task.limits,
             permissions: self.task.permissions,
             responder: !responder.is_empty(),
+            probe: self.task.probe,
             worktree: worktree.path().to_owned(),
         };
         let context = Context {

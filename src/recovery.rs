@@ -103,6 +103,7 @@ impl Remains {
             permissions: self.story.terms.permissions,
             // Who had replied was there to be asked.
             responder: responder || self.story.has_responder(),
+            probe: self.story.terms.probe,
             worktree: worktree.map(|(path, _)| path.clone()).unwrap_or_default(),
         }
     }

@@ -42,6 +42,8 @@ pub struct Task {
     pub include_dirty: bool,
     /// Whether the brief is preceded by our short preamble. Default: yes.
     pub preamble: bool,
+    /// Whether the agent is asked, once, how the task stands where its last message doesn't tell. Default: yes.
+    pub probe: bool,
     /// How codex is started.
     pub codex: Options,
     /// Variables for the agent, beyond the caller's environment.
@@ -71,6 +73,7 @@ impl Task {
             base: "HEAD".to_owned(),
             include_dirty: false,
             preamble: true,
+            probe: true,
             codex: Options::default(),
             environment: Vec::new(),
             permissions: Permissions::default(),
@@ -92,6 +95,7 @@ impl Task {
     pub(crate) fn terms(&self) -> Terms {
         Terms {
             permissions: self.permissions,
+            probe: self.probe,
             trust: self.codex.trust,
             limits: self.limits,
             keep: self.keep,
@@ -109,6 +113,9 @@ impl Task {
 pub struct Terms {
     /// What happens to approvals.
     pub permissions: Permissions,
+    /// Whether the agent is asked how the task stands.
+    #[serde(default)]
+    pub probe: bool,
     /// What happens to trust dialogs.
     pub trust: TrustPolicy,
     /// The deadlines and the number of turns.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cx_operator::turn::classify::{
-    Classification, Evidence, PREAMBLE, Phase, RULES, Verdict, classify, classify_with,
+    Classification, Evidence, PREAMBLE, PROBE, Phase, RULES, Verdict, classify, classify_with,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -256,6 +256,7 @@ fn preamble_is_short_and_plain() {
     for status in ["STATUS: DONE", "STATUS: QUESTION", "STATUS: BLOCKED"] {
         assert!(PREAMBLE.contains(status), "{status}");
     }
+    assert!(PROBE.is_ascii() && !PROBE.contains('\n'));
     assert_ne!(
         classify(PREAMBLE).verdict,
         Verdict::Result,

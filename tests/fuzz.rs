@@ -283,6 +283,10 @@ proptest! {
                 let total = &value["payload"]["info"]["total_token_usage"];
                 prop_assert_eq!(total["total_tokens"].as_u64(), Some(usage.total_tokens));
             }
+            Some(Line::Said { .. }) => prop_assert_eq!(payload("role"), Some("assistant")),
+            Some(Line::Called { .. }) => {
+                prop_assert!(payload("type").is_some_and(|kind| kind.ends_with("_call")));
+            }
             None => {}
         }
     }

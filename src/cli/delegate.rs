@@ -35,6 +35,9 @@ pub(crate) struct Delegate {
     /// Send the brief alone, without the short preamble that asks for a status line.
     #[arg(long)]
     no_preamble: bool,
+    /// Never ask the agent itself how the task stands, where its last message doesn't tell.
+    #[arg(long)]
+    no_probe: bool,
 
     /// A path in the repository.
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -215,6 +218,7 @@ impl Delegate {
         task.base.clone_from(&self.base);
         task.include_dirty = self.include_dirty;
         task.preamble = !self.no_preamble;
+        task.probe = !self.no_probe;
         task.worktree_root = absolute(&self.worktree_root)?;
         task.codex = self.agent.options();
         task.environment = self.agent.environment()?;

@@ -8,6 +8,7 @@ use crate::journal::{self, Entry, Progress, SCHEMA_VERSION, Step};
 use crate::process::{Process, boot_id};
 use crate::run::{self, Outcome, Reply, RunDir, RunId, TaskName, millis};
 use crate::task::Terms;
+use crate::turn::classify::PROBE;
 use crate::turn::{End, Standing};
 use crate::worktree::{Changes, Repository};
 
@@ -225,16 +226,27 @@ impl Story {
                 .duration_since(parse(at))
                 .unwrap_or_default()
         };
+        let probed = self.probed();
         let spent = |at: Option<&str>| at.map_or(Duration::ZERO, since);
         Standing {
             session: self.turns.session.clone(),
             turns: self.turns.submitted,
             turn_id: self.turns.turn_id.clone(),
             pasted: self.turns.pasted > self.turns.submitted,
-            last_message: self.turns.last_message.clone(),
+            last_message: probed.clone().or_else(|| self.turns.last_message.clone()),
+            probed,
             run_spent: spent(self.launched.as_ref().map(|launched| launched.at.as_str())),
             turn_spent: spent(self.turns.submitted_at.as_deref()),
         }
+    }
+
+    /// The message that the agent is being asked about: the last turn was begun to ask.
+    fn probed(&self) -> Option<String> {
+        let begun_by = |reply: &&Reply| reply.reply == PROBE && reply.turn + 1 == self.turn();
+        let asked = self.replies.iter().rfind(begun_by);
+        asked
+            .filter(|_| self.ended.is_none())
+            .map(|reply| reply.question.clone())
     }
 
     /// Whether somebody beside ourselves has replied.
@@ -265,7 +277,7 @@ impl Story {
         outcome.base_commit = Some(self.base_commit.clone());
         outcome.session_id.clone_from(&self.turns.session);
         outcome.turns = self.turns.submitted;
-        outcome.last_message.clone_from(&self.turns.last_message);
+        outcome.last_message = self.standing().last_message;
         outcome.replies.clone_from(&self.replies);
         outcome.notices.clone_from(&self.notices);
         // To the last sign of life: nobody worked on it since.

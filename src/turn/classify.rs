@@ -3,8 +3,9 @@
 //! The message's last line decides if it is the status that [`PREAMBLE`] asks for, unless the text before it says
 //! otherwise. Without it the wording decides, with what is known beside it: [`Evidence`]. Code, quotations and code spans
 //! are never read as the agent's own words. The errors aren't equal: to take a question for a result loses it, to call a
-//! result unclear costs a glance. So a result needs a claim, or work that was seen, and nothing in the text that turns to
-//! the reader, admits a failure or announces more; and what can't be told is [`Verdict::Unclear`].
+//! result unclear costs one turn, in which the agent itself is asked ([`PROBE`]). So a result needs a claim, or work that
+//! was seen, and nothing in the text that turns to the reader, admits a failure or announces more; and what can't be told
+//! is [`Verdict::Unclear`].
 //!
 //! Pure, and linear in the length of the message. The rules know English; of other languages only the status line and the
 //! question mark.
@@ -26,6 +27,12 @@ pub const PREAMBLE: &str = "Work in the current directory only. Leaving changes 
     Decide details yourself; ask only if you cannot go on without an answer. End your last message with \
     exactly one of these as its last line: `STATUS: DONE` (finished), `STATUS: QUESTION` (you need an \
     answer) or `STATUS: BLOCKED` (you cannot continue).";
+
+/// Said to an agent whose last message can't be told: it is asked once, in whatever language it speaks.
+pub const PROBE: &str = "How does the task stand? Change nothing and run nothing; reply with exactly one line, in this \
+    form: `STATUS: DONE` (the task is finished), `STATUS: QUESTION <your question>` (you need an answer or leave), \
+    `STATUS: BLOCKED <why>` (it is not finished and you cannot go on) or `STATUS: CONTINUE` (it is not finished and you \
+    can go on without an answer).";
 
 /// What an agent's last message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,6 +125,11 @@ rules! {
     TRAILER_BLOCKED = "trailer_blocked" => Question;
     TRAILER_CONTINUE = "trailer_continue" => Status;
     TRAILER_CONTRADICTED = "trailer_contradicted" => Unclear;
+    PROBE_DONE = "probe_done" => Result;
+    PROBE_QUESTION = "probe_question" => Question;
+    PROBE_BLOCKED = "probe_blocked" => Question;
+    PROBE_CONTINUE = "probe_continue" => Status;
+    PROBE_UNANSWERED = "probe_unanswered" => Unclear;
     PERMISSION_REQUEST = "permission_request" => Permission;
     DIRECT_QUESTION = "direct_question" => Question;
     INPUT_REQUEST = "input_request" => Question;
@@ -167,6 +179,34 @@ pub fn classify_with(message: &str, evidence: Evidence) -> Classification {
             said.classify(evidence)
         }
     }
+}
+
+/// Reads the answer to [`PROBE`], strictly: one line, and nothing beside it.
+pub(crate) fn classify_answer(answer: &str) -> Classification {
+    match probed(answer) {
+        Some((Status::Done, "")) => PROBE_DONE,
+        Some((Status::Question, _)) => PROBE_QUESTION,
+        Some((Status::Blocked, _)) => PROBE_BLOCKED,
+        Some((Status::Continue, _)) => PROBE_CONTINUE,
+        _ => PROBE_UNANSWERED,
+    }
+}
+
+/// The question, or what stands in the way, that the answer to [`PROBE`] has in words.
+pub(crate) fn answer_words(answer: &str) -> Option<String> {
+    let (status, words) = probed(answer)?;
+    let says = status != Status::Other && !words.is_empty();
+    says.then(|| words.to_owned())
+}
+
+fn probed(answer: &str) -> Option<(Status, &str)> {
+    let mut lines = answer
+        .lines()
+        .filter(|line| line.contains(char::is_alphanumeric));
+    let line = lines.next().filter(|_| lines.next().is_none())?;
+    let found = Trailer::find(line.trim())?;
+    let own_line = !found.before.contains(char::is_alphanumeric);
+    own_line.then_some((found.status, found.words))
 }
 
 /// Takes the status off the last line, if the agent put one there; what is said behind it stays. A fence that holds

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::classify::PROBE;
 use super::recorded::Recorded;
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error_line};
 use super::{
@@ -204,8 +205,14 @@ impl<'a> Driver<'a> {
 
     /// Feeds the machine until it has nothing more to do.
     async fn settle(&mut self) -> Option<End> {
-        while let Some(event) = self.queue.pop_front() {
+        while let Some(mut event) = self.queue.pop_front() {
             let before = self.parts.machine.turns();
+            // The stop hook knows no more than the message; the transcript has the rest by then.
+            if let (Event::TurnStopped { evidence, .. }, Some(transcript)) =
+                (&mut event, &self.transcript)
+            {
+                *evidence = transcript.evidence();
+            }
             self.journal_before(&event);
             let described = describe(&event);
             let reaction = self.parts.machine.on(Instant::now(), event);
@@ -230,6 +237,9 @@ impl<'a> Driver<'a> {
             Reaction::Submit(text) => {
                 if text == CONTINUE {
                     self.record_reply("operator", "a status, not a result", CONTINUE);
+                } else if text == PROBE {
+                    let asked = self.parts.machine.asked().map(|asked| asked.text.clone());
+                    self.record_reply("operator", &asked.unwrap_or_default(), PROBE);
                 }
                 let turn = self.parts.machine.turns() + 1;
                 self.keep_prompt(turn, &text);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::End;
+use super::classify::Evidence;
 use crate::agent::codex::transcript::TurnError;
 use crate::signals::SignalFile;
 use crate::tmux::Key;
@@ -51,6 +52,8 @@ pub enum Event {
         turn_id: Option<String>,
         /// What the agent said last.
         message: Option<String>,
+        /// What was seen of the turn beside it.
+        evidence: Evidence,
     },
     /// A turn failed.
     TurnFailed {

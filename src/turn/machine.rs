@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{End, Event, Limits, Permissions, Question, Reaction, words};
+use super::{End, Event, Limits, Permissions, Question, QuestionKind, Reaction, words};
 use crate::run::Status;
 use crate::signals::SignalFile;
 use screen::{Face, LOOK_AGAIN};
@@ -65,6 +65,8 @@ pub struct Plan {
     pub permissions: Permissions,
     /// Whether somebody can be asked.
     pub responder: bool,
+    /// Whether the agent itself is asked, once, what an unclear message means.
+    pub probe: bool,
     /// The agent's working directory, links resolved.
     pub worktree: PathBuf,
 }
@@ -82,6 +84,8 @@ pub struct Standing {
     pub pasted: bool,
     /// What the agent said last.
     pub last_message: Option<String>,
+    /// The message that the agent is being asked about.
+    pub probed: Option<String>,
     /// Since the agent was started.
     pub run_spent: Duration,
     /// Since the last of these turns began.
@@ -98,6 +102,8 @@ pub struct Machine {
     session: Option<String>,
     turns: u32,
     last_message: Option<String>,
+    /// What an earlier turn ended with, while the agent is asked how the task stands.
+    probed: Option<Question>,
     run_until: Instant,
     presses: BTreeMap<&'static str, (u8, u8)>,
     face: Option<Face>,
@@ -116,6 +122,7 @@ impl Machine {
             session: None,
             turns: 0,
             last_message: None,
+            probed: None,
             run_until: now + plan.limits.run,
             presses: BTreeMap::new(),
             face: None,
@@ -133,6 +140,12 @@ impl Machine {
         machine.session = standing.session;
         machine.turns = standing.turns;
         machine.last_message = standing.last_message;
+        machine.probed = standing.probed.map(|text| Question {
+            kind: QuestionKind::Unclear,
+            text,
+            reason: None,
+            turn: standing.turns,
+        });
         if standing.pasted {
             machine.state = State::Submitting {
                 look: now,
@@ -174,7 +187,7 @@ impl Machine {
         match &self.state {
             State::Asking { question, .. } => Some(question),
             State::Approving { asked, .. } => asked.front().map(|first| &first.question),
-            _ => None,
+            _ => self.probed.as_ref(),
         }
     }
 
@@ -249,9 +262,12 @@ impl Machine {
                 ..
             } => self.on_permission(signal, command, reason),
             Event::TurnStopped {
-                turn_id, message, ..
-            } => self.on_stop(now, turn_id.as_deref(), message),
-            Event::TurnFailed { turn_id, error } => self.on_failure(&turn_id, error),
+                turn_id,
+                message,
+                evidence,
+                ..
+            } => self.on_stop(now, turn_id.as_deref(), (message, evidence)),
+            Event::TurnFailed { turn_id, error } => self.on_failure(now, &turn_id, error),
             Event::TurnAborted { turn_id, reason } => self.on_abortion(turn_id.as_deref(), &reason),
             Event::Malformed { content, .. } if content.is_empty() => {
                 Reaction::Ignore("a hook that was told nothing: whoever ran it was gone")
@@ -339,7 +355,7 @@ impl Machine {
                 let budget = words(limits.submit);
                 let message = format!("the agent's composer took no reply within {budget}");
                 let hint = "pane.log in the run's directory has its screen";
-                self.end(late("not_submitted", message, hint))
+                self.cut_off(late("not_submitted", message, hint))
             }
             State::Starting { until } if now >= *until => {
                 let message = format!("the agent was not ready within {}", words(limits.startup));
@@ -353,7 +369,7 @@ impl Machine {
                 );
                 let hint =
                     "the hooks may be off (`cx-operator doctor`), or the pane was typed into";
-                self.end(late("not_submitted", message, hint))
+                self.cut_off(late("not_submitted", message, hint))
             }
             State::Submitting { look, due, .. } if now >= *look => {
                 *look = now + FIRST_LOOK;

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
+use super::classify::Evidence;
 use super::{Event, Standing};
 use crate::agent::codex::payload::Payload;
 use crate::signals::{self, Kind, SignalFile};
@@ -375,6 +376,7 @@ impl Signals {
                     session,
                     turn_id: payload.turn_id,
                     message: payload.last_assistant_message,
+                    evidence: Evidence::default(),
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::classify::{Evidence, PROBE};
 use super::*;
 use crate::agent::codex::transcript::TurnError;
 use crate::run::Status;
@@ -11,6 +12,7 @@ use crate::tmux::Key;
 
 mod asking;
 mod ends;
+mod probe;
 mod properties;
 mod screen;
 mod submit;
@@ -33,6 +35,7 @@ fn plan() -> Plan {
         limits: Limits::default(),
         permissions: Permissions::Ask,
         responder: false,
+        probe: false,
         worktree: PathBuf::from(WORKTREE),
     }
 }
@@ -175,6 +178,7 @@ fn stopped(session: &str, turn_id: &str, message: &str) -> Event {
         session: session.to_owned(),
         turn_id: Some(turn_id.to_owned()),
         message: Some(message.to_owned()),
+        evidence: Evidence::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::run::Usage;
+use crate::turn::classify::Phase;
 
 /// What a line says, as far as a run cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,16 @@ pub enum Line {
     },
     /// The tokens of the session so far.
     Tokens(Usage),
+    /// The agent said something.
+    Said {
+        /// What its model calls it.
+        phase: Phase,
+    },
+    /// The agent called a tool.
+    Called {
+        /// Whether it is the one that changes files.
+        edits: bool,
+    },
 }
 
 /// Why a turn failed.
@@ -79,8 +90,9 @@ struct Raw {
 /// Reads one line; `None` for the many that say nothing of a turn's course, and for what is no JSON.
 #[must_use]
 pub fn parse_line(line: &str) -> Option<Line> {
-    // Most lines are long and of no interest; only these two kinds are worth a parse.
-    if !line.contains("\"event_msg\"") && !line.contains("\"session_meta\"") {
+    // Most lines are long and of no interest; only these kinds are worth a parse.
+    let kinds = ["\"event_msg\"", "\"session_meta\"", "\"response_item\""];
+    if !kinds.iter().any(|kind| line.contains(kind)) {
         return None;
     }
     let raw: Raw = serde_json::from_str(line).ok()?;
@@ -117,6 +129,21 @@ pub fn parse_line(line: &str) -> Option<Line> {
             reason: text("reason").unwrap_or_else(|| "unknown".to_owned()),
         }),
         ("event_msg", Some("token_count")) => parse_usage(&raw.payload).map(Line::Tokens),
+        ("response_item", Some("message")) if text("role").as_deref() == Some("assistant") => {
+            Some(Line::Said {
+                phase: match text("phase").as_deref() {
+                    Some("commentary") => Phase::Commentary,
+                    Some("final_answer") => Phase::FinalAnswer,
+                    _ => Phase::Unknown,
+                },
+            })
+        }
+        // `function_call`, `custom_tool_call`, `local_shell_call`, …: what they return has kinds of its own.
+        ("response_item", Some(kind)) if kind.ends_with("_call") => Some(Line::Called {
+            edits: ["name", "arguments", "input"]
+                .iter()
+                .any(|field| text(field).is_some_and(|text| text.contains("apply_patch"))),
+        }),
         _ => None,
     }
 }

@@ -59,6 +59,7 @@ impl Recorded {
             limits: story.terms.limits,
             permissions: story.terms.permissions,
             responder: false,
+            probe: story.terms.probe,
             worktree: PathBuf::new(),
         };
         let machine = Machine::resume(plan, standing, Instant::now());

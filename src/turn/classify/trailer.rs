@@ -1,4 +1,4 @@
-//! The status line that [`PREAMBLE`](super::PREAMBLE) asks for.
+//! The status line that [`PREAMBLE`](super::PREAMBLE) and [`PROBE`](super::PROBE) ask for.
 
 use std::sync::LazyLock;
 
@@ -49,10 +49,15 @@ impl<'a> Trailer<'a> {
         });
         let (label, value, before, rest) = form.last()?;
         let status = Status::read(label, value, rest)?;
-        let marks = |char: char| !char.is_alphanumeric() && !"`\"'(/.¿".contains(char);
+        // Brackets, dashes and quotation marks belong to the words, where there are any.
         let words = rest
-            .trim_start_matches(marks)
+            .trim_start_matches([':', '-', '–', '—', ',', '*', '_', '`', ' '])
             .trim_end_matches(['*', '_', '`', ' ']);
+        let words = if words.contains(char::is_alphanumeric) {
+            words
+        } else {
+            ""
+        };
         Some(Self {
             status,
             before,

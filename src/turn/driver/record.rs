@@ -1,6 +1,6 @@
 //! What a driver writes down: the journal's lines about turns, the replies, the prompts.
 
-use super::super::{Event, Permissions, Reaction, classify};
+use super::super::{Event, Permissions, Reaction};
 use super::Driver;
 use crate::journal::Progress;
 use crate::run::{self, RunDir};
@@ -9,8 +9,11 @@ impl Driver<'_> {
     pub(super) fn journal_before(&mut self, event: &Event) {
         let turn = self.parts.machine.turns();
         match event {
-            Event::TurnStopped { message, .. } => {
-                let read = classify::classify(message.as_deref().unwrap_or_default());
+            Event::TurnStopped {
+                message, evidence, ..
+            } => {
+                let message_text = message.as_deref().unwrap_or_default();
+                let read = self.parts.machine.read(message_text, *evidence);
                 self.parts.journal.write(Progress::TurnEnded {
                     turn,
                     verdict: read.verdict.as_str().to_owned(),

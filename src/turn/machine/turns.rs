@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::super::classify::{Verdict, classify};
+use super::super::classify::{self, Classification, Evidence, PROBE, Verdict};
 use super::super::end::unanswered;
 use super::super::{CONTINUE, End, Question, QuestionKind, Reaction};
 use super::{Machine, State};
@@ -103,15 +103,33 @@ impl Machine {
         &mut self,
         now: Instant,
         turn_id: Option<&str>,
-        message: Option<String>,
+        (message, evidence): (Option<String>, Evidence),
     ) -> Reaction {
         if !self.runs(turn_id) {
             return Reaction::Ignore("the stop of a turn that does not run");
         }
         let text = message.unwrap_or_default();
-        let verdict = classify(&text).verdict;
-        self.last_message = (!text.is_empty()).then(|| text.clone());
-        let kind = match verdict {
+        let read = self.read(&text, evidence);
+        let probed = self.probed.take();
+        let asked = probed.is_some();
+        // An agent that went on working, rather than to answer, ended a turn as any other.
+        let mut question = match probed.filter(|_| !evidence.worked) {
+            Some(question) => Question {
+                reason: classify::answer_words(&text),
+                turn: self.turns,
+                ..question
+            },
+            None => {
+                self.last_message = (!text.is_empty()).then(|| text.clone());
+                Question {
+                    kind: QuestionKind::Unclear,
+                    text,
+                    reason: None,
+                    turn: self.turns,
+                }
+            }
+        };
+        question.kind = match read.verdict {
             Verdict::Result => {
                 return self.end(End {
                     status: Status::Completed,
@@ -124,12 +142,24 @@ impl Machine {
             Verdict::Permission => QuestionKind::Request,
             Verdict::Unclear => QuestionKind::Unclear,
         };
-        let question = Question {
-            kind,
-            text,
-            reason: None,
-            turn: self.turns,
-        };
+        let may_probe = self.plan.probe && !asked && self.turns < self.plan.limits.turns;
+        if question.kind == QuestionKind::Unclear && may_probe {
+            self.probed = Some(question);
+            return self.reply_with(now, PROBE.to_owned());
+        }
+        self.put(now, question)
+    }
+
+    /// How a message is read that the turn which runs has ended with.
+    pub(in crate::turn) fn read(&self, text: &str, evidence: Evidence) -> Classification {
+        match &self.probed {
+            Some(_) if !evidence.worked => classify::classify_answer(text),
+            _ => classify::classify_with(text, evidence),
+        }
+    }
+
+    /// Has somebody asked what a turn ended with.
+    fn put(&mut self, now: Instant, question: Question) -> Reaction {
         if !self.plan.responder {
             return self.end(unanswered(&question));
         }
@@ -165,12 +195,34 @@ impl Machine {
         self.end(end)
     }
 
-    pub(super) fn on_failure(&mut self, turn_id: &str, error: Option<TurnError>) -> Reaction {
+    pub(super) fn on_failure(
+        &mut self,
+        now: Instant,
+        turn_id: &str,
+        error: Option<TurnError>,
+    ) -> Reaction {
         if !self.runs(Some(turn_id)) {
             return Reaction::Ignore("the failure of a turn that does not run");
         }
         let error =
             error.unwrap_or_else(|| TurnError::from_message("the turn ended without a message"));
+        // The work was done before: what can't be told is still what the turn before ended with.
+        if let Some(question) = self.probed.take() {
+            let reason = format!(
+                "asked how the task stands, its turn failed: {}",
+                error.message
+            );
+            let reason = Some(reason);
+            let turn = self.turns;
+            return self.put(
+                now,
+                Question {
+                    reason,
+                    turn,
+                    ..question
+                },
+            );
+        }
         let code = match (error.http_status, error.kind.as_deref()) {
             (_, Some("usage_limit_exceeded")) => "usage_limit".to_owned(),
             (Some(status), _) => format!("http_{status}"),
@@ -197,7 +249,7 @@ impl Machine {
         }
         let message = format!("somebody stopped the agent in its pane ({reason})");
         let hint = "run the task again; `cx-operator attach` without --write only looks on";
-        self.end(End::failed(Status::Aborted, "interrupted", message, hint))
+        self.cut_off(End::failed(Status::Aborted, "interrupted", message, hint))
     }
 
     pub(super) fn on_exit(&mut self, code: Option<i32>, screen: &str) -> Reaction {
@@ -213,7 +265,7 @@ impl Machine {
             .collect();
         let last = last[last.len().saturating_sub(12)..].join("\n");
         let message = format!("the agent's program ended {how}; its last screen:\n{last}");
-        self.end(End::failed(
+        self.cut_off(End::failed(
             Status::AgentDied,
             "agent_died",
             message,

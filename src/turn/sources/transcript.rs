@@ -10,6 +10,7 @@ use crate::process::Exit;
 use crate::run::Usage;
 use crate::tmux::Pane;
 use crate::turn::Event;
+use crate::turn::classify::Evidence;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub(crate) struct Transcript {
     session: Option<String>,
     usage: Option<Usage>,
     in_turn: bool,
+    evidence: Evidence,
 }
 
 impl Transcript {
@@ -44,6 +46,7 @@ impl Transcript {
             session: None,
             usage: None,
             in_turn: false,
+            evidence: Evidence::default(),
         }
     }
 
@@ -59,6 +62,11 @@ impl Transcript {
     /// Whether the last turn that began has not ended, as far as it was read.
     pub(crate) fn in_turn(&self) -> bool {
         self.in_turn
+    }
+
+    /// What was seen of the turn that runs or ended last, as far as it was read.
+    pub(crate) fn evidence(&self) -> Evidence {
+        self.evidence
     }
 
     /// What the lines since the last reading say of a turn's end.
@@ -112,13 +120,26 @@ impl Transcript {
                 events.push(Event::TurnAborted { turn_id, reason });
             }
             Some(Line::Tokens(usage)) => self.usage = Some(usage),
-            Some(Line::TurnStarted { .. }) => self.in_turn = true,
+            Some(Line::TurnStarted { .. }) => {
+                self.in_turn = true;
+                self.evidence = Evidence::default();
+            }
+            Some(Line::Said { phase }) => {
+                self.evidence.phase = phase;
+                self.evidence.overtaken = false;
+            }
+            Some(Line::Called { edits }) => {
+                self.evidence.worked = true;
+                self.evidence.edited |= edits;
+                self.evidence.overtaken = true;
+            }
             Some(Line::TurnCompleted { turn_id, message }) => {
                 self.in_turn = false;
                 events.extend(self.session.clone().map(|session| Event::TurnStopped {
                     session,
                     turn_id: Some(turn_id),
                     message: Some(message),
+                    evidence: self.evidence,
                 }));
             }
             Some(Line::Session { id }) => self.session = Some(id),

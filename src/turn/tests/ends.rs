@@ -27,6 +27,7 @@ fn stops_of_other_turns_and_sessions_end_nothing() {
         session: OURS.to_owned(),
         turn_id: None,
         message: Some(RESULT.to_owned()),
+        evidence: Evidence::default(),
     };
     assert_eq!(play.on(unnamed).into_end().status, Status::Completed);
 }
@@ -70,6 +71,7 @@ fn a_turn_without_a_message_is_no_result() {
         session: OURS.to_owned(),
         turn_id: Some("t1".to_owned()),
         message: None,
+        evidence: Evidence::default(),
     };
     assert_eq!(play.on(silent).into_end().status, Status::NeedsInput);
     assert_eq!(play.machine.last_message(), None);

@@ -47,6 +47,7 @@ fn a_stop_that_the_hook_has_not_told_is_told_by_the_transcript() {
         session: session.to_owned(),
         turn_id: Some("t".to_owned()),
         message: Some("Done.".to_owned()),
+        evidence: Evidence::default(),
     };
     let events = transcript.read();
     let mut notices = Vec::new();
