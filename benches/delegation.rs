@@ -122,6 +122,7 @@ impl Site {
             options: &Options::default(),
             repository: &repository,
             directory: &repository,
+            unbound: &[],
             hooks,
         };
         let begun = Instant::now();
@@ -167,9 +168,10 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let program = runtime
-        .block_on(Program::query(Some(&site.codex), None, &site.path("state")))
-        .expect("codex answers");
+    let environment: Vec<_> = std::env::vars().collect();
+    let state = site.path("state");
+    let query = Program::query(Some(&site.codex), &environment, site.root.path(), &state);
+    let program = runtime.block_on(query).expect("codex answers");
     let rounds = std::env::var("CX_BENCH_ROUNDS")
         .ok()
         .and_then(|text| text.parse().ok())

@@ -6,9 +6,9 @@
 //!
 //! Whatever ends a run after its worktree was made, the same steps take the work in and remove what is ours.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use std::{fs, io};
 
 use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
@@ -160,6 +160,10 @@ impl<'a> Run<'a> {
                 !matches!(error, Error::Worktree(worktree::Error::LeftBehind { .. }))
             }
         };
+        // clap's refusal: the flags are others than was thought.
+        if fs::read_to_string(self.dir.exit_status()).is_ok_and(|status| status.trim() == "2") {
+            self.ready.program.forget(self.shared.store.root());
+        }
         outcome.duration_ms = millis(self.started.elapsed());
         teardown::record(&self.site(cancel), outcome, clean);
     }
@@ -269,6 +273,7 @@ impl<'a> Run<'a> {
             options: &self.task.codex,
             repository: self.ready.repository.root(),
             directory: worktree.path(),
+            unbound: &self.ready.unbound,
             hooks,
         };
         let argv = launch.argv();

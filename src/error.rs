@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::agent::codex::{global_hooks, program};
+use crate::agent::codex::{global_hooks, program, setup};
 use crate::{prompt, respond, run, tmux, worktree};
 
 /// The stable names of what can go wrong before, around and after a run. How an agent's turn failed has
@@ -32,6 +32,10 @@ pub enum Code {
     GitMissing,
     AgentMissing,
     AgentUnusable,
+    AgentHome,
+    AgentConfiguration,
+    AgentRestricted,
+    AgentCredentials,
     NotSignedIn,
     ProviderKeyMissing,
     HooksMissing,
@@ -50,7 +54,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the README's table.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
@@ -65,6 +69,10 @@ impl Code {
         Self::GitMissing,
         Self::AgentMissing,
         Self::AgentUnusable,
+        Self::AgentHome,
+        Self::AgentConfiguration,
+        Self::AgentRestricted,
+        Self::AgentCredentials,
         Self::NotSignedIn,
         Self::ProviderKeyMissing,
         Self::HooksMissing,
@@ -99,6 +107,10 @@ impl Code {
             Self::GitMissing => "git_missing",
             Self::AgentMissing => "agent_missing",
             Self::AgentUnusable => "agent_unusable",
+            Self::AgentHome => "agent_home",
+            Self::AgentConfiguration => "agent_configuration",
+            Self::AgentRestricted => "agent_restricted",
+            Self::AgentCredentials => "agent_credentials",
             Self::NotSignedIn => "not_signed_in",
             Self::ProviderKeyMissing => "provider_key_missing",
             Self::HooksMissing => "hooks_missing",
@@ -140,6 +152,10 @@ impl Code {
             | Self::GitMissing
             | Self::AgentMissing
             | Self::AgentUnusable
+            | Self::AgentHome
+            | Self::AgentConfiguration
+            | Self::AgentRestricted
+            | Self::AgentCredentials
             | Self::NotSignedIn
             | Self::ProviderKeyMissing
             | Self::HooksMissing
@@ -182,11 +198,19 @@ impl Code {
                 "install it: `npm install -g @openai/codex`, or name it by --codex"
             }
             Self::AgentUnusable => "run it by hand once; --codex names another",
+            Self::AgentHome => {
+                "make that directory and sign in with it set, or unset CODEX_HOME for ~/.codex"
+            }
+            Self::AgentConfiguration => "mend or remove the setting that the message names",
+            Self::AgentRestricted => "see the message: the setting goes before what a run passes",
+            Self::AgentCredentials => {
+                "run `codex login` anew (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
+            }
             Self::NotSignedIn => {
                 "run `codex login` (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
             }
             Self::ProviderKeyMissing => {
-                "set the variable that `env_key` of the provider in config.toml names"
+                "set that variable, which `env_key` of the provider in codex's configuration names"
             }
             Self::HooksMissing => {
                 "install cx-operator with its hook binaries, or name their directory by CX_OPERATOR_HOOKS"
@@ -265,8 +289,26 @@ pub enum Error {
     #[error("use codex: it is not signed in")]
     SignedOut,
     /// The configured provider's key is not in the environment.
-    #[error("use codex: the key of its configured model provider is not in the environment")]
-    ProviderKeyMissing,
+    #[error(
+        "use codex: {variable}, the key of its model provider {provider}, is not in the environment"
+    )]
+    ProviderKeyMissing {
+        /// The provider's name.
+        provider: String,
+        /// The variable that its key should be in.
+        variable: String,
+    },
+    /// codex would not do with its configuration.
+    #[error(transparent)]
+    Setup(#[from] setup::Error),
+    /// What codex signs in with can't be used.
+    #[error("sign in with {}: {why}", path.display())]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The hook binaries are not where they are looked for.
     #[error("find the hook binaries beside {} or on PATH", executable.display())]
     HooksMissing {
@@ -347,7 +389,13 @@ impl Error {
             Self::Program(program::Error::Missing(_)) => Code::AgentMissing,
             Self::Program(program::Error::Unusable { .. }) => Code::AgentUnusable,
             Self::SignedOut => Code::NotSignedIn,
-            Self::ProviderKeyMissing => Code::ProviderKeyMissing,
+            Self::ProviderKeyMissing { .. } => Code::ProviderKeyMissing,
+            Self::Setup(error) => match error {
+                setup::Error::Home { .. } => Code::AgentHome,
+                setup::Error::Invalid(_) | setup::Error::Profile { .. } => Code::AgentConfiguration,
+                setup::Error::Forced(_) => Code::AgentRestricted,
+            },
+            Self::Credentials { .. } => Code::AgentCredentials,
             Self::HooksMissing { .. } => Code::HooksMissing,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::GlobalHooks(_) => Code::GlobalHooks,

@@ -8,7 +8,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::agent::codex::launch::{Options, SETTINGS, TrustPolicy};
-use crate::agent::codex::program::{self, Program, SignIn};
+use crate::agent::codex::program::{self, Program};
 use crate::error::{Error, io as io_error};
 use crate::process::RUN_VARIABLE;
 use crate::run::{RunId, Store};
@@ -20,6 +20,7 @@ use crate::worktree::{CommitId, Repository, owned};
 
 pub use doctor::{Check, Level, doctor};
 
+mod agent;
 mod doctor;
 
 /// Below this much free space a run doesn't start, in MB.
@@ -29,6 +30,8 @@ pub(crate) struct Ready {
     pub(crate) repository: Repository,
     pub(crate) base: CommitId,
     pub(crate) program: Program,
+    /// Further `-c` values for it.
+    pub(crate) unbound: Vec<String>,
     pub(crate) hooks: PathBuf,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) notices: Vec<String>,
@@ -42,10 +45,10 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
         let task = task.clone();
         tokio::task::spawn_blocking(move || check_repository(&task))
     };
-    let path = value(&environment, "PATH");
+    let place = task.repository.as_path();
     let (tmux, program, repository) = tokio::join!(
         check_tmux(),
-        Program::query(task.codex.program.as_deref(), path.as_ref(), store.root()),
+        agent::check_program(&task.codex, &environment, place, store.root()),
         repository
     );
     tmux?;
@@ -57,8 +60,9 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
         check_disk(path)?;
     }
     check_session(store, task).await?;
-    let api_key = check_sign_in(&program, &environment).await?;
-    if api_key && note_once(store, "cost-note-shown") {
+    let places = (repository.root(), store.root());
+    let able = agent::check_access(&program, &task.codex, &environment, places).await?;
+    if able.api_key && note_once(store, "cost-note-shown") {
         notices.push("codex uses an API key: it is billed by use, and an interactive session has no spending cap".to_owned());
     }
     if !program.is_known() {
@@ -72,6 +76,7 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
         repository,
         base,
         program,
+        unbound: able.unbound,
         hooks,
         environment,
         notices,
@@ -191,21 +196,6 @@ async fn check_session(store: &Store, task: &Task) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether codex can reach a model, and whether by an API key.
-async fn check_sign_in(program: &Program, environment: &[(String, String)]) -> Result<bool, Error> {
-    let variable = |name: &str| value(environment, name).and_then(|value| value.into_string().ok());
-    let home = program::codex_home(variable).ok_or(Error::SignedOut)?;
-    match program::sign_in(&home, |name| {
-        variable(name).is_some_and(|value| !value.is_empty())
-    }) {
-        SignIn::Stored { api_key } | SignIn::Provider { api_key } => Ok(api_key),
-        SignIn::ProviderKeyMissing => Err(Error::ProviderKeyMissing),
-        // Credentials may lie in the system's keyring: codex knows.
-        SignIn::Unknown if program.query_signed_in(environment).await? => Ok(false),
-        SignIn::Unknown => Err(Error::SignedOut),
-    }
-}
-
 /// The directory of the hook binaries and the launcher: `CX_OPERATOR_HOOKS`, beside our executable (or one level up, for
 /// what cargo builds as an example or a test), PATH.
 ///
@@ -315,6 +305,17 @@ pub(crate) fn agent_environment(task: &Task, run_id: &RunId) -> Vec<(String, Str
     environment.extend(task.environment.iter().cloned());
     environment.insert("TERM".to_owned(), "screen-256color".to_owned());
     environment.insert(RUN_VARIABLE.to_owned(), run_id.as_str().to_owned());
+    with_absolute_home(environment)
+}
+
+/// A relative `CODEX_HOME` is the caller's: codex would look for it in the worktree.
+fn with_absolute_home(mut environment: BTreeMap<String, String>) -> Vec<(String, String)> {
+    if let Some(home) = environment.get_mut("CODEX_HOME")
+        && let Ok(path) = std::path::absolute(&*home)
+        && let Some(path) = path.to_str()
+    {
+        *home = path.to_owned();
+    }
     environment.into_iter().collect()
 }
 

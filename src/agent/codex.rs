@@ -3,12 +3,13 @@
 //! | module | knows |
 //! |---|---|
 //! | [`program`] | where it is, its version and flags, whether it is signed in |
+//! | [`setup`] | what it makes of its configuration |
 //! | [`launch`] | its command line |
 //! | [`trust`] | when it runs a hook without asking |
 //! | [`screen`] | what its screens mean and which key answers a dialog |
 //! | [`payload`] | what its hooks say |
 //! | [`transcript`] | what its transcript says |
-//! | [`app_server`] | the hooks as codex itself lists them |
+//! | [`app_server`] | the hooks as codex itself lists them, its configuration as it reads it |
 //! | [`global_hooks`] | its `hooks.json`, for people who want the hooks everywhere |
 
 pub mod app_server;
@@ -17,6 +18,7 @@ pub mod launch;
 pub mod payload;
 pub mod program;
 pub mod screen;
+pub mod setup;
 pub mod transcript;
 pub mod trust;
 

@@ -89,32 +89,33 @@ pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<C
     checks.push(Check::of("state directory", state_check).warn_if(scarce, "free some space"));
     let temporary = check_disk(Path::new("/tmp")).map(|mb| format!("{mb} MB free"));
     checks.push(Check::of("/tmp", temporary));
-    let environment: Vec<(String, String)> = caller_environment().into_iter().collect();
-    let path = value(&environment, "PATH");
-    match Program::query(options.program.as_deref(), path.as_ref(), &root).await {
-        Ok(program) => {
-            let found = format!("{} at {}", program.version, program.path.display());
-            let untried = !program.is_known();
-            checks.push(Check::of("codex", Ok(found)).warn_if(
-                untried,
-                "update cx-operator, or install a codex that it knows",
-            ));
-            let signed_in = check_sign_in(&program, &environment).await;
-            checks.push(Check::of(
-                "codex sign-in",
-                signed_in.map(|api_key| {
-                    if api_key {
-                        "an API key: billed by use, with no spending cap"
-                    } else {
-                        "signed in"
-                    }
-                    .to_owned()
-                }),
-            ));
-        }
-        Err(error) => checks.push(Check::of("codex", Err(error.into()))),
-    }
+    checks.extend(examine_agent(repository, options, &root).await);
     checks
+}
+
+async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Vec<Check> {
+    let environment = with_absolute_home(caller_environment());
+    let program = match agent::check_program(options, &environment, repository, state).await {
+        Ok(program) => program,
+        Err(error) => return vec![Check::of("codex", Err(error))],
+    };
+    let found = format!("{} at {}", program.version, program.path.display());
+    let untried = !program.is_known();
+    let mend = "update cx-operator, or install a codex that it knows";
+    let root = Repository::discover(repository).map(|found| found.root().to_owned());
+    let root = root.unwrap_or_else(|_| PathBuf::from("/"));
+    let able = agent::check_access(&program, options, &environment, (&root, state)).await;
+    let says = |api_key| match api_key {
+        true => "an API key: billed by use, with no spending cap",
+        false => "signed in, or a provider that needs no sign-in",
+    };
+    vec![
+        Check::of("codex", Ok(found)).warn_if(untried, mend),
+        Check::of(
+            "codex sign-in",
+            able.map(|able| says(able.api_key).to_owned()),
+        ),
+    ]
 }
 
 fn examine_repository(path: &Path) -> Result<String, Error> {

@@ -87,6 +87,11 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Command {
     if arguments.iter().map(String::as_str).eq(["login", "status"]) {
         return login_status();
     }
+    if arguments.last().is_some_and(|last| last == "app-server") {
+        return refuse(&format!(
+            "error: unrecognized subcommand 'app-server'\n\n{USAGE}"
+        ));
+    }
     let mut args = Args::default();
     let mut rest = arguments.into_iter();
     let mut options_ended = false;

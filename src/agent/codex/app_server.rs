@@ -1,9 +1,9 @@
-//! One question to codex's own `app-server`: which hooks it sees, and whether it trusts them.
+//! Questions to codex's own `app-server`: which hooks it sees and trusts, what it makes of its configuration.
 //!
-//! JSON-RPC by lines over stdio; needs no login and starts no daemon. The child lives for one question and at most
-//! [`DEADLINE`] and [`GRACE`]; its whole process group is ended before the answer is returned.
+//! JSON-RPC by lines over stdio; needs no login and starts no daemon. The child lives for its questions and at most
+//! [`DEADLINE`] and [`GRACE`]; its whole process group is ended before the answers are returned.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -20,6 +20,9 @@ pub const DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long codex may take to end by itself once its stdin is closed. It takes 0.02 s.
 pub const GRACE: Duration = Duration::from_secs(1);
+
+/// Of what it writes to its stderr so much is read.
+const COMPLAINTS: u64 = 64 * 1024;
 
 /// Why codex could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -141,12 +144,53 @@ pub enum TrustStatus {
 /// # Errors
 /// As the variants of [`Error`] say; the child has ended in every case.
 pub fn query_hooks(codex: &Path, codex_home: &Path, cwd: &Path) -> Result<HookList, Error> {
-    let mut child = Command::new(codex)
-        .arg("app-server")
-        .env("CODEX_HOME", codex_home)
+    let mut command = Command::new(codex);
+    command.arg("app-server").env("CODEX_HOME", codex_home);
+    let question = ("hooks/list", json!({"cwds": [cwd.to_string_lossy()]}));
+    let asked = ask(command, codex, &[question])?;
+    let answer = asked.answers.into_iter().next().flatten();
+    let answer = match answer {
+        Some(Ok(answer)) => answer,
+        Some(Err(message)) => {
+            return Err(Error::Refused {
+                codex: codex.to_owned(),
+                message,
+            });
+        }
+        None => {
+            return Err(Error::Ended {
+                codex: codex.to_owned(),
+            });
+        }
+    };
+    serde_json::from_value(answer["data"][0].clone()).map_err(|source| Error::Shape {
+        codex: codex.to_owned(),
+        source,
+    })
+}
+
+/// What an `app-server` said.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// For each question the answer or the refusal, in their order; `None` where it ended before.
+    pub(super) answers: Vec<Option<Result<Value, String>>>,
+    /// What it wrote to stderr.
+    pub(super) complaints: String,
+}
+
+/// Asks an `app-server` that `command` starts a number of questions at once: methods and their parameters.
+///
+/// # Errors
+/// [`Error::Start`], [`Error::Deadline`]; the child has ended in every case.
+pub(super) fn ask(
+    mut command: Command,
+    codex: &Path,
+    questions: &[(&str, Value)],
+) -> Result<Asked, Error> {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         // A group of its own: the npm package's program is a wrapper, and its child must end with it.
         .process_group(0)
         .spawn()
@@ -154,38 +198,51 @@ pub fn query_hooks(codex: &Path, codex_home: &Path, cwd: &Path) -> Result<HookLi
             codex: codex.to_owned(),
             source,
         })?;
-    let answer = converse(&mut child, codex, cwd);
+    let complaints = read_complaints(&mut child);
+    let answers = converse(&mut child, codex, questions);
     // Still a zombie at worst, not reaped: the group's id cannot be another's yet.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let _ = child.wait();
-    answer
+    Ok(Asked {
+        answers: answers?,
+        complaints: complaints.recv_timeout(GRACE).unwrap_or_default(),
+    })
 }
 
-fn converse(child: &mut Child, codex: &Path, cwd: &Path) -> Result<HookList, Error> {
+fn converse(
+    child: &mut Child,
+    codex: &Path,
+    questions: &[(&str, Value)],
+) -> Result<Vec<Option<Result<Value, String>>>, Error> {
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         unreachable!("both were requested as pipes");
     };
     let messages = read_messages(stdout);
-    // The three lines fit into the pipe. Where codex has gone before reading them, the missing answer says so.
-    let _ = stdin.write_all(requests(cwd).as_bytes());
-    let answer = wait_answer(&messages, codex);
+    // The few lines fit into the pipe. Where codex has gone before reading them, the missing answers say so.
+    let _ = stdin.write_all(requests(questions).as_bytes());
+    let answers = wait_answers(&messages, questions.len(), codex);
     drop(stdin);
     wait_end(&messages);
-    answer
+    answers
 }
 
-const LIST_ID: u64 = 1;
-
-fn requests(cwd: &Path) -> String {
+/// The lines that greet and ask; a question's id is its place, from 1.
+fn requests(questions: &[(&str, Value)]) -> String {
     let client =
         json!({"name": "cx-operator", "title": null, "version": env!("CARGO_PKG_VERSION")});
-    [
+    let greeting = [
         json!({"id": 0, "method": "initialize", "params": {"clientInfo": client}}),
         json!({"method": "initialized"}),
-        json!({"id": LIST_ID, "method": "hooks/list", "params": {"cwds": [cwd.to_string_lossy()]}}),
-    ]
-    .map(|message| format!("{message}\n"))
-    .concat()
+    ];
+    let asked = questions
+        .iter()
+        .zip(1..)
+        .map(|((method, params), id)| json!({"id": id, "method": method, "params": params}));
+    greeting
+        .into_iter()
+        .chain(asked)
+        .map(|message| format!("{message}\n"))
+        .collect()
 }
 
 /// Receives the messages of the child until the end of its stdout; lines that are no JSON are none.
@@ -204,35 +261,57 @@ fn read_messages(stdout: ChildStdout) -> Receiver<Value> {
     receiver
 }
 
-fn wait_answer(messages: &Receiver<Value>, codex: &Path) -> Result<HookList, Error> {
-    let codex = || codex.to_owned();
+/// Receives what the child writes to its stderr, at its end.
+fn read_complaints(child: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    let stderr = child.stderr.take();
+    // Not joined, for the same reason.
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        if let Some(stderr) = stderr {
+            let _as_far_as_it_goes = stderr.take(COMPLAINTS).read_to_end(&mut said);
+        }
+        let _nobody_waits = sender.send(String::from_utf8_lossy(&said).into_owned());
+    });
+    receiver
+}
+
+fn wait_answers(
+    messages: &Receiver<Value>,
+    count: usize,
+    codex: &Path,
+) -> Result<Vec<Option<Result<Value, String>>>, Error> {
     let started = Instant::now();
-    loop {
+    let mut answers = vec![None; count];
+    while answers.contains(&None) {
         let left = DEADLINE.saturating_sub(started.elapsed());
-        let message = messages.recv_timeout(left).map_err(|error| match error {
-            RecvTimeoutError::Timeout => Error::Deadline { codex: codex() },
-            RecvTimeoutError::Disconnected => Error::Ended { codex: codex() },
-        })?;
+        let message = match messages.recv_timeout(left) {
+            Ok(message) => message,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(Error::Deadline {
+                    codex: codex.to_owned(),
+                });
+            }
+        };
         // Notifications have no id.
         let Some(id) = message["id"].as_u64() else {
             continue;
         };
-        if let Some(error) = message.get("error") {
-            let said = error["message"].as_str().map(str::to_owned);
-            return Err(Error::Refused {
-                codex: codex(),
-                message: said.unwrap_or_else(|| error.to_string()),
-            });
-        }
-        if id == LIST_ID {
-            return serde_json::from_value(message["result"]["data"][0].clone()).map_err(
-                |source| Error::Shape {
-                    codex: codex(),
-                    source,
-                },
-            );
+        let answer = match message.get("error") {
+            Some(error) => Err(error["message"]
+                .as_str()
+                .map_or_else(|| error.to_string(), str::to_owned)),
+            None => Ok(message["result"].clone()),
+        };
+        match usize::try_from(id) {
+            // Without a greeting nothing is answered.
+            Ok(0) if answer.is_err() => answers.fill(Some(answer)),
+            Ok(place) if (1..=count).contains(&place) => answers[place - 1] = Some(answer),
+            _ => {}
         }
     }
+    Ok(answers)
 }
 
 /// Waits until every process that holds the child's stdout has ended, [`GRACE`] at most.

@@ -91,14 +91,17 @@ pub struct Options {
 /// briefs out of the list that the user's composer goes through.
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/scenarios/configurations.rs`.
-const RELIED_ON: [&str; 6] = [
+pub(super) const RELIED_ON: [&str; 9] = [
     "check_for_update_on_startup=false",
     // A question between two turns, which the Enter of the next prompt would answer.
     "notice.hide_rate_limit_model_nudge=true",
     // The composer is ready when this row names the model.
     r#"tui.status_line=["model-with-reasoning","current-dir"]"#,
     // The keys that are pressed.
-    r#"tui.keymap={composer={submit="enter"},list={accept="enter",move_up="up",move_down="down"}}"#,
+    r#"tui.keymap.composer.submit="enter""#,
+    r#"tui.keymap.list.accept="enter""#,
+    r#"tui.keymap.list.move_up="up""#,
+    r#"tui.keymap.list.move_down="down""#,
     "features.hooks=true",
     r#"history.persistence="none""#,
 ];
@@ -161,6 +164,8 @@ pub struct Launch<'a> {
     pub repository: &'a Path,
     /// Where the agent works. Named as an argument too: a wrapper may change the directory.
     pub directory: &'a Path,
+    /// Further values for `-c` that this user's configuration makes necessary.
+    pub unbound: &'a [String],
     /// The run's hooks.
     pub hooks: Hooks<'a>,
 }
@@ -224,6 +229,7 @@ impl Launch<'_> {
             config.push(format!("notice.model_migrations={upgrades}"));
         }
         config.extend(RELIED_ON.map(str::to_owned));
+        config.extend_from_slice(self.unbound);
         config
     }
 }
@@ -237,7 +243,7 @@ fn inline_table(pairs: &BTreeMap<String, String>) -> String {
 }
 
 /// A basic TOML string, which can be a key or a value of an inline table.
-fn toml_string(text: &str) -> String {
+pub(super) fn toml_string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {
@@ -259,6 +265,7 @@ mod tests {
         Program {
             path: "/opt/codex".into(),
             version: "0.169.0".into(),
+            profiles_are_files: true,
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
             model_upgrades: BTreeMap::from([("gpt-5.5".to_owned(), "gpt-6-sol".to_owned())]),
         }
@@ -277,6 +284,7 @@ mod tests {
             options,
             repository: Path::new("/re\"po"),
             directory: Path::new("/work tree"),
+            unbound: &["tui.keymap.composer.queue=[]".to_owned()],
             hooks: hooks(),
         };
         launch.argv()

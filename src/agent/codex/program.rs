@@ -6,20 +6,25 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::run;
-use crate::search_path::search_path;
 
 /// The versions that every screen and fact here was seen on.
 pub const KNOWN_VERSIONS: (&str, &str) = ("0.125.0", "0.169.0");
 
 /// How long a question to the program may take.
 const QUERY_LIMIT: Duration = Duration::from_secs(15);
+/// How long the rest of an answer may take, once the program has ended.
+const REST_LIMIT: Duration = Duration::from_millis(500);
+/// Of an answer so much is read; a catalogue of models takes a tenth of it.
+const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Why codex can't be used.
 #[derive(Debug, Error)]
@@ -49,6 +54,11 @@ pub struct Program {
     pub version: String,
     /// The long flags of `--help`.
     pub flags: BTreeSet<String>,
+    /// Whether a profile is a file `<name>.config.toml` of its own, rather than a table of `config.toml`.
+    ///
+    /// Source: codex 0.150.0 and 0.169.0, and 0.130.0 for the latter, `--help`.
+    #[serde(default)]
+    pub profiles_are_files: bool,
     /// For each model of its catalogue that it offers to replace: by which. To know the answer already is
     /// what keeps the offer from the screen. Source: codex 0.169.0, `notice.model_migrations`; a value
     /// other than the offered model does not silence it.
@@ -56,37 +66,44 @@ pub struct Program {
 }
 
 impl Program {
-    /// Finds codex (`program`, else on `path`) and learns what it can do, from the cache below `state` if
-    /// this very file was asked before.
+    /// Finds codex (`program`, else on the environment's PATH) and asks it for its version in `directory`: a shim of
+    /// a version manager stays the same file when what it runs changes, by time and by place. What else it can do
+    /// is kept below `state` for each version.
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Unusable`].
     pub async fn query(
         program: Option<&Path>,
-        search: Option<&OsString>,
+        environment: &[(String, String)],
+        directory: &Path,
         state: &Path,
     ) -> Result<Self, Error> {
-        let path = find(program, search)?;
-        let cache = cache_file(&path, state);
+        let search = environment.iter().find(|(name, _)| name == "PATH");
+        let path = find(program, search.map(|(_, value)| value.into()).as_ref())?;
+        let query = Query {
+            program: &path,
+            environment,
+            directory,
+        };
+        let version = query.version().await?;
+        let cache = cache_file(&path, &version, state);
         if let Some(known) = fs::read(&cache)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok())
             && known.path == path
+            && known.version == version
         {
             return Ok(known);
         }
-        let (version, help, models) = tokio::join!(
-            query(&path, "--version", &["--version"]),
-            query(&path, "--help", &["--help"]),
-            query(&path, "debug models", &["debug", "models", "--bundled"]),
+        let (help, models) = tokio::join!(
+            query.ask("--help", &["--help"]),
+            query.ask("debug models", &["debug", "models", "--bundled"]),
         );
+        let help = help?;
         let known = Self {
-            version: parse_version(&version?).ok_or_else(|| Error::Unusable {
-                program: path.clone(),
-                question: "--version",
-                message: "its answer is not codex's".to_owned(),
-            })?,
-            flags: parse_flags(&help?),
+            version,
+            flags: parse_flags(&help),
+            profiles_are_files: help.contains("<CONFIG_PROFILE_V2>"),
             // Without a catalogue the offer is met on the screen.
             model_upgrades: models.map(|json| parse_upgrades(&json)).unwrap_or_default(),
             path,
@@ -96,6 +113,11 @@ impl Program {
             let _only_a_cache = run::write_private(&cache, &bytes, run::Durability::Cached);
         }
         Ok(known)
+    }
+
+    /// Forgets what is known of it: it refused its arguments.
+    pub(crate) fn forget(&self, state: &Path) {
+        let _not_there = fs::remove_file(cache_file(&self.path, &self.version, state));
     }
 
     /// Whether `--help` lists that long flag.
@@ -122,69 +144,13 @@ impl Program {
     /// # Errors
     /// [`Error::Unusable`] when it gives no answer.
     pub async fn query_signed_in(&self, environment: &[(String, String)]) -> Result<bool, Error> {
-        let mut command = command(&self.path, &["login", "status"]);
-        command
-            .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)));
-        let output = output(&self.path, "login status", command).await?;
-        Ok(output.status.success())
-    }
-}
-
-/// How codex would be let in to a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignIn {
-    /// `auth.json` is there.
-    Stored {
-        /// It holds an API key rather than a subscription's tokens.
-        api_key: bool,
-    },
-    /// The configured provider needs no sign-in.
-    Provider {
-        /// It is paid by a key, which is in the environment.
-        api_key: bool,
-    },
-    /// The configured provider's key is missing from the environment.
-    ProviderKeyMissing,
-    /// Nothing tells; the program must be asked.
-    Unknown,
-}
-
-/// Reads from `codex_home` how codex would authenticate. No secret leaves this function.
-#[must_use]
-pub fn sign_in(codex_home: &Path, has_variable: impl Fn(&str) -> bool) -> SignIn {
-    let config: toml::Table = fs::read_to_string(codex_home.join("config.toml"))
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_default();
-    if let Some(name) = config.get("model_provider").and_then(toml::Value::as_str)
-        && name != "openai"
-    {
-        let provider = config
-            .get("model_providers")
-            .and_then(|providers| providers.get(name));
-        let needs_openai = provider
-            .and_then(|p| p.get("requires_openai_auth"))
-            .and_then(toml::Value::as_bool);
-        match provider
-            .and_then(|provider| provider.get("env_key"))
-            .and_then(toml::Value::as_str)
-        {
-            _ if needs_openai == Some(true) => {}
-            Some(variable) if has_variable(variable) => return SignIn::Provider { api_key: true },
-            Some(_) => return SignIn::ProviderKeyMissing,
-            None => return SignIn::Provider { api_key: false },
-        }
-    }
-    let Ok(stored) = fs::read(codex_home.join("auth.json")) else {
-        return SignIn::Unknown;
-    };
-    let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap_or_default();
-    let present = |name: &str| stored.get(name).is_some_and(|value| !value.is_null());
-    match (present("tokens"), present("OPENAI_API_KEY")) {
-        (true, _) => SignIn::Stored { api_key: false },
-        (false, true) => SignIn::Stored { api_key: true },
-        (false, false) => SignIn::Unknown,
+        let query = Query {
+            program: &self.path,
+            environment,
+            directory: Path::new("/"),
+        };
+        let said = query.output("login status", &["login", "status"]).await?;
+        Ok(said.status.success())
     }
 }
 
@@ -226,9 +192,9 @@ pub fn find(program: Option<&Path>, search: Option<&OsString>) -> Result<PathBuf
 }
 
 /// One cache file per program, version and build: a new file at the same path has another time or size.
-fn cache_file(path: &Path, state: &Path) -> PathBuf {
+fn cache_file(path: &Path, version: &str, state: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
+    (path, version).hash(&mut hasher);
     if let Ok(meta) = fs::metadata(path) {
         (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ino()).hash(&mut hasher);
     }
@@ -245,59 +211,136 @@ fn cache_file(path: &Path, state: &Path) -> PathBuf {
         .join(format!("codex-{:016x}.json", hasher.finish()))
 }
 
-fn command(path: &Path, arguments: &[&str]) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(path);
-    command
-        .args(arguments)
-        // npm's wrapper looks for `node` there.
-        .env("PATH", search_path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
+/// A program that is asked about itself.
+struct Query<'a> {
+    program: &'a Path,
+    environment: &'a [(String, String)],
+    directory: &'a Path,
 }
 
-async fn output(
-    path: &Path,
-    question: &'static str,
-    mut command: tokio::process::Command,
-) -> Result<std::process::Output, Error> {
-    let unusable = |message: String| Error::Unusable {
-        program: path.to_owned(),
-        question,
-        message,
-    };
-    tokio::time::timeout(QUERY_LIMIT, command.output())
-        .await
-        .map_err(|_elapsed| unusable(format!("no answer within {QUERY_LIMIT:?}")))?
-        .map_err(|error| unusable(error.to_string()))
+/// What it said.
+struct Said {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
 }
 
-async fn query(path: &Path, question: &'static str, arguments: &[&str]) -> Result<String, Error> {
-    let output = output(path, question, command(path, arguments)).await?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let message = format!(
-            "{}: {}",
-            output.status,
-            said.lines().next().unwrap_or("it said nothing")
-        );
-        Err(Error::Unusable {
-            program: path.to_owned(),
+impl Said {
+    /// The first line that tells what is wrong.
+    fn complaint(&self) -> &str {
+        let lines = self.stderr.lines().chain(self.stdout.lines());
+        let mut lines = lines.map(str::trim).filter(|line| !line.is_empty());
+        lines.next().unwrap_or("it said nothing")
+    }
+}
+
+impl Query<'_> {
+    async fn version(&self) -> Result<String, Error> {
+        let said = self.output("--version", &["--version"]).await?;
+        if !said.status.success() {
+            return Err(self.failed("--version", &said));
+        }
+        parse_version(&said.stdout).ok_or_else(|| {
+            let message = format!("its answer is not codex's: {}", said.complaint());
+            self.unusable("--version", message)
+        })
+    }
+
+    async fn ask(&self, question: &'static str, arguments: &[&str]) -> Result<String, Error> {
+        let said = self.output(question, arguments).await?;
+        match said.status.success() {
+            true => Ok(said.stdout),
+            false => Err(self.failed(question, &said)),
+        }
+    }
+
+    fn failed(&self, question: &'static str, said: &Said) -> Error {
+        self.unusable(question, format!("{}: {}", said.status, said.complaint()))
+    }
+
+    fn unusable(&self, question: &'static str, message: String) -> Error {
+        Error::Unusable {
+            program: self.program.to_owned(),
             question,
             message,
+        }
+    }
+
+    /// Runs it to its end, [`QUERY_LIMIT`] at most. What it started ends with it: a wrapper's child, too, that holds
+    /// on to the output.
+    async fn output(&self, question: &'static str, arguments: &[&str]) -> Result<Said, Error> {
+        let unusable = |message: String| self.unusable(question, message);
+        let mut child = tokio::process::Command::new(self.program)
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| unusable(error.to_string()))?;
+        let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let read = async {
+            tokio::join!(read(out, &mut stdout), read(err, &mut stderr));
+        };
+        let ended = async {
+            let status = child.wait().await;
+            drop(group);
+            status
+        };
+        let status = tokio::time::timeout(QUERY_LIMIT, async {
+            tokio::pin!(read, ended);
+            tokio::select! {
+                status = &mut ended => {
+                    // The rest of what it said; a process that left the group may hold the pipes open.
+                    let _as_far_as_it_came = tokio::time::timeout(REST_LIMIT, read).await;
+                    status
+                }
+                () = &mut read => ended.await,
+            }
+        });
+        let status = status
+            .await
+            .map_err(|_elapsed| unusable(format!("no answer within {QUERY_LIMIT:?}")))?
+            .map_err(|error| unusable(error.to_string()))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Said {
+            status,
+            stdout: text(&stdout),
+            stderr: text(&stderr),
         })
     }
 }
 
+/// A process group that ends when this is dropped.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _has_ended = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
+    if let Some(pipe) = pipe {
+        let _as_far_as_it_goes = pipe.take(ANSWER_LIMIT).read_to_end(into).await;
+    }
+}
+
+/// The version in what `--version` prints; a wrapper may say something of its own before.
 fn parse_version(printed: &str) -> Option<String> {
-    let version = printed.trim().strip_prefix("codex-cli ")?;
-    version
-        .starts_with(|c: char| c.is_ascii_digit())
-        .then(|| version.to_owned())
+    let mut versions = printed
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("codex-cli "));
+    versions
+        .rfind(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+        .map(str::to_owned)
 }
 
 fn parse_flags(help: &str) -> BTreeSet<String> {
@@ -343,6 +386,8 @@ mod tests {
             parse_version("codex-cli 0.169.0\n").as_deref(),
             Some("0.169.0")
         );
+        let noisy = "mise: codex\ncodex-cli 0.150.0\n";
+        assert_eq!(parse_version(noisy).as_deref(), Some("0.150.0"));
         assert_eq!(parse_version("GNU bash, version 5"), None);
         let help = "Options:\n  -c, --config <key=value>\n          Words on --not-a-flag here\n      --no-daemon\n  -a, --ask-for-approval <P>\n";
         let flags: Vec<_> = parse_flags(help).into_iter().collect();
@@ -356,36 +401,12 @@ mod tests {
     }
 
     #[test]
-    fn sign_in_is_read_without_the_secret() {
-        let home = tempfile::tempdir().expect("a temporary directory");
-        let none = |_: &str| false;
-        assert_eq!(sign_in(home.path(), none), SignIn::Unknown);
-        let write =
-            |name: &str, text: &str| fs::write(home.path().join(name), text).expect("written");
-        write("auth.json", r#"{"OPENAI_API_KEY":"k","tokens":null}"#);
-        assert_eq!(sign_in(home.path(), none), SignIn::Stored { api_key: true });
-        write("auth.json", r#"{"OPENAI_API_KEY":null,"tokens":{"id":1}}"#);
-        assert_eq!(
-            sign_in(home.path(), none),
-            SignIn::Stored { api_key: false }
-        );
-        write(
-            "config.toml",
-            "model_provider = \"p\"\n[model_providers.p]\nenv_key = \"P_KEY\"\n",
-        );
-        assert_eq!(sign_in(home.path(), none), SignIn::ProviderKeyMissing);
-        assert_eq!(
-            sign_in(home.path(), |name| name == "P_KEY"),
-            SignIn::Provider { api_key: true }
-        );
-    }
-
-    #[test]
     fn known_versions_are_a_range() {
         let program = |version: &str| Program {
             path: PathBuf::new(),
             version: version.to_owned(),
             flags: BTreeSet::new(),
+            profiles_are_files: true,
             model_upgrades: BTreeMap::new(),
         };
         assert!(program("0.130.0").is_known() && program("0.169.4").is_known());

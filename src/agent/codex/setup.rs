@@ -1,0 +1,392 @@
+//! What codex makes of its configuration: asked of codex itself, before anything is made for a run.
+//!
+//! Files of system, user, profile and repository, an administrator's requirements and the caller's own arguments
+//! add up to one configuration. Its `app-server` reads them as the interactive program does, says what is wrong with
+//! them, and who the model's provider is. The answer is kept for as long as none of those files changes.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::app_server::{self, Asked, ask};
+use super::launch::{Options, RELIED_ON, SETTINGS, TrustPolicy, toml_string};
+use super::program::Program;
+use crate::run::{self, Durability};
+
+mod required;
+
+/// How long an answer is believed: what an administrator demands may come over the network, from no file.
+const BELIEVED: Duration = Duration::from_secs(60 * 60);
+/// What an administrator of the machine configures.
+const SYSTEM: [&str; 3] = [
+    "/etc/codex/config.toml",
+    "/etc/codex/managed_config.toml",
+    "/etc/codex/requirements.toml",
+];
+/// Keys that a run presses.
+const PRESSED: [&str; 3] = ["enter", "up", "down"];
+/// Where a binding of such a key stands in the way.
+const CONTEXTS: [&str; 5] = ["global", "chat", "composer", "list", "approval"];
+/// What is to have them.
+const OURS: [(&str, &str); 4] = [
+    ("composer", "submit"),
+    ("list", "accept"),
+    ("list", "move_up"),
+    ("list", "move_down"),
+];
+
+/// How a refusal of a configuration begins.
+///
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0, `config/read` with a broken file, a value of another type, an unknown
+/// provider, an instructions file that isn't there.
+const DOINGS: [&str; 3] = [
+    "failed to read configuration layers: ",
+    "invalid configuration: ",
+    "failed to resolve feature override precedence: ",
+];
+
+/// Why codex would not do with its configuration.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `CODEX_HOME` is no directory.
+    #[error("use CODEX_HOME={}: {why}", path.display())]
+    Home {
+        /// What it says.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// codex refuses its configuration.
+    #[error("start codex with its configuration: {0}")]
+    Invalid(String),
+    /// The profile that the caller named is nowhere.
+    #[error("find the profile {name}: {} is not there", path.display())]
+    Profile {
+        /// Its name.
+        name: String,
+        /// The file that would hold it.
+        path: PathBuf,
+    },
+    /// Something stronger than the run's own arguments says otherwise.
+    #[error("rely on codex: {0}")]
+    Forced(String),
+}
+
+/// Who serves the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// OpenAI, or a provider that wants a sign-in with OpenAI.
+    OpenAi,
+    /// Another one.
+    Other {
+        /// Its name in the configuration.
+        name: String,
+        /// The variable that its key is in, if that is how it is paid.
+        key: Option<String>,
+    },
+}
+
+/// What codex makes of its configuration, as far as a run needs it. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// Who serves the model.
+    pub provider: Provider,
+    /// The only way to sign in that is allowed: `chatgpt` or `api`.
+    pub login: Option<String>,
+    /// Where credentials are kept: `file`, `keyring`, `auto`.
+    pub store: Option<String>,
+    /// Values for `-c` that take the keys which a run presses from what the user gave them to.
+    pub unbound: Vec<String>,
+}
+
+/// Whom to ask, and about what.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// What the caller wants.
+    pub options: &'a Options,
+    /// The agent's environment.
+    pub environment: &'a [(String, String)],
+    /// codex's directory.
+    pub home: &'a Path,
+    /// The root of the repository.
+    pub repository: &'a Path,
+}
+
+impl Question<'_> {
+    /// Asks codex, or remembers what it said below `state` of the same files. Blocks for some tenths of a second.
+    /// `None`: this program can't be asked.
+    ///
+    /// # Errors
+    /// As the variants of [`Error`] say.
+    pub fn ask(&self, state: &Path) -> Result<Option<Setup>, Error> {
+        let settings = self.settings()?;
+        let cache = state
+            .join("cache")
+            .join(format!("setup-{:016x}.json", self.fingerprint(&settings)));
+        if let Some(known) = recall(&cache) {
+            return Ok(Some(known));
+        }
+        let mut command = Command::new(&self.program.path);
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.repository)
+            .args(settings)
+            .arg("app-server");
+        let questions = [
+            ("config/read", json!({"cwd": self.repository})),
+            ("configRequirements/read", Value::Null),
+        ];
+        let Some(setup) = understand(ask(command, &self.program.path, &questions), self.options)?
+        else {
+            return Ok(None);
+        };
+        let _only_a_cache = cache.parent().map(run::make_private_directory);
+        if let Ok(bytes) = serde_json::to_vec(&setup) {
+            let _only_a_cache = run::write_private(&cache, &bytes, Durability::Cached);
+        }
+        Ok(Some(setup))
+    }
+
+    /// The arguments that add to the configuration, as an `app-server` takes them.
+    fn settings(&self) -> Result<Vec<String>, Error> {
+        let mut settings = Vec::new();
+        let (others, named) = configuring(&self.options.arguments);
+        if let Some(profile) = named.as_ref().or(self.options.profile.as_ref()) {
+            settings.extend(self.profile(profile)?);
+        }
+        settings.extend(others);
+        if self.options.trust == TrustPolicy::Accept {
+            let root = toml_string(&self.repository.to_string_lossy());
+            settings.push("-c".to_owned());
+            settings.push(format!(r#"projects={{{root}={{trust_level="trusted"}}}}"#));
+        }
+        for value in RELIED_ON {
+            settings.extend(["-c".to_owned(), value.to_owned()]);
+        }
+        Ok(settings)
+    }
+
+    /// A profile's settings: an `app-server` refuses `--profile` where a profile is a file of its own.
+    fn profile(&self, name: &str) -> Result<Vec<String>, Error> {
+        if !self.program.profiles_are_files {
+            return Ok(vec!["--profile".to_owned(), name.to_owned()]);
+        }
+        let path = self.home.join(format!("{name}.config.toml"));
+        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::Profile {
+                name: name.to_owned(),
+                path: path.clone(),
+            },
+            _ => Error::Invalid(format!("{}: {error}", path.display())),
+        })?;
+        let table: toml::Table =
+            text.trim_start_matches('\u{feff}')
+                .parse()
+                .map_err(|error: toml::de::Error| {
+                    Error::Invalid(format!("{}: {}", path.display(), error.message()))
+                })?;
+        let value =
+            |(key, value): (String, toml::Value)| ["-c".to_owned(), format!("{key}={value}")];
+        Ok(table.into_iter().flat_map(value).collect())
+    }
+
+    /// All that the answer depends on.
+    fn fingerprint(&self, settings: &[String]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.program.path, &self.program.version, settings).hash(&mut hasher);
+        (self.home, self.repository).hash(&mut hasher);
+        (self.options.sandbox.as_str(), self.options.ask.as_str()).hash(&mut hasher);
+        let here = ["config.toml", "managed_config.toml", "auth.json"];
+        let files = here
+            .map(|name| self.home.join(name))
+            .into_iter()
+            .chain([self.repository.join(SETTINGS)])
+            .chain(SYSTEM.map(PathBuf::from));
+        for file in files {
+            // By what it is rather than by what it holds, which may be a credential. No clock is fine enough to tell
+            // two writes apart for sure, the size and the inode do the rest.
+            let meta = fs::metadata(file).ok();
+            meta.map(|meta| {
+                (
+                    meta.ino(),
+                    meta.len(),
+                    meta.mtime(),
+                    meta.mtime_nsec(),
+                    meta.ctime_nsec(),
+                )
+            })
+            .hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
+
+/// The same, as far as `config.toml` alone tells: for a program that can't be asked.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn load(home: &Path) -> Result<Setup, Error> {
+    let path = home.join("config.toml");
+    let invalid = |why: String| Error::Invalid(format!("{}: {why}", path.display()));
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(invalid(error.to_string())),
+    };
+    let config: Value = toml::from_str(text.trim_start_matches('\u{feff}'))
+        .map_err(|error| invalid(error.message().to_owned()))?;
+    Ok(read(&config))
+}
+
+fn recall(cache: &Path) -> Option<Setup> {
+    let written = fs::metadata(cache).ok()?.modified().ok()?;
+    let age = SystemTime::now().duration_since(written).ok()?;
+    if age > BELIEVED {
+        return None;
+    }
+    serde_json::from_slice(&fs::read(cache).ok()?).ok()
+}
+
+/// Of the caller's arguments those that configure codex, and the profile that they name.
+fn configuring(arguments: &[String]) -> (Vec<String>, Option<String>) {
+    let (mut settings, mut profile) = (Vec::new(), None);
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let (flag, joined) = match argument.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
+            _ => (argument.as_str(), None),
+        };
+        match flag {
+            "-c" | "--config" | "--enable" | "--disable" => {
+                let value = joined.or_else(|| rest.next().cloned());
+                settings.extend(
+                    value
+                        .map(|value| [flag.to_owned(), value])
+                        .into_iter()
+                        .flatten(),
+                );
+            }
+            "-p" | "--profile" => profile = joined.or_else(|| rest.next().cloned()).or(profile),
+            "--strict-config" => settings.push(flag.to_owned()),
+            "--" => break,
+            _ => {}
+        }
+    }
+    (settings, profile)
+}
+
+fn understand(
+    asked: Result<Asked, app_server::Error>,
+    options: &Options,
+) -> Result<Option<Setup>, Error> {
+    // No answer is no refusal: the run finds out.
+    let Ok(asked) = asked else {
+        return Ok(None);
+    };
+    let mut answers = asked.answers.into_iter();
+    let config = match answers.next().flatten() {
+        Some(Ok(config)) => config["config"].clone(),
+        Some(Err(message)) if is_about_the_configuration(&message) => {
+            return Err(Error::Invalid(one_line(&message)));
+        }
+        Some(Err(_)) => return Ok(None),
+        // It ended at once: `Error: …` is what it has against its configuration.
+        None => {
+            let mut lines = asked
+                .complaints
+                .lines()
+                .skip_while(|line| !line.starts_with("Error: "));
+            let Some(first) = lines.next() else {
+                return Ok(None);
+            };
+            let rest =
+                lines.take_while(|line| !line.is_empty() && !line.starts_with("Stack backtrace"));
+            let said: Vec<&str> = std::iter::once(first.trim_start_matches("Error: "))
+                .chain(rest)
+                .collect();
+            return Err(Error::Invalid(one_line(&said.join("\n"))));
+        }
+    };
+    if !config.is_object() {
+        return Ok(None);
+    }
+    required::check(&config, options)?;
+    if let Some(Ok(answer)) = answers.next().flatten() {
+        required::check_administrators(&answer["requirements"], options)?;
+    }
+    Ok(Some(read(&config)))
+}
+
+fn is_about_the_configuration(message: &str) -> bool {
+    DOINGS.iter().any(|doing| message.starts_with(doing))
+}
+
+/// The message without what codex says of its own doing, and without the line of the file, which may hold a credential.
+fn one_line(message: &str) -> String {
+    let message = DOINGS
+        .iter()
+        .find_map(|doing| message.strip_prefix(doing))
+        .unwrap_or(message);
+    let is_quoted = |line: &&str| {
+        line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ')
+            .starts_with('|')
+    };
+    let lines = message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !is_quoted(line));
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+fn read(config: &Value) -> Setup {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let name = text(&config["model_provider"]).unwrap_or_else(|| "openai".to_owned());
+    let known = &config["model_providers"][&name];
+    let wants_openai = match known["requires_openai_auth"].as_bool() {
+        Some(wants) => wants,
+        None => name == "openai" && known.is_null(),
+    };
+    let provider = match wants_openai {
+        true => Provider::OpenAi,
+        false => Provider::Other {
+            key: text(&known["env_key"]),
+            name,
+        },
+    };
+    Setup {
+        provider,
+        login: text(&config["forced_login_method"]),
+        store: text(&config["cli_auth_credentials_store"]),
+        unbound: unbound(&config["tui"]["keymap"]),
+    }
+}
+
+fn unbound(keymap: &Value) -> Vec<String> {
+    let mut unbound = Vec::new();
+    let presses = |key: &Value| key.as_str().is_some_and(|key| PRESSED.contains(&key));
+    for context in CONTEXTS {
+        for (action, keys) in keymap[context].as_object().into_iter().flatten() {
+            let pressed =
+                presses(keys) || keys.as_array().is_some_and(|keys| keys.iter().any(presses));
+            if pressed && !OURS.contains(&(context, action.as_str())) {
+                unbound.push(format!("tui.keymap.{context}.{action}=[]"));
+            }
+        }
+    }
+    unbound
+}
+
+#[cfg(test)]
+mod tests;

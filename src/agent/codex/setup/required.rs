@@ -1,0 +1,83 @@
+//! What keeps codex from working with us: settings that are stronger than a run's own arguments.
+
+use serde_json::Value;
+
+use super::Error;
+use crate::agent::codex::launch::Options;
+
+/// The effective configuration must say what the run's arguments said.
+///
+/// Source: codex 0.169.0: `--disable hooks` goes before `-c features.hooks=true`, as does `managed_config.toml`.
+pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
+    let by = |setting: &str| {
+        let whose = match options.arguments.is_empty() {
+            true => "an administrator's managed_config.toml",
+            false => {
+                "one of the arguments by --agent-arg, or an administrator's managed_config.toml,"
+            }
+        };
+        Err(Error::Forced(format!(
+            "{whose} sets {setting}, which a run needs as it is: take that away"
+        )))
+    };
+    if config["features"]["hooks"].as_bool() == Some(false) {
+        return by("features.hooks = false");
+    }
+    let row = &config["tui"]["status_line"];
+    let names_the_model = |item: &Value| item.as_str() == Some("model-with-reasoning");
+    if row
+        .as_array()
+        .is_some_and(|row| !row.first().is_some_and(names_the_model))
+    {
+        return by("tui.status_line");
+    }
+    let submit = &config["tui"]["keymap"]["composer"]["submit"];
+    if !submit.is_null() && submit.as_str() != Some("enter") {
+        return by("tui.keymap.composer.submit");
+    }
+    Ok(())
+}
+
+/// What an administrator allows must include what the caller wants.
+///
+/// Source: codex 0.169.0, `configRequirements/read` with each of these in `/etc/codex/requirements.toml`.
+pub(super) fn check_administrators(requirements: &Value, options: &Options) -> Result<(), Error> {
+    let forced = |text: String| {
+        Err(Error::Forced(format!(
+            "the administrator's requirements.toml {text}"
+        )))
+    };
+    if requirements["allowManagedHooksOnly"].as_bool() == Some(true) {
+        return forced("has allow_managed_hooks_only = true, and a run needs its own hooks: ask the administrator to let them run".to_owned());
+    }
+    if requirements["featureRequirements"]["hooks"].as_bool() == Some(false) {
+        return forced("has features.hooks = false, and a run needs hooks: ask the administrator to let them run".to_owned());
+    }
+    let choices = [
+        (
+            "allowed_sandbox_modes",
+            "allowedSandboxModes",
+            options.sandbox.as_str(),
+            "--sandbox",
+        ),
+        (
+            "allowed_approval_policies",
+            "allowedApprovalPolicies",
+            options.ask.as_str(),
+            "--ask",
+        ),
+    ];
+    for (setting, key, wanted, flag) in choices {
+        let Some(allowed) = requirements[key].as_array() else {
+            continue;
+        };
+        let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
+        if !names.contains(&wanted) {
+            let names = names.join(", ");
+            return forced(format!(
+                "has {setting} = [{names}], which lacks {wanted}: choose by {flag} what is allowed"
+            ));
+        }
+    }
+    Ok(())
+}
