@@ -7,7 +7,7 @@
 //! Whatever ends a run after its worktree was made, the same steps take the work in and remove what is ours.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 use std::{fs, io};
 
 use tokio::sync::OnceCell;
@@ -33,9 +33,6 @@ use crate::turn::driver::{Driver, Ending, Parts, denial};
 use crate::turn::sources::Watch;
 use crate::turn::{End, Machine, Permissions, Plan, classify::PREAMBLE};
 use crate::worktree::{self, Owner, Worktree, WorktreeSpec};
-
-/// How much longer a permission hook waits than its responder may take.
-const WAIT_MARGIN: Duration = Duration::from_secs(5);
 
 /// What all runs of an operator share.
 #[derive(Debug)]
@@ -253,8 +250,9 @@ impl<'a> Run<'a> {
                 message: denial(""),
             },
             Permissions::Ask if self.task.responders.is_empty() => Policy::Ask,
+            // The operator answers every one, or the run is over: it is the operator that keeps the time.
             Permissions::Ask => Policy::Wait {
-                limit: self.task.responder_limit.saturating_add(WAIT_MARGIN),
+                limit: signals::MAX_WAIT,
             },
         };
         signals::write_policy(&signals, &policy)
@@ -323,7 +321,7 @@ impl<'a> Run<'a> {
         let responder = Chain(self.task.responders.clone());
         let plan = Plan {
             prompt: first_prompt(&self.task),
-            limits: self.task.limits,
+            limits: responder.limits(self.task.limits),
             permissions: self.task.permissions,
             responder: !responder.is_empty(),
             probe: self.task.probe,

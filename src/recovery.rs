@@ -388,10 +388,12 @@ impl Heir {
         responders: Vec<Arc<dyn Responder>>,
         cancel: &Cancel,
     ) -> Result<Ending, Error> {
-        let (plan, mut standing) = (
-            self.found.plan(!responders.is_empty()),
+        let responder = Chain(responders);
+        let (mut plan, mut standing) = (
+            self.found.plan(!responder.is_empty()),
             self.found.story.standing(),
         );
+        plan.limits = responder.limits(plan.limits);
         let mut pane = agent.pane.clone();
         // The journal says that a prompt was about to be pasted; tmux knows whether it was.
         standing.pasted &= pane.take_over().await? == Some(self.found.story.turn());
@@ -400,7 +402,6 @@ impl Heir {
             task: self.found.story.task.as_str().to_owned(),
             worktree: plan.worktree.clone(),
         };
-        let responder = Chain(responders);
         let parts = Parts {
             machine: Machine::resume(plan, standing.clone(), Instant::now()),
             pane: &pane,

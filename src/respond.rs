@@ -17,6 +17,7 @@ use crate::bounded;
 
 pub use command::Command;
 
+use crate::turn::Limits;
 pub use crate::turn::{Answer, Question, QuestionKind};
 
 mod command;
@@ -168,15 +169,48 @@ pub(crate) struct Reply {
     pub(crate) problems: Vec<String>,
 }
 
+impl Reply {
+    /// What becomes of a question that nobody answered in time.
+    pub(crate) fn late(limit: Duration) -> Self {
+        let error = RespondError::TimedOut(limit);
+        Self {
+            by: String::new(),
+            answer: None,
+            problems: vec![unanswered(&error)],
+        }
+    }
+}
+
+fn unanswered(error: &RespondError) -> String {
+    let why = crate::error::chain(error);
+    format!("the responder did not answer: failed to {why}")
+}
+
 impl Chain {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The limits of a run with these responders: an answer may take as long as they all may.
+    pub(crate) fn limits(&self, limits: Limits) -> Limits {
+        let own = self.0.iter().map(|responder| match responder.recipe() {
+            Some(Recipe::Command { limit, .. }) => limit,
+            _ => Duration::ZERO,
+        });
+        let all = own.fold(Duration::ZERO, Duration::saturating_add);
+        Limits {
+            answer: limits.answer.max(all),
+            ..limits
+        }
     }
 
     pub(crate) async fn ask(&self, question: &Question, context: &Context) -> Reply {
         let mut problems = Vec::new();
         for responder in &self.0 {
             match responder.respond(question, context).await {
+                Ok(Some(answer)) if !question.kind.takes(&answer) => {
+                    problems.push(mistaken(responder.name(), question, &answer));
+                }
                 Ok(Some(answer)) => {
                     return Reply {
                         by: responder.name().to_owned(),
@@ -185,7 +219,7 @@ impl Chain {
                     };
                 }
                 Ok(None) => {}
-                Err(error) => problems.push(crate::error::chain(&error)),
+                Err(error) => problems.push(unanswered(&error)),
             }
         }
         Reply {
@@ -194,6 +228,16 @@ impl Chain {
             problems,
         }
     }
+}
+
+/// What is said of an answer that is none to the question.
+fn mistaken(by: &str, question: &Question, answer: &Answer) -> String {
+    let (asked, wanted) = match question.kind {
+        QuestionKind::Permission => ("an approval", "`allow` or `deny`"),
+        _ => ("a question", "a text"),
+    };
+    let said = answer.words();
+    format!("the answer `{said}` of `{by}` was not passed on: {asked} takes {wanted}")
 }
 
 /// Fixed answers from a TOML file.

@@ -32,7 +32,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use payload::{is_uuid, parse_session_id};
 pub use permission::{
     Decision, MAX_MESSAGE_BYTES, MAX_WAIT, POLICY_NAME, Policy, decision_name, load_policy,
-    write_decision, write_policy,
+    pass_undecided, write_decision, write_policy,
 };
 
 /// Name of the file with the UUID of the session that started last.

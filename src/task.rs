@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +51,6 @@ pub struct Task {
     pub permissions: Permissions,
     /// Who may answer, asked in order.
     pub responders: Vec<Arc<dyn Responder>>,
-    /// How long a responder may take over an approval. Default: 60 s.
-    pub responder_limit: Duration,
     /// The deadlines and the number of turns.
     pub limits: Limits,
     /// Where worktrees are made. Default: `/tmp`.
@@ -78,7 +75,6 @@ impl Task {
             environment: Vec::new(),
             permissions: Permissions::default(),
             responders: Vec::new(),
-            responder_limit: Duration::from_secs(60),
             limits: Limits::default(),
             worktree_root: PathBuf::from("/tmp"),
             keep: Keep::default(),

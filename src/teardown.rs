@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::journal::{Journal, Progress, Step};
 use crate::process::{Exit, Process, RunProcesses, end_run_processes};
 use crate::run::{Outcome, RunDir, Status};
+use crate::signals;
 use crate::task::Keep;
 use crate::tmux::{Pane, Server};
 use crate::turn::Sight;
@@ -55,6 +56,10 @@ pub(crate) struct Agent {
 async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<String> {
     let cancel = site.cancel;
     if site.keep == Keep::Session {
+        // Whoever takes the session over answers in its dialogs from now on.
+        if let Err(error) = signals::pass_undecided(&site.dir.signals()) {
+            tracing::warn!(%error, "the permission hooks go on waiting");
+        }
         return None;
     }
     let work = async {

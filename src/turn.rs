@@ -54,8 +54,20 @@ pub struct Limits {
     /// For the whole run.
     #[serde(rename = "run_ms", with = "milliseconds")]
     pub run: Duration,
+    /// For each answer of the responders, who may be people. The two before stand still meanwhile.
+    #[serde(
+        rename = "answer_ms",
+        with = "milliseconds",
+        default = "default_answer"
+    )]
+    pub answer: Duration,
     /// Prompts at most.
     pub turns: u32,
+}
+
+/// What journals stand for that say nothing of it.
+fn default_answer() -> Duration {
+    Duration::from_secs(60)
 }
 
 impl Default for Limits {
@@ -65,6 +77,7 @@ impl Default for Limits {
             submit: Duration::from_secs(15),
             turn: Duration::from_secs(15 * 60),
             run: Duration::from_secs(60 * 60),
+            answer: default_answer(),
             turns: 8,
         }
     }
@@ -80,6 +93,7 @@ impl Limits {
             submit: within(self.submit),
             turn: within(self.turn),
             run: within(self.run),
+            answer: within(self.answer),
             turns: self.turns.max(1),
         }
     }

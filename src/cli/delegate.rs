@@ -228,11 +228,11 @@ impl Delegate {
             PermissionsArg::Allow => Permissions::Allow,
         };
         task.responders = self.replies.responders.load()?;
-        task.responder_limit = self.replies.responders.responder_timeout;
         task.limits = Limits {
             startup: self.deadlines.startup_timeout,
             turn: self.deadlines.turn_timeout,
             run: self.deadlines.timeout,
+            answer: self.replies.responders.responder_timeout,
             turns: self.replies.max_turns,
             ..Limits::default()
         };

@@ -27,7 +27,7 @@ pub(super) struct Responders {
     /// A shell command that is given each question as JSON on stdin and prints its answer as JSON.
     #[arg(long, value_name = "COMMAND")]
     responder: Option<String>,
-    /// How long the responder may take.
+    /// How long the responder may take. The deadlines of turn and run stand still meanwhile.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(super) responder_timeout: Duration,
 }

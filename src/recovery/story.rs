@@ -33,6 +33,7 @@ pub(crate) struct Story {
     pub(crate) session: Option<String>,
     pub(crate) launched: Option<Launched>,
     turns: Turns,
+    waits: Waits,
     pub(crate) replies: Vec<Reply>,
     notices: Vec<String>,
     /// Whether the worktree's removal was begun: the record was complete by then.
@@ -59,6 +60,39 @@ struct Turns {
     turn_id: Option<String>,
     pasted: u32,
     last_message: Option<String>,
+}
+
+/// How long somebody was asked: neither the run's clock nor the turn's runs meanwhile.
+#[derive(Clone, Debug, Default)]
+struct Waits {
+    /// Since when somebody is asked who has not answered.
+    since: Option<SystemTime>,
+    in_run: Duration,
+    in_turn: Duration,
+}
+
+impl Waits {
+    fn take(&mut self, at: SystemTime, progress: &Progress) {
+        match progress {
+            Progress::PermissionAsked { .. } | Progress::TurnEnded { .. } => {
+                self.since.get_or_insert(at);
+            }
+            Progress::Replied { .. } | Progress::Pasted { .. } | Progress::Submitted { .. } => {
+                let waited = self.since.take().map(|since| between(since, at));
+                self.in_run += waited.unwrap_or_default();
+                self.in_turn += waited.unwrap_or_default();
+            }
+            _ => {}
+        }
+        if matches!(progress, Progress::Submitted { .. }) {
+            self.in_turn = Duration::ZERO;
+        }
+    }
+}
+
+/// A clock that was set back gives the time anew rather than none.
+fn between(from: SystemTime, to: SystemTime) -> Duration {
+    to.duration_since(from).unwrap_or_default()
 }
 
 impl Story {
@@ -125,6 +159,7 @@ impl Story {
             session: None,
             launched: None,
             turns: Turns::default(),
+            waits: Waits::default(),
             replies: Vec::new(),
             notices: Vec::new(),
             removing: false,
@@ -135,6 +170,7 @@ impl Story {
 
     fn take(&mut self, Entry { at, progress }: Entry) {
         self.last_at.clone_from(&at);
+        self.waits.take(parse(&at), &progress);
         match progress {
             Progress::Begun(Step::Worktree { path, branch, .. }) => {
                 self.worktree = Some((path, branch));
@@ -220,14 +256,17 @@ impl Story {
 
     /// Where the turns stood.
     pub(crate) fn standing(&self) -> Standing {
-        let since = |at: &str| {
-            // A clock that was set back gives the time anew rather than none.
-            SystemTime::now()
-                .duration_since(parse(at))
-                .unwrap_or_default()
+        let now = SystemTime::now();
+        let asking = self
+            .waits
+            .since
+            .map_or(Duration::ZERO, |at| between(at, now));
+        let spent = |at: Option<&str>, waited: Duration| {
+            let all = at.map_or(Duration::ZERO, |at| between(parse(at), now));
+            all.saturating_sub(waited + asking)
         };
         let probed = self.probed();
-        let spent = |at: Option<&str>| at.map_or(Duration::ZERO, since);
+        let launched = self.launched.as_ref().map(|launched| launched.at.as_str());
         Standing {
             session: self.turns.session.clone(),
             turns: self.turns.submitted,
@@ -235,8 +274,8 @@ impl Story {
             pasted: self.turns.pasted > self.turns.submitted,
             last_message: probed.clone().or_else(|| self.turns.last_message.clone()),
             probed,
-            run_spent: spent(self.launched.as_ref().map(|launched| launched.at.as_str())),
-            turn_spent: spent(self.turns.submitted_at.as_deref()),
+            run_spent: spent(launched, self.waits.in_run),
+            turn_spent: spent(self.turns.submitted_at.as_deref(), self.waits.in_turn),
         }
     }
 

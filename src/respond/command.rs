@@ -1,5 +1,6 @@
 //! A responder that is a program of the caller's.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -90,11 +91,18 @@ impl Command {
                 let _closed_early = stdin.write_all(input).await;
             }
         };
-        let stdout = read_bounded(child.stdout.take());
-        let stderr = read_bounded(child.stderr.take());
-        let ((), output, complaint) = tokio::join!(tell, stdout, stderr);
-        let (output, complaint) = (output?, complaint?);
-        let status = child.wait().await.map_err(RespondError::Io)?;
+        let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+        let (mut output, mut complaint) = (Vec::new(), Vec::new());
+        let listen = read(stdout.as_mut(), &mut output);
+        let overhear = read(stderr.as_mut(), &mut complaint);
+        // What it leaves in the background may hold its pipes: its answer is complete when it has ended.
+        let ended = tokio::select! {
+            status = child.wait() => status,
+            ((), (), ()) = async { tokio::join!(tell, listen, overhear) } => child.wait().await,
+        };
+        let status = ended.map_err(RespondError::Io)?;
+        drain(stdout.as_ref(), &mut output);
+        drain(stderr.as_ref(), &mut complaint);
         if status.success() {
             return Ok(output);
         }
@@ -106,17 +114,32 @@ impl Command {
     }
 }
 
-/// Reads to the end, or to what is too much; whoever writes on is then told so by a closed pipe.
-async fn read_bounded(from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, RespondError> {
-    let mut bytes = Vec::new();
-    if let Some(from) = from {
-        let mut limited = from.take(OUTPUT_LIMIT as u64 + 1);
-        limited
-            .read_to_end(&mut bytes)
-            .await
-            .map_err(RespondError::Io)?;
+/// Reads to the end, and keeps no more than what is seen to be too much.
+async fn read(from: Option<&mut (impl AsyncRead + Unpin)>, to: &mut Vec<u8>) {
+    let Some(from) = from else { return };
+    let mut chunk = [0; 8192];
+    // What can't be read is as good as the end.
+    while let Ok(count @ 1..) = from.read(&mut chunk).await {
+        keep(&chunk[..count], to);
     }
-    Ok(bytes)
+}
+
+fn keep(chunk: &[u8], to: &mut Vec<u8>) {
+    let room = (OUTPUT_LIMIT + 1).saturating_sub(to.len());
+    to.extend_from_slice(&chunk[..chunk.len().min(room)]);
+}
+
+/// Takes what is left in the pipe of a program that has ended, and waits for nothing: tokio's pipes don't block.
+fn drain(from: Option<&impl AsFd>, to: &mut Vec<u8>) {
+    let Some(from) = from else { return };
+    let mut chunk = [0; 8192];
+    while to.len() <= OUTPUT_LIMIT {
+        match rustix::io::read(from, &mut chunk) {
+            Ok(count @ 1..) => keep(&chunk[..count], to),
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return,
+        }
+    }
 }
 
 #[async_trait]

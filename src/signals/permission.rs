@@ -10,7 +10,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{SignalFile, session_part, store};
+use super::{Kind, SignalFile, session_part, store};
 
 /// Name of the file with the [`Policy`] of a signal directory.
 pub const POLICY_NAME: &str = "permission-policy";
@@ -18,8 +18,8 @@ pub const POLICY_NAME: &str = "permission-policy";
 /// The longest message of a denial.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// The longest wait for a decision.
-pub const MAX_WAIT: Duration = Duration::from_secs(3600);
+/// The longest wait for a decision: a week, the most that a person is given, and a day.
+pub const MAX_WAIT: Duration = Duration::from_secs(8 * 24 * 3600);
 
 /// Between two looks for a decision: a look costs 2 µs, a person's answer takes seconds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -160,6 +160,20 @@ pub fn write_decision(dir: &Path, asked: &SignalFile, decision: &Decision) -> io
     write_line(dir, &decision_name(asked), &decision.to_string())
 }
 
+/// Leaves to the agent's dialog what nobody has decided, and every permission from now on.
+///
+/// # Errors
+/// Whatever the listing or an atomic write meets.
+pub fn pass_undecided(dir: &Path) -> io::Result<()> {
+    write_policy(dir, &Policy::Ask)?;
+    for asked in super::list(dir)? {
+        if asked.kind == Kind::Permission && !dir.join(decision_name(&asked)).exists() {
+            write_decision(dir, &asked, &Decision::Pass)?;
+        }
+    }
+    Ok(())
+}
+
 /// See [`Target::decide`](super::Target::decide), which says in which directories.
 pub(super) fn decide(dir: &Path, asked: &SignalFile) -> Decision {
     if asked.session.is_none() {
@@ -264,7 +278,7 @@ mod tests {
             assert_eq!(parse_policy(text), Policy::Ask, "{text:?}");
         }
         assert_eq!(
-            parse_policy("wait 86400"),
+            parse_policy("wait 864000"),
             Policy::Wait { limit: MAX_WAIT },
             "capped"
         );

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::classify::PROBE;
-use super::recorded::Recorded;
+use super::recorded::{Recorded, reached};
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error_line};
 use super::{
     Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight, Standing,
@@ -73,6 +73,8 @@ pub(crate) struct Driver<'a> {
     signals: Signals,
     transcript: Option<Transcript>,
     asking: Option<(Question, Asking<'a>)>,
+    /// Who answered what, in which words: until the machine says whether the agent is told.
+    given: Option<(String, String, String)>,
     queue: VecDeque<Event>,
     pane_bytes: u64,
     /// When the screen was read, or seen to need no reading.
@@ -97,6 +99,7 @@ impl<'a> Driver<'a> {
             transcript_watched: None,
             transcript: None,
             asking: None,
+            given: None,
             queue: VecDeque::new(),
             pane_bytes: 0,
             screen_read: None,
@@ -157,7 +160,7 @@ impl<'a> Driver<'a> {
             session: self.parts.machine.session().map(str::to_owned),
             turns: self.parts.machine.turns(),
             last_message: self.parts.machine.last_message().map(str::to_owned),
-            replies: self.replies,
+            replies: reached(self.replies, &self.parts.machine),
             transcript: self.transcript,
             notices: self.notices,
         }
@@ -217,6 +220,7 @@ impl<'a> Driver<'a> {
             let described = describe(&event);
             let reaction = self.parts.machine.on(Instant::now(), event);
             self.journal_after(before, described, &reaction);
+            self.record_given(&reaction);
             self.follow_transcript().await;
             match self.carry_out(reaction).await {
                 Ok(Some(end)) => return Some(end),
@@ -272,6 +276,7 @@ impl<'a> Driver<'a> {
 
     fn ask(&mut self, question: Question) {
         let (responder, context) = (self.parts.responder, self.parts.context);
+        let limit = self.parts.machine.answer_limit();
         let (asked, known) = (question.clone(), self.recorded.answer(&question));
         let reply = async move {
             match known {
@@ -280,7 +285,10 @@ impl<'a> Driver<'a> {
                     answer: Some(answer),
                     problems: Vec::new(),
                 },
-                None => responder.ask(&asked, context).await,
+                None => match tokio::time::timeout(limit, responder.ask(&asked, context)).await {
+                    Ok(reply) => reply,
+                    Err(_elapsed) => Reply::late(limit),
+                },
             }
         };
         self.asking = Some((question, Box::pin(reply)));
@@ -385,21 +393,16 @@ impl<'a> Driver<'a> {
         let Some((question, _)) = self.asking.take() else {
             return;
         };
-        for problem in reply.problems {
-            let text = format!("the responder did not answer: failed to {problem}");
+        for text in reply.problems {
             self.parts
                 .journal
                 .write(Progress::Notice { text: text.clone() });
             self.notices.push(text);
         }
-        if let Some(answer) = &reply.answer {
-            let said = match answer {
-                Answer::Text(text) => text.clone(),
-                Answer::Allow => "allow".to_owned(),
-                Answer::Deny(why) => format!("deny {why}").trim_end().to_owned(),
-            };
-            self.record_reply(&reply.by, &question.text, &said);
-        }
+        self.given = reply.answer.as_ref().map(|answer| {
+            let question = question.text.clone();
+            (reply.by, question, answer.words())
+        });
         self.queue
             .push_back(Event::Answered(question, reply.answer.map(sanitised)));
     }

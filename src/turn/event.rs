@@ -181,6 +181,15 @@ impl QuestionKind {
             Self::Request | Self::Permission => "permission",
         }
     }
+
+    /// Whether that is an answer at all: a decision is none to a question, nor is a text one to an approval.
+    pub(crate) fn takes(self, answer: &Answer) -> bool {
+        match self {
+            Self::Question | Self::Unclear => matches!(answer, Answer::Text(_)),
+            Self::Request => true,
+            Self::Permission => !matches!(answer, Answer::Text(_)),
+        }
+    }
 }
 
 /// What a responder says.
@@ -192,6 +201,17 @@ pub enum Answer {
     Allow,
     /// No, to an approval, with a word to the agent.
     Deny(String),
+}
+
+impl Answer {
+    /// As records have it: the text, `allow` or `deny …`.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Allow => "allow".to_owned(),
+            Self::Deny(why) => format!("deny {why}").trim_end().to_owned(),
+        }
+    }
 }
 
 /// What to do.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::driver::Ending;
 use super::end::unanswered;
-use super::recorded::Recorded;
+use super::recorded::{Recorded, reached};
 use super::sources::{Signals, Transcript};
 use super::{End, Event, Machine, Permissions, Reaction, Standing};
 use crate::run::{self, RunDir};
@@ -56,7 +56,7 @@ pub(crate) fn judge(
         session: machine.session().map(str::to_owned),
         turns: machine.turns(),
         last_message: machine.last_message().map(str::to_owned),
-        replies,
+        replies: reached(replies, &machine),
         transcript,
         notices: Vec::new(),
     };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::end::unanswered;
 use super::{End, Event, Limits, Permissions, Question, QuestionKind, Reaction, words};
 use crate::run::Status;
 use crate::signals::SignalFile;
@@ -13,6 +14,8 @@ mod replies;
 mod screen;
 mod turns;
 
+/// How much longer than its budget an answer is waited for: whoever asked for it then says that it is late.
+const LATE: Duration = Duration::from_secs(5);
 /// From a paste to the first look at the screen; the event usually comes within 0.1 s.
 const FIRST_LOOK: Duration = Duration::from_millis(600);
 
@@ -34,13 +37,16 @@ enum State {
         until: Instant,
     },
     /// The responder was asked what a turn ended with. Ends on its answer, or on one that somebody types
-    /// in the pane; guarded by the responder's own limit and a turn's budget.
+    /// in the pane; guarded by the budget of an answer, while the run's clock stands still.
     Asking { question: Question, until: Instant },
     /// The responder was asked for the first of these approvals; the others wait, and there is at least one.
-    /// Ends on its decisions or with the turn; guarded by its own limit and the turn's budget.
+    /// Ends on its decisions or with the turn; guarded by the budget of an answer for each, while the clocks of run
+    /// and turn stand still.
     Approving {
         asked: VecDeque<Approval>,
         turn_id: Option<String>,
+        /// What is left of the turn's budget.
+        left: Duration,
         until: Instant,
     },
     /// Over. Nothing ends it.
@@ -105,6 +111,8 @@ pub struct Machine {
     /// What an earlier turn ended with, while the agent is asked how the task stands.
     probed: Option<Question>,
     run_until: Instant,
+    /// Since when somebody is asked.
+    asking_since: Option<Instant>,
     presses: BTreeMap<&'static str, (u8, u8)>,
     face: Option<Face>,
 }
@@ -124,6 +132,7 @@ impl Machine {
             last_message: None,
             probed: None,
             run_until: now + plan.limits.run,
+            asking_since: None,
             presses: BTreeMap::new(),
             face: None,
             plan,
@@ -175,6 +184,16 @@ impl Machine {
             State::Working { turn_id, .. } | State::Approving { turn_id, .. } => turn_id.as_deref(),
             _ => None,
         }
+    }
+
+    /// How long an answer may take.
+    pub(super) fn answer_limit(&self) -> Duration {
+        self.plan.limits.answer
+    }
+
+    /// When an answer that is asked for now is waited for no longer.
+    fn answer_until(&self, now: Instant) -> Instant {
+        now + self.plan.limits.answer + LATE
     }
 
     /// What happens to approvals.
@@ -229,6 +248,9 @@ impl Machine {
             State::Submitting { look, until, .. } => (*look).min(*until),
             State::Ended => return None,
         };
+        if self.asking_since.is_some() {
+            return Some(own);
+        }
         // A dialog that must prove to be settled, or that took no key, is looked at again.
         let face = self.face.as_ref().map_or(own, |face| face.look);
         Some(own.min(self.run_until).min(face))
@@ -236,6 +258,21 @@ impl Machine {
 
     /// Takes note of an event.
     pub fn on(&mut self, now: Instant, event: Event) -> Reaction {
+        let reaction = self.react(now, event);
+        // Whoever is asked may be a person, whose time is not the run's.
+        let asking = matches!(self.state, State::Asking { .. } | State::Approving { .. });
+        match (self.asking_since, asking) {
+            (None, true) => self.asking_since = Some(now),
+            (Some(since), false) => {
+                self.run_until += now.duration_since(since);
+                self.asking_since = None;
+            }
+            _ => {}
+        }
+        reaction
+    }
+
+    fn react(&mut self, now: Instant, event: Event) -> Reaction {
         if matches!(self.state, State::Ended) {
             return Reaction::Ignore("the run is over");
         }
@@ -260,7 +297,15 @@ impl Machine {
                 command,
                 reason,
                 ..
-            } => self.on_permission(signal, command, reason),
+            } => {
+                let question = Question {
+                    kind: QuestionKind::Permission,
+                    text: command,
+                    reason,
+                    turn: self.turns,
+                };
+                self.on_permission(now, signal, question)
+            }
             Event::TurnStopped {
                 turn_id,
                 message,
@@ -345,7 +390,7 @@ impl Machine {
 
     fn on_deadline(&mut self, now: Instant) -> Reaction {
         let limits = self.plan.limits;
-        if now >= self.run_until {
+        if now >= self.run_until && self.asking_since.is_none() {
             let message = format!("the run took longer than {}", words(limits.run));
             let hint = "raise --timeout";
             return self.cut_off(late("run_timeout", message, hint));
@@ -376,11 +421,11 @@ impl Machine {
                 *due = true;
                 Reaction::Look
             }
-            State::Working { until, .. }
-            | State::Asking { until, .. }
-            | State::Approving { until, .. }
-                if now >= *until =>
-            {
+            State::Asking { until, .. } | State::Approving { until, .. } if now >= *until => {
+                let end = self.asked().map(unanswered);
+                self.end(end.expect("one of these states asks"))
+            }
+            State::Working { until, .. } if now >= *until => {
                 let message = format!("the turn took longer than {}", words(limits.turn));
                 let hint = "raise --turn-timeout";
                 self.cut_off(late("turn_timeout", message, hint))

@@ -1,6 +1,6 @@
 //! The replies of an operator that is gone: whoever takes its run over reads the same events again, and asks nobody twice.
 
-use super::{Answer, Question, QuestionKind};
+use super::{Answer, Machine, Question, QuestionKind};
 use crate::run::Reply;
 
 /// Replies of the turn that is read again, which nothing has asked for yet.
@@ -57,9 +57,21 @@ fn answer(kind: QuestionKind, words: &str) -> Answer {
     }
 }
 
+/// The replies without the last one where that is a text of which no prompt came: it was about to be pasted.
+pub(crate) fn reached(mut replies: Vec<Reply>, machine: &Machine) -> Vec<Reply> {
+    let said = machine.last_message().unwrap_or_default();
+    let of_the_end = |reply: &Reply| reply.by == "operator" || reply.question == said;
+    replies.retain(|reply| reply.turn < machine.turns() || !of_the_end(reply));
+    replies
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::time::Instant;
+
     use super::*;
+    use crate::turn::{Limits, Permissions, Plan, Standing};
 
     fn reply(turn: u32, question: &str, said: &str) -> Reply {
         Reply {
@@ -108,6 +120,29 @@ mod tests {
         assert_eq!(known, Some(Answer::Deny("No.".to_owned())));
         let all = vec!["ls".to_owned(), "ls".to_owned()];
         assert_eq!(Recorded::of_turn(2, &replies, all).answer(&asked), None);
+    }
+
+    #[test]
+    fn a_reply_counts_once_its_prompt_is_proven() {
+        let plan = Plan {
+            prompt: "p".to_owned(),
+            limits: Limits::default(),
+            permissions: Permissions::Ask,
+            responder: true,
+            probe: false,
+            worktree: PathBuf::new(),
+        };
+        let at = |turns: u32| {
+            let standing = Standing {
+                turns,
+                last_message: Some("Tabs?".to_owned()),
+                ..Standing::default()
+            };
+            Machine::resume(plan.clone(), standing, Instant::now())
+        };
+        let replies = [reply(1, "ls", "allow"), reply(1, "Tabs?", "No.")];
+        assert_eq!(reached(replies.to_vec(), &at(1)), replies[..1]);
+        assert_eq!(reached(replies.to_vec(), &at(2)), replies);
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Each wait has a deadline, and the record names the one that passed.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cx_operator::journal::Progress;
+use cx_operator::respond::Command;
 use cx_operator::run::{Outcome, Status};
 use cx_operator::worktree::Changes;
 
 use crate::rig::{Rig, until};
 
 on_both!(startup, turn, run);
-on_scripted!(startup_of_a_composer_that_never_loads);
+on_scripted!(startup_of_a_composer_that_never_loads, late_answer);
+on_both!(slow_answers);
 
 fn assert_late(outcome: &Outcome, code: &str) {
     assert_eq!(
@@ -65,4 +68,39 @@ async fn assert_work_is_kept(rig: &Rig, task: cx_operator::task::Task, code: &st
         "{outcome:?}"
     );
     rig.apply(&outcome);
+}
+
+/// The one who is asked takes longer than a turn may, and then longer than the run may.
+async fn slow_answers(rig: &Rig) {
+    let brief = "[[shell echo asked > asked; echo 'Should I use tabs or spaces?']] [[escalate]]";
+    let mut task = rig.task(brief);
+    (task.limits.turn, task.limits.run) = (Duration::from_secs(8), Duration::from_secs(16));
+    let answers = r#"case $(cat) in *'"approval":true'*) sleep 9; echo '{"decision":"allow"}';; *) sleep 9; echo '{"reply":"Tabs."}';; esac"#;
+    let limit = Duration::from_secs(30 * 60);
+    task.responders = vec![Arc::new(Command::new(answers.to_owned(), limit))];
+    let outcome = rig.delegate(task).await;
+    assert_eq!(
+        (outcome.status, outcome.turns, outcome.replies.len()),
+        (Status::Completed, 2, 2),
+        "{outcome:?}"
+    );
+    assert!(outcome.duration_ms > 18_000, "{outcome:?}");
+}
+
+/// It is the question that the run ends with, not the time.
+async fn late_answer(rig: &Rig) {
+    let mut task = rig.task("[[question]]");
+    task.responders = vec![Arc::new(Command::new(
+        "sleep 60".to_owned(),
+        Duration::from_millis(300),
+    ))];
+    task.limits.answer = Duration::from_millis(300);
+    let outcome = rig.delegate(task).await;
+    assert_eq!(
+        (outcome.status, outcome.exit_code(), &outcome.error),
+        (Status::NeedsInput, 3, &None),
+        "{outcome:?}"
+    );
+    let late = |text: &String| text.contains("did not answer") && text.contains("within 300ms");
+    assert!(outcome.notices.iter().any(late), "{outcome:?}");
 }

@@ -16,6 +16,7 @@ on_both!(
     allowed_by_a_file,
     denied_by_a_file,
     allowed_by_a_command,
+    text_in_the_place_of_a_decision,
     undecided_by_a_command
 );
 
@@ -111,4 +112,20 @@ async fn undecided_by_a_command(rig: &Rig) {
         Duration::from_secs(20),
     ))];
     assert_pending(&rig.delegate(task).await);
+}
+
+async fn text_in_the_place_of_a_decision(rig: &Rig) {
+    let mut task = rig.task(&brief());
+    task.responders = vec![Arc::new(Command::new(
+        r#"echo '{"reply":"Sure."}'"#.to_owned(),
+        Duration::from_secs(20),
+    ))];
+    let outcome = rig.delegate(task).await;
+    assert_pending(&outcome);
+    assert!(outcome.replies.is_empty(), "{outcome:?}");
+    let told = "an approval takes `allow` or `deny`";
+    assert!(
+        outcome.notices.iter().any(|text| text.ends_with(told)),
+        "{outcome:?}"
+    );
 }

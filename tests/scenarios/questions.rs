@@ -15,6 +15,8 @@ on_every_version!(question_answered_by_a_file, question_surfaced);
 on_both!(
     question_answered_by_a_command,
     responder_that_fails,
+    responder_that_leaves_a_child,
+    decision_in_the_place_of_a_text,
     status_then_result,
     turn_cap_of_questions,
     turn_cap_of_statuses
@@ -131,6 +133,40 @@ async fn responder_that_fails(rig: &Rig) {
             .any(|text| text.contains("within 50ms")),
         "{outcome:?}"
     );
+}
+
+/// What the responder leaves in the background holds its output; the answer is there all the same.
+async fn responder_that_leaves_a_child(rig: &Rig) {
+    let mut task = rig.task("[[question]]");
+    let answer = r#"sleep 300 & echo '{"reply":"Tabs. [[say Done. I used tabs.]]"}'"#;
+    task.responders = vec![Arc::new(Command::new(
+        answer.to_owned(),
+        Duration::from_secs(20),
+    ))];
+    let outcome = rig.delegate(task).await;
+    assert_eq!(
+        (outcome.status, outcome.turns, outcome.replies.len()),
+        (Status::Completed, 2, 1),
+        "{outcome:?}"
+    );
+}
+
+/// It says nothing to the agent: that is no reply, and whoever wrote the responder is told so.
+async fn decision_in_the_place_of_a_text(rig: &Rig) {
+    let mut task = rig.task("[[question]]");
+    task.responders = vec![Arc::new(Command::new(
+        r#"echo '{"decision":"allow"}'"#.to_owned(),
+        Duration::from_secs(20),
+    ))];
+    let outcome = rig.delegate(task).await;
+    assert_eq!(
+        (outcome.status, outcome.turns, outcome.replies.len()),
+        (Status::NeedsInput, 1, 0),
+        "{outcome:?}"
+    );
+    let told = "the answer `allow` of `command` was not passed on: a question takes a text";
+    let is_told = |text: &String| text == told;
+    assert!(outcome.notices.iter().any(is_told), "{outcome:?}");
 }
 
 async fn status_then_result(rig: &Rig) {

@@ -12,7 +12,7 @@ pub use super::screen::TrustPolicy;
 
 use super::program::Program;
 use super::trust::{DEFAULT_TIMEOUT_SECS, trusted_hash};
-use crate::signals::Kind;
+use crate::signals::{self, Kind};
 use crate::tmux::shell_quote;
 
 /// Settings that a repository brings along; obeyed where the repository is trusted. A server for tools that they name is
@@ -136,13 +136,18 @@ impl Hooks<'_> {
             (Kind::Stop, "Stop", "stop"),
         ] {
             let command = self.command(kind);
-            let hash = trusted_hash(snake, &command, DEFAULT_TIMEOUT_SECS);
+            // A permission's hook waits for an answer, which may be a person's.
+            let timeout = match kind {
+                Kind::Permission => signals::MAX_WAIT.as_secs() + 60,
+                _ => DEFAULT_TIMEOUT_SECS,
+            };
+            let hash = trusted_hash(snake, &command, timeout);
             state.push(format!(
                 r#""/<session-flags>/config.toml:{snake}:0:0"={{trusted_hash="{hash}"}}"#
             ));
             let command = toml_string(&command);
             events.push(format!(
-                r#"{name}=[{{hooks=[{{type="command",command={command}}}]}}]"#
+                r#"{name}=[{{hooks=[{{type="command",command={command},timeout={timeout}}}]}}]"#
             ));
         }
         format!(

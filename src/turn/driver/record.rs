@@ -75,6 +75,15 @@ impl Driver<'_> {
         }
     }
 
+    /// Writes down what was answered, once it is on its way to the agent.
+    pub(super) fn record_given(&mut self, reaction: &Reaction) {
+        if let Some((by, question, said)) = self.given.take()
+            && !matches!(reaction, Reaction::Ignore(_) | Reaction::End(_))
+        {
+            self.record_reply(&by, &question, &said);
+        }
+    }
+
     /// Writes a reply down, unless the operator before us has: it read the same event.
     pub(super) fn record_reply(&mut self, by: &str, question: &str, reply: &str) {
         let reply = run::Reply {

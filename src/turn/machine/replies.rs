@@ -12,16 +12,11 @@ use crate::signals::SignalFile;
 impl Machine {
     pub(super) fn on_permission(
         &mut self,
+        now: Instant,
         hook: SignalFile,
-        command: String,
-        reason: Option<String>,
+        question: Question,
     ) -> Reaction {
-        let question = Question {
-            kind: QuestionKind::Permission,
-            text: command,
-            reason,
-            turn: self.turns,
-        };
+        let answer_until = self.answer_until(now);
         match &mut self.state {
             // The hook has answered by itself, from the policy file.
             State::Working { .. } if self.plan.permissions != Permissions::Ask => Reaction::Wait,
@@ -29,7 +24,7 @@ impl Machine {
                 self.end(End::pending(Status::NeedsPermission, &question))
             }
             State::Working { turn_id, until } => {
-                let (turn_id, until) = (turn_id.take(), *until);
+                let (turn_id, left) = (turn_id.take(), until.saturating_duration_since(now));
                 let asked = VecDeque::from([Approval {
                     hook,
                     question: question.clone(),
@@ -38,7 +33,8 @@ impl Machine {
                 self.state = State::Approving {
                     asked,
                     turn_id,
-                    until,
+                    left,
+                    until: answer_until,
                 };
                 Reaction::Ask(question)
             }
@@ -65,7 +61,7 @@ impl Machine {
                     .front()
                     .is_some_and(|first| first.question == *answered) =>
             {
-                self.decide(answered, answer)
+                self.decide(now, answered, answer)
             }
             // It may have been on its way while the turn ended and another question was asked.
             State::Asking { .. } | State::Approving { .. } => {
@@ -88,10 +84,12 @@ impl Machine {
         }
     }
 
-    fn decide(&mut self, question: &Question, answer: Option<Answer>) -> Reaction {
+    fn decide(&mut self, now: Instant, question: &Question, answer: Option<Answer>) -> Reaction {
+        let answer_until = self.answer_until(now);
         let State::Approving {
             asked,
             turn_id,
+            left,
             until,
         } = &mut self.state
         else {
@@ -100,10 +98,11 @@ impl Machine {
         match (answer, asked.pop_front()) {
             (Some(answer @ (Answer::Allow | Answer::Deny(_))), Some(Approval { hook, .. })) => {
                 let next = asked.front().map(|approval| approval.question.clone());
+                *until = answer_until;
                 if next.is_none() {
                     self.state = State::Working {
                         turn_id: turn_id.take(),
-                        until: *until,
+                        until: now + *left,
                     };
                 }
                 Reaction::Decide { hook, answer, next }

@@ -166,7 +166,7 @@ impl Machine {
         if self.turns >= self.plan.limits.turns {
             return self.turn_cap(Some(&question));
         }
-        let until = now + self.plan.limits.turn;
+        let until = self.answer_until(now);
         self.face = None;
         self.state = State::Asking {
             question: question.clone(),
