@@ -76,6 +76,7 @@ mod keeping;
 mod kill;
 mod many;
 mod permissions;
+mod probe;
 mod processes;
 mod prompts;
 mod questions;

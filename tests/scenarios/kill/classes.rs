@@ -97,9 +97,15 @@ pub(super) static FAILED: Class = class("agent_failed", Status::AgentFailed, |_|
 });
 
 /// Those that need no script, and those that need one.
-pub(super) static MORE: [Class; 15] = [
+pub(super) static MORE: [Class; 16] = [
     class("completed, committed", Status::Completed, committed),
     class("continued", Status::Completed, |_| setup("[[status]]", &[])),
+    class("asked how it stands", Status::Completed, |_| {
+        obeying(
+            "expect-prompt *\nwrite new done\nsay Voilà.\nexpect-prompt *\nsay STATUS: DONE\ndefault",
+            &[],
+        )
+    }),
     class("needs_input", Status::NeedsInput, |_| {
         setup("[[question]]", &[])
     }),
