@@ -396,7 +396,10 @@ impl Heir {
         plan.limits = responder.limits(plan.limits);
         let mut pane = agent.pane.clone();
         // The journal says that a prompt was about to be pasted; tmux knows whether it was.
-        standing.pasted &= pane.take_over().await? == Some(self.found.story.turn());
+        let was_pasted = pane.take_over().await? == Some(self.found.story.turn());
+        if standing.pasted && !was_pasted {
+            (standing.pasted, standing.probed) = (false, None);
+        }
         let context = Context {
             run_id: self.found.story.run_id.as_str().to_owned(),
             task: self.found.story.task.as_str().to_owned(),

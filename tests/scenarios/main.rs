@@ -9,6 +9,8 @@ mod agents;
 #[path = "../support/mock_model.rs"]
 mod mock_model;
 mod rig;
+#[path = "../support/size.rs"]
+mod size;
 
 /// Makes a test of each scenario on the scripted agent and on the newest and the older versions of codex.
 macro_rules! on_every_version {

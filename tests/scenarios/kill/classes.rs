@@ -92,20 +92,20 @@ const fn class(name: &'static str, status: Status, setup: fn(&Rig) -> Setup) -> 
 
 pub(super) static COMPLETED: Class = class("completed", Status::Completed, |_| setup(DONE, &[]));
 pub(super) static ANSWERED: Class = class("answered question", Status::Completed, question);
+pub(super) static PROBED: Class = class("asked how it stands", Status::Completed, |_| {
+    obeying(
+        "expect-prompt *\nwrite new done\nsay Voilà.\nexpect-prompt *\nsay STATUS: DONE\ndefault",
+        &[],
+    )
+});
 pub(super) static FAILED: Class = class("agent_failed", Status::AgentFailed, |_| {
     setup("[[http 401]]", &[])
 });
 
 /// Those that need no script, and those that need one.
-pub(super) static MORE: [Class; 16] = [
+pub(super) static MORE: [Class; 15] = [
     class("completed, committed", Status::Completed, committed),
     class("continued", Status::Completed, |_| setup("[[status]]", &[])),
-    class("asked how it stands", Status::Completed, |_| {
-        obeying(
-            "expect-prompt *\nwrite new done\nsay Voilà.\nexpect-prompt *\nsay STATUS: DONE\ndefault",
-            &[],
-        )
-    }),
     class("needs_input", Status::NeedsInput, |_| {
         setup("[[question]]", &[])
     }),
@@ -156,6 +156,6 @@ pub(super) static MORE: [Class; 16] = [
 
 /// All of them.
 pub(super) fn all() -> Vec<&'static Class> {
-    let first = [&COMPLETED, &ANSWERED, &FAILED];
+    let first = [&COMPLETED, &ANSWERED, &PROBED, &FAILED];
     first.into_iter().chain(&MORE).collect()
 }

@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
-use super::classes::{ANSWERED, COMPLETED, Class, all};
+use super::classes::{ANSWERED, COMPLETED, Class, PROBED, all};
 use super::{Heir, Kill, Reference, kill_and_recover};
 use crate::rig::{Agent, on};
+use crate::size::size;
 
 const WHEN: [&str; 3] = ["before", "within", "after"];
 /// Killings at once.
@@ -62,8 +63,15 @@ pub(super) fn assert_all(kills: &[Kill], references: &BTreeMap<&str, Reference>)
 }
 
 fn after_each_line(class: &'static Class, agent: Agent) {
+    after_lines(class, agent, 1);
+}
+
+/// The same after every nth line.
+fn after_lines(class: &'static Class, agent: Agent, every: usize) {
     let reference = Reference::of(class, agent);
     let kills: Vec<_> = (1..=reference.lines)
+        .rev()
+        .step_by(every)
         .map(|line| Kill {
             class,
             agent,
@@ -83,6 +91,11 @@ fn killed_after_each_line_of_a_completed_run() {
 #[test]
 fn killed_after_each_line_of_an_answered_question() {
     after_each_line(&ANSWERED, Agent::Scripted);
+}
+
+#[test]
+fn killed_after_lines_of_a_run_that_was_asked_thorough() {
+    after_lines(&PROBED, Agent::Scripted, size(3, 1));
 }
 
 /// Some killings of all kinds; `CX_KILL_SEED` repeats a choice.
