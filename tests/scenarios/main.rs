@@ -67,6 +67,7 @@ macro_rules! on_scripted {
 }
 
 mod changes;
+mod configurations;
 mod deadlines;
 mod dialogs;
 mod endings;

@@ -369,7 +369,9 @@ fn parse_upgrades(catalogue: &str) -> BTreeMap<String, String> {
     struct Upgrade {
         model: String,
     }
-    let Ok(catalogue) = serde_json::from_str::<Catalogue>(catalogue) else {
+    // A wrapper may say something of its own before.
+    let json = catalogue.find('{').map_or("", |at| &catalogue[at..]);
+    let Ok(catalogue) = serde_json::from_str::<Catalogue>(json) else {
         return BTreeMap::new();
     };
     let upgrade = |model: Model| Some((model.slug, model.upgrade?.model));
@@ -397,6 +399,7 @@ mod tests {
             parse_upgrades(models),
             BTreeMap::from([("a".to_owned(), "b".to_owned())])
         );
+        assert_eq!(parse_upgrades(&format!("mise: codex\n{models}")).len(), 1);
         assert!(parse_upgrades("<html>").is_empty());
     }
 

@@ -1,0 +1,207 @@
+//! The user's own configuration of codex, and of the machine around it: a table.
+//!
+//! Whatever it says, a run completes with proof and the right result, or ends before anything is made with a sentence that
+//! names the setting. A newcomer's `cargo test` plays some rows, the gate all of them, the main ones on older versions too.
+
+mod rows;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Mutex;
+
+use cx_operator::run::Status;
+
+use crate::agents::{OLDER, PINNED, native_codex};
+use crate::rig::{Agent, Rig, on};
+use crate::size::{size, thorough};
+use rows::ROWS;
+
+/// A configuration, and what must come of it. `@DIR@` is the rig's directory, `@CODEX@` the program.
+#[derive(Clone, Copy)]
+struct Row {
+    name: &'static str,
+    /// Whether the model that answers is configured in `config.toml`.
+    mock: bool,
+    /// Settings of `config.toml` that stand before its tables.
+    top: &'static str,
+    /// Its tables.
+    tables: &'static str,
+    /// Other files below the rig's directory; those in `repo/` are committed.
+    files: &'static [(&'static str, &'static str)],
+    /// Variables of the agent.
+    environment: &'static [(&'static str, &'static str)],
+    profile: Option<&'static str>,
+    /// Arguments of the caller's own.
+    arguments: &'static [&'static str],
+    /// What is done to `config.toml` in the end.
+    change: fn(&Path),
+    /// Whether older versions play it too.
+    main: bool,
+    ends: Ends,
+}
+
+/// How a run must end.
+#[derive(Clone, Copy)]
+enum Ends {
+    Completed,
+    /// Before anything is made: with this code, and this in its message.
+    Refused(&'static str, &'static str),
+}
+
+const PLAIN: Row = Row {
+    name: "plain",
+    mock: true,
+    top: "",
+    tables: "",
+    files: &[],
+    environment: &[],
+    profile: None,
+    arguments: &[],
+    change: |_| {},
+    main: false,
+    ends: Ends::Completed,
+};
+
+/// As many rows at once as there are slots for the real program.
+const WORKERS: usize = 4;
+
+#[test]
+fn thorough_every_configuration() {
+    let all = ROWS.iter().map(|row| (PINNED, row));
+    let sample = ROWS.iter().filter(|row| row.main);
+    let mut plays: Vec<(&'static str, &Row)> = match thorough() {
+        true => all.collect(),
+        false => sample.take(size(6, 0)).map(|row| (PINNED, row)).collect(),
+    };
+    if thorough() {
+        for version in OLDER {
+            plays.extend(ROWS.iter().filter(|row| row.main).map(|row| (version, row)));
+        }
+    }
+    plays.reverse();
+    let (plays, failed) = (Mutex::new(plays), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let Some((version, row)) = plays.lock().expect("not poisoned").pop() else {
+                        return;
+                    };
+                    let play = || {
+                        on(Agent::Codex(version), async |rig| {
+                            row.play(rig, version).await
+                        })
+                    };
+                    if catch_unwind(AssertUnwindSafe(play)).is_err() {
+                        let mut failed = failed.lock().expect("not poisoned");
+                        failed.push(format!("{} on {version}", row.name));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("not poisoned");
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn the_table_is_long_enough() {
+    let mut names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+    assert!(names.len() >= 40, "{}", names.len());
+    assert!(ROWS.iter().filter(|row| row.main).count() >= 10);
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), ROWS.len(), "each name is there once");
+}
+
+impl Row {
+    async fn play(&self, rig: &Rig, version: &str) {
+        let codex = native_codex(version).expect("the rig has it");
+        let fill = |text: &str| {
+            text.replace("@DIR@", &rig.path("").display().to_string())
+                .replace("@CODEX@", &codex.display().to_string())
+        };
+        self.write(rig, fill);
+        let mut task = rig.task("[[shell touch made]]");
+        let wrapper = rig.path("wrapper");
+        if wrapper.exists() {
+            task.codex.program = Some(wrapper);
+        }
+        let variables = self.environment.iter();
+        task.environment
+            .extend(variables.map(|(name, value)| ((*name).to_owned(), fill(value))));
+        task.codex.profile = self.profile.map(str::to_owned);
+        task.codex.arguments = self
+            .arguments
+            .iter()
+            .map(|argument| fill(argument))
+            .collect();
+        let outcome = rig.delegate(task).await;
+        let told = format!("{} on {version}: {outcome:#?}", self.name);
+        match self.ends {
+            Ends::Completed => {
+                assert_eq!(outcome.status, Status::Completed, "{told}");
+                let files: Vec<_> = outcome
+                    .files
+                    .iter()
+                    .map(|file| file.path.as_str())
+                    .collect();
+                assert_eq!(
+                    (outcome.turns, files.as_slice()),
+                    (1, &["made"][..]),
+                    "{told}"
+                );
+                assert_eq!(outcome.agent_version.as_deref(), Some(version), "{told}");
+                let history =
+                    fs::read_to_string(rig.path("codex/history.jsonl")).unwrap_or_default();
+                assert!(!history.contains("touch made"), "{told}");
+            }
+            Ends::Refused(code, says) => {
+                let error = outcome.error.as_ref().expect("it says why");
+                assert_eq!(
+                    (error.code.as_str(), &outcome.run_dir),
+                    (code, &None),
+                    "{told}"
+                );
+                assert!(
+                    error.message.contains(says) && error.hint.is_some(),
+                    "{told}"
+                );
+            }
+        }
+    }
+
+    fn write(&self, rig: &Rig, fill: impl Fn(&str) -> String) {
+        let config = rig.path("codex/config.toml");
+        let model = fs::read_to_string(&config).expect("the configuration");
+        let (top, provider) = model.split_once("[model_providers").expect("it has one");
+        let (top, provider) = match self.mock {
+            true => (top.to_owned(), format!("[model_providers{provider}")),
+            false => (
+                top.replace("model_provider = \"mock\"", ""),
+                format!("[model_providers{provider}"),
+            ),
+        };
+        let text = fill(&format!(
+            "{top}\n{}\n{provider}\n{}\n",
+            self.top, self.tables
+        ));
+        fs::write(&config, text).expect("written");
+        for (name, text) in self.files {
+            let path = rig.path(name);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("a directory");
+            fs::write(&path, fill(text)).expect("written");
+            if text.starts_with("#!") {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+            }
+        }
+        if self.files.iter().any(|(name, _)| name.starts_with("repo/")) {
+            rig.git(&rig.repo(), &["add", "-A"]);
+            rig.git(&rig.repo(), &["commit", "-q", "-m", "settings"]);
+        }
+        (self.change)(&config);
+        rig.note_the_callers_state();
+    }
+}
