@@ -68,6 +68,8 @@ pub enum Key {
     Up,
     /// Cursor down.
     Down,
+    /// Shift-F12, which the agent is told to take for "submit" in its composer, and which means nothing in a dialog.
+    Submit,
 }
 
 impl Key {
@@ -79,6 +81,7 @@ impl Key {
             Self::Escape => "Escape",
             Self::Up => "Up",
             Self::Down => "Down",
+            Self::Submit => "S-F12",
         }
     }
 }

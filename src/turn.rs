@@ -19,7 +19,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use end::End;
-pub use event::{Advice, Answer, DialogSight, Event, Question, QuestionKind, Reaction, Sight};
+pub use event::{
+    Advice, Answer, DialogSight, Event, Holds, Question, QuestionKind, Reaction, Sight,
+};
 pub use machine::{Machine, Plan, Standing};
 
 pub mod classify;
@@ -35,6 +37,9 @@ mod tests;
 
 /// Said to an agent whose turn ended with words about what it is about to do.
 pub(crate) const CONTINUE: &str = "Please continue until the task is done.";
+
+/// What a key is for that submits a prompt.
+pub(crate) const COMPOSER: &str = "composer";
 
 /// The longest deadline.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);

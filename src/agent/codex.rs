@@ -24,14 +24,15 @@ pub mod trust;
 
 use std::borrow::Cow;
 
-use crate::turn::{Advice, DialogSight, Sight};
+use crate::turn::{Advice, DialogSight, Holds, Sight};
 use launch::TrustPolicy;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
 
 /// What ends codex when it waits for a prompt.
 ///
-/// Source: codex 0.130.0, 0.150.0 and 0.169.0 leave with status 0 within 0.15 s when it is pasted like a prompt.
-pub(crate) const EXIT_COMMAND: &str = "/exit";
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0 leave with status 0 within 0.15 s when it is pasted like a prompt. The blank
+/// closes the list of commands, which would keep the key to itself.
+pub(crate) const EXIT_COMMAND: &str = "/exit ";
 
 /// A text that codex takes for a prompt: behind a `!` at the beginning its composer runs a shell command,
 /// with no sandbox and no question, so a line is put in front.
@@ -65,17 +66,25 @@ pub(crate) fn as_typed(prompt: &str) -> Cow<'_, str> {
 
 /// What a screen means for a run whose present prompt is `prompt`.
 pub(crate) fn sight(text: &str, prompt: &str, trust: TrustPolicy) -> Sight {
+    let holds_prompt = || screen::composer_holds(text, &as_typed(prompt));
     match screen::read(text) {
         View::Blank | View::Loading | View::Other => Sight::Nothing,
+        View::Working if screen::awaits_servers(text) && holds_prompt() => Sight::Ready {
+            holds: Holds::Prompt,
+        },
         View::Working => Sight::Working,
-        View::Composer(_) => Sight::Ready {
-            holds_prompt: screen::composer_holds(text, prompt),
+        View::Composer(composer) => Sight::Ready {
+            holds: match composer.text {
+                None => Holds::Nothing,
+                Some(_) if holds_prompt() => Holds::Prompt,
+                Some(_) => Holds::Other,
+            },
         },
         View::Dialog(dialog) => Sight::Dialog(DialogSight {
             name: dialog.kind.name(),
             face: face(&dialog),
             advice: advice(&dialog, trust),
-            screen: text.to_owned(),
+            screen: screen::plain(text).into_owned(),
         }),
     }
 }
@@ -114,6 +123,9 @@ fn advice(dialog: &Dialog, trust: TrustPolicy) -> Advice {
         Move::Press(key) => Advice::Press(key),
         Move::Wait => Advice::Wait,
         Move::SignIn => Advice::SignIn,
+        Move::Surface(Reason::UnknownDialog) if dialog.is_opened_by_hand() => {
+            Advice::Leave("it is not known")
+        }
         Move::Surface(reason) => Advice::Surface(match reason {
             Reason::UnknownDialog => "it is not known",
             Reason::TrustIsAsked => "the caller wants to decide about trust",

@@ -1,8 +1,6 @@
 //! One pane: its screen, what is typed into it, its end.
 
-use tmux_interface::{
-    DisplayMessage, KillSession, LoadBuffer, PasteBuffer, SendKeys, SetOption, Tmux, TmuxCommand,
-};
+use tmux_interface::{DisplayMessage, KillSession, LoadBuffer, SendKeys, SetOption, TmuxCommand};
 
 use super::client::absent_is_fine;
 use super::{Error, Key, Server};
@@ -22,6 +20,10 @@ pub struct Pane {
 const HOLDER: &str = "@cx-operator-holder";
 /// The pane's option with the number of the turn whose prompt was pasted last.
 const PASTED: &str = "@cx-operator-pasted";
+/// A format that is true while the pane's program runs.
+///
+/// Source: tmux 3.3a, whose server crashes when something is pasted into a pane that is dead.
+const LIVES: &str = "#{?pane_dead,0,1}";
 
 impl Pane {
     /// The session's id, such as `$1`.
@@ -47,6 +49,15 @@ impl Pane {
     /// # Errors
     /// What tmux refuses; a pane that is gone, too.
     pub async fn query_screen(&self) -> Result<String, Error> {
+        let styled = self.query_styled_screen().await?;
+        Ok(strip_ansi_escapes::strip_str(styled))
+    }
+
+    /// The same with the escape sequences of colours and attributes.
+    ///
+    /// # Errors
+    /// What tmux refuses; a pane that is gone, too.
+    pub async fn query_styled_screen(&self) -> Result<String, Error> {
         self.server.screens.query(&self.server, &self.id).await
     }
 
@@ -71,34 +82,42 @@ impl Pane {
         }
     }
 
-    /// Pastes `text` bracketed and presses Enter, in one tmux call, from a buffer that is then deleted.
+    /// Pastes `text` bracketed and submits it, in one tmux call: a dialog takes neither.
     ///
     /// # Errors
     /// What tmux refuses.
     pub async fn submit(&self, text: &str) -> Result<(), Error> {
-        let buffer = self.buffer();
-        let tmux = self.with_buffer().add_command(self.paste(&buffer));
-        self.submit_by(tmux.add_command(self.enter()), text).await
+        let submit = format!("{} ; {}", self.paste(), self.send(Key::Submit));
+        self.load_and_run(&submit, LIVES, text).await
     }
 
-    /// The same for the prompt of a turn, which tmux takes note of: it pastes nothing for an operator in whose place
-    /// another one is, however late its command comes. So the note tells for sure whether a prompt was pasted.
+    /// Pastes the prompt of a turn, bracketed, and presses nothing. tmux takes note of the turn: it pastes nothing for an
+    /// operator in whose place another one is, however late its command comes. So the note tells for sure whether a
+    /// prompt was pasted.
     ///
     /// # Errors
     /// What tmux refuses.
-    pub async fn submit_turn(&self, turn: u32, text: &str) -> Result<(), Error> {
+    pub async fn paste_turn(&self, turn: u32, text: &str) -> Result<(), Error> {
         let note = format!("set-option -p -t {} {PASTED} {turn}", self.id);
-        let buffer = self.buffer();
-        // Ids, numbers and our own words: nothing in it needs a quote.
-        let paste = format!("paste-buffer -p -d -r -b {buffer} -t {}", self.id);
-        let enter = format!("send-keys -t {} Enter", self.id);
-        let mut guarded = TmuxCommand::new();
-        guarded.name("if-shell").push_flag("-F");
-        guarded.push_option("-t", self.id.as_str());
-        guarded.push_param(format!("#{{==:#{{{HOLDER}}},{}}}", self.holder));
-        guarded.push_param(format!("{note} ; {paste} ; {enter}"));
-        self.submit_by(self.with_buffer().add_command(guarded), text)
-            .await
+        let paste = format!("{note} ; {}", self.paste());
+        self.load_and_run(&paste, &self.is_ours(), text).await
+    }
+
+    /// Presses a key meant for the composer. A dialog would take an Enter for its choice: it is pressed only while the
+    /// cursor shows, as it does in the composer alone.
+    ///
+    /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/real_dialogs.rs`.
+    ///
+    /// # Errors
+    /// What tmux refuses.
+    pub async fn press_in_composer(&self, key: Key) -> Result<(), Error> {
+        let condition = match key {
+            Key::Submit => self.is_ours(),
+            _ => format!("#{{&&:#{{cursor_flag}},{}}}", self.is_ours()),
+        };
+        let guarded = self.guarded(&condition, &self.send(key));
+        let tmux = self.server.tmux().add_command(guarded);
+        self.server.run("send-keys", tmux).await.map(drop)
     }
 
     /// Takes the place of every operator before: none of their prompts is pasted from now on. Returns the turn whose prompt
@@ -128,31 +147,40 @@ impl Pane {
         format!("cx{}", self.id)
     }
 
-    fn with_buffer<'a>(&self) -> Tmux<'a> {
+    /// The command that pastes our buffer. Ids, numbers and our own words: nothing in it needs a quote.
+    fn paste(&self) -> String {
+        // Without -r tmux turns every newline into a carriage return, which codex normalises; the pasted bytes shall be
+        // the prompt's own.
+        format!("paste-buffer -p -d -r -b {} -t {}", self.buffer(), self.id)
+    }
+
+    fn send(&self, key: Key) -> String {
+        format!("send-keys -t {} {}", self.id, key.name())
+    }
+
+    /// A format that is true while the pane's program runs and no operator has taken our place.
+    fn is_ours(&self) -> String {
+        format!("#{{&&:{LIVES},#{{==:#{{{HOLDER}}},{}}}}}", self.holder)
+    }
+
+    fn guarded<'a>(&self, condition: &str, then: &str) -> TmuxCommand<'a> {
+        let mut guarded = TmuxCommand::new();
+        guarded.name("if-shell").push_flag("-F");
+        guarded.push_option("-t", self.id.clone());
+        guarded.push_param(condition.to_owned());
+        guarded.push_param(then.to_owned());
+        guarded
+    }
+
+    async fn load_and_run(&self, then: &str, condition: &str, text: &str) -> Result<(), Error> {
         let load = LoadBuffer::new().buffer_name(self.buffer()).path("-");
-        self.server.tmux().add_command(load.build())
-    }
-
-    fn paste<'a>(&self, buffer: &str) -> TmuxCommand<'a> {
-        PasteBuffer::new()
-            .bracket_codes()
-            .delete()
-            // Without -r tmux turns every newline into a carriage return, which codex
-            // normalises; the pasted bytes shall be the prompt's own.
-            .no_replacement()
-            .buffer_name(buffer.to_owned())
-            .target_pane(self.id.clone())
-            .build()
-    }
-
-    fn enter<'a>(&self) -> TmuxCommand<'a> {
-        SendKeys::new()
-            .target_pane(self.id.clone())
-            .key("Enter")
-            .build()
-    }
-
-    async fn submit_by(&self, tmux: Tmux<'_>, text: &str) -> Result<(), Error> {
+        let mut guarded = self.guarded(condition, then);
+        guarded.push_param(format!("delete-buffer -b {}", self.buffer()));
+        let tmux = self
+            .server
+            .tmux()
+            .add_command(load.build())
+            .add_command(guarded);
         let run = self
             .server
             .run_with_input("paste-buffer", tmux, Some(text.as_bytes()));

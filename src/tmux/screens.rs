@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tmux_interface::{CapturePane, DisplayMessage};
+use tmux_interface::{CapturePane, DisplayMessage, TmuxCommand};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::{Error, Server};
@@ -95,9 +95,7 @@ impl Server {
     }
 
     async fn query_one_screen(&self, pane: &str) -> Result<String, Error> {
-        let tmux = self
-            .tmux()
-            .add_command(CapturePane::new().stdout().target_pane(pane).build());
+        let tmux = self.tmux().add_command(capture(pane));
         self.run(VERB, tmux).await
     }
 
@@ -108,7 +106,7 @@ impl Server {
         for asked in batch {
             tmux = tmux
                 .add_command(DisplayMessage::new().print().message(&mark).build())
-                .add_command(CapturePane::new().stdout().target_pane(&asked.pane).build());
+                .add_command(capture(&asked.pane));
         }
         let output = self.run(VERB, tmux).await?;
         let screens: Vec<String> = sections(&output, &mark).map(str::to_owned).collect();
@@ -117,6 +115,13 @@ impl Server {
             false => Err(Error::Unexpected { verb: VERB, output }),
         }
     }
+}
+
+/// Reads a pane with its colours and attributes: they tell what was typed from what the program puts in its place.
+fn capture<'a>(pane: &str) -> TmuxCommand<'a> {
+    let pane = pane.to_owned();
+    let capture = CapturePane::new().stdout().escape_sequences();
+    capture.target_pane(pane).build()
 }
 
 /// What follows each line that is the mark.

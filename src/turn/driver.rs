@@ -15,7 +15,8 @@ use super::classify::PROBE;
 use super::recorded::{Recorded, reached};
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error_line};
 use super::{
-    Answer, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight, Standing,
+    Answer, COMPOSER, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight,
+    Standing,
 };
 use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::transcript::TurnError;
@@ -238,7 +239,7 @@ impl<'a> Driver<'a> {
     async fn carry_out(&mut self, reaction: Reaction) -> Result<Option<End>, tmux::Error> {
         match reaction {
             Reaction::Wait | Reaction::Ignore(_) => {}
-            Reaction::Submit(text) => {
+            Reaction::Paste(text) => {
                 if text == CONTINUE {
                     self.record_reply("operator", "a status, not a result", CONTINUE);
                 } else if text == PROBE {
@@ -251,7 +252,7 @@ impl<'a> Driver<'a> {
                     turn,
                     bytes: text.len(),
                 });
-                self.parts.pane.submit_turn(turn, &as_typed(&text)).await?;
+                self.parts.pane.paste_turn(turn, &as_typed(&text)).await?;
             }
             Reaction::Press(key, on) => {
                 let key_name = key.name().to_owned();
@@ -259,7 +260,10 @@ impl<'a> Driver<'a> {
                     key: key_name,
                     on: on.to_owned(),
                 });
-                self.parts.pane.press(key).await?;
+                match on {
+                    COMPOSER => self.parts.pane.press_in_composer(key).await?,
+                    _ => self.parts.pane.press(key).await?,
+                }
             }
             Reaction::Look => self.look().await,
             Reaction::Ask(question) => self.ask(question),
@@ -300,7 +304,7 @@ impl<'a> Driver<'a> {
         if self.parts.machine.watches_screen() {
             self.read_transcript().await;
         }
-        match self.parts.pane.query_screen().await {
+        match self.parts.pane.query_styled_screen().await {
             Ok(screen) => {
                 let sight = match sight(&screen, self.parts.machine.prompt(), self.parts.trust) {
                     Sight::Ready { .. } if self.is_turn_unended() => Sight::Working,

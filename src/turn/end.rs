@@ -112,6 +112,14 @@ pub(super) fn blocked(name: &str, why: &str, screen: &str) -> End {
     end
 }
 
+/// The screen is added by whoever can see it.
+pub(super) fn composer_in_use() -> End {
+    let message =
+        "somebody's text stands in the agent's composer, which is neither sent nor pasted upon";
+    let hint = "send or delete it (`cx-operator attach --write`), and run the task again";
+    End::failed(Status::BlockedDialog, "composer_in_use", message, hint)
+}
+
 pub(super) fn sign_in(screen: &str) -> End {
     let hint = "run `codex login` (ChatGPT account), or `codex login --with-api-key` with a key on its stdin";
     let mut end = End::failed(

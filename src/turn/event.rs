@@ -101,13 +101,24 @@ pub enum Sight {
     Nothing,
     /// The composer takes a prompt.
     Ready {
-        /// The prompt that was pasted still stands in it.
-        holds_prompt: bool,
+        /// What stands in it.
+        holds: Holds,
     },
     /// A turn runs.
     Working,
     /// A dialog is up.
     Dialog(DialogSight),
+}
+
+/// What stands in the composer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Nothing, or what the agent itself shows in an empty one.
+    Nothing,
+    /// The present prompt, whole, and nothing else.
+    Prompt,
+    /// Another text: somebody types, or the prompt has not arrived whole.
+    Other,
 }
 
 /// A dialog, and what the agent's module advises.
@@ -132,6 +143,8 @@ pub enum Advice {
     Wait,
     /// Nobody may answer it.
     Surface(&'static str),
+    /// The same, of one that the agent's work doesn't wait for: somebody who looks on has opened it.
+    Leave(&'static str),
     /// codex wants to be signed in.
     SignIn,
     /// An approval: the policy decides.
@@ -222,8 +235,8 @@ pub enum Reaction {
     Wait,
     /// Nothing, and the journal says why.
     Ignore(&'static str),
-    /// Paste the text and press Enter.
-    Submit(String),
+    /// Paste the text, and press nothing: it is looked at first.
+    Paste(String),
     /// Press one key, for that dialog.
     Press(Key, &'static str),
     /// Read the screen.

@@ -28,6 +28,8 @@ const REQUEST: &str = "May I run `cargo update`?";
 const PROGRESS: &str = "Let me check the files first.";
 const UNCLEAR: &str = "";
 
+const SUBMIT: Reaction = Reaction::Press(Key::Submit, COMPOSER);
+
 /// Nobody to ask, approvals surfaced.
 fn plan() -> Plan {
     Plan {
@@ -64,9 +66,16 @@ impl Play {
     }
 
     /// One whose first prompt is pasted.
-    fn submitting(plan: Plan) -> Self {
+    fn pasted(plan: Plan) -> Self {
         let mut play = Self::new(plan);
-        assert_eq!(play.on(ready()), Reaction::Submit(PROMPT.to_owned()));
+        assert_eq!(play.on(ready()), Reaction::Paste(PROMPT.to_owned()));
+        play
+    }
+
+    /// One whose first prompt is sent.
+    fn submitting(plan: Plan) -> Self {
+        let mut play = Self::pasted(plan);
+        assert_eq!(play.on(unsent()), SUBMIT);
         play
     }
 
@@ -206,13 +215,22 @@ fn exited(code: Option<i32>) -> Event {
 /// The composer, with the pasted prompt in it no more.
 fn ready() -> Event {
     Event::Screen(Sight::Ready {
-        holds_prompt: false,
+        holds: Holds::Nothing,
     })
 }
 
 /// The composer, with the pasted prompt still in it.
 fn unsent() -> Event {
-    Event::Screen(Sight::Ready { holds_prompt: true })
+    Event::Screen(Sight::Ready {
+        holds: Holds::Prompt,
+    })
+}
+
+/// The composer with another text.
+fn drafted() -> Event {
+    Event::Screen(Sight::Ready {
+        holds: Holds::Other,
+    })
 }
 
 fn dialog(name: &'static str, face: &str, advice: Advice) -> Event {
@@ -231,6 +249,11 @@ fn approval(command: &str, allow: Key) -> Event {
         allow,
     };
     dialog("command_approval", command, advice)
+}
+
+/// A list that somebody opened.
+fn popup(face: &str) -> Event {
+    dialog("unknown", face, Advice::Leave("it is not known"))
 }
 
 fn unknown(face: &str) -> Event {

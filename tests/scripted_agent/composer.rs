@@ -61,8 +61,8 @@ impl Composer {
                 self.text.push('\n');
                 self.burst_until = Some(input.at + ENTER_WINDOW);
             }
-            Key::Enter if self.text.trim().is_empty() => return Edit::Ignored,
-            Key::Enter => return Edit::Submit,
+            Key::Enter | Key::Submit if self.text.trim().is_empty() => return Edit::Ignored,
+            Key::Enter | Key::Submit => return Edit::Submit,
             Key::Backspace => self.backspace(),
             Key::Ctrl('u') => drop(self.take()),
             _ => return Edit::Ignored,

@@ -10,6 +10,7 @@ const RESET: &str = "\x1b[0m";
 /// Synchronised output: a reader of the pane sees whole frames only.
 const BEGIN: &str = "\x1b[?2026h\x1b[?25l\x1b[H";
 const COMMIT: &str = "\x1b[?2026l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
 
 /// What is below the conversation.
 pub(crate) enum Bottom<'a> {
@@ -132,6 +133,9 @@ impl Screen {
             .collect::<Vec<_>>()
             .join("\r\n");
         frame += COMMIT;
+        if matches!(bottom, Bottom::Composer { .. }) {
+            frame += SHOW_CURSOR;
+        }
         write_all(frame.as_bytes())
     }
 

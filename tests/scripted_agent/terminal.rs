@@ -26,6 +26,8 @@ pub(crate) enum Key {
     Down,
     Backspace,
     Ctrl(char),
+    /// Shift-F12, which the operator has bound to "submit".
+    Submit,
     /// The text between the brackets, with line feeds.
     Paste(String),
     /// A sequence that means nothing here.
@@ -261,7 +263,11 @@ fn decode_escape(bytes: &[u8]) -> Option<(Key, usize)> {
             if PASTE_START.starts_with(&bytes[..=last]) && bytes[last] == b'~' {
                 return None;
             }
-            Some((arrow(bytes[last]), last + 1))
+            let key = match &bytes[..=last] {
+                b"\x1b[24;2~" => Key::Submit,
+                _ => arrow(bytes[last]),
+            };
+            Some((key, last + 1))
         }
         b'O' => Some((arrow(*bytes.get(2)?), 3)),
         _ => Some((Key::Esc, 1)),

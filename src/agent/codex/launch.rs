@@ -97,8 +97,8 @@ pub(super) const RELIED_ON: [&str; 9] = [
     "notice.hide_rate_limit_model_nudge=true",
     // The composer is ready when this row names the model.
     r#"tui.status_line=["model-with-reasoning","current-dir"]"#,
-    // The keys that are pressed.
-    r#"tui.keymap.composer.submit="enter""#,
+    // The keys that are pressed: Shift-F12, which no dialog takes, submits the prompt, see `Key::Submit`.
+    r#"tui.keymap.composer.submit=["enter","shift-f12"]"#,
     r#"tui.keymap.list.accept="enter""#,
     r#"tui.keymap.list.move_up="up""#,
     r#"tui.keymap.list.move_down="down""#,

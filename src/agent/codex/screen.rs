@@ -21,6 +21,7 @@ mod notices;
 use std::borrow::Cow;
 
 pub use answer::{DialogPolicy, Move, Reason, TrustPolicy, answer, approve};
+pub(crate) use composer::awaits_servers;
 pub use composer::{Composer, composer_holds};
 pub use dialog::{Choice, Dialog, DialogKind};
 pub use notices::{error_line, hooks_disabled, trouble, update_banner};
@@ -62,11 +63,11 @@ pub fn read(screen: &str) -> View {
     if dialog::is_settling(&rows) {
         return View::Loading;
     }
-    composer::read(&rows)
+    composer::read(&rows, composer::is_dimmed(screen))
 }
 
 /// The screen without escape sequences.
-fn plain(screen: &str) -> Cow<'_, str> {
+pub(crate) fn plain(screen: &str) -> Cow<'_, str> {
     if screen.contains('\x1b') {
         Cow::Owned(strip_ansi_escapes::strip_str(screen))
     } else {

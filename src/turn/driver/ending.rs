@@ -3,7 +3,7 @@
 use super::super::End;
 use super::Transcript;
 use crate::agent::codex::screen::trouble;
-use crate::run::{self, Failure, Status, Usage};
+use crate::run::{self, Failure, Pending, Status, Usage};
 use crate::tmux::{self, Pane};
 
 /// What the turns came to.
@@ -49,15 +49,32 @@ impl Ending {
     }
 }
 
-/// The end with what the agent says of its trouble, where a deadline passed meanwhile: nothing else tells it.
+/// Ends whose cause only the screen shows.
+const SHOWN: [&str; 3] = ["startup_timeout", "not_submitted", "composer_in_use"];
+
+/// The end with what the agent shows, where nothing else tells more: its trouble where a deadline passed meanwhile, and
+/// the whole screen where no prompt got through.
 pub(super) async fn explained(mut end: End, pane: &Pane) -> End {
-    if end.status == Status::TimedOut
-        && let Some(error) = &mut end.error
-        && let Ok(screen) = pane.query_screen().await
-        && let Some(trouble) = trouble(&screen)
-    {
+    let Some(error) = &mut end.error else {
+        return end;
+    };
+    let is_shown = SHOWN.contains(&error.code.as_str()) && end.pending.is_none();
+    if end.status != Status::TimedOut && !is_shown {
+        return end;
+    }
+    let Ok(screen) = pane.query_screen().await else {
+        return end;
+    };
+    if let Some(trouble) = trouble(&screen) {
         error.message.push_str("; the agent's screen says: ");
         error.message.push_str(&trouble);
+    }
+    if is_shown {
+        end.pending = Some(Pending {
+            kind: "screen".to_owned(),
+            text: screen.trim_end().to_owned(),
+            reason: None,
+        });
     }
     end
 }

@@ -2,14 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::end::{blocked, sign_in};
-use super::super::{Advice, End, Permissions, Question, QuestionKind, Reaction, Sight};
-use super::{Machine, State};
+use super::super::end::{blocked, composer_in_use, sign_in};
+use super::super::{
+    Advice, COMPOSER, DialogSight, End, Holds, Permissions, Question, QuestionKind, Reaction,
+    Sight, words,
+};
+use super::{FIRST_LOOK, Machine, Sent, State, Submission, digestion, late};
 use crate::run::Status;
 use crate::tmux::Key;
 
-/// Enter is pressed so often at most, when a pasted prompt stands in the composer.
+/// Enter is pressed so often at most, when a prompt still stands in the composer that was sent.
 const ENTERS: u8 = 3;
+/// A prompt is pasted so often at most, when dialogs take it.
+const PASTES: u8 = 3;
+/// What to do where the screen tells it.
+const SEE_SCREEN: &str = "see `pending` for what the agent's screen shows";
 /// A dialog is confirmed so often at most.
 const CONFIRMATIONS: u8 = 2;
 /// Keys that one dialog may take at most, the focus's moves included.
@@ -24,7 +31,7 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A dialog that is up, since when, when a key was pressed, and when it is looked at again.
 #[derive(Clone, Debug)]
 pub(super) struct Face {
-    face: String,
+    dialog: DialogSight,
     since: Instant,
     pressed: Option<Instant>,
     pub(super) look: Instant,
@@ -36,13 +43,20 @@ impl Machine {
             self.face = None;
             return self.on_calm_sight(now, &sight);
         };
-        if matches!(self.state, State::Asking { .. } | State::Approving { .. }) {
-            self.face = None;
-            return Reaction::Wait;
+        match &mut self.state {
+            State::Asking { .. } | State::Approving { .. } => {
+                self.face = None;
+                return Reaction::Wait;
+            }
+            State::Submitting(submission) => submission.covered = true,
+            _ => {}
         }
-        let known = self.face.take().filter(|face| face.face == dialog.face);
+        let known = self
+            .face
+            .take()
+            .filter(|face| face.dialog.face == dialog.face);
         let face = known.unwrap_or_else(|| Face {
-            face: dialog.face.clone(),
+            dialog: dialog.clone(),
             since: now,
             pressed: None,
             look: now + SETTLED,
@@ -71,15 +85,16 @@ impl Machine {
                 _ if echoing || !settled => Reaction::Wait,
                 _ => self.surface(command, reason),
             },
-            Advice::Press(_) if !working && echoing => Reaction::Wait,
-            Advice::Press(key) if !working => self.press(now, dialog.name, key, &dialog.screen),
-            Advice::Press(_) | Advice::Surface(_) if !settled => Reaction::Wait,
-            Advice::Press(_) => self.end(blocked(
-                dialog.name,
-                "it came up in the middle of a turn",
-                &dialog.screen,
-            )),
-            Advice::Surface(why) => self.end(blocked(dialog.name, why, &dialog.screen)),
+            // The agent works on beside it, and its composer is not needed yet.
+            Advice::Press(_) | Advice::Leave(_) if working => Reaction::Wait,
+            Advice::Press(_) if echoing => Reaction::Wait,
+            Advice::Press(key) => self.press(now, dialog.name, key, &dialog.screen),
+            Advice::Surface(_) | Advice::Leave(_) if !settled => Reaction::Wait,
+            // Whoever opened it may close it, as long as a reply can wait.
+            Advice::Leave(_) if self.turns > 0 => Reaction::Wait,
+            Advice::Surface(why) | Advice::Leave(why) => {
+                self.end(blocked(dialog.name, why, &dialog.screen))
+            }
         }
     }
 
@@ -108,21 +123,17 @@ impl Machine {
     }
 
     fn on_calm_sight(&mut self, now: Instant, sight: &Sight) -> Reaction {
+        if let Sight::Ready { holds } = sight {
+            self.holds = Some(*holds);
+        }
         match (&mut self.state, sight) {
-            (State::Starting { .. }, Sight::Ready { .. }) => {
-                let prompt = self.prompt.clone();
-                self.submit(now, prompt)
-            }
-            // Only at the appointed looks: right after a paste the text stands there, and that is no failure.
-            (State::Submitting { due, enters, .. }, sight) => {
-                let unsent = matches!(sight, Sight::Ready { holds_prompt: true });
-                if std::mem::take(due) && unsent && *enters < ENTERS {
-                    *enters += 1;
-                    Reaction::Press(Key::Enter, "composer")
-                } else {
-                    Reaction::Wait
-                }
-            }
+            (
+                State::Starting { .. },
+                Sight::Ready {
+                    holds: Holds::Nothing,
+                },
+            ) => self.paste(now),
+            (State::Submitting(_), Sight::Ready { holds }) => self.on_composer(now, *holds),
             // The agent went on: the next approval is another one, however alike they look.
             (State::Working { .. }, Sight::Working | Sight::Ready { .. }) => {
                 self.presses.clear();
@@ -130,5 +141,79 @@ impl Machine {
             }
             _ => Reaction::Wait,
         }
+    }
+
+    /// The composer, after a paste.
+    fn on_composer(&mut self, now: Instant, holds: Holds) -> Reaction {
+        let digestion = digestion(&self.prompt);
+        let State::Submitting(submission) = &mut self.state else {
+            return Reaction::Wait;
+        };
+        let due = std::mem::take(&mut submission.due);
+        match (submission.sent, holds) {
+            (Sent::No | Sent::Perhaps, Holds::Prompt) => {
+                submission.sent = Sent::Yes;
+                submission.look = now + FIRST_LOOK + digestion;
+                Reaction::Press(Key::Submit, COMPOSER)
+            }
+            // No key has submitted it, so that the composer is empty because a dialog took the paste.
+            (Sent::No, Holds::Nothing) if submission.covered && submission.pastes < PASTES => {
+                submission.covered = false;
+                submission.pastes += 1;
+                Reaction::Paste(self.prompt.clone())
+            }
+            // Only at the appointed looks: right after the key the text stands there, and that is no failure.
+            (Sent::Yes, Holds::Prompt) if due && submission.enters < ENTERS => {
+                submission.enters += 1;
+                Reaction::Press(Key::Enter, COMPOSER)
+            }
+            _ => Reaction::Wait,
+        }
+    }
+
+    /// The end of a run whose composer did not take a prompt in time.
+    pub(super) fn no_composer(&mut self) -> Reaction {
+        let limits = self.plan.limits;
+        if let Some(end) = self.in_the_way() {
+            return self.end(end);
+        }
+        if self.turns > 0 {
+            let budget = words(limits.submit);
+            let message = format!("the agent's composer took no reply within {budget}");
+            return self.cut_off(late("not_submitted", message, SEE_SCREEN));
+        }
+        let message = format!("the agent was not ready within {}", words(limits.startup));
+        let hint = "see `pending` for what it shows; raise --startup-timeout on a slow machine";
+        self.end(late("startup_timeout", message, hint))
+    }
+
+    /// The end of a run whose prompt was not proven to be submitted in time.
+    pub(super) fn no_proof(&mut self) -> Reaction {
+        let State::Submitting(Submission { sent, enters, .. }) = self.state else {
+            return Reaction::Wait;
+        };
+        if let Some(end) = self.in_the_way() {
+            return self.end(end);
+        }
+        let budget = words(self.submit_budget());
+        let (message, hint) = match sent {
+            Sent::Yes => (
+                format!("no proof of the prompt within {budget} and {enters} more Enter"),
+                "the hooks may be off (`cx-operator doctor`), or the pane was typed into",
+            ),
+            Sent::No | Sent::Perhaps => (
+                format!("the prompt that was pasted did not show in the composer within {budget}"),
+                SEE_SCREEN,
+            ),
+        };
+        self.cut_off(late("not_submitted", message, hint))
+    }
+
+    /// What keeps the composer from the prompt, if that is known: a dialog, or somebody's text.
+    fn in_the_way(&mut self) -> Option<End> {
+        if let Some(Face { dialog, .. }) = self.face.take() {
+            return Some(blocked(dialog.name, "nobody closed it", &dialog.screen));
+        }
+        (self.holds == Some(Holds::Other)).then(composer_in_use)
     }
 }

@@ -43,7 +43,7 @@ impl Machine {
         let same = prompt == self.prompt;
         let ours = self.is_ours(&session);
         match &mut self.state {
-            State::Submitting { .. } if here && same => {
+            State::Submitting(_) if here && same => {
                 // The text itself is proof of whose session it is, after a rotation too.
                 self.session = Some(session);
                 self.turns += 1;
@@ -55,7 +55,7 @@ impl Machine {
                 Reaction::Wait
             }
             _ if !ours => Reaction::Ignore("a prompt of another session"),
-            State::Submitting { .. } => {
+            State::Submitting(_) => {
                 let message =
                     "another prompt than the one pasted was submitted in the agent's session";
                 let hint = "somebody typed into the pane; run the task again and attach read-only";

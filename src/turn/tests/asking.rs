@@ -25,7 +25,7 @@ fn a_text_is_the_next_prompt() {
         assert_eq!((question.kind, question.turn), (kind, 1));
         assert_eq!(question.text, message);
         let reaction = answered(&mut play, &question, text("the second"));
-        assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
+        assert_eq!(reaction, Reaction::Paste("the second".to_owned()));
         assert_eq!(play.on(prompted(OURS, "t2", "the second")), Reaction::Wait);
         assert_eq!(play.machine.turns(), 2);
         let end = play.on(stopped(OURS, "t2", RESULT)).into_end();
@@ -42,7 +42,7 @@ fn a_request_in_words_takes_a_decision_in_words() {
     ] {
         let (mut play, question) = Play::asking(REQUEST);
         let reaction = answered(&mut play, &question, answer);
-        assert_eq!(reaction, Reaction::Submit(words.to_owned()));
+        assert_eq!(reaction, Reaction::Paste(words.to_owned()));
     }
 }
 
@@ -138,7 +138,7 @@ fn the_clocks_stand_still_while_somebody_is_asked() {
         .into_question();
     play.now += Duration::from_millis(hours);
     let reaction = answered(&mut play, &question, text("the second"));
-    assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
+    assert_eq!(reaction, Reaction::Paste("the second".to_owned()));
     assert_eq!(play.on(prompted(OURS, "t2", "the second")), Reaction::Wait);
     assert_eq!(play.remaining(), slow.limits.turn);
     // Two minutes of the hour are over, and 44 more.
@@ -146,7 +146,7 @@ fn the_clocks_stand_still_while_somebody_is_asked() {
         play.now += Duration::from_secs(14 * 60 + 40);
         let last = format!("t{}", turn - 1);
         let reaction = play.on(stopped(OURS, &last, PROGRESS));
-        assert!(matches!(reaction, Reaction::Submit(_)), "{reaction:?}");
+        assert!(matches!(reaction, Reaction::Paste(_)), "{reaction:?}");
         let next = format!("t{turn}");
         assert_eq!(play.on(prompted(OURS, &next, CONTINUE)), Reaction::Wait);
     }
@@ -161,7 +161,7 @@ fn an_answer_to_an_earlier_question_answers_no_later_one() {
     let request = play.on(stopped(OURS, "t1", REQUEST)).into_question();
     assert!(answered(&mut play, &approval, Some(Answer::Allow)).is_ignored());
     let reaction = answered(&mut play, &request, deny("no"));
-    assert_eq!(reaction, Reaction::Submit("No. no".to_owned()));
+    assert_eq!(reaction, Reaction::Paste("No. no".to_owned()));
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn approvals_that_nobody_came_to_are_gone_with_their_turn() {
     let question = play.on(stopped(OURS, "t1", QUESTION)).into_question();
     assert!(answered(&mut play, &approval, Some(Answer::Allow)).is_ignored());
     let reaction = answered(&mut play, &question, text("the second"));
-    assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
+    assert_eq!(reaction, Reaction::Paste("the second".to_owned()));
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn an_approval_asked_for_after_the_turn_is_ignored() {
     let (mut play, question) = Play::asking(QUESTION);
     assert!(play.on(asked(OURS, 1, "touch x")).is_ignored());
     let reaction = answered(&mut play, &question, text("the second"));
-    assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
+    assert_eq!(reaction, Reaction::Paste("the second".to_owned()));
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn the_screen_says_nothing_while_the_responder_thinks() {
         assert_eq!(play.after(5_000, event), Reaction::Wait);
     }
     let reaction = answered(&mut play, &question, text("the second"));
-    assert_eq!(reaction, Reaction::Submit("the second".to_owned()));
+    assert_eq!(reaction, Reaction::Paste("the second".to_owned()));
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_reply_waits_for_the_composer() {
     let answer = Event::Answered(question, text("the second"));
     assert_eq!(play.machine.on(play.now, answer), Reaction::Look);
     assert_eq!(play.on(Event::Screen(Sight::Working)), Reaction::Wait);
-    assert_eq!(play.on(ready()), Reaction::Submit("the second".to_owned()));
+    assert_eq!(play.on(ready()), Reaction::Paste("the second".to_owned()));
 }
 
 #[test]

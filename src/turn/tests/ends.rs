@@ -82,7 +82,7 @@ fn an_agent_that_only_announces_is_told_to_go_on() {
     let mut play = Play::working(plan());
     for turn in 2..=8 {
         let stop = stopped(OURS, &format!("t{}", turn - 1), PROGRESS);
-        assert_eq!(play.on(stop), Reaction::Submit(CONTINUE.to_owned()));
+        assert_eq!(play.on(stop), Reaction::Paste(CONTINUE.to_owned()));
         assert_eq!(play.machine.prompt(), CONTINUE);
         let proof = prompted(OURS, &format!("t{turn}"), CONTINUE);
         assert_eq!(play.on(proof), Reaction::Wait);

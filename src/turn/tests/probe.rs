@@ -15,7 +15,7 @@ fn plan_with_probe() -> Plan {
 fn probing(plan: Plan) -> Play {
     let mut play = Play::working(plan);
     let reaction = play.on(stopped(OURS, "t1", STOPPED));
-    assert_eq!(reaction, Reaction::Submit(PROBE.to_owned()));
+    assert_eq!(reaction, Reaction::Paste(PROBE.to_owned()));
     assert_eq!(play.on(prompted(OURS, "t2", PROBE)), Reaction::Wait);
     play
 }
@@ -85,7 +85,7 @@ fn another_answer_leaves_it_unclear() {
 fn one_that_can_go_on_is_told_to() {
     let mut play = probing(plan_with_probe());
     let reaction = play.on(stopped(OURS, "t2", "STATUS: CONTINUE"));
-    assert_eq!(reaction, Reaction::Submit(CONTINUE.to_owned()));
+    assert_eq!(reaction, Reaction::Paste(CONTINUE.to_owned()));
 }
 
 #[test]
@@ -116,11 +116,11 @@ fn the_responder_is_asked_after_it() {
     assert_eq!((question.text.as_str(), question.turn), (STOPPED, 2));
     assert_eq!(question.reason.as_deref(), Some("Which?"));
     let reply = play.on(Event::Answered(question, Some(Answer::Text("A.".into()))));
-    assert_eq!(reply, Reaction::Submit("A.".to_owned()));
+    assert_eq!(reply, Reaction::Paste("A.".to_owned()));
     // The next turn that can't be told is asked about again.
     assert_eq!(play.on(prompted(OURS, "t3", "A.")), Reaction::Wait);
     let reaction = play.on(stopped(OURS, "t3", STOPPED));
-    assert_eq!(reaction, Reaction::Submit(PROBE.to_owned()));
+    assert_eq!(reaction, Reaction::Paste(PROBE.to_owned()));
 }
 
 #[test]

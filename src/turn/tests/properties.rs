@@ -87,7 +87,8 @@ fn dialogs() -> impl Strategy<Value = Sight> {
 fn sights() -> impl Strategy<Value = Sight> {
     prop_oneof![
         1 => Just(Sight::Nothing),
-        3 => any::<bool>().prop_map(|holds_prompt| Sight::Ready { holds_prompt }),
+        4 => prop::sample::select(vec![Holds::Nothing, Holds::Prompt, Holds::Other])
+            .prop_map(|holds| Sight::Ready { holds }),
         2 => Just(Sight::Working),
         2 => dialogs(),
     ]
@@ -244,18 +245,26 @@ proptest! {
     }
 
     #[test]
-    fn a_prompt_is_pasted_once_a_turn_and_never_into_one(plan in plans(), course in courses()) {
+    fn a_prompt_is_sent_once_a_turn_and_never_into_one(plan in plans(), course in courses()) {
         let (cap, permissions) = (plan.limits.turns, plan.permissions);
         let mut run = Course::new(plan);
-        let mut pasted = BTreeSet::new();
+        // Of the turn that is being submitted.
+        let (mut pasted, mut sent) = (BTreeSet::new(), BTreeSet::new());
+        let mut covered = false;
         for (step, happening) in &course {
             let (watched, turns) = (run.play.machine.watches_screen(), run.play.machine.turns());
+            covered |= matches!(happening, Happening::Sees(Sight::Dialog(_)));
             match run.take(*step, happening) {
-                Reaction::Submit(text) => {
-                    prop_assert!(pasted.insert(turns), "turn {} is pasted twice", turns + 1);
+                Reaction::Paste(text) => {
+                    let first = pasted.insert(turns);
+                    prop_assert!(first || covered, "turn {} is pasted twice", turns + 1);
+                    prop_assert!(!sent.contains(&turns), "turn {} is pasted after it was sent", turns + 1);
+                    covered = false;
                     prop_assert!(!text.is_empty());
                     match happening {
-                        Happening::Sees(Sight::Ready { .. }) => prop_assert!(watched),
+                        Happening::Sees(Sight::Ready { holds }) => {
+                            prop_assert!(watched && *holds == Holds::Nothing);
+                        }
                         Happening::Stops { .. } | Happening::Answers { .. } => prop_assert!(!watched),
                         other => prop_assert!(false, "pasted upon {:?}", other),
                     }
@@ -264,8 +273,11 @@ proptest! {
                     prop_assert_eq!((on, permissions), ("command_approval", Permissions::Allow));
                 }
                 Reaction::Press(key, "composer") => {
-                    prop_assert_eq!(key, Key::Enter);
+                    let sees_it = Happening::Sees(Sight::Ready { holds: Holds::Prompt });
+                    prop_assert_eq!(format!("{happening:?}"), format!("{sees_it:?}"));
                     prop_assert!(pasted.contains(&turns));
+                    let first = sent.insert(turns);
+                    prop_assert_eq!(key, if first { Key::Submit } else { Key::Enter });
                 }
                 _ => {}
             }

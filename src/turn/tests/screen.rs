@@ -25,7 +25,7 @@ fn a_startup_dialog_is_answered_key_by_key() {
         play.after(20, dialog("update", "on 2", ENTER)),
         pressed(Key::Enter, "update")
     );
-    assert_eq!(play.after(20, ready()), Reaction::Submit(PROMPT.to_owned()));
+    assert_eq!(play.after(20, ready()), Reaction::Paste(PROMPT.to_owned()));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn each_dialog_has_a_count_of_its_own() {
             );
         }
     }
-    assert_eq!(play.on(ready()), Reaction::Submit(PROMPT.to_owned()));
+    assert_eq!(play.on(ready()), Reaction::Paste(PROMPT.to_owned()));
 }
 
 #[test]
@@ -119,7 +119,68 @@ fn a_dialog_over_the_pasted_prompt_is_answered_too() {
         play.after(200, dialog("directory_trust", "yes", ENTER)),
         pressed(Key::Enter, "directory_trust")
     );
-    assert_eq!(play.after(50, ready()), Reaction::Wait, "it is pasted once");
+    assert_eq!(play.after(50, ready()), Reaction::Wait, "it was sent");
+}
+
+#[test]
+fn what_a_dialog_took_is_pasted_again_as_long_as_it_was_not_sent() {
+    let mut play = Play::pasted(plan());
+    assert_eq!(play.on(ready()), Reaction::Wait, "it is on its way");
+    for _ in 0..2 {
+        assert_eq!(
+            play.after(20, dialog("rate_limits", "on 2", ENTER)),
+            pressed(Key::Enter, "rate_limits")
+        );
+        assert_eq!(play.after(20, ready()), Reaction::Paste(PROMPT.to_owned()));
+        assert_eq!(play.after(2_000, ready()), Reaction::Wait);
+    }
+    assert_eq!(play.after(20, unsent()), SUBMIT);
+    let mut play = Play::pasted(plan());
+    assert_eq!(
+        play.after(20, dialog("rate_limits", "on 2", ENTER)),
+        pressed(Key::Enter, "rate_limits")
+    );
+    assert_eq!(play.after(20, unsent()), SUBMIT, "it kept the text");
+}
+
+#[test]
+fn what_somebody_opened_is_left_to_them() {
+    let mut play = Play::working(plan());
+    for _ in 0..100 {
+        assert_eq!(play.after(5_000, popup("models")), Reaction::Wait);
+    }
+    let end = play.on(stopped(OURS, "t1", RESULT)).into_end();
+    assert_eq!(end.status, Status::Completed);
+    // Before a reply it is waited for, but not for ever.
+    let mut play = Play::working(plan());
+    assert_eq!(
+        play.machine.on(play.now, stopped(OURS, "t1", PROGRESS)),
+        Reaction::Look
+    );
+    let mut later = play.clone();
+    assert_eq!(play.after(1_000, popup("models")), Reaction::Wait);
+    assert_eq!(play.after(9_000, popup("models")), Reaction::Wait);
+    assert_eq!(
+        play.after(100, ready()),
+        Reaction::Paste(CONTINUE.to_owned())
+    );
+    let end = loop {
+        assert_eq!(later.on(popup("models")), Reaction::Wait);
+        match later.deadline() {
+            Reaction::Look => {}
+            other => break other.into_end(),
+        }
+    };
+    assert_eq!(
+        (end.status, end.code()),
+        (Status::BlockedDialog, "blocked_dialog")
+    );
+    assert_eq!(end.pending.expect("the screen").text, "models");
+    // At the start nobody looks on yet.
+    let mut play = Play::new(plan());
+    assert_eq!(play.on(popup("new")), Reaction::Wait);
+    let end = play.after(700, popup("new")).into_end();
+    assert_eq!(end.status, Status::BlockedDialog);
 }
 
 #[test]
@@ -153,10 +214,7 @@ fn a_dialog_that_went_by_itself_is_forgotten() {
         Reaction::Wait
     );
     assert_eq!(play.after(600, unknown("new")), Reaction::Wait);
-    assert_eq!(
-        play.after(600, ready()),
-        Reaction::Submit(PROMPT.to_owned())
-    );
+    assert_eq!(play.after(600, ready()), Reaction::Paste(PROMPT.to_owned()));
 }
 
 #[test]
@@ -176,11 +234,23 @@ fn nobody_signs_in_for_the_user() {
 }
 
 #[test]
-fn no_startup_dialog_is_answered_while_the_agent_works() {
+fn no_dialog_of_its_own_is_answered_while_the_agent_works() {
     let mut play = Play::working(plan());
-    assert_eq!(play.on(dialog("update", "yes", ENTER)), Reaction::Wait);
-    let end = play.after(700, dialog("update", "yes", ENTER)).into_end();
-    assert_eq!(end.status, Status::BlockedDialog);
+    for _ in 0..10 {
+        assert_eq!(
+            play.after(1_000, dialog("update", "yes", ENTER)),
+            Reaction::Wait
+        );
+    }
+    assert_eq!(
+        play.machine.on(play.now, stopped(OURS, "t1", PROGRESS)),
+        Reaction::Look
+    );
+    assert_eq!(
+        play.on(dialog("update", "yes", ENTER)),
+        pressed(Key::Enter, "update"),
+        "now the composer is needed"
+    );
 }
 
 #[test]

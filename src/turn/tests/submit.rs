@@ -11,9 +11,60 @@ fn the_prompt_is_pasted_when_the_composer_is_ready() {
         assert_eq!(play.on(Event::Screen(sight)), Reaction::Wait);
     }
     assert!(play.machine.watches_screen());
-    assert_eq!(play.on(ready()), Reaction::Submit(PROMPT.to_owned()));
+    assert_eq!(play.on(ready()), Reaction::Paste(PROMPT.to_owned()));
     assert!(play.machine.watches_screen());
     assert_eq!(play.on(ready()), Reaction::Wait, "it is pasted once");
+    assert_eq!(play.on(drafted()), Reaction::Wait, "half of it has arrived");
+    assert_eq!(play.on(unsent()), SUBMIT);
+    assert_eq!(play.on(unsent()), Reaction::Wait, "it is sent once");
+}
+
+#[test]
+fn nothing_is_pasted_upon_somebodys_text() {
+    for (play, until) in [
+        (Play::new(plan()), Limits::default().startup),
+        (Play::pasted(plan()), Limits::default().submit),
+    ] {
+        let mut play = play;
+        let begun = play.now;
+        let end = loop {
+            assert_eq!(play.on(drafted()), Reaction::Wait);
+            match play.deadline() {
+                Reaction::Look => {}
+                other => break other.into_end(),
+            }
+        };
+        assert_eq!(play.now - begun, until);
+        assert_eq!(
+            (end.status, end.code()),
+            (Status::BlockedDialog, "composer_in_use")
+        );
+    }
+    let mut play = Play::new(plan());
+    assert_eq!(play.after(5_000, drafted()), Reaction::Wait);
+    assert_eq!(
+        play.after(5_000, ready()),
+        Reaction::Paste(PROMPT.to_owned()),
+        "it was deleted"
+    );
+}
+
+#[test]
+fn a_long_line_is_given_the_time_that_it_takes() {
+    let mut play = Play::new(Plan {
+        prompt: format!("Look.\n{}", "x".repeat(600_000)),
+        ..plan()
+    });
+    assert!(matches!(play.on(ready()), Reaction::Paste(_)));
+    let pasted = play.now;
+    assert_eq!(play.on(unsent()), SUBMIT);
+    assert!(
+        play.remaining() > Duration::from_secs(60),
+        "no Enter meanwhile"
+    );
+    while play.deadline() == Reaction::Look {}
+    let budget = Limits::default().submit + Duration::from_millis(86_400);
+    assert_eq!(play.now - pasted, budget);
 }
 
 #[test]
@@ -131,8 +182,9 @@ fn the_submit_budget_counts_from_the_paste() {
     let mut play = Play::new(plan());
     assert_eq!(
         play.after(19_000, ready()),
-        Reaction::Submit(PROMPT.to_owned())
+        Reaction::Paste(PROMPT.to_owned())
     );
+    assert_eq!(play.on(unsent()), SUBMIT);
     let pasted = play.now;
     while play.deadline() == Reaction::Look {}
     assert_eq!(play.now - pasted, Limits::default().submit);
@@ -160,7 +212,7 @@ fn a_prompt_before_ours_is_not_ours() {
     assert_eq!(play.on(started(OURS, "startup")), Reaction::Wait);
     assert!(play.on(prompted(OURS, "t0", "hello")).is_ignored());
     assert_eq!(play.machine.turns(), 0);
-    assert_eq!(play.on(ready()), Reaction::Submit(PROMPT.to_owned()));
+    assert_eq!(play.on(ready()), Reaction::Paste(PROMPT.to_owned()));
 }
 
 #[test]

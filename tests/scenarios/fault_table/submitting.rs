@@ -32,7 +32,7 @@ faults! {
         status: Status::TimedOut,
         code: Some("not_submitted"),
         within: 8,
-        says: &["no proof of the prompt within 3s and 0 more Enter"],
+        says: &["did not show in the composer within 3s"],
         provoke: |rig| Box::pin(never_submitted(rig, "drop-paste", 0)),
     };
     scripted session_replaced: Fault {
@@ -58,7 +58,7 @@ fn enters(rig: &Rig, outcome: &Outcome) -> usize {
 fn prompts_pasted(rig: &Rig) -> usize {
     rig.log("paste")
         .iter()
-        .filter(|line| line["text"] != "/exit")
+        .filter(|line| line["text"] != "/exit ")
         .count()
 }
 

@@ -75,6 +75,8 @@ pub fn answer(dialog: &Dialog, policy: &DialogPolicy) -> Move {
             ],
         ),
         DialogKind::ModelOffer => steer(&dialog.options, &["Use existing model"]),
+        // The third option, to keep it and never be asked again, would write to the user's CODEX_HOME.
+        DialogKind::RateLimits => steer(&dialog.options, &["Keep current model"]),
         // "Skip until next version" would write to the user's CODEX_HOME.
         DialogKind::Update => steer(&dialog.options, &["Skip"]),
         DialogKind::CommandApproval

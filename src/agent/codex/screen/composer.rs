@@ -9,9 +9,9 @@ use super::{View, plain, rows, starts_cell};
 /// A composer that waits for a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composer {
-    /// What stands in it, rows joined by newlines as they are wrapped; `None` for the placeholder.
+    /// What stands in it, rows joined by newlines as they are wrapped; `None` for the placeholder, which codex draws dim.
     ///
-    /// A text that equals one of codex's placeholders reads as `None`: on a plain screen they look the same.
+    /// A text that equals one of codex's known placeholders reads as `None`: on a plain screen they look the same.
     pub text: Option<String>,
     /// The model as the status row names it, with its effort: `gpt-5.5 default`.
     pub model: String,
@@ -133,7 +133,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-pub(super) fn read(rows: &[&str]) -> View {
+pub(super) fn read(rows: &[&str], is_dimmed: bool) -> View {
     let Some(layout) = Layout::find(rows) else {
         return View::Other;
     };
@@ -146,7 +146,7 @@ pub(super) fn read(rows: &[&str]) -> View {
     match layout.model() {
         Some(model) if !layout.header_is_loading() => {
             let text = layout.text.join("\n");
-            let is_text = !text.is_empty() && !PLACEHOLDERS.contains(&text.as_str());
+            let is_text = !is_dimmed && !text.is_empty() && !PLACEHOLDERS.contains(&text.as_str());
             View::Composer(Composer {
                 text: is_text.then_some(text),
                 model: model.to_owned(),
@@ -156,13 +156,50 @@ pub(super) fn read(rows: &[&str]) -> View {
     }
 }
 
-/// Whether a pasted prompt still stands in the composer, unsent, whatever else the screen shows.
+/// Whether the text of the last row with an arrow is dim, on a screen with its attributes: then it is a placeholder.
 ///
-/// White space is not compared: codex wraps long lines, drops tabs or shows them as spaces. Of a text higher than the
-/// composer its end is compared; of one of more than 1000 characters codex shows the number only.
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0, with `NO_COLOR` too: `ESC[1m›ESC[0m ESC[2mAsk Codex to do anything`.
+pub(super) fn is_dimmed(screen: &str) -> bool {
+    let row = screen.lines().rfind(|row| plain(row).starts_with('›'));
+    let Some((_, text)) = row.and_then(|row| row.split_once('›')) else {
+        return false;
+    };
+    let mut dim = false;
+    let mut rest = text.trim_start();
+    while let Some(sequence) = rest.strip_prefix("\x1b[") {
+        let Some((parameters, after)) = sequence.split_once('m') else {
+            return false;
+        };
+        for parameter in parameters.split(';') {
+            match parameter {
+                "2" => dim = true,
+                "" | "0" | "22" => dim = false,
+                _ => {}
+            }
+        }
+        rest = after.trim_start();
+    }
+    dim
+}
+
+/// Whether what is at work is the start of MCP servers: codex takes a prompt meanwhile and begins when they are there.
+///
+/// Source: codex 0.130.0 and 0.150.0, `tests/screens`.
+pub(crate) fn awaits_servers(screen: &str) -> bool {
+    let screen = plain(screen);
+    let rows = rows(&screen);
+    let row = rows.iter().rfind(|row| WORKING.is_match(row));
+    row.is_some_and(|row| row.contains(" MCP server"))
+}
+
+/// Whether a pasted prompt, and nothing else, stands in the composer, whatever else the screen shows.
+///
+/// White space is not compared: codex wraps long lines, drops tabs or shows them as spaces. Nor are characters beyond
+/// ASCII that the terminal has dropped, such as marks of direction; it adds none. Of a text higher than the composer its
+/// end is compared; of one of more than 1000 characters codex shows the number only.
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0: `[Pasted Content 1204 chars]` counts Unicode scalar values, those of
-/// the final newline included.
+/// the final newline included; of several with that number the second gets a ` #2`.
 pub fn composer_holds(screen: &str, prompt: &str) -> bool {
     let screen = plain(screen);
     let rows = rows(&screen);
@@ -176,13 +213,21 @@ pub fn composer_holds(screen: &str, prompt: &str) -> bool {
     }
     let held: String = text.iter().copied().map(without_arrow).collect();
     let count = prompt.chars().count();
-    if held.contains(&format!("[Pasted Content {count} chars]")) {
-        return true;
+    let placeholder = format!("[Pasted Content {count} chars]");
+    if let Some(number) = held.trim().strip_prefix(&placeholder) {
+        return number.is_empty() || number.starts_with(" #");
     }
     let squeeze = |text: &str| -> String { text.split_whitespace().collect() };
     let (held, prompt) = (squeeze(&held), squeeze(prompt));
     let is_scrolled = text.len() >= SCROLLED_ROWS;
-    !held.is_empty() && (held == prompt || (is_scrolled && prompt.ends_with(&held)))
+    !held.is_empty() && (is_shown(&held, &prompt) || (is_scrolled && prompt.ends_with(&held)))
+}
+
+/// Whether a terminal may show a text so.
+fn is_shown(held: &str, text: &str) -> bool {
+    let ascii = |text: &str| -> String { text.chars().filter(char::is_ascii).collect() };
+    let beyond = |text: &str| text.chars().filter(|c| !c.is_ascii()).count();
+    held == text || (ascii(held) == ascii(text) && beyond(held) <= beyond(text))
 }
 
 /// A row without the arrow that ≥ 0.160 draws in the last column where there is more above or below.

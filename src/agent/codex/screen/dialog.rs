@@ -16,6 +16,8 @@ pub enum DialogKind {
     ModelOffer,
     /// `Update available`.
     Update,
+    /// `Approaching rate limits`: another model is offered, after a turn.
+    RateLimits,
     /// `Would you like to run the following command?`
     CommandApproval,
     /// `Would you like to make the following edits?`: a patch outside the workspace.
@@ -38,6 +40,7 @@ impl DialogKind {
             Self::HookReview => "hook_review",
             Self::ModelOffer => "model_offer",
             Self::Update => "update",
+            Self::RateLimits => "rate_limits",
             Self::CommandApproval => "command_approval",
             Self::EditApproval => "edit_approval",
             Self::ToolApproval => "tool_approval",
@@ -69,9 +72,21 @@ pub struct Dialog {
     pub options: Vec<Choice>,
     /// The rows between title and options, unindented by two columns; a long line is broken where codex broke it.
     pub body: String,
+    /// Whether it is a form, whose options are indented: codex draws them for tools and for questions of the agent.
+    pub is_form: bool,
 }
 
 impl Dialog {
+    /// Whether it is a list that codex shows to whoever types its command, such as `/model`: the agent works on behind it.
+    ///
+    /// Source: `/model`, `/permissions`, `/review` of codex 0.130.0, 0.150.0 and 0.169.0; lists without numbers are none
+    /// that [`read`](super::read) takes for a dialog.
+    pub fn is_opened_by_hand(&self) -> bool {
+        let marks_current = |choice: &Choice| choice.label.contains("(current)");
+        !self.is_form
+            && (self.title.starts_with("Select ") || self.options.iter().any(marks_current))
+    }
+
     /// The command that a [`DialogKind::CommandApproval`] asks for, as drawn: a long line is broken.
     ///
     /// A reason that itself contains a row beginning with `$ ` makes this longer than the command, never shorter; the
@@ -118,7 +133,7 @@ struct Mark {
 /// The dialogs whose options stand in the first columns; those of forms are indented, see [`form_kind`].
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/screens`.
-const MARKS: [Mark; 8] = [
+const MARKS: [Mark; 9] = [
     mark(
         DialogKind::SignIn,
         "Welcome to Codex",
@@ -141,6 +156,11 @@ const MARKS: [Mark; 8] = [
     ),
     mark(DialogKind::ModelOffer, "", "Use existing model"),
     mark(DialogKind::Update, "Update available", "Update now"),
+    mark(
+        DialogKind::RateLimits,
+        "Approaching rate limits",
+        "Keep current model",
+    ),
     mark(
         DialogKind::CommandApproval,
         "Would you like to run the following command?",
@@ -182,6 +202,7 @@ pub(super) fn read(rows: &[&str]) -> Option<Dialog> {
         .collect();
     Some(Dialog {
         kind,
+        is_form: list.column != OPTION_COLUMN,
         title: rows.get(title).map_or("", |row| heading(row)).to_owned(),
         options: list.options,
         body: body.join("\n").trim_matches('\n').to_owned(),
