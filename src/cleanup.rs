@@ -119,10 +119,13 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
         let why = "this command runs in its session: run it outside".to_owned();
         return Some(describe(Action::Left, why));
     }
-    if scope.dry_run {
-        return Some(describe(Action::WouldRemove, why.to_owned()));
-    }
     let keep = if named { Keep::Nothing } else { heir.keep() };
+    if scope.dry_run {
+        return Some(match heir.foresee(keep) {
+            None => describe(Action::WouldRemove, why.to_owned()),
+            Some(obstacle) => describe(Action::Left, format!("{why}; {obstacle}")),
+        });
+    }
     let outcome = heir.finish(keep).await;
     if run.is_closed() {
         let why = format!("{why}; recorded as {}", outcome.status.as_str());

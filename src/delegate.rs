@@ -6,6 +6,7 @@
 //!
 //! Whatever ends a run after its worktree was made, the same steps take the work in and remove what is ours.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use std::{fs, io};
@@ -269,7 +270,12 @@ impl<'a> Run<'a> {
         let launch = Launch {
             program: &self.ready.program,
             options: &self.task.codex,
-            repository: self.ready.repository.root(),
+            repository: self
+                .ready
+                .repository
+                .common_dir()
+                .parent()
+                .unwrap_or(Path::new("/")),
             directory: worktree.path(),
             unbound: &self.ready.unbound,
             hooks,

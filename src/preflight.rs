@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::codex::launch::{Options, SETTINGS, TrustPolicy};
 use crate::agent::codex::program::{self, Program};
-use crate::error::{Error, io as io_error};
+use crate::error::{Error, chain, io as io_error};
 use crate::process::RUN_VARIABLE;
 use crate::run::{RunId, Store};
 use crate::search_path::{absolute_entries, search_path};
 use crate::signals::Kind;
 use crate::task::Task;
 use crate::tmux::{self, LAUNCHER, Server};
-use crate::worktree::{CommitId, Repository, owned};
+use crate::worktree::{CommitId, Dirty, Repository, owned, refuse_unspeakable};
 
 pub use doctor::{Check, Level, doctor};
 
@@ -40,7 +40,7 @@ pub(crate) struct Ready {
 /// Checks what `task` needs, and creates nothing.
 pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<Ready, Error> {
     check_git()?;
-    let environment = agent_environment(task, run_id);
+    let mut environment = agent_environment(task, run_id);
     let repository = {
         let task = task.clone();
         tokio::task::spawn_blocking(move || check_repository(&task))
@@ -55,6 +55,7 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
     let program = program?;
     let (repository, base, mut notices) =
         repository.map_err(|panic| io_error("check the repository")(io::Error::other(panic)))??;
+    environment.extend(repository.git_variables(&task.worktree())?);
     let hooks = find_hooks()?;
     for path in [task.worktree_root.as_path(), store.root()] {
         check_disk(path)?;
@@ -106,10 +107,19 @@ async fn check_tmux() -> Result<String, Error> {
 
 fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), Error> {
     let repository = Repository::discover(&task.repository)?;
+    let root = task.worktree_root.canonicalize();
+    refuse_unspeakable(&root.unwrap_or_else(|_| task.worktree_root.clone()))?;
     let base = repository.resolve_base(&task.base)?;
     check_names(&repository, task)?;
     let mut notices = Vec::new();
-    let dirty = repository.query_dirty()?;
+    let dirty = match repository.query_dirty() {
+        Err(error) if !task.include_dirty => {
+            let why = chain(&error);
+            notices.push(format!("nobody looked for uncommitted changes of yours, which the agent won't see: failed to {why}"));
+            Dirty::default()
+        }
+        found => found?,
+    };
     if !dirty.is_clean() && !task.include_dirty {
         let (modified, untracked) = (dirty.modified, dirty.untracked);
         notices.push(format!(
@@ -143,10 +153,13 @@ fn check_names(repository: &Repository, task: &Task) -> Result<(), Error> {
     };
     if let Some(holder) = repository.find_branch_holder(&branch)? {
         let otherwise = || match &holder.worktree {
+            _ if holder.branch != branch => {
+                format!("the branch {} exists, which keeps that name", holder.branch)
+            }
             Some(path) => format!("it is checked out in {}", path.display()),
             None => "a branch of that name exists".to_owned(),
         };
-        return Err(taken("branch", branch, &otherwise));
+        return Err(taken("branch", branch.clone(), &otherwise));
     }
     if fs::symlink_metadata(&worktree).is_ok() {
         let otherwise = || "something is there already".to_owned();
@@ -254,7 +267,7 @@ fn note_once(store: &Store, name: &str) -> bool {
 }
 
 /// Names of variables that mark a parent session, lead git astray, or belong to another terminal.
-const DROPPED: [&str; 24] = [
+const DROPPED: [&str; 32] = [
     "TMUX",
     "TMUX_PANE",
     "STY",
@@ -271,6 +284,14 @@ const DROPPED: [&str; 24] = [
     "GIT_NAMESPACE",
     "GIT_PREFIX",
     "GIT_CEILING_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_GRAFT_FILE",
+    "GIT_SHALLOW_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
     "TERM",
     "TERM_PROGRAM",
     "TERM_PROGRAM_VERSION",
@@ -281,7 +302,11 @@ const DROPPED: [&str; 24] = [
     "SHLVL",
 ];
 /// Beginnings of such names.
-const DROPPED_PREFIXES: [&str; 4] = [
+const DROPPED_PREFIXES: [&str; 8] = [
+    "GIT_CONFIG_KEY_",
+    "GIT_CONFIG_VALUE_",
+    "GIT_INTERNAL_",
+    "GIT_PUSH_OPTION_",
     "CLAUDE_CODE_",
     "CODEX_THREAD",
     "CODEX_SANDBOX",
@@ -363,6 +388,9 @@ mod tests {
             "CLAUDE_CODE_ENTRYPOINT",
             "CODEX_THREAD_ID",
             "GIT_DIR",
+            "GIT_QUARANTINE_PATH",
+            "GIT_CONFIG_COUNT",
+            "GIT_CONFIG_KEY_0",
             "ANTHROPIC_API_KEY",
         ] {
             assert!(is_dropped(name), "{name}");

@@ -238,6 +238,17 @@ impl Heir {
         self.conclude(agent, ending, (keep, &Cancel::new())).await
     }
 
+    /// Why something would be left if the run were ended now, as far as a look tells.
+    pub(crate) fn foresee(&self, keep: Keep) -> Option<String> {
+        let story = &self.found.story;
+        if let Err(error) = story.open_repository() {
+            return Some(format!("failed to {}", error.message()));
+        }
+        let (path, _) = story.worktree.as_ref()?;
+        let kept = matches!(keep, Keep::Worktree | Keep::Session) && path.exists();
+        kept.then(|| format!("asked to keep {}", path.display()))
+    }
+
     /// What the run asked to be kept.
     pub(crate) fn keep(&self) -> Keep {
         self.found.story.terms.keep
@@ -331,11 +342,12 @@ impl Heir {
             .as_ref()
             .map(|(path, _)| path.clone());
         outcome.worktree = tree.filter(|path| path.exists());
-        (outcome.status, outcome.error) = (Status::Failed, Some(trouble));
+        let mut text = trouble.message.clone();
         if let Some(path) = &outcome.worktree {
-            let text = format!("nothing was removed: the work is in {}", path.display());
-            outcome.notices.push(text);
+            text += &format!("; nothing was removed: the work is in {}", path.display());
         }
+        outcome.notices.push(text);
+        (outcome.status, outcome.error) = (Status::Failed, Some(trouble));
     }
 
     /// Follows the agent on, as its first operator would have, and ends the run.

@@ -203,6 +203,14 @@ async fn conclude(
     // The caller's credentials, where the launcher never came to remove them.
     let _gone_already = fs::remove_file(site.dir.environment());
     let mut clean = true;
+    let moved = worktree.and_then(|worktree| worktree.follow_move().ok().flatten());
+    if let Some(moved) = &moved {
+        let path = moved.path().display();
+        outcome.notices.push(format!(
+            "the worktree was moved to {path} while the run went on: its work is taken from there"
+        ));
+    }
+    let worktree = moved.as_ref().or(worktree);
     if let Some(worktree) = worktree {
         outcome.changes = Changes::Unknown;
         let taken_in = take_in(site, worktree, outcome).await;
@@ -362,7 +370,14 @@ pub(crate) async fn remove_worktree(
         }
         Ok(removed)
     });
-    match site.journal.step(Step::RemoveWorktree, work).await {
+    let done = site.journal.step(Step::RemoveWorktree, work).await;
+    for path in done.iter().flat_map(|removed| &removed.inside) {
+        outcome.notices.push(format!(
+            "the worktree {}, which was made inside, is deregistered with it; its branch stays",
+            path.display()
+        ));
+    }
+    match done {
         Ok(removed) if removed.branch == BranchRemoval::KeptForItsCommits => {
             outcome.notices.push(format!(
                 "branch {} stays: it has commits that are in no snapshot",

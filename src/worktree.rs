@@ -41,5 +41,6 @@ pub use branch::BranchHolder;
 pub use error::Error;
 pub use marker::{OwnedWorktree, Owner, owned};
 pub use remove::{BranchRemoval, Removal, Removed, remove};
+pub(crate) use repository::refuse_unspeakable;
 pub use repository::{CommitId, Dirty, Features, Repository};
 pub use snapshot::{AgentCommit, Changes, Snapshot, SnapshotSpec};

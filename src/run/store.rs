@@ -50,6 +50,10 @@ impl Store {
             });
         }
         let open = || {
+            if root.to_str().is_none() || resolved.to_str().is_none() {
+                let why = format!("its name isn't UTF-8: {}", resolved.to_string_lossy());
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
             refuse_shared_directory(root)?;
             for inner in ["runs", UNFINISHED] {
                 make_private_directory(&root.join(inner))?;

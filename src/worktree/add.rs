@@ -285,7 +285,19 @@ pub(super) fn delete_branch(repo: &Repository, full: &str, tip: git2::Oid) -> Re
     let dir = repo.common_dir();
     let tip = tip.to_string();
     let deleted = Git::new(dir, dir, "update-ref").args(["-d", full, &tip]);
-    deleted.query_output(Vec::new()).map(drop)
+    deleted.query_output(Vec::new())?;
+    remove_empty_logs(dir);
+    Ok(())
+}
+
+/// Removes the directories of reflogs that a branch of ours was the first to need, as in a bare repository. Those with
+/// anything in them stay.
+fn remove_empty_logs(common_dir: &Path) {
+    for dir in ["logs/refs/heads", "logs/refs", "logs"] {
+        if fs::remove_dir(common_dir.join(dir)).is_err() {
+            return;
+        }
+    }
 }
 
 /// The path with its parent's links resolved: the last part isn't followed, whatever it is.
@@ -344,12 +356,17 @@ fn create_branch(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
 /// Sees to a reflog, which proves whose the branch is, where the repository has none by itself: a bare one, or one with
 /// `core.logAllRefUpdates=false`.
 fn log_creation(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
-    let failed = "write the branch's reflog";
     let full = branch_ref(&spec.branch)?;
     let repo = repo.open()?;
-    repo.reference_ensure_log(&full)
+    // Again, where another run that ends has just removed the empty directory.
+    write_log(&repo, &full, spec).or_else(|_| write_log(&repo, &full, spec))
+}
+
+fn write_log(repo: &git2::Repository, full: &str, spec: &WorktreeSpec) -> Result<(), Error> {
+    let failed = "write the branch's reflog";
+    repo.reference_ensure_log(full)
         .map_err(Error::git(failed))?;
-    let mut log = repo.reflog(&full).map_err(Error::git(failed))?;
+    let mut log = repo.reflog(full).map_err(Error::git(failed))?;
     if log.is_empty() {
         let message = creation_message(&spec.owner);
         log.append(spec.base.0, &operator_signature()?, Some(&message))

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::add::{Worktree, WorktreeSpec, known_path, register, write};
-use super::branch::{branch_ref, find_creation, is_made_for};
+use super::branch::{branch_ref, checkout_of, find_creation, is_made_for};
 use super::error::Error;
 use super::files::{remove_tree, rename_to_new};
 use super::marker::{Marker, Owner, staging_dir};
@@ -108,6 +108,31 @@ impl Worktree {
         }
         restore(repo, spec, &admin_dir)?;
         Self::open(repo, spec).map(Some)
+    }
+}
+
+impl Worktree {
+    /// The same where it is now, if `git worktree move` took it elsewhere: its registration leads there, and it is the
+    /// directory that was made for the run. The marker speaks of the new place from then on.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn follow_move(&self) -> Result<Option<Self>, Error> {
+        if fs::symlink_metadata(&self.spec.path).is_ok() {
+            return Ok(None);
+        }
+        let moved = checkout_of(&self.admin_dir).filter(|path| *path != self.spec.path);
+        let marker = Marker::find(&self.admin_dir);
+        let Some((path, Some(marker))) = moved.map(|path| {
+            let marker = marker.and_then(|marker| marker.moved_to(&path));
+            (path, marker)
+        }) else {
+            return Ok(None);
+        };
+        marker.write(&self.admin_dir)?;
+        let mut found = self.clone();
+        found.spec.path = path;
+        Ok(Some(found))
     }
 }
 

@@ -11,24 +11,34 @@ use super::repository::{CommitId, Repository};
 /// An existing branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BranchHolder {
+    /// The branch that is there: of that name, or below it, which keeps the name as well.
+    pub branch: String,
     /// The checkout that has it as its HEAD, if any.
     pub worktree: Option<PathBuf>,
 }
 
 impl Repository {
-    /// Finds the branch `name` (without `refs/heads/`) and the checkout that holds it; `None` if the name is free.
+    /// Finds the branch `name` (without `refs/heads/`), or one below it (`name/…`), and the checkout that holds it; `None`
+    /// if the name is free.
     ///
     /// # Errors
     /// [`Error::InvalidName`], or those of libgit2.
     pub fn find_branch_holder(&self, name: &str) -> Result<Option<BranchHolder>, Error> {
         let full = branch_ref(name)?;
-        match self.open()?.find_reference(&full) {
-            Ok(_) => Ok(Some(BranchHolder {
-                worktree: self.checkout_on(&full, None),
-            })),
-            Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
-            Err(e) => Err(Error::git("look for the branch")(e)),
+        let holder = |full: &str| BranchHolder {
+            branch: full.trim_start_matches("refs/heads/").to_owned(),
+            worktree: self.checkout_on(full, None),
+        };
+        let failed = "look for the branch";
+        let open = self.open()?;
+        match open.find_reference(&full) {
+            Ok(_) => return Ok(Some(holder(&full))),
+            Err(e) if e.code() == git2::ErrorCode::NotFound => {}
+            Err(e) => return Err(Error::git(failed)(e)),
         }
+        let below = open.references_glob(&format!("{full}/*"));
+        let below = below.map_err(Error::git(failed))?.flatten().next();
+        Ok(below.and_then(|found| Some(holder(found.name().ok()?))))
     }
 
     /// The local branches whose names begin so.
@@ -112,7 +122,7 @@ impl Repository {
     }
 }
 
-fn checkout_of(admin_dir: &Path) -> Option<PathBuf> {
+pub(super) fn checkout_of(admin_dir: &Path) -> Option<PathBuf> {
     let link = fs::read_to_string(admin_dir.join("gitdir")).ok()?;
     Some(Path::new(link.trim_end()).parent()?.to_owned())
 }

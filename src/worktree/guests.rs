@@ -1,90 +1,165 @@
-//! Refs that came to be while a run went on: the repository is the user's, so they are told of and stay.
+//! What came to be, moved or went in the repository while a run went on: it is the user's, so it is told of and stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::branch::find_creation;
+use super::add::remove_admin_dir;
+use super::branch::{checkout_of, find_creation};
 use super::error::Error;
 use super::files::write_atomically;
+use super::git::Git;
+use super::marker::Marker;
 use super::snapshot::REF_PREFIX;
 
-/// The refs as they were when the worktree was added, in its administrative directory.
+/// The refs and worktrees as they were when the worktree was added, in its administrative directory.
 const SEED_REFS: &str = "cx-operator.refs";
-/// With more refs than this nothing is compared: a notice isn't worth reading them all.
-const REFS_COMPARED: usize = 10_000;
+/// What a line about a worktree has in the place of an id.
+const WORKTREE: &str = "worktree";
 /// How many names a notice has.
 const NAMES_SHOWN: usize = 20;
+/// How many it has of refs that can be restored by it.
+const CHANGES_SHOWN: usize = 100;
 
-/// Remembers which refs there are.
+/// Name → id.
+type Refs = BTreeMap<String, String>;
+
+/// Remembers which refs and worktrees there are; other runs' own are left out.
 pub(super) fn remember(repo: &git2::Repository, admin_dir: &Path) -> Result<(), Error> {
-    let Some(refs) = list(repo)? else {
-        return Ok(());
-    };
-    let lines: String = refs
+    let mut refs = list(repo)?;
+    refs.retain(|name, _| !is_of_a_run(repo, name));
+    let mut lines: String = refs
         .iter()
         .map(|(name, id)| format!("{id} {name}\n"))
         .collect();
+    for name in worktrees(repo) {
+        lines.push_str(&format!("{WORKTREE} {}\n", name.display()));
+    }
     write_atomically(&admin_dir.join(SEED_REFS), lines.as_bytes())
 }
 
-/// Says which branches, tags and other refs are new since then, and whether something was stashed; `known` are left
-/// out. It can't tell the agent from anybody else who works in the repository.
+/// Says which branches, tags and other refs are new since then, which moved or went, with what restores them, whether
+/// something was stashed, and which worktrees came to be. `known` are left out: the branch that HEAD is on, if it is
+/// new, and the run's own. It can't tell the agent from anybody else who works in the repository.
 pub(super) fn describe(
     repo: &git2::Repository,
     admin_dir: &Path,
     known: &[&str],
-) -> Result<Option<String>, Error> {
+) -> Result<Vec<String>, Error> {
+    let mut notices = Vec::from_iter(describe_own_repository(admin_dir));
     let Ok(seed) = fs::read_to_string(admin_dir.join(SEED_REFS)) else {
-        return Ok(None);
+        return Ok(notices);
     };
-    let before: BTreeMap<&str, &str> = seed
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(id, name)| (name, id))
-        .collect();
-    let now = list(repo)?.unwrap_or_default();
-    let is_new = |(name, id): &(&String, &String)| match before.get(name.as_str()) {
-        None => !known.contains(&name.as_str()) && find_creation(repo, name).is_none(),
-        // A stash replaces the one before it.
-        Some(old) => *name == "refs/stash" && old != id,
-    };
-    let new: Vec<&str> = now
-        .iter()
-        .filter(is_new)
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let Some(shown) = new
-        .get(..new.len().min(NAMES_SHOWN))
-        .filter(|shown| !shown.is_empty())
-    else {
-        return Ok(None);
-    };
-    let more = match new.len() - shown.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Ok(Some(format!(
-        "made in the repository while the run went on, by the agent or by somebody else, and left there: {}{more}",
-        shown.join(", ")
-    )))
-}
-
-/// All refs but those of results and of remotes; `None` where they are too many.
-fn list(repo: &git2::Repository) -> Result<Option<BTreeMap<String, String>>, Error> {
-    let failed = "list the refs";
-    let mut found = BTreeMap::new();
-    for (count, reference) in repo.references().map_err(Error::git(failed))?.enumerate() {
-        if count == REFS_COMPARED {
-            return Ok(None);
-        }
-        let reference = reference.map_err(Error::git(failed))?;
-        if let (Ok(name), Some(id)) = (reference.name(), reference.target())
-            && !name.starts_with(REF_PREFIX)
-            && !name.starts_with("refs/remotes/")
-        {
-            found.insert(name.to_owned(), id.to_string());
+    let lines = seed.lines().filter_map(|line| line.split_once(' '));
+    let before: BTreeMap<&str, &str> = lines.clone().map(|(id, name)| (name, id)).collect();
+    let now = list(repo)?;
+    let own = known.last().copied().unwrap_or_default();
+    let (mut new, mut moved, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, id) in &now {
+        match before.get(name.as_str()) {
+            Some(old) if old == id || name == own => {}
+            None if known.contains(&name.as_str()) || is_of_a_run(repo, name) => {}
+            // A stash replaces the one before it.
+            Some(_) if name == "refs/stash" => new.push(name.clone()),
+            None => new.push(name.clone()),
+            Some(old) => moved.push(format!("{name} from {old} to {id}")),
         }
     }
-    Ok(Some(found))
+    for (name, id) in before {
+        if id != WORKTREE && name != own && !now.contains_key(name) {
+            gone.push(format!("{name}, which was at {id}"));
+        }
+    }
+    let known_worktrees: BTreeSet<&str> = lines
+        .filter_map(|(kind, name)| (kind == WORKTREE).then_some(name))
+        .collect();
+    let added = worktrees(repo).into_iter().filter(|path| {
+        !path.starts_with(own_directory(admin_dir))
+            && !known_worktrees.contains(&*path.to_string_lossy())
+    });
+    new.extend(added.map(|path| format!("the worktree {}", path.display())));
+    let whose = "while the run went on, by the agent or by somebody else";
+    let tell = |what: &str, names: &[String], (shown, then): (usize, &str)| {
+        let more = match names.len().saturating_sub(shown) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = names.get(..names.len().min(shown)).unwrap_or_default();
+        format!(
+            "{what} in the repository {whose}{then}: {}{more}",
+            names.join(", ")
+        )
+    };
+    if !new.is_empty() {
+        notices.push(tell("made", &new, (NAMES_SHOWN, ", and left there")));
+    }
+    let restore = "; if that was not you, `git update-ref <name> <old id>` restores it";
+    for (what, names) in [("moved", moved), ("deleted", gone)] {
+        if !names.is_empty() {
+            notices.push(tell(what, &names, (CHANGES_SHOWN, "")) + restore);
+        }
+    }
+    Ok(notices)
+}
+
+/// The agent made a repository of its own in the worktree's place: what it commits there is no commit of this one.
+fn describe_own_repository(admin_dir: &Path) -> Option<String> {
+    let git = own_directory(admin_dir).join(".git");
+    let meta = fs::symlink_metadata(&git).ok()?;
+    meta.is_dir().then(|| {
+        "the worktree has a repository of its own by now, in the place of its `.git` file: the files are stored, its history isn't".to_owned()
+    })
+}
+
+/// The worktree's directory, as its registration has it.
+fn own_directory(admin_dir: &Path) -> PathBuf {
+    Marker::find(admin_dir).map_or_else(|| admin_dir.to_owned(), |marker| marker.path().to_owned())
+}
+
+fn is_of_a_run(repo: &git2::Repository, name: &str) -> bool {
+    name.starts_with("refs/heads/cx-") && find_creation(repo, name).is_some()
+}
+
+/// All refs but those of results and of remotes.
+fn list(repo: &git2::Repository) -> Result<Refs, Error> {
+    let dir = repo.commondir();
+    let listed = Git::new(dir, dir, "for-each-ref")
+        .args(["--format=%(objectname) %(refname)"])
+        .query_output(Vec::new())?;
+    let listed = String::from_utf8_lossy(&listed);
+    let refs = listed.lines().filter_map(|line| line.split_once(' '));
+    let refs = refs
+        .filter(|(_, name)| !name.starts_with(REF_PREFIX) && !name.starts_with("refs/remotes/"));
+    Ok(refs
+        .map(|(id, name)| (name.to_owned(), id.to_owned()))
+        .collect())
+}
+
+/// The directories of the worktrees that are nobody's run's.
+fn worktrees(repo: &git2::Repository) -> Vec<PathBuf> {
+    let admin_dirs = fs::read_dir(repo.commondir().join("worktrees"));
+    let admin_dirs = admin_dirs.into_iter().flatten().flatten();
+    admin_dirs
+        .map(|entry| entry.path())
+        .filter(|admin_dir| Marker::find(admin_dir).is_none())
+        .filter_map(|admin_dir| checkout_of(&admin_dir))
+        .collect()
+}
+
+/// Deregisters the worktrees that were made below a directory, which is gone: each would keep its branch from
+/// everybody. Returns their directories.
+pub(super) fn deregister_below(common_dir: &Path, directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut removed = Vec::new();
+    let admin_dirs = fs::read_dir(common_dir.join("worktrees"));
+    for entry in admin_dirs.into_iter().flatten().flatten() {
+        let admin_dir = entry.path();
+        let Some(path) = checkout_of(&admin_dir) else {
+            continue;
+        };
+        if path.starts_with(directory) && path != directory && Marker::find(&admin_dir).is_none() {
+            remove_admin_dir(&admin_dir)?;
+            removed.push(path);
+        }
+    }
+    Ok(removed)
 }

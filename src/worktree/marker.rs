@@ -130,6 +130,19 @@ impl Marker {
         same || leads_to(&self.path, admin_dir)
     }
 
+    /// Where the worktree is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The same for a directory that was moved, if what is there now is the one that was made.
+    pub(super) fn moved_to(mut self, path: &Path) -> Option<Self> {
+        let meta = fs::symlink_metadata(path).ok()?;
+        let same = meta.is_dir() && Some(meta.ino()) == self.directory_inode;
+        self.path = path.to_owned();
+        (same && self.directory_born == born(&meta)).then_some(self)
+    }
+
     fn spec(self) -> (WorktreeSpec, String) {
         let spec = WorktreeSpec {
             path: self.path,

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::add::{
     REMOVING, WorktreeSpec, delete_branch, gitfile, is_initializing, known_path, remove_admin_dir,
@@ -12,6 +12,7 @@ use super::add::{
 use super::branch::{branch_ref, is_made_for};
 use super::error::Error;
 use super::files::{remove_tree, rename_to_new, write_atomically};
+use super::guests;
 use super::marker::{self, Marker, OwnedWorktree, staging_dir};
 use super::repository::Repository;
 
@@ -44,10 +45,12 @@ pub enum BranchRemoval {
 }
 
 /// What a removal did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
     /// There was something of the worktree to remove.
     pub worktree: bool,
+    /// Worktrees that were made inside it, deregistered with it; their branches stay.
+    pub inside: Vec<PathBuf>,
     /// What became of the branch.
     pub branch: BranchRemoval,
 }
@@ -71,8 +74,10 @@ pub fn remove(repo: &Repository, spec: &WorktreeSpec, what: Removal<'_>) -> Resu
     };
     // Nothing but the registration was made yet, and the path may be anybody's.
     let begun = owned.admin_dir == staging_dir(repo, &spec.owner);
+    let mut inside = Vec::new();
     if !begun {
         remove_directory(&owned)?;
+        inside = guests::deregister_below(repo.common_dir(), &owned.spec.path)?;
     }
     let branch = match what {
         Removal::WorktreeAndBranch { snapshot_ref } if !begun => {
@@ -88,6 +93,7 @@ pub fn remove(repo: &Repository, spec: &WorktreeSpec, what: Removal<'_>) -> Resu
     deregister(repo, &owned)?;
     Ok(Removed {
         worktree: true,
+        inside,
         branch,
     })
 }
@@ -149,6 +155,7 @@ fn remove_unmarked(
     };
     Ok(Removed {
         worktree: begun,
+        inside: Vec::new(),
         branch,
     })
 }
@@ -160,6 +167,7 @@ fn absent(what: Removal<'_>) -> Removed {
     };
     Removed {
         worktree: false,
+        inside: Vec::new(),
         branch,
     }
 }

@@ -2,9 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use git2::{ErrorClass, ErrorCode, Oid};
 use serde::{Deserialize, Serialize};
@@ -14,6 +19,9 @@ use super::capture::{self, Source};
 use super::error::Error;
 use super::git::Git;
 use super::snapshot::operator_signature;
+
+/// How long a look at the caller's checkout may take: it is for a notice.
+const DIRTY_LIMIT: Duration = Duration::from_secs(60);
 
 /// The full id of a commit: 40 lowercase hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,7 +120,7 @@ impl Repository {
     /// or be bare. Whether a repository of somebody else may be used is git's own decision (`safe.directory`).
     ///
     /// # Errors
-    /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], and [`Error::Unsupported`] for what libgit2 can't read
+    /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], [`Error::NotText`], and [`Error::Unsupported`] for what libgit2 can't read
     /// (reftable, sha256).
     pub fn discover(path: &Path) -> Result<Self, Error> {
         let place = Place { path };
@@ -241,10 +249,14 @@ impl Repository {
         let Some(Checkout { git_dir, work_tree }) = &self.caller else {
             return Ok(Dirty::default());
         };
+        refuse_pipes(work_tree)?;
+        let stop = CancellationToken::new();
+        let _until_it_ends = stop_after(DIRTY_LIMIT, &stop);
         // The program and not libgit2: it compares the files on all cores, and knows sparse and split indexes.
         let output = Git::new(git_dir, work_tree, "status")
             .args(["--porcelain=v1", "-z", "--no-renames"])
             .args(["--untracked-files=normal", "--ignore-submodules=all"])
+            .stop(&stop)
             .query_output(Vec::new())?;
         Ok(count_dirty(&output))
     }
@@ -311,6 +323,33 @@ impl Repository {
     pub(super) fn caller_git_dir(&self) -> &Path {
         let caller = self.caller.as_ref();
         caller.map_or(&self.common_dir, |caller| &caller.git_dir)
+    }
+
+    /// What the agent's own git needs to see the worktree as ours does: no replacements, where there are some, and trust in
+    /// a repository of somebody else, which git knows by the directory.
+    pub(crate) fn git_variables(&self, worktree: &Path) -> Result<Vec<(String, String)>, Error> {
+        let failed = "list the replacements";
+        let open = self.open()?;
+        let mut replaced = open
+            .references_glob("refs/replace/*")
+            .map_err(Error::git(failed))?;
+        let mut variables = Vec::new();
+        if replaced.next().is_some() {
+            variables.push(("GIT_NO_REPLACE_OBJECTS".to_owned(), "1".to_owned()));
+        }
+        let owner = fs::metadata(&self.common_dir).map_err(Error::io("read", &self.common_dir))?;
+        if owner.uid() != rustix::process::geteuid().as_raw() {
+            let worktree = super::add::known_path(worktree)?;
+            let worktree = worktree.to_string_lossy().into_owned();
+            for (name, value) in [
+                ("COUNT", "1".to_owned()),
+                ("KEY_0", "safe.directory".to_owned()),
+                ("VALUE_0", worktree),
+            ] {
+                variables.push((format!("GIT_CONFIG_{name}"), value));
+            }
+        }
+        Ok(variables)
     }
 
     /// Tells what in the repository and in `base` needs care; of a base whose tree is absent, as in a clone without
@@ -408,8 +447,33 @@ fn main_work_tree(common_dir: &Path) -> Result<Option<PathBuf>, Error> {
     Ok(top.filter(|top| top.is_dir() && leads_here(top)))
 }
 
+/// Refuses a checkout whose rules are a pipe: git would wait for somebody to write into it.
+fn refuse_pipes(work_tree: &Path) -> Result<(), Error> {
+    for name in [".gitignore", ".gitattributes", ".gitmodules"] {
+        let path = work_tree.join(name);
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.file_type().is_fifo()) {
+            let source = std::io::Error::other("it is a pipe, for which git would wait");
+            return Err(Error::io("read", &path)(source));
+        }
+    }
+    Ok(())
+}
+
+/// Cancels `stop` after a while, unless what it returns is dropped before.
+fn stop_after(limit: Duration, stop: &CancellationToken) -> mpsc::Sender<()> {
+    let (done, waits) = mpsc::channel();
+    let stop = stop.clone();
+    let timer = move || {
+        if waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            stop.cancel();
+        }
+    };
+    let _without_a_limit_then = thread::Builder::new().spawn(timer);
+    done
+}
+
 /// Refuses a path that no record can hold.
-fn refuse_unspeakable(path: &Path) -> Result<(), Error> {
+pub(crate) fn refuse_unspeakable(path: &Path) -> Result<(), Error> {
     match path.to_str() {
         Some(_) => Ok(()),
         None => Err(Error::NotText {

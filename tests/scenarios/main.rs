@@ -84,3 +84,4 @@ mod processes;
 mod prompts;
 mod questions;
 mod secrets;
+mod shapes;

@@ -165,7 +165,8 @@ pub struct Launch<'a> {
     pub program: &'a Program,
     /// What the caller wants.
     pub options: &'a Options,
-    /// The root of the main repository, which codex trusts in place of each of its worktrees.
+    /// The directory that the repository's git directory lies in, which codex trusts in place of each worktree: the main
+    /// checkout, as a rule.
     pub repository: &'a Path,
     /// Where the agent works. Named as an argument too: a wrapper may change the directory.
     pub directory: &'a Path,

@@ -1,6 +1,6 @@
 //! What happens to the repository.
 
-use super::{HARMLESS, REFUSED, Row, Work, table};
+use super::{HARMLESS, REFUSED, Row, Status, Work, table};
 
 const HALF: &[(&str, &str)] = &[("half", "done\n")];
 
@@ -17,6 +17,42 @@ table! {
         said: "nested has a repository of its own",
         in_repository: true,
         mend: "git -C repo worktree prune",
+        ..HARMLESS
+    };
+    nested_worktree_on_a_branch = Row {
+        does: "git worktree add -q -b topic nested; echo done > nested/half",
+        work: Work::Files(&[("nested/half", "done\n")]),
+        said: "is deregistered with it",
+        in_repository: true,
+        ..HARMLESS
+    };
+    worktree_moved_by_git = Row {
+        does: "echo done > half; git worktree move -f -f \"$PWD\" $RIG/worktrees/elsewhere",
+        work: Work::Files(HALF),
+        said: "/worktrees/elsewhere while the run went on",
+        // Its directory went away under it.
+        status: Status::AgentDied,
+        code: Some("agent_died"),
+        ..HARMLESS
+    };
+    users_branch_moved = Row {
+        does: "echo done > half; git update-ref refs/heads/main $(git commit-tree -p HEAD -m new HEAD^{tree})",
+        work: Work::Files(HALF),
+        said: "moved in the repository while the run went on, by the agent or by somebody else: refs/heads/main from ",
+        in_repository: true,
+        ..HARMLESS
+    };
+    users_branch_deleted = Row {
+        does: "echo done > half; git update-ref -d refs/heads/main",
+        work: Work::Files(HALF),
+        said: "refs/heads/main, which was at ",
+        in_repository: true,
+        ..HARMLESS
+    };
+    repository_of_its_own = Row {
+        does: "rm .git; git init -q; git add -A; git commit -qm own; echo done > half",
+        work: Work::Files(HALF),
+        said: "the worktree has a repository of its own by now",
         ..HARMLESS
     };
     submodule_added = Row {
