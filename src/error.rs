@@ -38,6 +38,7 @@ pub enum Code {
     AgentCredentials,
     NotSignedIn,
     ProviderKeyMissing,
+    Limits,
     HooksMissing,
     DiskFull,
     Watch,
@@ -54,7 +55,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the README's table.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
@@ -75,6 +76,7 @@ impl Code {
         Self::AgentCredentials,
         Self::NotSignedIn,
         Self::ProviderKeyMissing,
+        Self::Limits,
         Self::HooksMissing,
         Self::DiskFull,
         Self::Watch,
@@ -113,6 +115,7 @@ impl Code {
             Self::AgentCredentials => "agent_credentials",
             Self::NotSignedIn => "not_signed_in",
             Self::ProviderKeyMissing => "provider_key_missing",
+            Self::Limits => "limits",
             Self::HooksMissing => "hooks_missing",
             Self::DiskFull => "disk_full",
             Self::Watch => "watch",
@@ -158,6 +161,7 @@ impl Code {
             | Self::AgentCredentials
             | Self::NotSignedIn
             | Self::ProviderKeyMissing
+            | Self::Limits
             | Self::HooksMissing
             | Self::DiskFull
             | Self::Watch => 7,
@@ -212,6 +216,7 @@ impl Code {
             Self::ProviderKeyMissing => {
                 "set that variable, which `env_key` of the provider in codex's configuration names"
             }
+            Self::Limits => "raise the hard limit of open files, as by `ulimit -H -n 1024`",
             Self::HooksMissing => {
                 "install cx-operator with its hook binaries, or name their directory by CX_OPERATOR_HOOKS"
             }
@@ -309,6 +314,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The agent may open too few files.
+    #[error("run codex with {files} open files at most: {needed} are needed")]
+    Limit {
+        /// The hard limit.
+        files: u64,
+        /// What it needs.
+        needed: u64,
+    },
     /// The hook binaries are not where they are looked for.
     #[error("find the hook binaries beside {} or on PATH", executable.display())]
     HooksMissing {
@@ -396,6 +409,7 @@ impl Error {
                 setup::Error::Forced(_) => Code::AgentRestricted,
             },
             Self::Credentials { .. } => Code::AgentCredentials,
+            Self::Limit { .. } => Code::Limits,
             Self::HooksMissing { .. } => Code::HooksMissing,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::GlobalHooks(_) => Code::GlobalHooks,

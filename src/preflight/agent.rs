@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Resource, getrlimit};
 use serde_json::Value;
 
 use super::value;
@@ -13,6 +14,11 @@ use crate::agent::codex::setup::{self, Provider, Question, Setup};
 use crate::delegate::blocking;
 use crate::error::Error;
 
+/// So many files codex must be able to open at once.
+///
+/// Source: codex 0.169.0 takes no prompt, now and then, where it may open 64; 0.130.0 to 0.169.0 raise a soft limit.
+const FILES_NEEDED: u64 = 256;
+
 /// Finds the program and asks it what it is, where it will be started.
 pub(super) async fn check_program(
     options: &Options,
@@ -20,6 +26,12 @@ pub(super) async fn check_program(
     place: &Path,
     state: &Path,
 ) -> Result<Program, Error> {
+    if let Some(files) = getrlimit(Resource::Nofile).maximum
+        && files < FILES_NEEDED
+    {
+        let needed = FILES_NEEDED;
+        return Err(Error::Limit { files, needed });
+    }
     let place = if place.is_dir() {
         place
     } else {

@@ -415,4 +415,38 @@ mod tests {
         assert!(program("0.130.0").is_known() && program("0.169.4").is_known());
         assert!(!program("0.99.0").is_known() && !program("1.0.0").is_known());
     }
+
+    /// A program of that text, asked once.
+    async fn asked(dir: &Path, script: &str) -> Result<Program, Error> {
+        let program = dir.join("shim");
+        fs::write(&program, script).expect("written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a mode");
+        let environment = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+        Program::query(Some(&program), &environment, dir, &dir.join("state")).await
+    }
+
+    #[tokio::test]
+    async fn a_shim_is_asked_each_time() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let script = "#!/bin/sh\necho using codex\necho codex-cli $(cat version)\n";
+        for version in ["0.169.0", "0.150.0"] {
+            fs::write(dir.path().join("version"), version).expect("written");
+            let program = asked(dir.path(), script).await.expect("it answers");
+            assert_eq!(program.version, version);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_question_starts_ends_with_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let script = "#!/bin/sh\nsleep 300 &\necho $! > child\necho codex-cli 0.169.0\n";
+        asked(dir.path(), script).await.expect("it answers");
+        let child = fs::read_to_string(dir.path().join("child")).expect("a process");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+        // Nobody may have reaped it yet.
+        assert!(
+            stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z ")),
+            "it runs"
+        );
+    }
 }
