@@ -245,8 +245,10 @@ fn every_rule_decides_some_message() {
         })
         .collect();
     let rules: BTreeSet<_> = RULES.iter().map(|rule| rule.rule).collect();
-    assert_eq!(reached, rules);
     assert_eq!(rules.len(), RULES.len(), "two rules share a name");
+    // Those of the probe decide its answers: `turn::tests::probe`.
+    let of_messages = rules.into_iter().filter(|rule| !rule.starts_with("probe_"));
+    assert_eq!(reached, of_messages.collect::<BTreeSet<_>>());
 }
 
 #[test]

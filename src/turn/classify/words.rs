@@ -66,7 +66,7 @@ const PARTS: [(&str, &str); 9] = [
     ),
     (
         "ASK",
-        "(?:(?:please )?(?:let me know|tell me|advise|say|specify|clarify|confirm))",
+        "(?:let me know|tell me|please advise|please say|please specify|please clarify|please confirm)",
     ),
     (
         "WHICH",
@@ -164,7 +164,7 @@ words! {
         r"{LEAD}(?:after|once) (?:that|this),? i(?:'ll| will)\b", r"\b(?:now|next|then),? (?:i'll|i will|i'm going to|let me|let's)\b",
         r"{LEAD}(?:i'm|i am|we're|we are)(?: now| still| currently| just| in the middle of)* [a-z-]+ing\b", r"^next(?: up)?[:,]", r"\bi'll (?:report|get) back\b",
         r"\b(?:is|are) (?:still |now )?(?:running|building|compiling|in progress|under way|underway)\b", r"^(?:still |currently |now )+[a-z-]+ing\b",
-        r"^(?:ok|okay|now|good|great)(?:,? (?:now|next))?,? the [a-z ]+$",
+        r"^(?:ok|okay|now|good|great)(?:,? (?:now|next))?,? the [a-z]+(?: [a-z]+)?\.?$",
         r"\b(?:i'm|i am) (?:now |currently |still )+[a-z-]+ing\b", r"^moving on\b",
     ];
     DOING = [
@@ -202,12 +202,22 @@ words! {
     ];
     /// A check that couldn't be made, or a failure that is over, expected or another's.
     BENIGN = [
+        r"\b(?:not|n't|never)(?: \w+)? (?:change[ds]?|touch\w*|alter\w*|affect\w*|break\w*|broken|need\w*|requir\w*|modif\w*|add\w*|remove[ds]?|rename\w*|matter\w*|depend\w*|block\w*|leak\w*|allocat\w*|throw\w*|panic\w*|crash\w*|fail\w*|grow\w*|happen any\w*|used|referenced|necessary|relevant|affected|cost|mutate\w*|hold|expose\w*|swallow\w*|duplicate\w*|log|logged|include\w* in|know about)\b",
+        r"\byou(?:'re| are)? (?:can|may|asked|wanted|listed|requested|suggested|described|mentioned|pointed|reported|named|noted|absolutely right|right|should see|should now|will see|will find|gave|specified|have|had|want to)\b|\b(?:as|like) you\b|\byou'll (?:find|see|get|notice)\b|\bif you\b",
+        r"\byour (?:\w+ )?(?:changes|edits|uncommitted|files|checkout|blog|site|app|project|code|request|brief|description|instructions?|comments?|review|reviewers?|scripts?|tests?|work|branch|repo\w*|report|ticket|issue|suggestion|\w+ now)\b", r"\bplease (?:note|see|refer|find|be aware|keep in mind|remember)\b",
         r"\b(?:{NOT}|not|n't|not be|n't be)(?: \w+)? (?:run|re-?run|commit|committed|push|pushed|verify|verified|test|tested|exercise|exercised|find any|find (?:\w+ )?other|see any|check|validate|measure|confirm)\b",
         r"\b(?:pre-?existing|unrelated|no longer|0 failed|expected failures?|any ?more|previously|as expected|used to|would fail|before (?:my|this|the) change|on main|not caused by|as before)\b", r"\bnothing (?:else |more |left )?to do\b", r"\balso (?:fails?|occurs?) on\b", r"\b(?:failing|failed|fails) before\b",
         r"\bcan(?:'t|not) (?:be )?(?:go|happen|regress|rot|drift|break|race|overflow|recur|exceed|reach|leak|collide|be (?:negative|null|empty|reached|mutated))\b",
     ];
     /// Hints at something open: too little for a question, too much for a result, unless a verb of report leads.
     HINTS = [
+        // Something is not so, unless it is what needed no change.
+        r"(?:\b(?:is|are|was|were|be|been|does|do|have|has|had|will|could)(?: not\b|n't\b| never\b)|\bnever\b|\bnone (?:of|pass\w*|work\w*|is|are)\b|\bnobody\b)(?: (?:been|be|yet|even|actually|really|yet been))?(?: (?:[a-x][a-z]*))?",
+        r"\b(?:have|has|had|need|needs) to (?:wait|be|come|decide)\b|\b(?:is|are|comes?) next\b|\bnext on\b|\bwait(?:ing)? (?:for|until)\b",
+        r"\b(?:stub|stubs|stubbed|placeholders?|skeleton|dummy|mocked out|hard-?coded for now|prototype)\b",
+        r"\b(?:risky|beyond me|refuses?|interrupted|cut short|went wrong|time out|times out|lost (?:its|the)|reverting|undone|backed out|gave up|too (?:risky|big|large|much)|in vain|partly|halfway)\b",
+        // The reader has a part in it.
+        r"\b(?:you|your|yours|someone|somebody|anyone)\b", r"\b(?:please|i'd|i would|whichever|whatever|candidates?|guess|correct me|yes before|thumbs up|ping me|product call)\b",
         r"\bdepends? on (?:how|what|which|whether|who|where)\b",
         r"\b(?:i'll|i will|i'm going to|i am going to|i'm about to|let me|i shall)\b",
         r"\b(?:decisions?|decide[sd]?|undecided|clarif\w+|guidance|steer|weigh in|sign-off|go-ahead|your (?:word|approval|preference|ok|okay|thoughts|opinion|call))\b",
@@ -237,7 +247,7 @@ words! {
     MENTIONS = [r"\b{DID}\b"];
     /// Describes the thing, not the writer or the reader.
     DESCRIBES = [
-        r"^(?:the|a|an|both|all|each|every|it|they|this|that|`|new|old|existing|invalid|missing|unknown)\b.{0,80}? (?:accepts?|adds?|allows?|applies|apply|builds?|calls?|closes?|contains?|covers?|creates?|emits?|enforces?|exits?|expires?|explains?|falls?|follows?|handles?|has|have|holds?|ignores?|includes?|keeps?|lists?|lives?|loads?|logs?|matches|match|opens?|parses?|passes|pass|picks?|points?|prints?|reads?|records?|refreshes|rejects?|removes?|renders?|reports?|resolves?|respects?|retries|returns?|runs?|sends?|sets?|shows?|skips?|sorts?|starts?|stays?|stores?|strips?|supports?|takes?|throws?|tracks?|treats?|uses?|validates?|waits?|warns?|works?|wraps?|writes?|go through|goes through)\b",
+        r"^(?:the|a|an|both|all|each|every|it|they|this|that|`|new|old|existing|invalid|missing|unknown)\b.{0,80}? (?:accepts?|adds?|allows?|applies|apply|builds?|calls?|closes?|contains?|covers?|creates?|emits?|enforces?|exits?|expires?|explains?|falls?|follows?|handles?|has|have|holds?|ignores?|includes?|keeps?|lists?|lives?|loads?|logs?|matches|match|moves?|names?|changes|comes|survives?|opens?|parses?|passes|pass|picks?|points?|prints?|reads?|records?|refreshes|rejects?|removes?|renders?|reports?|resolves?|respects?|retries|returns?|runs?|sends?|sets?|shows?|skips?|sorts?|starts?|stays?|stores?|strips?|supports?|takes?|throws?|tracks?|treats?|uses?|validates?|waits?|warns?|works?|wraps?|writes?|go through|goes through)\b",
         r"^`.{0,80}? (?:accepts?|covers?|creates?|emits?|exits|handles|has|have|ignores|includes|keeps|lists|loads|opens|parses|prints|reads|rejects|removes|renders|reports|returns|runs|sends|shows|skips|sorts|supports|takes|throws|treats|uses|validates|writes)\b",
     ];
     /// The writer or the reader.
