@@ -70,6 +70,7 @@ fn once(repo: &Repository, spec: &WorktreeSpec, dir: &Path) -> [Duration; 5] {
     let keep = SnapshotSpec {
         ref_name: REF.into(),
         message: "bench".into(),
+        mount_points: &[".codex"],
     };
     let result = worktree.snapshot(&keep).expect("a snapshot").result_commit;
     let snapshot = start.elapsed();

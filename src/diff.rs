@@ -1,21 +1,21 @@
 //! What changed between two commits: numbers, and a patch that `git apply` accepts.
 //!
-//! The user's diff settings (`diff.noprefix`, `diff.external`, text conversion, attributes, …) have no say: the same
-//! two commits give the same patch everywhere.
+//! git compares them in a repository of ours that has nothing but the objects of the user's: no setting, no attribute
+//! and no replaced object has a say. The same two commits give the same patch everywhere.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use git2::{
-    Delta, Diff, DiffDelta, DiffFindOptions, DiffFormat, DiffLine, DiffOptions, Index, Patch,
-};
 use serde::{Deserialize, Serialize};
 
-use crate::worktree::{CommitId, Error, Repository};
+use crate::worktree::{CommitId, Error, Git, Repository, Scratch};
 
+/// Where more files than these were deleted and made, only those of the same content are taken for renamed: git
+/// compares each with each. Its own default.
+const RENAMES: &str = "-l1000";
 /// How many files are listed; all are counted, and all are in the patch.
 const FILES_LISTED: usize = 10_000;
 
@@ -74,132 +74,162 @@ pub struct PatchInfo {
     pub bytes: u64,
 }
 
-/// Counts what changed from `base` to `result`, renames detected.
+/// Counts what changed from `base` to `result`, renames detected. `scratch` is a directory for temporary files.
 ///
 /// # Errors
-/// Those of libgit2.
+/// Those of running git.
 pub fn summarize(
     repo: &Repository,
-    base: CommitId,
-    result: CommitId,
+    (base, result): (CommitId, CommitId),
+    scratch: &Path,
 ) -> Result<DiffSummary, Error> {
-    let repo = open(repo)?;
-    let mut options = options();
-    options.include_typechange(true);
-    let diff = compare(&repo, (base, result), &mut options)?;
-    let mut summary = DiffSummary::default();
-    for position in 0..diff.deltas().len() {
-        if let Some(file) = file_change(&diff, position)? {
-            summary.insertions += file.insertions;
-            summary.deletions += file.deletions;
-            summary.file_count += 1;
-            if summary.files.len() < FILES_LISTED {
-                summary.files.push(file);
-            }
-        }
+    if base == result {
+        return Ok(DiffSummary::default());
     }
-    Ok(summary)
+    let place = Place::new(repo, base, scratch)?;
+    let output = place
+        .compare((base, result))
+        .args(["-z", "--raw", "--numstat"])
+        .query_output(Vec::new())?;
+    Ok(parse(&output))
 }
 
 /// Writes the patch from `base` to `result`: `git apply` on a checkout of `base` gives exactly the tree of `result`.
 /// Streams into a temp file of mode 0600 beside `to`, syncs it, and renames it: `to` is complete or not there.
 ///
 /// # Errors
-/// [`Error::Io`] for the file, else those of libgit2.
+/// [`Error::Io`] for the file, else those of running git.
 pub fn write_patch(
     repo: &Repository,
     base: CommitId,
     result: CommitId,
     to: &Path,
 ) -> Result<PatchInfo, Error> {
-    let repo = open(repo)?;
-    let mut options = options();
-    // An empty diff of a binary file can't be applied.
-    options.show_binary(true).id_abbrev(40);
-    let diff = compare(&repo, (base, result), &mut options)?;
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let temporary = to.with_file_name(name);
+    let place = Place::new(repo, base, to.parent().unwrap_or(Path::new(".")))?;
+    let temporary = place.0.path().join("patch");
     let mut file = OpenOptions::new();
-    file.write(true).create(true).truncate(true).mode(0o600);
+    file.write(true).create_new(true).mode(0o600);
     let file = file
         .open(&temporary)
         .map_err(Error::io("write", &temporary))?;
-    print(&diff, file, to)
-        .and_then(|info| {
-            fs::rename(&temporary, to).map_err(Error::io("write", to))?;
-            sync_directory(to).map_err(Error::io("write", to))?;
-            Ok(info)
-        })
-        .inspect_err(|_| drop(fs::remove_file(&temporary)))
-}
-
-/// Opens the repository without attributes: neither those of a checkout nor those of an index.
-fn open(repo: &Repository) -> Result<git2::Repository, Error> {
-    let open = repo.open()?;
-    let mut nothing = Index::new().map_err(Error::git("create an index"))?;
-    open.set_index(&mut nothing)
-        .map_err(Error::git("use an index in memory"))?;
-    Ok(open)
-}
-
-fn options() -> DiffOptions {
-    let mut options = DiffOptions::new();
-    options
-        .old_prefix("a")
-        .new_prefix("b")
-        .context_lines(3)
-        .interhunk_lines(0)
-        .ignore_submodules(false);
-    options
-}
-
-fn compare<'r>(
-    repo: &'r git2::Repository,
-    (base, result): (CommitId, CommitId),
-    options: &mut DiffOptions,
-) -> Result<Diff<'r>, Error> {
-    let tree = |id: CommitId| {
-        repo.find_commit(id.0)
-            .and_then(|commit| commit.tree())
-            .map_err(Error::git("read a commit"))
-    };
-    let mut diff = repo
-        .diff_tree_to_tree(Some(&tree(base)?), Some(&tree(result)?), Some(options))
-        .map_err(Error::git("compare two commits"))?;
-    let mut renames = DiffFindOptions::new();
-    renames.renames(true).rename_threshold(50).rename_limit(200);
-    diff.find_similar(Some(&mut renames))
-        .map_err(Error::git("find renamed files"))?;
-    Ok(diff)
-}
-
-fn print(diff: &Diff<'_>, file: File, to: &Path) -> Result<PatchInfo, Error> {
-    let mut writer = BufWriter::new(file);
-    let mut written = Ok(());
-    let printed = diff.print(
-        DiffFormat::Patch,
-        |_: DiffDelta<'_>, _, line: DiffLine<'_>| {
-            written = write_line(&mut writer, &line);
-            written.is_ok()
-        },
-    );
-    written.map_err(Error::io("write", to))?;
-    printed.map_err(Error::git("print the patch"))?;
-    let file = writer
-        .into_inner()
-        .map_err(|e| Error::io("write", to)(e.into_error()))?;
+    place
+        .compare((base, result))
+        .args(["--patch", "--binary", "--full-index", "--unified=3"])
+        .args(["--inter-hunk-context=0", "--diff-algorithm=myers"])
+        .args(["--src-prefix=a/", "--dst-prefix=b/"])
+        .write_output(file.try_clone().map_err(Error::io("write", &temporary))?)?;
     file.sync_all().map_err(Error::io("write", to))?;
     let bytes = file.metadata().map_err(Error::io("read", to))?.len();
+    fs::rename(&temporary, to).map_err(Error::io("write", to))?;
+    sync_directory(to).map_err(Error::io("write", to))?;
     Ok(PatchInfo { bytes })
 }
 
-fn write_line(writer: &mut impl Write, line: &DiffLine<'_>) -> io::Result<()> {
-    // Lines of a hunk come without their sign, headers and "no newline" remarks as they are.
-    if let sign @ ('+' | '-' | ' ') = line.origin() {
-        writer.write_all(&[sign as u8])?;
+/// A repository without anything of its own, beside the objects of another.
+struct Place<'a>(Scratch, &'a Repository, bool);
+
+impl<'a> Place<'a> {
+    fn new(repo: &'a Repository, base: CommitId, parent: &Path) -> Result<Self, Error> {
+        let scratch = Scratch::below(parent)?;
+        let dir = scratch.path();
+        let promised = repo.features(base)?.partial_clone;
+        // Where contents may have to be fetched, git must know from where.
+        let config = repo.common_dir().join("config");
+        let include = match promised {
+            true => [
+                b"[include]\npath = \"",
+                config.as_os_str().as_bytes(),
+                b"\"\n",
+            ]
+            .concat(),
+            false => Vec::new(),
+        };
+        let core = b"[core]\nrepositoryformatversion = 0\nbare = true\n";
+        let write = |name: &str, content: &[u8]| {
+            let path = dir.join(name);
+            fs::write(&path, content).map_err(Error::io("write", &path))
+        };
+        write("HEAD", b"ref: refs/heads/none\n")?;
+        write("config", &[&include[..], core].concat())?;
+        let refs = dir.join("refs");
+        fs::create_dir(&refs).map_err(Error::io("create", &refs))?;
+        Ok(Self(scratch, repo, promised))
     }
-    writer.write_all(line.content())
+
+    fn compare(&self, (base, result): (CommitId, CommitId)) -> Git {
+        let dir = self.0.path();
+        let mut git = Git::new(dir, dir, "diff-tree")
+            .env("GIT_OBJECT_DIRECTORY", self.1.common_dir().join("objects"))
+            .env("GIT_ATTR_NOSYSTEM", "1")
+            .setting("core.attributesFile", "/dev/null")
+            .setting("diff.suppressBlankEmpty", "false");
+        if !self.2 {
+            git = git
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .env("GIT_CONFIG_NOSYSTEM", "1");
+        }
+        git.args(["-r", "--no-color", "--no-ext-diff", "--no-textconv"])
+            .args([
+                "--ignore-submodules=none",
+                "--submodule=short",
+                "-M",
+                RENAMES,
+            ])
+            .args([base.to_string(), result.to_string()])
+    }
+}
+
+/// Reads what `git diff-tree -z --raw --numstat` prints: first `:<mode> <mode> <id> <id> <status>`, NUL, and the path
+/// of each file, then `<added>\t<removed>\t<path>` in the same order. A renamed file has two paths, which follow an
+/// empty one in the second list.
+fn parse(output: &[u8]) -> DiffSummary {
+    let mut fields = output.split(|b| *b == 0).peekable();
+    let mut files = Vec::new();
+    while let Some(head) = fields.next_if(|field| field.first() == Some(&b':')) {
+        let letter = head.rsplit(|b| *b == b' ').next().and_then(<[u8]>::first);
+        let status = match letter {
+            Some(b'A') => FileStatus::Added,
+            Some(b'D') => FileStatus::Deleted,
+            Some(b'R') => FileStatus::Renamed,
+            Some(b'T') => FileStatus::TypeChanged,
+            _ => FileStatus::Modified,
+        };
+        if status == FileStatus::Renamed {
+            fields.next();
+        }
+        let path = fields.next().unwrap_or_default();
+        files.push(FileChange {
+            path: shown(Path::new(std::ffi::OsStr::from_bytes(path))),
+            status,
+            insertions: 0,
+            deletions: 0,
+            binary: false,
+        });
+    }
+    let mut summary = DiffSummary::default();
+    for mut file in files {
+        let counts = fields.next().unwrap_or_default();
+        let mut counts = counts.splitn(3, |b| *b == b'\t');
+        let mut count = || {
+            let text = std::str::from_utf8(counts.next()?).ok()?;
+            text.parse::<usize>().ok()
+        };
+        let (insertions, deletions) = (count(), count());
+        if counts.next() == Some(b"") {
+            fields.nth(1);
+        }
+        // A dash stands for the lines of what isn't text.
+        file.binary = insertions.is_none();
+        file.insertions = insertions.unwrap_or(0);
+        file.deletions = deletions.unwrap_or(0);
+        summary.insertions += file.insertions;
+        summary.deletions += file.deletions;
+        summary.file_count += 1;
+        if summary.files.len() < FILES_LISTED {
+            summary.files.push(file);
+        }
+    }
+    summary
 }
 
 /// Makes the rename itself durable.
@@ -210,46 +240,8 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-fn file_change(diff: &Diff<'_>, position: usize) -> Result<Option<FileChange>, Error> {
-    let failed = "count changed lines";
-    // Without a patch the content isn't text, or there is nothing to compare.
-    let patch = Patch::from_diff(diff, position).map_err(Error::git(failed))?;
-    let (insertions, deletions) = match &patch {
-        Some(patch) => {
-            let (_, insertions, deletions) = patch.line_stats().map_err(Error::git(failed))?;
-            (insertions, deletions)
-        }
-        None => (0, 0),
-    };
-    let Some(delta) = diff.get_delta(position) else {
-        return Ok(None);
-    };
-    let binary = patch.map_or(delta.flags().is_binary(), |p| p.delta().flags().is_binary());
-    let status = match delta.status() {
-        Delta::Added => FileStatus::Added,
-        Delta::Deleted => FileStatus::Deleted,
-        Delta::Modified => FileStatus::Modified,
-        Delta::Renamed => FileStatus::Renamed,
-        Delta::Typechange => FileStatus::TypeChanged,
-        _ => return Ok(None),
-    };
-    let side = if status == FileStatus::Deleted {
-        delta.old_file()
-    } else {
-        delta.new_file()
-    };
-    let path = side.path_bytes().unwrap_or_default();
-    Ok(Some(FileChange {
-        path: shown(Path::new(std::ffi::OsStr::from_bytes(path))),
-        status,
-        insertions,
-        deletions,
-        binary,
-    }))
-}
-
 /// A path as one line of harmless text.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     let mut text = String::new();
     for c in path.to_string_lossy().chars() {
         if c.is_control() {
@@ -264,6 +256,32 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_lists_of_git_make_one() {
+        let ids = format!("{0} {0}", "0".repeat(40));
+        let output = format!(
+            ":100644 100644 {ids} R098\0a\tb\0c\nd\0:000000 100644 {ids} A\0e\0:160000 160000 {ids} M\0s\0\
+             1\t2\t\0a\tb\0c\nd\0-\t-\te\01\t1\ts\0"
+        );
+        let summary = parse(output.as_bytes());
+        let seen: Vec<_> = summary
+            .files
+            .iter()
+            .map(|file| (&file.path[..], file.status, file.insertions, file.binary))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("c\\nd", FileStatus::Renamed, 1, false),
+                ("e", FileStatus::Added, 0, true),
+                ("s", FileStatus::Modified, 1, false),
+            ]
+        );
+        let sums = (summary.file_count, summary.insertions, summary.deletions);
+        assert_eq!(sums, (3, 2, 3));
+        assert_eq!(parse(b""), DiffSummary::default());
+    }
 
     #[test]
     fn a_path_is_shown_on_one_line() {

@@ -128,7 +128,9 @@ fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), 
     }
     let base = if task.include_dirty && !dirty.is_clean() {
         let message = "cx-operator: uncommitted changes of the caller's checkout";
-        repository.snapshot_dirty(base, message)?
+        let (dirty, left_out) = repository.snapshot_dirty(base, message)?;
+        notices.extend(left_out);
+        dirty
     } else {
         base
     };

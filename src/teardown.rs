@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::codex::MOUNT_POINTS;
 use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::{EXIT_COMMAND, sight};
 use crate::cancel::Cancel;
 use crate::delegate::blocking;
-use crate::diff::write_patch;
+use crate::diff::{shown, write_patch};
 use crate::error::Error;
 use crate::journal::{Journal, Progress, Step};
 use crate::process::{Exit, Process, RunProcesses, end_run_processes};
@@ -202,7 +203,7 @@ async fn conclude(
 ) -> bool {
     // The caller's credentials, where the launcher never came to remove them.
     let _gone_already = fs::remove_file(site.dir.environment());
-    let mut clean = true;
+    let (mut clean, mut whole) = (true, true);
     let moved = worktree.and_then(|worktree| worktree.follow_move().ok().flatten());
     if let Some(moved) = &moved {
         let path = moved.path().display();
@@ -216,7 +217,8 @@ async fn conclude(
         let taken_in = take_in(site, worktree, outcome).await;
         // Written before anything goes, and again at the very end. A disk that has no room for it may take no more
         // lines of the journal either: then the tree is what tells how far the run came.
-        let recorded = taken_in.and_then(|()| {
+        let recorded = taken_in.and_then(|all| {
+            whole = all;
             let written = site.dir.write_record(outcome);
             written.map_err(|error| Refusal::Failed(error.into()))
         });
@@ -230,7 +232,8 @@ async fn conclude(
             clean = false;
         }
     }
-    let safe = clean;
+    let safe = clean && whole;
+    clean = safe;
     if let Some(agent) = agent
         && site.keep != Keep::Session
     {
@@ -262,17 +265,18 @@ pub(crate) fn record(site: &Site<'_>, outcome: &mut Outcome, clean: bool) {
     }
 }
 
-/// Snapshot, patch, numbers.
+/// Snapshot, patch, numbers. `false` if the worktree has something that could not be taken in.
 async fn take_in(
     site: &Site<'_>,
     worktree: &Worktree,
     outcome: &mut Outcome,
-) -> Result<(), Refusal> {
+) -> Result<bool, Refusal> {
     let patience = Patience::with(site.cancel);
     let result_ref = outcome.run_id.result_ref();
     let spec = SnapshotSpec {
         ref_name: result_ref.clone(),
         message: format!("cx-operator: {}", outcome.task),
+        mount_points: &MOUNT_POINTS,
     };
     let from = worktree.clone();
     let begun = Step::Snapshot {
@@ -304,11 +308,21 @@ async fn take_in(
         outcome.result_commit = Some(result.to_string());
         outcome.result_ref = Some(result_ref);
     }
+    let left_out: Vec<String> = snapshot.left_out.iter().map(|path| shown(path)).collect();
     describe(snapshot, outcome);
     if outcome.changes == Changes::Unknown {
         miss_worktree(worktree.path(), outcome);
     }
-    Ok(())
+    if !left_out.is_empty() {
+        let path = worktree.path();
+        outcome.worktree = Some(path.to_owned());
+        outcome.notices.push(format!(
+            "the worktree stays at {}: it alone has what could not be read or stored: {}",
+            path.display(),
+            left_out.join(", ")
+        ));
+    }
+    Ok(left_out.is_empty())
 }
 
 /// Says that the worktree went, which is the end of whatever the turns came to. Somebody's own end of the run stands.

@@ -16,8 +16,8 @@
 //! * A snapshot that returned is complete and on the disk; what it was taken from may go.
 //! * The worktree's own `.git` file and index belong to the agent and are never believed: the repository is opened
 //!   where it was found before the agent started.
-//! * No hook, no pager, no editor, no prompt. The git program runs where libgit2 can't: to fill the worktree (parallel
-//!   checkout, smudge filters, sparse patterns), to apply a clean filter, and to look at the caller's checkout.
+//! * No hook, no pager, no editor, no prompt. The git program fills the worktree, takes its files and compares commits:
+//!   what it makes of rules, attributes and settings is right by definition.
 
 mod add;
 mod adopt;
@@ -39,6 +39,8 @@ pub use add::{Worktree, WorktreeSpec};
 pub use adopt::linked_git_dir;
 pub use branch::BranchHolder;
 pub use error::Error;
+pub(crate) use files::Scratch;
+pub(crate) use git::Git;
 pub use marker::{OwnedWorktree, Owner, owned};
 pub use remove::{BranchRemoval, Removal, Removed, remove};
 pub(crate) use repository::refuse_unspeakable;

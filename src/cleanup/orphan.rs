@@ -7,7 +7,9 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::{Action, Found, find_run};
+use crate::agent::codex::MOUNT_POINTS;
 use crate::delegate::blocking;
+use crate::diff::shown;
 use crate::error::{Error, io as io_error};
 use crate::process::RUN_VARIABLE;
 use crate::run::Store;
@@ -143,7 +145,12 @@ fn take_in(repository: &Repository, worktree: &Worktree) -> Result<String, Error
     let snapshot = worktree.snapshot(&SnapshotSpec {
         ref_name: result_ref.clone(),
         message: format!("cx-operator: {}, by force", spec.branch),
+        mount_points: &MOUNT_POINTS,
     })?;
+    if let Some(path) = snapshot.left_out.first() {
+        let why = format!("{} could not be read or stored", shown(path));
+        return Err(refuse(&spec.path, why));
+    }
     let what = Removal::WorktreeAndBranch {
         snapshot_ref: &result_ref,
     };

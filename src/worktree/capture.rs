@@ -1,343 +1,230 @@
-//! Turns the files of a work tree into a git tree, reading only: no index file, ref or file of the work tree changes.
+//! Turns the files of a work tree into a git tree, by git itself: no index file, ref or file of the work tree changes.
 //!
-//! The walk is our own because a snapshot must differ from `git add -A` in one point: a repository that the agent made
-//! inside the worktree would become a link to a commit that is deleted with it. Its files are stored instead.
+//! What belongs to the tree is what `git add -A` takes, with the configuration of the user and of the repository, into
+//! an index of ours ([`staged`]). In three points a snapshot differs:
+//!
+//! * The files of a repository that the agent made inside the worktree are stored; `git add` would store the id of a
+//!   commit that is deleted with it. Its commits, and those of submodules, are copied ([`nested`]).
+//! * A file that git can't convert is stored as it is, and one that can't be stored costs nothing but itself.
+//! * git opens no repository below the work tree: their configuration is the agent's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
-use std::io;
+use std::fs::{self, File};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid, Tree};
+use git2::{Oid, Tree};
 use tokio_util::sync::CancellationToken;
 
+use super::add::SEED_INDEX;
 use super::error::Error;
+use super::files::Scratch;
+use super::repository::Repository;
+use crate::diff::shown;
+use adding::{Added, Adding};
+pub(super) use nested::History;
+use survey::{Ground, Survey};
 
-mod content;
-mod submodule;
+mod adding;
+mod nested;
+mod staged;
+mod survey;
 
 const FILE: u32 = 0o100_644;
 const EXECUTABLE: u32 = 0o100_755;
-const LINK: u32 = 0o120_000;
 const COMMIT: u32 = 0o160_000;
+/// So many new files go into one pack.
+const MANY: usize = 500;
+/// How many names a notice has.
+const NAMES_SHOWN: usize = 20;
 
 /// What to capture, and what is known about it.
 pub(super) struct Source<'a> {
-    /// Opened with `work_tree` as its files.
-    pub(super) repo: &'a git2::Repository,
+    pub(super) repo: &'a Repository,
+    /// The shared repository, opened without a work tree.
+    pub(super) open: &'a git2::Repository,
     /// Absolute, free of symbolic links.
     pub(super) work_tree: &'a Path,
-    /// The tree that the result is a change of.
+    /// The worktree's directory in the repository: its index is there, and the one that git wrote when it was made.
+    pub(super) admin_dir: &'a Path,
+    /// What the agent was given.
+    pub(super) base: &'a Tree<'a>,
+    /// The agent's last commit.
     pub(super) head: &'a Tree<'a>,
-    /// An index file whose file times can be believed; it may be missing.
-    pub(super) seed: &'a Path,
-    /// The index of the checkout: tells which ignored files are tracked all the same, and which files are absent on
-    /// purpose (sparse).
-    pub(super) staged: Index,
+    /// Empty files of these names are no work of anybody's.
+    pub(super) mount_points: &'a [&'static str],
     /// Ends the capture with [`Error::Stopped`].
     pub(super) stop: &'a CancellationToken,
 }
 
 impl Source<'_> {
-    fn go_on(&self) -> Result<(), Error> {
-        match self.stop.is_cancelled() {
-            true => Err(Error::Stopped),
-            false => Ok(()),
+    fn seed(&self) -> PathBuf {
+        self.admin_dir.join(SEED_INDEX)
+    }
+
+    fn agents_index(&self) -> PathBuf {
+        self.admin_dir.join("index")
+    }
+
+    fn adding<'s>(&'s self, index: &'s Path, many: bool) -> Adding<'s> {
+        Adding {
+            git_dir: self.repo.common_dir(),
+            work_tree: self.work_tree,
+            index,
+            open: self.open,
+            many,
+            stop: self.stop,
         }
     }
 
-    /// Whether the file is byte for byte the blob. No filter needs to be asked then.
-    fn has_content(&self, path: &[u8], blob: Oid) -> bool {
-        let full = self.work_tree.join(OsStr::from_bytes(path));
-        Oid::hash_file(ObjectType::Blob, full).is_ok_and(|id| id == blob)
+    /// Mount points that a sandbox left.
+    fn find_mount_points(&self) -> Vec<Vec<u8>> {
+        let is_left = |name: &&&str| {
+            let empty = fs::symlink_metadata(self.work_tree.join(name))
+                .is_ok_and(|meta| meta.is_file() && meta.len() == 0);
+            empty && self.base.get_name(name).is_none() && self.head.get_name(name).is_none()
+        };
+        let left = self.mount_points.iter().filter(is_left);
+        left.map(|name| name.as_bytes().to_vec()).collect()
     }
 }
 
 /// The files of a work tree as a tree in the repository.
 pub(super) struct Captured {
     pub(super) tree: Oid,
+    /// Commits of repositories inside that were copied, and nothing keeps yet.
+    pub(super) histories: Vec<History>,
     pub(super) notices: Vec<String>,
+    /// Files that exist nowhere else.
+    pub(super) left_out: Vec<PathBuf>,
 }
 
 /// Captures tracked and untracked files, respecting `.gitignore`, `info/exclude` and the user's excludes.
 ///
 /// # Errors
-/// [`Error::Unreadable`] and [`Error::Unstorable`] name the file; else those of libgit2 and git.
+/// [`Error::Unreadable`] for ignore rules in a pipe, [`Error::Unstorable`] where the repository takes nothing; else
+/// those of libgit2 and git.
 pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
-    let mut index = Index::open(source.seed)
-        .or_else(|_| Index::new())
-        .map_err(Error::git("create an index"))?;
-    let mut absent = sparse_paths(&index);
-    absent.extend(sparse_paths(&source.staged));
-    // Keeps the file times of what is the same in HEAD.
-    index
-        .read_tree(source.head)
-        .map_err(Error::git("read the tree of HEAD"))?;
-    // Line-ending rules look at what is tracked.
-    source
-        .repo
-        .set_index(&mut index)
-        .map_err(Error::git("use an index in memory"))?;
-    let mut walk = Walk::new(source, &index);
-    walk.run()?;
-    let found = content::store(source, walk.changed)?;
-    for (path, tracked) in &walk.tracked {
-        if !tracked.seen && !absent.contains(path) {
-            let path = Path::new(OsStr::from_bytes(path));
-            index
-                .remove(path, 0)
-                .map_err(Error::git("leave out a deleted file"))?;
-        }
-    }
-    for (path, mode, id) in found {
-        index
-            .add(&entry(&path, mode, id))
-            .map_err(|source| Error::Unstorable {
-                path: PathBuf::from(OsString::from_vec(path)),
-                source,
-            })?;
-    }
-    let tree = index
-        .write_tree_to(source.repo)
-        .map_err(Error::git("write the snapshot's tree"))?;
+    let scratch = Scratch::below(source.admin_dir)?;
+    let path = scratch.path().join("index");
+    let prepared = staged::prepare(source, &path)?;
+    let mut notices: Vec<String> = prepared.notice.into_iter().collect();
+    let submodules = nested::submodules(source, &prepared.links);
+    let survey = Survey::take(&Ground {
+        git_dir: source.repo.common_dir(),
+        work_tree: source.work_tree,
+        tracked: &prepared.dirs,
+        closed: &submodules,
+        into_repositories: true,
+        stop: source.stop,
+    })?;
+    let links = nested::settle(source, (&path, &prepared.links), &submodules, &survey)?;
+    notices.extend(links.notices);
+    let mut except: Vec<Vec<u8>> = submodules.into_iter().collect();
+    except.extend(source.find_mount_points());
+    let many = survey.files > prepared.count + MANY;
+    let adding = source.adding(&path, many);
+    let added = adding.run(&except, &survey.deep)?;
+    let mut left_out = report(source.work_tree, survey, added, &mut notices);
+    let kept = |path: Vec<u8>| PathBuf::from(OsString::from_vec(path));
+    left_out.extend(links.left_out.into_iter().map(kept));
     Ok(Captured {
-        tree,
-        notices: walk.notices,
+        tree: adding.write_tree()?,
+        histories: links.histories,
+        notices,
+        left_out,
     })
 }
 
-/// The entries that are not in the work tree because the checkout is sparse.
-fn sparse_paths(index: &Index) -> HashSet<Vec<u8>> {
-    index
-        .iter()
-        .filter(|e| e.flags_extended & IndexEntryExtendedFlag::SKIP_WORKTREE.bits() != 0)
-        .map(|e| e.path)
-        .collect()
+/// The files of a checkout of the user's as a tree, with what their index says of them, and what should be known of it.
+pub(super) fn take_checkout(
+    open: &git2::Repository,
+    git_dir: &Path,
+    work_tree: &Path,
+) -> Result<(Oid, Vec<String>), Error> {
+    let scratch = Scratch::below(&std::env::temp_dir())?;
+    let path = scratch.path().join("index");
+    let index = git_dir.join("index");
+    if index.exists() {
+        fs::copy(&index, &path).map_err(Error::io("copy", &index))?;
+        keep_time(&index, &path)?;
+    }
+    let stop = CancellationToken::new();
+    let survey = Survey::take(&Ground {
+        git_dir,
+        work_tree,
+        tracked: &HashSet::new(),
+        closed: &HashSet::new(),
+        into_repositories: false,
+        stop: &stop,
+    })?;
+    let adding = Adding {
+        git_dir,
+        work_tree,
+        index: &path,
+        open,
+        many: false,
+        stop: &stop,
+    };
+    let added = adding.run(&[], &survey.deep)?;
+    let mut notices = Vec::new();
+    for lost in report(work_tree, survey, added, &mut notices) {
+        let lost = shown(&lost);
+        notices.push(format!(
+            "{lost} could not be read or stored: the agent won't see it"
+        ));
+    }
+    Ok((adding.write_tree()?, notices))
 }
 
-struct Tracked {
-    stat: IndexEntry,
-    seen: bool,
+/// Gives a copy of an index the time of the first: by it git knows which files may have changed in the instant that
+/// they were written.
+fn keep_time(of: &Path, copy: &Path) -> Result<(), Error> {
+    let Ok(written) = fs::metadata(of).and_then(|meta| meta.modified()) else {
+        return Ok(());
+    };
+    File::options()
+        .write(true)
+        .open(copy)
+        .and_then(|file| file.set_modified(written))
+        .map_err(Error::io("set the time of", copy))
 }
 
-/// A file whose content must be read: new, or of other times than the seed has.
-struct Changed {
-    path: Vec<u8>,
-    mode: u32,
+/// Says what isn't stored as git would, and returns the paths of what exists nowhere else.
+fn report(
+    work_tree: &Path,
+    survey: Survey,
+    added: Added,
+    notices: &mut Vec<String>,
+) -> Vec<PathBuf> {
+    let odd = "is neither file nor link: not stored";
+    notices.extend(say(&survey.odd, odd));
+    let raw = "is stored as it is, since git can't convert it";
+    notices.extend(say(&added.raw, raw));
+    let mut lost = Vec::new();
+    let lost_files = added.left_out.iter().chain(&survey.unreadable);
+    for path in lost_files.filter(|path| !survey.odd.contains(path)) {
+        let path = Path::new(OsStr::from_bytes(path));
+        match fs::read_link(work_tree.join(path)) {
+            Ok(target) => notices.push(format!(
+                "{} is a link to {}, and git stores no link of that name: left out",
+                shown(path),
+                shown(&target)
+            )),
+            Err(_) => lost.push(path.to_owned()),
+        }
+    }
+    lost
 }
 
-struct Walk<'a> {
-    source: &'a Source<'a>,
-    tracked: HashMap<Vec<u8>, Tracked>,
-    /// All directories with a tracked file below them.
-    tracked_dirs: HashSet<Vec<u8>>,
-    /// Tracked by the checkout's index only, ignored or not.
-    staged: HashSet<Vec<u8>>,
-    /// A file changed since then may have the times of the one before it ("racily clean"); seconds, nanoseconds.
-    racy_from: (i64, i64),
-    believe_exec_bit: bool,
-    believe_links: bool,
-    pending: Vec<Vec<u8>>,
-    changed: Vec<Changed>,
-    notices: Vec<String>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(source: &'a Source<'a>, index: &Index) -> Self {
-        let tracked: HashMap<_, _> = index
-            .iter()
-            .map(|stat| (stat.path.clone(), Tracked { stat, seen: false }))
-            .collect();
-        let staged: HashSet<_> = source
-            .staged
-            .iter()
-            .map(|entry| entry.path)
-            .filter(|path| !tracked.contains_key(path))
-            .collect();
-        let mut tracked_dirs = HashSet::new();
-        for path in tracked.keys().chain(&staged) {
-            let mut rest = &path[..];
-            while let Some(slash) = rest.iter().rposition(|b| *b == b'/') {
-                rest = &rest[..slash];
-                if !tracked_dirs.insert(rest.to_vec()) {
-                    break;
-                }
-            }
-        }
-        let racy_from = fs::metadata(source.seed).map_or((0, 0), |m| (m.mtime(), m.mtime_nsec()));
-        let config = source.repo.config().ok();
-        let believe = |key| {
-            config
-                .as_ref()
-                .and_then(|c| c.get_bool(key).ok())
-                .unwrap_or(true)
-        };
-        Self {
-            source,
-            tracked,
-            tracked_dirs,
-            staged,
-            racy_from,
-            believe_exec_bit: believe("core.filemode"),
-            believe_links: believe("core.symlinks"),
-            pending: vec![Vec::new()],
-            changed: Vec::new(),
-            notices: Vec::new(),
-        }
+/// Notices about some paths, not too many.
+fn say(paths: &[Vec<u8>], what: &str) -> Vec<String> {
+    let path = |path: &Vec<u8>| shown(Path::new(OsStr::from_bytes(path)));
+    let told = paths.iter().take(NAMES_SHOWN);
+    let mut said: Vec<String> = told.map(|of| format!("{} {what}", path(of))).collect();
+    if paths.len() > NAMES_SHOWN {
+        said.push(format!("and so for {} more", paths.len() - NAMES_SHOWN));
     }
-
-    fn run(&mut self) -> Result<(), Error> {
-        while let Some(dir) = self.pending.pop() {
-            let full = self.source.work_tree.join(OsStr::from_bytes(&dir));
-            refuse_pipes_for_rules(&full, &dir)?;
-            for entry in fs::read_dir(&full).map_err(unreadable(&dir))? {
-                self.source.go_on()?;
-                let entry = entry.map_err(unreadable(&dir))?;
-                let name = entry.file_name();
-                if name.as_bytes().eq_ignore_ascii_case(b".git") {
-                    // git stores nothing of that name, in any spelling.
-                    if !dir.is_empty() {
-                        let dir = String::from_utf8_lossy(&dir);
-                        self.notices.push(format!("{dir} has a repository of its own: its files are stored, its history isn't"));
-                    }
-                    continue;
-                }
-                let mut path = dir.clone();
-                if !dir.is_empty() {
-                    path.push(b'/');
-                }
-                path.extend_from_slice(name.as_bytes());
-                if entry.file_type().map_err(unreadable(&path))?.is_dir() {
-                    self.visit_directory(path)?;
-                } else {
-                    let meta = entry.metadata().map_err(unreadable(&path))?;
-                    self.visit_file(path, &meta)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_directory(&mut self, path: Vec<u8>) -> Result<(), Error> {
-        if let Some(link) = self
-            .tracked
-            .get_mut(&path)
-            .filter(|t| t.stat.mode == COMMIT)
-        {
-            let full = self.source.work_tree.join(OsStr::from_bytes(&path));
-            if submodule::is_untouched(&full, link.stat.id) {
-                link.seen = true;
-                return Ok(());
-            }
-            let shown = String::from_utf8_lossy(&path);
-            self.notices.push(format!(
-                "the submodule {shown} was changed: its files are stored in its place"
-            ));
-        } else if !self.tracked_dirs.contains(&path) && self.is_ignored(&path)? {
-            return Ok(());
-        }
-        self.pending.push(path);
-        Ok(())
-    }
-
-    fn visit_file(&mut self, path: Vec<u8>, meta: &Metadata) -> Result<(), Error> {
-        if !meta.is_file() && !meta.is_symlink() {
-            let shown = String::from_utf8_lossy(&path);
-            self.notices
-                .push(format!("{shown} is neither file nor link: not stored"));
-            return Ok(());
-        }
-        let mode = self.mode(&path, meta);
-        let racy_from = self.racy_from;
-        if let Some(tracked) = self.tracked.get_mut(&path) {
-            // A file where a submodule was replaces it.
-            tracked.seen = tracked.stat.mode != COMMIT;
-            let same_mode = tracked.stat.mode == mode;
-            if same_mode && same_times(&tracked.stat, meta, racy_from) {
-                return Ok(());
-            }
-            // In a small repository all files are as young as the index; and many a file is written as it was.
-            if same_mode && mode != LINK && self.source.has_content(&path, tracked.stat.id) {
-                return Ok(());
-            }
-        } else if !self.staged.contains(&path) && self.is_ignored(&path)? {
-            return Ok(());
-        }
-        self.changed.push(Changed { path, mode });
-        Ok(())
-    }
-
-    fn is_ignored(&self, path: &[u8]) -> Result<bool, Error> {
-        self.source
-            .repo
-            .is_path_ignored(Path::new(OsStr::from_bytes(path)))
-            .map_err(Error::git("read the ignore rules"))
-    }
-
-    /// The mode git would store, given what the repository says its file system can tell.
-    fn mode(&self, path: &[u8], meta: &Metadata) -> u32 {
-        let before = self.tracked.get(path).map(|t| t.stat.mode);
-        if meta.is_symlink() || (!self.believe_links && before == Some(LINK)) {
-            return LINK;
-        }
-        match before {
-            Some(mode @ (FILE | EXECUTABLE)) if !self.believe_exec_bit => mode,
-            _ if !self.believe_exec_bit => FILE,
-            _ if meta.mode() & 0o100 != 0 => EXECUTABLE,
-            _ => FILE,
-        }
-    }
-}
-
-/// Whether the file is the one that was checked out, told from its times, size and inode as git tells it.
-fn same_times(stat: &IndexEntry, meta: &Metadata, racy_from: (i64, i64)) -> bool {
-    // An index has the lower 32 bits only.
-    #[expect(clippy::cast_possible_truncation, reason = "the index stores 32 bits")]
-    let (size, inode) = (meta.len() as u32, meta.ino() as u32);
-    let time = |t: IndexTime| (i64::from(t.seconds()), i64::from(t.nanoseconds()));
-    let modified = (meta.mtime(), meta.mtime_nsec());
-    time(stat.mtime) == modified
-        && time(stat.ctime) == (meta.ctime(), meta.ctime_nsec())
-        && stat.file_size == size
-        && stat.ino == inode
-        && modified < racy_from
-}
-
-/// libgit2 reads the rules of a directory itself, and from a pipe it would read for ever.
-fn refuse_pipes_for_rules(full: &Path, dir: &[u8]) -> Result<(), Error> {
-    for name in [".gitignore", ".gitattributes"] {
-        if fs::metadata(full.join(name)).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
-            let path = Path::new(OsStr::from_bytes(dir)).join(name);
-            let why = "it is a pipe, a socket or a device";
-            let source = io::Error::new(io::ErrorKind::InvalidInput, why);
-            return Err(Error::Unreadable { path, source });
-        }
-    }
-    Ok(())
-}
-
-fn unreadable(path: &[u8]) -> impl FnOnce(io::Error) -> Error {
-    let path = PathBuf::from(OsStr::from_bytes(path));
-    move |source| Error::Unreadable { path, source }
-}
-
-fn entry(path: &[u8], mode: u32, id: Oid) -> IndexEntry {
-    let never = IndexTime::new(0, 0);
-    IndexEntry {
-        ctime: never,
-        mtime: never,
-        dev: 0,
-        ino: 0,
-        mode,
-        uid: 0,
-        gid: 0,
-        file_size: 0,
-        id,
-        flags: 0,
-        flags_extended: 0,
-        path: path.to_vec(),
-    }
+    said
 }

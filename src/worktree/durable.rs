@@ -145,6 +145,14 @@ fn sync_objects(dir: &Path, objects: &BTreeSet<Oid>) -> Result<(), Error> {
     dirs.into_iter().try_for_each(sync)
 }
 
+/// Syncs everything that was written into the repository: libgit2 syncs no pack.
+pub(super) fn sync_all(repo: &Repository) -> Result<(), Error> {
+    let dir = repo.common_dir();
+    File::open(dir)
+        .and_then(|dir| Ok(rustix::fs::syncfs(dir)?))
+        .map_err(Error::io("sync the file system of", dir))
+}
+
 /// Syncs the ref's file and the directories that lead to it.
 fn sync_ref(common_dir: &Path, name: &str) -> Result<(), Error> {
     let file = common_dir.join(name);

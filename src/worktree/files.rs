@@ -1,10 +1,11 @@
 //! Files of ours: written atomically, removed for sure.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -25,6 +26,41 @@ pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error>
         .and_then(|mut file| file.write_all(content))
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(Error::io("write", path))
+}
+
+/// A directory of ours for a while, mode 0700: gone when it is dropped, and with its parent at the latest.
+pub(crate) struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// Makes one in `parent`, or where temporary files go if somebody removed that.
+    pub(crate) fn below(parent: &Path) -> Result<Self, Error> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!("cx-operator.{}.{count}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self { path }),
+                // Of a process that had the same id.
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) if e.kind() == ErrorKind::NotFound && parent != std::env::temp_dir() => {
+                    return Self::below(&std::env::temp_dir());
+                }
+                Err(e) => return Err(Error::io("create", &path)(e)),
+            }
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.path));
+    }
 }
 
 /// Renames a directory to a name that nothing has yet: an empty directory isn't replaced either.

@@ -1,10 +1,11 @@
 //! Runs the git program: the one place that builds its command line and its environment.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -45,14 +46,25 @@ fn is_kept(name: &str) -> bool {
 }
 
 /// One call of git on a repository and a work tree that are both given: nothing is searched, no `.git` file is read.
-pub(super) struct Git {
+pub(crate) struct Git {
     command: Command,
     verb: &'static str,
     stop: CancellationToken,
+    settings: usize,
+    /// Where stdout goes, unless it is read.
+    output: Option<File>,
+}
+
+/// How a git ended, and what it said until then.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Vec<u8>,
+    /// The end of its complaints.
+    pub(super) stderr: String,
 }
 
 impl Git {
-    pub(super) fn new(git_dir: &Path, work_tree: &Path, verb: &'static str) -> Self {
+    pub(crate) fn new(git_dir: &Path, work_tree: &Path, verb: &'static str) -> Self {
         let mut git = Self::searching(work_tree, verb);
         git.command
             .env("GIT_DIR", git_dir)
@@ -100,6 +112,9 @@ impl Git {
             // Others may hold a lock on the refs for a while; git tries for 1 s and 0.1 s otherwise.
             "core.packedRefsTimeout=5000",
             "core.filesRefLockTimeout=5000",
+            // Would have a checkout mark its files as never changed.
+            "core.ignoreStat=false",
+            "core.untrackedCache=false",
             // A submodule is reported, not fetched.
             "submodule.recurse=false",
             // stderr goes into an error message.
@@ -112,10 +127,12 @@ impl Git {
             command,
             verb,
             stop: CancellationToken::new(),
+            settings: 0,
+            output: None,
         }
     }
 
-    pub(super) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.command.args(args);
         self
     }
@@ -126,6 +143,23 @@ impl Git {
         self
     }
 
+    /// Sets a variable of git's environment.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Overrides a setting of the user's and of the repository.
+    pub(crate) fn setting(self, name: &str, value: &str) -> Self {
+        let count = self.settings;
+        let mut git = self
+            .env(&format!("GIT_CONFIG_KEY_{count}"), name)
+            .env(&format!("GIT_CONFIG_VALUE_{count}"), value)
+            .env("GIT_CONFIG_COUNT", (count + 1).to_string());
+        git.settings = count + 1;
+        git
+    }
+
     /// Ends git, and what it started, when `stop` is cancelled.
     pub(super) fn stop(mut self, stop: &CancellationToken) -> Self {
         self.stop = stop.clone();
@@ -133,7 +167,13 @@ impl Git {
     }
 
     /// Runs git with `input` on stdin and returns what it wrote to stdout.
-    pub(super) fn query_output(mut self, input: Vec<u8>) -> Result<Vec<u8>, Error> {
+    pub(crate) fn query_output(self, input: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let verb = self.verb;
+        self.query_end(input)?.into_output(verb)
+    }
+
+    /// Runs git with `input` on stdin, however it ends.
+    pub(super) fn query_end(mut self, input: Vec<u8>) -> Result<Ended, Error> {
         let verb = self.verb;
         let failed = |source| Error::GitNotStarted { verb, source };
         let mut child = self
@@ -143,7 +183,7 @@ impl Git {
             } else {
                 Stdio::piped()
             })
-            .stdout(Stdio::piped())
+            .stdout(self.output.map_or_else(Stdio::piped, Stdio::from))
             .stderr(Stdio::piped())
             // A group of its own, so that filters end with it.
             .process_group(0)
@@ -161,16 +201,37 @@ impl Git {
                 return Err(if stopped { Error::Stopped } else { late });
             }
         };
-        let status = child.wait().map_err(failed)?;
-        if status.success() {
-            return output.map_err(failed);
-        }
-        let stderr = words.join().unwrap_or_default();
-        Err(Error::GitFailed {
-            verb,
-            status,
-            stderr,
+        Ok(Ended {
+            status: child.wait().map_err(failed)?,
+            stdout: output.map_err(failed)?,
+            stderr: words.join().unwrap_or_default(),
         })
+    }
+
+    /// Runs git with its stdout in a file.
+    pub(crate) fn write_output(mut self, to: File) -> Result<(), Error> {
+        self.output = Some(to);
+        self.query_output(Vec::new()).map(drop)
+    }
+
+    /// The command itself, for a conversation with git.
+    pub(super) fn into_command(self) -> Command {
+        self.command
+    }
+}
+
+impl Ended {
+    /// What it wrote to stdout, unless it ended with an error.
+    pub(super) fn into_output(self, verb: &'static str) -> Result<Vec<u8>, Error> {
+        let Self { status, stderr, .. } = self;
+        match status.success() {
+            true => Ok(self.stdout),
+            false => Err(Error::GitFailed {
+                verb,
+                status,
+                stderr,
+            }),
+        }
     }
 }
 
@@ -186,9 +247,20 @@ fn converse(child: &mut Child, input: Vec<u8>) -> io::Result<Said> {
         thread().spawn(move || stdin.write_all(&input))?;
     }
     let (said, ended) = mpsc::channel();
-    let mut stdout = child.stdout.take().expect("stdout was piped");
+    let stdout = child.stdout.take();
     let mut stderr = child.stderr.take().expect("stderr was piped");
-    let words = thread().spawn(move || read_tail(&mut stderr))?;
+    let piped = stdout.is_some();
+    let at_end = said.clone();
+    let words = thread().spawn(move || {
+        let words = read_tail(&mut stderr);
+        if !piped {
+            drop(at_end.send(Ok(Vec::new())));
+        }
+        words
+    })?;
+    let Some(mut stdout) = stdout else {
+        return Ok((ended, words));
+    };
     thread().spawn(move || {
         let mut output = Vec::new();
         let read = stdout.read_to_end(&mut output).map(|_| output);

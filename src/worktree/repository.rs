@@ -15,7 +15,7 @@ use git2::{ErrorClass, ErrorCode, Oid};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::capture::{self, Source};
+use super::capture;
 use super::error::Error;
 use super::git::Git;
 use super::snapshot::operator_signature;
@@ -262,11 +262,15 @@ impl Repository {
     }
 
     /// Commits the caller's uncommitted and untracked files on top of `base`, without touching their index, refs or
-    /// files. No ref holds the commit: whoever takes it as a base must keep it.
+    /// files, and says what isn't in it. No ref holds the commit: whoever takes it as a base must keep it.
     ///
     /// # Errors
-    /// [`Error::BaseIsNotHead`], [`Error::NoCheckout`], [`Error::Unreadable`], or those of libgit2.
-    pub fn snapshot_dirty(&self, base: CommitId, message: &str) -> Result<CommitId, Error> {
+    /// [`Error::BaseIsNotHead`], [`Error::NoCheckout`], [`Error::Unreadable`], or those of libgit2 and git.
+    pub fn snapshot_dirty(
+        &self,
+        base: CommitId,
+        message: &str,
+    ) -> Result<(CommitId, Vec<String>), Error> {
         let Some(Checkout { git_dir, work_tree }) = &self.caller else {
             return Err(Error::NoCheckout {
                 path: self.root.clone(),
@@ -277,28 +281,19 @@ impl Repository {
                 base: base.to_string(),
             });
         }
-        let repo = self.open_with_work_tree(work_tree)?;
+        let repo = self.open()?;
         let parent = repo
             .find_commit(base.0)
             .map_err(Error::git("read the base commit"))?;
-        let index = git_dir.join("index");
-        let captured = capture::take(&Source {
-            repo: &repo,
-            work_tree,
-            head: &parent
-                .tree()
-                .map_err(Error::git("read the base commit's tree"))?,
-            seed: &index,
-            staged: git2::Index::open(&index).map_err(Error::git("read the checkout's index"))?,
-            stop: &CancellationToken::new(),
-        })?;
+        let (tree, notices) = capture::take_checkout(&repo, git_dir, work_tree)?;
         let tree = repo
-            .find_tree(captured.tree)
+            .find_tree(tree)
             .map_err(Error::git("read the captured tree"))?;
         let author = operator_signature()?;
-        repo.commit(None, &author, &author, message, &tree, &[&parent])
-            .map(CommitId)
-            .map_err(Error::git("commit the uncommitted changes"))
+        let commit = repo
+            .commit(None, &author, &author, message, &tree, &[&parent])
+            .map_err(Error::git("commit the uncommitted changes"))?;
+        Ok((CommitId(commit), notices))
     }
 
     /// Whether `base` has something at that path.
@@ -389,14 +384,6 @@ impl Repository {
     /// has judged before.
     pub(crate) fn open(&self) -> Result<git2::Repository, Error> {
         git2::Repository::open_bare(&self.common_dir).map_err(|source| refused(&self.root, source))
-    }
-
-    /// Opens the shared repository with `work_tree` as its files, whatever a `.git` in there says.
-    pub(super) fn open_with_work_tree(&self, work_tree: &Path) -> Result<git2::Repository, Error> {
-        let repo = self.open()?;
-        repo.set_workdir(work_tree, false)
-            .map_err(Error::git("use the worktree"))?;
-        Ok(repo)
     }
 
     fn open_as_caller(&self) -> Result<git2::Repository, Error> {

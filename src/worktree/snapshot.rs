@@ -1,14 +1,15 @@
 //! Takes what the agent left in a worktree and keeps it under a ref of ours.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use git2::{Commit, Index, Oid, Sort};
+use git2::{Commit, Oid, Sort};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::add::{REMOVING, SEED_INDEX, Worktree, delete_ref, is_initializing};
-use super::capture::{self, Captured, Source};
+use super::add::{REMOVING, Worktree, delete_ref, is_initializing};
+use super::capture::{self, Captured, History, Source};
 use super::durable;
 use super::error::Error;
 use super::files::read_small;
@@ -35,6 +36,8 @@ pub struct SnapshotSpec {
     pub ref_name: String,
     /// The message of the commit that holds what wasn't committed.
     pub message: String,
+    /// Names of files at the top that, if they are empty and the base commit has none, an agent's sandbox has left.
+    pub mount_points: &'static [&'static str],
 }
 
 /// In which form the agent left changes.
@@ -81,19 +84,23 @@ pub struct Snapshot {
     pub diff: DiffSummary,
     /// What a person should know about it.
     pub notices: Vec<String>,
+    /// What exists in the worktree alone, since it can't be read or stored. Relative to it.
+    pub left_out: Vec<PathBuf>,
 }
 
 impl Worktree {
     /// Stores committed, uncommitted and untracked files (respecting `.gitignore`) as one commit on top of the agent's
     /// HEAD and points the ref at it; at HEAD itself if all is committed. The agent's index and files are only read.
     /// When removal has begun, or the directory is gone, the ref that was written before stands. Where the ref held
-    /// something that the new result has not, that is kept as `<ref>.1`.
+    /// something that the new result has not, that is kept as `<ref>.1`; the commits of repositories inside the worktree
+    /// are kept as `<ref>.inside.1`, ….
     ///
     /// When it returns, the result is complete, and it and the ref are on the disk.
     ///
     /// # Errors
-    /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] and [`Error::Unstorable`]
-    /// name the file that would be lost, [`Error::Incomplete`] the object; else those of libgit2 and git.
+    /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] for ignore rules in
+    /// a pipe, [`Error::Unstorable`] where the repository takes nothing, [`Error::Incomplete`] for an object that isn't
+    /// there; else those of libgit2 and git.
     pub fn snapshot(&self, spec: &SnapshotSpec) -> Result<Snapshot, Error> {
         self.snapshot_unless(spec, &CancellationToken::new())
     }
@@ -109,11 +116,8 @@ impl Worktree {
             return Err(Error::InvalidName { name: name.clone() });
         }
         let obstacle = self.find_obstacle();
-        let repo = match obstacle {
-            None => self.repo.open_with_work_tree(&self.spec.path)?,
-            Some(_) => self.repo.open()?,
-        };
-        let mut notices = Vec::new();
+        let repo = self.repo.open()?;
+        let (mut notices, mut left_out) = (Vec::new(), Vec::new());
         let head = self.agent_head(&repo, &mut notices)?;
         let earlier = repo
             .find_reference(name)
@@ -122,8 +126,10 @@ impl Worktree {
         let mut unseen = false;
         let result = match (&earlier, obstacle) {
             (_, None) => {
-                let captured = self.capture(&repo, &head, stop)?;
+                let captured = self.capture(&repo, &head, (spec.mount_points, stop))?;
                 notices.extend(captured.notices);
+                notices.extend(self.keep_histories(&repo, name, captured.histories)?);
+                left_out = captured.left_out;
                 commit(&repo, (&head, &spec.message), captured.tree)?
             }
             (Some(earlier), Some(_)) if !has(&repo, &head, earlier) => earlier.clone(),
@@ -157,8 +163,9 @@ impl Worktree {
             changes,
             agent_commits,
             agent_commit_count,
-            diff: diff::summarize(&self.repo, self.spec.base, result)?,
+            diff: diff::summarize(&self.repo, (self.spec.base, result), &self.admin_dir)?,
             notices,
+            left_out,
         })
     }
 
@@ -169,7 +176,10 @@ impl Worktree {
         name: &str,
         (result, lost): (&Commit<'_>, Option<Commit<'_>>),
     ) -> Result<Option<String>, Error> {
-        let aside = lost.map(|lost| set_aside(repo, name, &lost)).transpose()?;
+        let why = "cx-operator: an earlier snapshot";
+        let aside = lost
+            .map(|lost| set_aside(repo, name, (lost.id(), why)))
+            .transpose()?;
         if result.id() == self.spec.base.0 {
             // One that is left from an earlier snapshot would say that something changed.
             delete_ref(repo, name)?;
@@ -269,25 +279,45 @@ impl Worktree {
         &self,
         repo: &git2::Repository,
         head: &Commit<'_>,
-        stop: &CancellationToken,
+        (mount_points, stop): (&[&'static str], &CancellationToken),
     ) -> Result<Captured, Error> {
-        let tree = head.tree().map_err(Error::git("read the tree of HEAD"))?;
-        let staged = Index::open(&self.admin_dir.join("index"));
-        let notice = staged.is_err().then(|| {
-            "the worktree's index can't be read: ignored files in it aren't stored".to_owned()
-        });
-        let mut captured = capture::take(&Source {
-            repo,
+        let failed = "read the tree of a commit";
+        let base = repo.find_commit(self.spec.base.0);
+        let base = base.and_then(|base| base.tree());
+        capture::take(&Source {
+            repo: &self.repo,
+            open: repo,
             work_tree: &self.spec.path,
-            head: &tree,
-            seed: &self.admin_dir.join(SEED_INDEX),
-            staged: staged
-                .or_else(|_| Index::new())
-                .map_err(Error::git("create an index"))?,
+            admin_dir: &self.admin_dir,
+            base: &base.map_err(Error::git(failed))?,
+            head: &head.tree().map_err(Error::git(failed))?,
+            mount_points,
             stop,
-        })?;
-        captured.notices.splice(0..0, notice);
-        Ok(captured)
+        })
+    }
+
+    /// Points refs at the commits of repositories inside the worktree: `<ref>.inside.1`, …
+    fn keep_histories(
+        &self,
+        repo: &git2::Repository,
+        name: &str,
+        histories: Vec<History>,
+    ) -> Result<Vec<String>, Error> {
+        let name = format!("{name}.inside");
+        let mut notices = Vec::new();
+        for History { said, tips } in histories {
+            let mut refs = Vec::new();
+            for tip in tips {
+                let kept = set_aside(repo, &name, (tip, "cx-operator: of a repository inside"))?;
+                durable::secure(&self.repo, &kept, (self.spec.base, tip))?;
+                refs.push(kept);
+            }
+            notices.push(format!("{said} kept as {}", refs.join(", ")));
+        }
+        if !notices.is_empty() {
+            durable::sync_all(&self.repo)?;
+        }
+        Ok(notices)
     }
 
     fn agent_commits(
@@ -327,17 +357,21 @@ fn is_same(earlier: &Commit<'_>, result: &Commit<'_>) -> bool {
     earlier.tree_id() == result.tree_id() && earlier.parent_ids().eq(result.parent_ids())
 }
 
-/// Keeps a snapshot that the next one replaces: `<ref>.1`, `<ref>.2`, … Returns the name.
-fn set_aside(repo: &git2::Repository, name: &str, lost: &Commit<'_>) -> Result<String, Error> {
+/// Keeps a commit that the result doesn't have: as `<ref>.1`, `<ref>.2`, … Returns the name.
+fn set_aside(
+    repo: &git2::Repository,
+    name: &str,
+    (kept, why): (Oid, &str),
+) -> Result<String, Error> {
     let mut number = 1_u32;
     loop {
         let aside = format!("{name}.{number}");
-        match repo.reference(&aside, lost.id(), false, "cx-operator: an earlier snapshot") {
+        match repo.reference(&aside, kept, false, why) {
             Ok(_) => return Ok(aside),
             Err(e) if e.code() != git2::ErrorCode::Exists => {
-                return Err(Error::git("keep the earlier snapshot")(e));
+                return Err(Error::git("keep what the result doesn't have")(e));
             }
-            Err(_) if repo.refname_to_id(&aside).ok() == Some(lost.id()) => return Ok(aside),
+            Err(_) if repo.refname_to_id(&aside).ok() == Some(kept) => return Ok(aside),
             Err(_) => number += 1,
         }
     }

@@ -223,12 +223,15 @@ fn submodules_stay_empty_and_are_reported() {
     );
     fs::write(worktree.path().join("sub/README"), "changed").expect("a file");
     let changed = snapshot(&worktree);
-    assert!(
-        changed.notices.iter().any(|n| n.contains("sub")),
-        "{:?}",
-        changed.notices
+    let kept = format!("{REF}.inside.1");
+    assert_eq!(changed.result_commit, None);
+    assert_eq!(
+        changed.notices,
+        [format!(
+            "the submodule sub has uncommitted changes: they are kept as {kept}"
+        )]
     );
-    assert_eq!(f.git(&["show", &format!("{REF}:sub/README")]), "changed");
+    assert_eq!(f.git(&["show", &format!("{kept}:README")]), "changed");
     f.remove();
 }
 
@@ -292,6 +295,7 @@ fn cycle(repo: &Repository, spec: &WorktreeSpec) {
     let taken = worktree.snapshot(&cx_operator::worktree::SnapshotSpec {
         ref_name: name.clone(),
         message: "m".into(),
+        mount_points: &[],
     });
     assert!(taken.expect("a snapshot").result_commit.is_some());
     let removed = remove(

@@ -107,6 +107,7 @@ pub(crate) fn snapshot_spec() -> SnapshotSpec {
     SnapshotSpec {
         ref_name: REF.into(),
         message: "what the agent left".into(),
+        mount_points: &[".codex"],
     }
 }
 

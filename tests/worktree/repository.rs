@@ -170,10 +170,9 @@ fn uncommitted_files_become_a_base_without_a_trace() {
     let before = f.state();
     let repo = f.repo();
     let head = repo.resolve_base("HEAD").expect("a commit");
-    let base = repo
-        .snapshot_dirty(head, "dirty")
-        .expect("a commit")
-        .to_string();
+    let (base, notices) = repo.snapshot_dirty(head, "dirty").expect("a commit");
+    assert_eq!(notices, Vec::<String>::new());
+    let base = base.to_string();
     assert!(f.state() == before, "the snapshot left a trace");
     assert_eq!(f.git(&["rev-parse", &format!("{base}^")]), head.to_string());
     let files = f.git(&["ls-tree", "-r", "--name-only", &base]);

@@ -70,6 +70,7 @@ fn the_ref_is_ours_or_none() {
         let spec = SnapshotSpec {
             ref_name: name.into(),
             message: String::new(),
+            mount_points: &[".codex"],
         };
         let error = worktree.snapshot(&spec).expect_err(name);
         assert!(matches!(error, Error::InvalidName { .. }), "{error}");
