@@ -32,7 +32,11 @@ pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
         return by("tui.status_line");
     }
     let submit = &config["tui"]["keymap"]["composer"]["submit"];
-    if !submit.is_null() && submit.as_str() != Some("enter") {
+    let keys = submit
+        .as_array()
+        .map_or(std::slice::from_ref(submit), Vec::as_slice);
+    let has = |key: &str| keys.iter().any(|have| have.as_str() == Some(key));
+    if !submit.is_null() && !(has("enter") && has("shift-f12")) {
         return by("tui.keymap.composer.submit");
     }
     Ok(())
