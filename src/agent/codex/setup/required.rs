@@ -36,7 +36,7 @@ pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
         .as_array()
         .map_or(std::slice::from_ref(submit), Vec::as_slice);
     let has = |key: &str| keys.iter().any(|have| have.as_str() == Some(key));
-    if !submit.is_null() && !(has("enter") && has("shift-f12")) {
+    if !(submit.is_null() || has("enter") && has("shift-f12")) {
         return by("tui.keymap.composer.submit");
     }
     Ok(())
