@@ -180,6 +180,7 @@ words! {
     ];
     /// Admits that the job, or part of it, isn't done.
     STOPS = [
+        r"\b(?:reverting (?:everything|it|all|my|the change)|partly (?:fulfilled|done|finished|implemented|works)|only partly)\b", r"\bleft .*\b(?:to|for|with) you\b",
         r"\b{I}(?: \w+)? ?{NOT}\b", r"\b{NOT}\b", r"\b(?:can't|cannot|could not|couldn't) be\b", r"\b{I} (?:unable|not able|blocked|stuck|out of|afraid)\b",
         r"\b(?:i|we)(?:'ve| have| had to| must| will|'ll|'d)*(?: \w+)? ?(?:stop(?:ped)?|g[ai]ve up|refuse|decline|abort(?:ed)?|pause[d]?|quit|run out|ran out|hit (?:a|an|the)|got stuck|don't have|do not have|don't know|do not know|don't see|lack|began|rolled|(?:tried|attempted) (?:\w+ )?(?:\d+|two|three|four|several|everything|various|all|to|approaches))\b",
         r"\b(?:i|we) (?:haven't|have not|hadn't|didn't|did not|don't|do not|won't|will not)(?: yet| even| actually)? (?:been|finish\w*|complet\w*|implement\w*|fix\w*|start\w*|begin|begun|get|got\w*|manag\w*|made|make|apply|applied|wire[d]?|do|done|reach\w*|resolv\w*|writ\w+|wrote|solv\w*|work\w*|find|found|succeed\w*|execut\w*|connect\w*|deploy\w*|creat\w*|migrat\w*|convert\w*|remov\w*|delet\w*)\b",
@@ -202,12 +203,15 @@ words! {
     ];
     /// A check that couldn't be made, or a failure that is over, expected or another's.
     BENIGN = [
-        r"\b(?:not|n't|never)(?: \w+)? (?:change[ds]?|touch\w*|alter\w*|affect\w*|break\w*|broken|need\w*|requir\w*|modif\w*|add\w*|remove[ds]?|rename\w*|matter\w*|depend\w*|block\w*|leak\w*|allocat\w*|throw\w*|panic\w*|crash\w*|fail\w*|grow\w*|happen any\w*|used|referenced|necessary|relevant|affected|cost|mutate\w*|hold|expose\w*|swallow\w*|duplicate\w*|log|logged|include\w* in|know about)\b",
-        r"\byou(?:'re| are)? (?:can|may|asked|wanted|listed|requested|suggested|described|mentioned|pointed|reported|named|noted|absolutely right|right|should see|should now|will see|will find|gave|specified|have|had|want to)\b|\b(?:as|like) you\b|\byou'll (?:find|see|get|notice)\b|\bif you\b",
-        r"\byour (?:\w+ )?(?:changes|edits|uncommitted|files|checkout|blog|site|app|project|code|request|brief|description|instructions?|comments?|review|reviewers?|scripts?|tests?|work|branch|repo\w*|report|ticket|issue|suggestion|\w+ now)\b", r"\bplease (?:note|see|refer|find|be aware|keep in mind|remember)\b",
         r"\b(?:{NOT}|not|n't|not be|n't be)(?: \w+)? (?:run|re-?run|commit|committed|push|pushed|verify|verified|test|tested|exercise|exercised|find any|find (?:\w+ )?other|see any|check|validate|measure|confirm)\b",
         r"\b(?:pre-?existing|unrelated|no longer|0 failed|expected failures?|any ?more|previously|as expected|used to|would fail|before (?:my|this|the) change|on main|not caused by|as before)\b", r"\bnothing (?:else |more |left )?to do\b", r"\balso (?:fails?|occurs?) on\b", r"\b(?:failing|failed|fails) before\b",
         r"\bcan(?:'t|not) (?:be )?(?:go|happen|regress|rot|drift|break|race|overflow|recur|exceed|reach|leak|collide|be (?:negative|null|empty|reached|mutated))\b",
+    ];
+    /// What is not so and need not be, and the reader without a part in what comes.
+    HARMLESS = [
+        r"\b(?:not|n't|never)(?: \w+)? (?:change[ds]?|touch\w*|alter\w*|affect\w*|break\w*|broken|need\w*|requir\w*|modif\w*|add\w*|remove[ds]?|rename\w*|matter\w*|depend\w*|block\w*|leak\w*|allocat\w*|throw\w*|panic\w*|crash\w*|fail\w*|grow\w*|happen any\w*|used|referenced|necessary|relevant|affected|cost|mutate\w*|hold|expose\w*|swallow\w*|duplicate\w*|log|logged|include\w* in|know about)\b",
+        r"\byou(?:'re| are)? (?:can|may|asked|wanted|listed|requested|suggested|described|mentioned|pointed|reported|named|noted|absolutely right|right|should see|should now|will see|will find|gave|specified|have|had|want to)\b|\b(?:as|like) you\b|\byou'll (?:find|see|get|notice)\b|\bif you\b",
+        r"\byour (?:\w+ )?(?:changes|edits|uncommitted|files|checkout|blog|site|app|project|code|request|brief|description|instructions?|comments?|review|reviewers?|scripts?|tests?|work|branch|repo\w*|report|ticket|issue|suggestion|\w+ now)\b", r"\bplease (?:note|see|refer|find|be aware|keep in mind|remember)\b",
     ];
     /// Hints at something open: too little for a question, too much for a result, unless a verb of report leads.
     HINTS = [
@@ -359,7 +363,8 @@ pub(super) fn stops(text: &str) -> bool {
 /// Whether a sentence hints at something open. What was done may be about decisions, so a verb of report excuses it.
 pub(super) fn hints(text: &str) -> bool {
     let hints = |clause: &str| {
-        HINTS.is_in(&unconditional(clause)) && !BENIGN.is_in(clause) && !reports(clause)
+        let open = HINTS.is_in(&unconditional(clause)) && !reports(clause);
+        open && !BENIGN.is_in(clause) && !HARMLESS.is_in(clause)
     };
     !offers(text) && !text.contains(", so i ") && clauses(text).any(hints)
 }
