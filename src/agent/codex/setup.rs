@@ -31,7 +31,7 @@ const SYSTEM: [&str; 3] = [
     "/etc/codex/requirements.toml",
 ];
 /// Keys that a run presses.
-const PRESSED: [&str; 3] = ["enter", "up", "down"];
+const PRESSED: [&str; 4] = ["enter", "shift-f12", "up", "down"];
 /// Where a binding of such a key stands in the way.
 const CONTEXTS: [&str; 5] = ["global", "chat", "composer", "list", "approval"];
 /// What is to have them.
