@@ -1,6 +1,8 @@
 //! One pane: its screen, what is typed into it, its end.
 
-use tmux_interface::{DisplayMessage, KillSession, LoadBuffer, SendKeys, SetOption, TmuxCommand};
+use tmux_interface::{
+    CapturePane, DisplayMessage, KillSession, LoadBuffer, SendKeys, SetOption, TmuxCommand,
+};
 
 use super::client::absent_is_fine;
 use super::{Error, Key, Server};
@@ -59,6 +61,21 @@ impl Pane {
     /// What tmux refuses; a pane that is gone, too.
     pub async fn query_styled_screen(&self) -> Result<String, Error> {
         self.server.screens.query(&self.server, &self.id).await
+    }
+
+    /// What a program that has ended left behind. Where it drew on the alternate screen, tmux has moved its last words into
+    /// the history.
+    ///
+    /// # Errors
+    /// What tmux refuses; a pane that is gone, too.
+    pub async fn query_last_words(&self) -> Result<String, Error> {
+        let capture = CapturePane::new()
+            .stdout()
+            .join()
+            .start_line("-50")
+            .target_pane(self.id.as_str());
+        let tmux = self.server.tmux().add_command(capture.build());
+        self.server.run("capture-pane", tmux).await
     }
 
     /// Whether the pane is there and its program runs.

@@ -13,13 +13,12 @@ use std::time::Instant;
 
 use super::classify::PROBE;
 use super::recorded::{Recorded, reached};
-use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error_line};
+use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error};
 use super::{
     Answer, COMPOSER, CONTINUE, End, Event, Machine, Permissions, Question, Reaction, Sight,
     Standing,
 };
 use crate::agent::codex::launch::TrustPolicy;
-use crate::agent::codex::transcript::TurnError;
 use crate::agent::codex::{as_typed, sight};
 use crate::journal::{Journal, Progress};
 use crate::process::Exit;
@@ -195,7 +194,7 @@ impl<'a> Driver<'a> {
         match woke {
             Woke::Exited => self.queue.push_back(Event::AgentExited {
                 code: self.parts.dir.load_exit_status(),
-                screen: self.parts.pane.query_screen().await.unwrap_or_default(),
+                screen: self.parts.pane.query_last_words().await.unwrap_or_default(),
             }),
             Woke::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
             Woke::Replied(reply) => self.take_reply(reply),
@@ -342,11 +341,8 @@ impl<'a> Driver<'a> {
                     turn_id,
                     error: None,
                 } => {
-                    let line = wait_for_error_line(self.parts.pane, self.parts.exit).await;
-                    Event::TurnFailed {
-                        turn_id,
-                        error: line.map(|line| TurnError::from_message(&line)),
-                    }
+                    let error = wait_for_error(self.parts.pane, self.parts.exit).await;
+                    Event::TurnFailed { turn_id, error }
                 }
                 other => other,
             };

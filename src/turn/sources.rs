@@ -20,7 +20,7 @@ use crate::agent::codex::payload::Payload;
 use crate::signals::{self, Kind, SignalFile};
 use poll::Poller;
 
-pub(crate) use transcript::{Transcript, wait_for_error_line};
+pub(crate) use transcript::{Transcript, wait_for_error};
 
 mod poll;
 mod transcript;

@@ -83,5 +83,6 @@ mod probe;
 mod processes;
 mod prompts;
 mod questions;
+mod refusals;
 mod secrets;
 mod shapes;

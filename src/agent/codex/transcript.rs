@@ -78,6 +78,21 @@ impl TurnError {
             http_status: status_in(message),
         }
     }
+
+    /// A hook of the user's refused the prompt, for that reason.
+    #[must_use]
+    pub fn blocked_prompt(reason: &str) -> Self {
+        let reason = if reason.is_empty() {
+            "no reason given"
+        } else {
+            reason
+        };
+        Self {
+            message: format!("a UserPromptSubmit hook blocked the prompt: {reason}"),
+            kind: Some("prompt_blocked".to_owned()),
+            http_status: None,
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -235,6 +235,7 @@ impl Machine {
                 "wait for the limit to pass, or use another account or model"
             }
             (Some(500..), _) => "the service is in trouble: try again later",
+            (None, Some("prompt_blocked")) => "change the task, or the hook in codex's hooks.json",
             (None, Some("response_stream_disconnected")) => {
                 "the connection to the API broke: try again"
             }

@@ -5,7 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::agent::codex::transcript::{Line, parse_line};
+use crate::agent::codex::screen;
+use crate::agent::codex::transcript::{Line, TurnError, parse_line};
 use crate::process::Exit;
 use crate::run::Usage;
 use crate::tmux::Pane;
@@ -153,17 +154,20 @@ const ERROR_LINE: Duration = Duration::from_millis(500);
 /// Between two looks for it.
 const ERROR_LINE_PACE: Duration = Duration::from_millis(20);
 
-/// Reads from the screen why a turn failed: before 0.150 the transcript doesn't tell.
+/// Reads from the screen why a turn failed: before 0.150 the transcript doesn't tell, and never that a hook blocked the
+/// prompt.
 ///
 /// Source: codex 0.130.0 draws the line some milliseconds after it wrote the end of the turn
 /// (`tests/scenarios/failures.rs`).
-pub(crate) async fn wait_for_error_line(pane: &Pane, exit: &Exit) -> Option<String> {
+pub(crate) async fn wait_for_error(pane: &Pane, exit: &Exit) -> Option<TurnError> {
     let limit = Instant::now() + ERROR_LINE;
     loop {
         let screen = pane.query_screen().await.unwrap_or_default();
-        let line = crate::agent::codex::screen::error_line(&screen);
-        if line.is_some() || Instant::now() >= limit || exit.has_ended() {
-            return line;
+        let line = screen::error_line(&screen).map(|line| TurnError::from_message(&line));
+        let blocked = || screen::blocked_prompt(&screen).map(|why| TurnError::blocked_prompt(&why));
+        let error = line.or_else(blocked);
+        if error.is_some() || Instant::now() >= limit || exit.has_ended() {
+            return error;
         }
         tokio::time::sleep(ERROR_LINE_PACE).await;
     }

@@ -17,6 +17,14 @@ static UPDATE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^│ ✨\s+Update available! \S+ -> (\S+)").expect("the pattern is valid")
 });
 
+/// `• Blocked by hook` (0.169), `• UserPromptSubmit hook (blocked)` (before), the reason in the rows below.
+static BLOCKED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"^[•◦] (?:Blocked by hook|Hook stopped|UserPromptSubmit hook \((?:blocked|stopped)\))$",
+    )
+    .expect("the pattern is valid")
+});
+
 /// How many hooks codex 0.130 has silently turned off, which shows no dialog.
 ///
 /// Source: codex 0.130.0 with untrusted hooks in `$CODEX_HOME/hooks.json`.
@@ -68,6 +76,41 @@ pub fn error_line(screen: &str) -> Option<String> {
         .chain(further.map(|row| row.trim()))
         .collect();
     Some(words.join(" "))
+}
+
+/// Why a hook refused the prompt that was sent last; empty where it gave no reason.
+///
+/// Only what stands last above the composer counts: another hook may have refused something earlier.
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0 with a hook that blocks by its exit status or by JSON
+/// (`tests/scenarios/refusals.rs`).
+pub fn blocked_prompt(screen: &str) -> Option<String> {
+    let screen = plain(screen);
+    let rows = rows(&screen);
+    if dialog::read(&rows).is_some() {
+        return None;
+    }
+    let composer = rows.iter().rposition(|row| row.starts_with('›'));
+    let history = &rows[..composer.unwrap_or(rows.len())];
+    let at = history.iter().rposition(|row| BLOCKED.is_match(row))?;
+    // A long reason goes on in the first column.
+    let (reason, after) = match history[at + 1..].iter().position(|row| row.is_empty()) {
+        Some(length) => history[at + 1..].split_at(length),
+        None => (&history[at + 1..], &[][..]),
+    };
+    if after.iter().any(|row| starts_cell(row)) {
+        return None;
+    }
+    let words: Vec<&str> = reason.iter().map(|row| row.trim()).collect();
+    let words = words.join(" ");
+    let marks = ["└ ", "feedback: ", "stop: "];
+    Some(
+        marks
+            .iter()
+            .fold(words.as_str(), |words, mark| {
+                words.strip_prefix(mark).unwrap_or(words)
+            })
+            .to_owned(),
+    )
 }
 
 /// What codex says that it does in a turn, where it is something else than its work: that it waits for the network, or
