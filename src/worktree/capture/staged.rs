@@ -180,10 +180,16 @@ fn adopt(source: &Source<'_>, index: &mut Index, staged: Vec<Staged>) -> Result<
             (entry.path, (entry.mode, entry.id, skipped))
         })
         .collect();
-    let mut gone: HashSet<&[u8]> = known.keys().map(Vec::as_slice).collect();
+    let tracked: HashSet<&[u8]> = staged.iter().map(|staged| &staged.path[..]).collect();
     let mut changed = false;
-    for staged in staged {
-        gone.remove(&staged.path[..]);
+    // Before anything is added: libgit2 replaces what is in the way of a file or a directory.
+    for path in known.keys().filter(|path| !tracked.contains(&path[..])) {
+        changed = true;
+        index
+            .remove(Path::new(OsStr::from_bytes(path)), 0)
+            .map_err(Error::git("leave out what is tracked no more"))?;
+    }
+    for staged in &staged {
         if staged.unmerged {
             continue;
         }
@@ -198,12 +204,6 @@ fn adopt(source: &Source<'_>, index: &mut Index, staged: Vec<Staged>) -> Result<
         }
         // What libgit2 refuses no tree may have.
         changed |= index.add(&entry).is_ok();
-    }
-    for path in gone {
-        changed = true;
-        index
-            .remove(Path::new(OsStr::from_bytes(path)), 0)
-            .map_err(Error::git("leave out what is tracked no more"))?;
     }
     Ok(changed)
 }
