@@ -1,6 +1,7 @@
 //! The git side against real repositories, looked at with the git program.
 
 mod add;
+mod differential;
 mod fixture;
 mod lost;
 mod patch;
@@ -8,5 +9,7 @@ mod planted;
 mod removal;
 mod repository;
 mod safety;
+#[path = "../support/size.rs"]
+mod size;
 mod snapshot;
 mod snapshot_of_remains;
