@@ -47,7 +47,7 @@ fn the_provider_is_the_effective_one() {
 #[test]
 fn keys_that_a_run_presses_are_taken_back() {
     let keymap = json!({
-        "composer": {"submit": "enter", "queue": "enter", "toggle_shortcuts": null},
+        "composer": {"submit": ["enter", "shift-f12"], "queue": "enter", "toggle_shortcuts": null},
         "global": {"copy": "ctrl-o", "open_external_editor": ["ctrl-g", "enter"]},
         "list": {"accept": "enter", "cancel": "up"},
         "pager": {"close": "enter"},
@@ -60,6 +60,14 @@ fn keys_that_a_run_presses_are_taken_back() {
             "tui.keymap.list.cancel=[]",
         ]
     );
+}
+
+#[test]
+fn what_a_run_passes_is_what_it_needs() {
+    let passed = RELIED_ON.map(str::to_owned).join("\n");
+    let config: toml::Table = passed.parse().expect("valid TOML");
+    let config = serde_json::to_value(config).expect("JSON");
+    required::check(&config, &Options::default()).expect("it is enough");
 }
 
 #[test]
