@@ -1,9 +1,7 @@
 //! The user's repository: found, opened and asked, never changed.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,14 +9,15 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use git2::{ErrorClass, ErrorCode, Oid};
+use git2::{ErrorCode, Oid};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::capture;
+use super::discovery::{Place, main_work_tree, refuse_unspeakable, refused};
 use super::error::Error;
 use super::git::Git;
-use super::snapshot::operator_signature;
+use super::snapshot::write_commit;
 
 /// How long a look at the caller's checkout may take: it is for a notice.
 const DIRTY_LIMIT: Duration = Duration::from_secs(60);
@@ -289,10 +288,7 @@ impl Repository {
         let tree = repo
             .find_tree(tree)
             .map_err(Error::git("read the captured tree"))?;
-        let author = operator_signature()?;
-        let commit = repo
-            .commit(None, &author, &author, message, &tree, &[&parent])
-            .map_err(Error::git("commit the uncommitted changes"))?;
+        let commit = write_commit(&repo, (&tree, &parent), message)?;
         Ok((CommitId(commit), notices))
     }
 
@@ -363,21 +359,39 @@ impl Repository {
         let lfs = find(".gitattributes")
             .and_then(|entry| repo.find_blob(entry.id()).ok())
             .is_some_and(|blob| blob.content().windows(10).any(|w| w == b"filter=lfs"));
-        let config = repo
-            .config()
-            .map_err(Error::git("read the configuration"))?;
-        let has = |glob: &str| {
-            config
-                .entries(Some(glob))
-                .is_ok_and(|mut entries| entries.next().is_some())
-        };
-        Ok(Features {
+        let settings = self.query_settings()?;
+        let mut has = Features {
             submodules: find(".gitmodules").is_some(),
             lfs,
-            filters: has(r"^filter\..*\.(clean|smudge|process)$"),
-            sparse: config.get_bool("core.sparsecheckout").unwrap_or(false),
-            partial_clone: has(r"^remote\..*\.promisor$"),
-        })
+            ..Features::default()
+        };
+        for setting in settings.split(|byte| *byte == 0) {
+            let setting = String::from_utf8_lossy(setting);
+            // A name alone is true.
+            let (name, value) = setting.split_once('\n').unwrap_or((&setting, "true"));
+            let is_true = matches!(&*value.to_lowercase(), "true" | "yes" | "on" | "1");
+            match name.split('.').next() {
+                // The last one counts.
+                Some("core") => has.sparse = is_true,
+                Some("filter") => has.filters = true,
+                Some("remote") => has.partial_clone |= is_true,
+                _ => {}
+            }
+        }
+        Ok(has)
+    }
+
+    /// The settings that tell of features, as git reads them for the caller's checkout: `name\nvalue\0` each.
+    fn query_settings(&self) -> Result<Vec<u8>, Error> {
+        let wanted =
+            r"^(core\.sparsecheckout|filter\..*\.(clean|smudge|process)|remote\..*\.promisor)$";
+        let asked = Git::new(self.caller_git_dir(), &self.common_dir, "config")
+            .args(["-z", "--get-regexp", wanted])
+            .query_end(Vec::new())?;
+        match asked.status.code() {
+            Some(1) => Ok(Vec::new()),
+            _ => asked.into_output("config"),
+        }
     }
 
     /// Opens the shared repository as a bare one: no checkout's attributes have a say, and nobody's ownership, which git
@@ -390,48 +404,6 @@ impl Repository {
         let path = self.caller_git_dir();
         git2::Repository::open_bare(path).map_err(|source| refused(&self.root, source))
     }
-}
-
-/// Where git is asked.
-struct Place<'a> {
-    path: &'a Path,
-}
-
-impl Place<'_> {
-    /// Asks `git rev-parse` for one thing: a path may have any byte, a line's end included.
-    fn ask(&self, what: &'static str) -> Result<PathBuf, Error> {
-        let path = self.path;
-        let output = Git::searching(path, "rev-parse")
-            .args([what])
-            .query_output(Vec::new())
-            .map_err(|error| git_refused(path, error))?;
-        let said = output.strip_suffix(b"\n").unwrap_or(&output);
-        let said = path.join(OsStr::from_bytes(said));
-        match what.starts_with("--is-") {
-            true => Ok(said),
-            false => said.canonicalize().map_err(Error::io("find", &said)),
-        }
-    }
-}
-
-/// The main checkout of a git directory, as far as that tells: `core.worktree`, or the directory whose `.git` it is.
-fn main_work_tree(common_dir: &Path) -> Result<Option<PathBuf>, Error> {
-    let open = git2::Repository::open_bare(common_dir).map_err(|e| refused(common_dir, e))?;
-    let config = open
-        .config()
-        .map_err(Error::git("read the configuration"))?;
-    if config.get_bool("core.bare").unwrap_or(false) {
-        return Ok(None);
-    }
-    let top = match config.get_path("core.worktree") {
-        Ok(top) => common_dir.join(top).canonicalize().ok(),
-        Err(_) => common_dir.parent().map(Path::to_owned),
-    };
-    let leads_here = |top: &PathBuf| {
-        let asked = Place { path: top }.ask("--git-common-dir");
-        asked.is_ok_and(|found| found == common_dir)
-    };
-    Ok(top.filter(|top| top.is_dir() && leads_here(top)))
 }
 
 /// Refuses a checkout whose rules are a pipe: git would wait for somebody to write into it.
@@ -457,74 +429,6 @@ fn stop_after(limit: Duration, stop: &CancellationToken) -> mpsc::Sender<()> {
     };
     let _without_a_limit_then = thread::Builder::new().spawn(timer);
     done
-}
-
-/// Refuses a path that no record can hold.
-pub(crate) fn refuse_unspeakable(path: &Path) -> Result<(), Error> {
-    match path.to_str() {
-        Some(_) => Ok(()),
-        None => Err(Error::NotText {
-            path: path.to_owned(),
-        }),
-    }
-}
-
-/// Turns git's refusal of a place into ours.
-fn git_refused(path: &Path, error: Error) -> Error {
-    let path = path.to_owned();
-    let words = match &error {
-        Error::GitFailed { stderr, .. } => stderr.as_str(),
-        Error::GitNotStarted { source, .. } if !path.is_dir() => {
-            tracing::debug!(%source, "no directory");
-            return Error::NotARepository { path };
-        }
-        _ => return error,
-    };
-    if words.contains("dubious ownership") {
-        let remedy = words.lines().map(str::trim);
-        let remedy = remedy.rev().find(|line| line.starts_with("git config"));
-        let remedy = remedy
-            .unwrap_or("see `git help config`, safe.directory")
-            .to_owned();
-        return Error::UnsafeOwnership { path, remedy };
-    }
-    if words.contains("not a git repository") || words.contains("must be run in a work tree") {
-        return Error::NotARepository { path };
-    }
-    match unsupported(words) {
-        Some(feature) => Error::Unsupported { path, feature },
-        None => error,
-    }
-}
-
-/// What of a repository's format a complaint is about, in the words of git or of libgit2 1.9 (`repository.c`), which has
-/// no code of its own for it.
-fn unsupported(words: &str) -> Option<&'static str> {
-    let words = words.to_lowercase();
-    let known = [
-        ("refstorage", "ref storage format (reftable)"),
-        ("objectformat", "object format (sha256)"),
-        ("object format", "object format (sha256)"),
-        ("extension", "repository format extension"),
-        ("repository version", "repository format version"),
-        ("repo version", "repository format version"),
-    ];
-    let found = known.into_iter().find(|(word, _)| words.contains(word));
-    found.map(|(_, feature)| feature)
-}
-
-fn refused(path: &Path, source: git2::Error) -> Error {
-    let path = path.to_owned();
-    match (source.code(), unsupported(source.message())) {
-        (ErrorCode::NotFound, _) if source.class() != ErrorClass::Config => {
-            Error::NotARepository { path }
-        }
-        (_, Some(feature)) => Error::Unsupported { path, feature },
-        _ => Error::Git {
-            action: "open the repository",
-            source,
-        },
-    }
 }
 
 /// Counts the entries of `git status --porcelain=v1 -z --no-renames`.

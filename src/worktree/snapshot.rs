@@ -13,8 +13,9 @@ use super::capture::{self, Captured, History, Source};
 use super::durable;
 use super::error::Error;
 use super::files::read_small;
+use super::git::Git;
 use super::guests;
-use super::locked::until_unlocked;
+
 use super::marker::{Marker, leads_to};
 use super::repository::CommitId;
 use crate::diff::{self, DiffSummary};
@@ -184,8 +185,7 @@ impl Worktree {
             // One that is left from an earlier snapshot would say that something changed.
             delete_ref(repo, name)?;
         } else {
-            until_unlocked(|| repo.reference(name, result.id(), true, "cx-operator: snapshot"))
-                .map_err(Error::git("write the snapshot's ref"))?;
+            write_ref(repo, (name, "cx-operator: snapshot"), &[result.id()])?;
             durable::secure(&self.repo, name, (self.spec.base, result.id()))?;
         }
         Ok(aside.map(|aside| {
@@ -366,13 +366,16 @@ fn set_aside(
     let mut number = 1_u32;
     loop {
         let aside = format!("{name}.{number}");
-        match repo.reference(&aside, kept, false, why) {
-            Ok(_) => return Ok(aside),
-            Err(e) if e.code() != git2::ErrorCode::Exists => {
+        match repo.refname_to_id(&aside) {
+            Ok(id) if id == kept => return Ok(aside),
+            Ok(_) => number += 1,
+            Err(e) if e.code() != git2::ErrorCode::NotFound => {
                 return Err(Error::git("keep what the result doesn't have")(e));
             }
-            Err(_) if repo.refname_to_id(&aside).ok() == Some(kept) => return Ok(aside),
-            Err(_) => number += 1,
+            Err(_) => {
+                write_ref(repo, (&aside, why), &[kept, Oid::ZERO_SHA1])?;
+                return Ok(aside);
+            }
         }
     }
 }
@@ -389,10 +392,38 @@ fn commit<'r>(
     let tree = repo
         .find_tree(tree)
         .map_err(Error::git("read the captured tree"))?;
+    let id = write_commit(repo, (&tree, head), message)?;
+    repo.find_commit(id)
+        .map_err(Error::git("read the snapshot"))
+}
+
+/// Writes a commit of ours that no ref holds. The program and not libgit2, which knows nothing of
+/// `core.sharedRepository`: a directory that it makes shuts the others out.
+pub(super) fn write_commit(
+    repo: &git2::Repository,
+    (tree, parent): (&git2::Tree<'_>, &Commit<'_>),
+    message: &str,
+) -> Result<Oid, Error> {
+    let failed = "commit the snapshot";
     let author = operator_signature()?;
-    repo.commit(None, &author, &author, message, &tree, &[head])
-        .and_then(|id| repo.find_commit(id))
-        .map_err(Error::git("commit the snapshot"))
+    let commit = repo
+        .commit_create_buffer(&author, &author, message, tree, &[parent])
+        .map_err(Error::git(failed))?;
+    let written = Git::new(repo.commondir(), repo.commondir(), "hash-object")
+        .args(["-t", "commit", "-w", "--stdin"])
+        .query_output(commit.to_vec())?;
+    let id = String::from_utf8_lossy(&written);
+    Oid::from_str(id.trim_end()).map_err(Error::git(failed))
+}
+
+/// Points a ref at the first id; where a second is given, only one that is there now (zeros: none).
+fn write_ref(repo: &git2::Repository, (name, why): (&str, &str), ids: &[Oid]) -> Result<(), Error> {
+    let ids = ids.iter().map(Oid::to_string);
+    let written = Git::new(repo.commondir(), repo.commondir(), "update-ref")
+        .args(["-m", why, name])
+        .args(ids)
+        .query_output(Vec::new());
+    written.map(drop)
 }
 
 fn describe(commit: &Commit<'_>) -> AgentCommit {

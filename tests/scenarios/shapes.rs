@@ -45,7 +45,7 @@ const PLAIN: Shape = Shape {
 };
 
 /// Those of the sample come first.
-const SHAPES: [Shape; 16] = [
+const SHAPES: [Shape; 18] = [
     Shape {
         name: "a separate git directory inside another repository",
         make: "git init -q outer; git -C repo init -q --separate-git-dir ../outer/store",
@@ -78,6 +78,18 @@ const SHAPES: [Shape; 16] = [
         name: "a clone without trees and an older base",
         make: "git -C repo commit -q --allow-empty -m later; echo x > repo/x; git -C repo add x; git -C repo commit -qm more; mv repo origin; git -C origin config uploadpack.allowFilter true; git -C origin config uploadpack.allowAnySHA1InWant true; git clone -q --filter=tree:0 \"file://$PWD/origin\" repo",
         arguments: &["--base", "HEAD~2"],
+        ..PLAIN
+    },
+    Shape {
+        name: "a partial and sparse clone",
+        make: "mv repo origin; git -C origin config uploadpack.allowFilter true; git -C origin config uploadpack.allowAnySHA1InWant true; git clone -q --filter=blob:none --sparse \"file://$PWD/origin\" repo",
+        does: "mkdir -p src; echo new > src/new",
+        ..PLAIN
+    },
+    Shape {
+        name: "shared with a group",
+        make: "git -C repo config core.sharedRepository group; chmod -R g+ws repo/.git",
+        mend: "test -z \"$(find repo/.git/objects repo/.git/refs -type d ! -perm -2070)\"",
         ..PLAIN
     },
     Shape {
