@@ -1,6 +1,7 @@
 //! The git side against real repositories, looked at with the git program.
 
 mod add;
+mod agents_index;
 mod differential;
 mod fixture;
 mod lost;
