@@ -41,14 +41,33 @@ pub(crate) const EXIT_COMMAND: &str = "/exit ";
 pub(crate) const MOUNT_POINTS: [&str; 2] = [".codex", ".agents"];
 
 /// A text that codex takes for a prompt: behind a `!` at the beginning its composer runs a shell command,
-/// with no sandbox and no question, so a line is put in front.
+/// with no sandbox and no question, and the bare path of an image becomes an attachment, so a line is put in front.
 ///
 /// Source: codex 0.130.0 and 0.150.0 run it behind spaces too; 0.169.0 doesn't.
 pub(crate) fn as_prompt(text: &str) -> Cow<'_, str> {
-    match text.trim_start().starts_with('!') {
+    match text.trim_start().starts_with('!') || is_image_path(text) {
         true => Cow::Owned(format!("Message:\n{text}")),
         false => Cow::Borrowed(text),
     }
+}
+
+/// Whether a text may be nothing but the path of an image: one word, or what begins as a path does, with such an ending.
+fn is_image_path(text: &str) -> bool {
+    const ENDINGS: [&str; 18] = [
+        "png", "jpg", "jpeg", "jpe", "jfif", "gif", "webp", "bmp", "dib", "tif", "tiff", "ico",
+        "avif", "heic", "svg", "tga", "ppm", "qoi",
+    ];
+    let text = text.trim();
+    if text.lines().count() > 1 {
+        return false;
+    }
+    let bare = text.trim_matches(['"', '\'', '`', ' ']);
+    let ending = bare
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase());
+    let is_word = bare.replace("\\ ", "").split_whitespace().count() == 1;
+    let begins_as_path = text.starts_with(['/', '~', '.', '"', '\'', '\\']) || text.contains(":/");
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && (is_word || begins_as_path)
 }
 
 /// A prompt as it is pasted, so that codex takes it for nothing but a prompt: its composer obeys a `/` at
@@ -155,6 +174,19 @@ mod tests {
             ("mail a@b.c now", "mail a@b.c now"),
         ] {
             assert_eq!(as_typed(&as_prompt(text)), typed);
+        }
+        for path in [
+            "/tmp/a.png",
+            "'/tmp/my pic.PNG'",
+            "/tmp/my\\ pic.jpg",
+            "file:///tmp/a.webp",
+            "~/a.gif",
+            "shot.jpeg",
+        ] {
+            assert_eq!(as_prompt(path), format!("Message:\n{path}"));
+        }
+        for text in ["Fix the layout in shot.png", "a.rs", "Look.\n/tmp/a.png"] {
+            assert_eq!(as_prompt(text), text);
         }
         assert_eq!(as_prompt("!rm -rf x"), "Message:\n!rm -rf x");
         assert_eq!(as_typed(&as_prompt(" ! ls")), "Message:\n ! ls");

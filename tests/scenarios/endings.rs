@@ -21,6 +21,8 @@ on_both!(
     sigint,
     sigterm,
     sighup,
+    sigquit,
+    sigusr1,
     operator_killed,
     background_processes
 );
@@ -116,6 +118,14 @@ async fn sigterm(rig: &Rig) {
 
 async fn sighup(rig: &Rig) {
     assert_torn_down(rig, Signal::HUP, 129).await;
+}
+
+async fn sigquit(rig: &Rig) {
+    assert_torn_down(rig, Signal::QUIT, 131).await;
+}
+
+async fn sigusr1(rig: &Rig) {
+    assert_torn_down(rig, Signal::USR1, 138).await;
 }
 
 /// What `nohup` and `trap ''` leave ignored ends no run; the others still do.
