@@ -84,8 +84,8 @@ table! {
         ..HARMLESS
     };
     more_levels_than_files_may_be_open = Row {
-        does: "echo done > half; i=0; p=.; while [ $i -lt 200 ]; do p=$p/d; i=$((i+1)); done; mkdir -p $p; echo done > $p/half",
-        under: &["prlimit", "--nofile=100:100"],
+        does: "echo done > half; i=0; p=.; while [ $i -lt 500 ]; do p=$p/d; i=$((i+1)); done; mkdir -p $p; echo done > $p/half",
+        under: &["prlimit", "--nofile=256:256"],
         ..HARMLESS
     };
 }
