@@ -37,8 +37,8 @@ pub(crate) const EXIT_COMMAND: &str = "/exit ";
 /// What its sandbox protects at the top of a worktree. Where there is none, it leaves an empty file as the place that it
 /// mounted something over.
 ///
-/// Source: codex 0.125.0 leaves `.codex`; 0.130.0 and later leave nothing.
-pub(crate) const MOUNT_POINTS: [&str; 2] = [".codex", ".agents"];
+/// Source: codex 0.125.0.
+pub(crate) const MOUNT_POINTS: [&str; 1] = [".codex"];
 
 /// A text that codex takes for a prompt: behind a `!` at the beginning its composer runs a shell command,
 /// with no sandbox and no question, and the bare path of an image becomes an attachment, so a line is put in front.
