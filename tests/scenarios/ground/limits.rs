@@ -121,7 +121,7 @@ async fn assert_said(rig: &Rig, name: &str, starters: &[Vec<&str>]) {
 fn few_open_files() {
     on(Agent::Scripted, async |rig: &Rig| {
         let limits: Vec<_> = (14..=28)
-            .chain([32, 64])
+            .chain([32, 64, 256])
             .map(|n| format!("--nofile={n}"))
             .collect();
         let starters: Vec<_> = limits.iter().map(|limit| vec!["prlimit", limit]).collect();
