@@ -93,8 +93,8 @@ impl Command {
         };
         let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
         let (mut output, mut complaint) = (Vec::new(), Vec::new());
-        let listen = read(stdout.as_mut(), &mut output);
-        let overhear = read(stderr.as_mut(), &mut complaint);
+        let listen = read(&mut stdout, &mut output);
+        let overhear = read(&mut stderr, &mut complaint);
         // What it leaves in the background may hold its pipes: its answer is complete when it has ended.
         let ended = tokio::select! {
             status = child.wait() => status,
@@ -114,19 +114,19 @@ impl Command {
     }
 }
 
-/// Reads to the end, and keeps no more than what is seen to be too much.
-async fn read(from: Option<&mut (impl AsyncRead + Unpin)>, to: &mut Vec<u8>) {
-    let Some(from) = from else { return };
+/// Reads to the end, or to what is too much; whoever writes on is then told so by a closed pipe.
+async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>) {
     let mut chunk = [0; 8192];
-    // What can't be read is as good as the end.
-    while let Ok(count @ 1..) = from.read(&mut chunk).await {
-        keep(&chunk[..count], to);
+    while let Some(from) = pipe {
+        match from.read(&mut chunk).await {
+            Ok(count @ 1..) => to.extend_from_slice(&chunk[..count]),
+            // What can't be read is as good as the end.
+            _ => return,
+        }
+        if to.len() > OUTPUT_LIMIT {
+            *pipe = None;
+        }
     }
-}
-
-fn keep(chunk: &[u8], to: &mut Vec<u8>) {
-    let room = (OUTPUT_LIMIT + 1).saturating_sub(to.len());
-    to.extend_from_slice(&chunk[..chunk.len().min(room)]);
 }
 
 /// Takes what is left in the pipe of a program that has ended, and waits for nothing: tokio's pipes don't block.
@@ -135,7 +135,7 @@ fn drain(from: Option<&impl AsFd>, to: &mut Vec<u8>) {
     let mut chunk = [0; 8192];
     while to.len() <= OUTPUT_LIMIT {
         match rustix::io::read(from, &mut chunk) {
-            Ok(count @ 1..) => keep(&chunk[..count], to),
+            Ok(count @ 1..) => to.extend_from_slice(&chunk[..count]),
             Err(rustix::io::Errno::INTR) => {}
             _ => return,
         }
