@@ -1,9 +1,10 @@
 //! The command line. The only place that prints.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use cx_operator::Error;
 use cx_operator::error::Code;
 use cx_operator::redact::{redact, redact_json};
 use cx_operator::run::{Failure, Store};
+use regex::Regex;
 use rustix::process::Signal;
 use serde::Serialize;
 use serde_json::Value;
@@ -74,8 +76,11 @@ struct State {
 impl State {
     fn root(&self) -> Result<PathBuf, Error> {
         match &self.state_dir {
-            Some(path) => std::path::absolute(path)
-                .map_err(|_| Error::Usage("use an empty --state-dir".to_owned())),
+            Some(path) => {
+                let root = std::path::absolute(path)
+                    .map_err(|_| Error::Usage("use an empty --state-dir".to_owned()))?;
+                Ok(NAMED_STATE.get_or_init(|| root).clone())
+            }
             None => Ok(Store::default_root()?),
         }
     }
@@ -107,7 +112,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Classify(command) => command.run(),
     };
     let status = done.unwrap_or_else(|error| {
-        print_failure(&error.to_failure());
+        let failure = error.to_failure();
+        print_failure(&failure);
+        print_refusal(failure);
         ExitCode::from(error.code().exit())
     });
     match REDACTED.load(Ordering::Relaxed) {
@@ -124,11 +131,57 @@ static REDACTED: AtomicUsize = AtomicUsize::new(0);
 /// Prints help where it was asked for, else what is wrong with the command line: its words may come from anywhere.
 fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
-        tell(safe(&error.to_string()).trim_end());
+        let message = error.to_string().trim_end().to_owned();
+        tell(&safe(&message));
+        print_refusal(Failure {
+            message,
+            ..usage("").to_failure()
+        });
     } else {
         let _nobody_reads = error.print();
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// Whether stdout has its one document of `--json`.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Prints the document of a command that did nothing, where `--json` asks for one and none is there.
+fn print_refusal(failure: Failure) {
+    let mut arguments = std::env::args_os().skip(1).take_while(|word| word != "--");
+    if !arguments.any(|word| word == "--json") || PRINTED.load(Ordering::Relaxed) {
+        return;
+    }
+    let document = serde_json::json!({"schema_version": 1, "status": "failed", "error": failure});
+    if let Err(error) = print_json(&document) {
+        print_failure(&error.to_failure());
+    }
+}
+
+/// The state directory that `--state-dir` named.
+static NAMED_STATE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Advice as it works here: with the flag by which the records are found.
+fn advice(text: &str) -> String {
+    let Some(root) = NAMED_STATE.get() else {
+        return text.to_owned();
+    };
+    let command =
+        r"cx-operator (?:resume|list|show|diff|log|attach|recover|cleanup|prune|doctor)\b";
+    let command = Regex::new(command).expect("the pattern is constant");
+    let flag = format!(" --state-dir {}", quoted(root));
+    let with_flag = |found: &regex::Captures| format!("{}{flag}", &found[0]);
+    command.replace_all(text, with_flag).into_owned()
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,@".contains(c);
+    match text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 fn start_log(verbose: u8) {
@@ -201,9 +254,9 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
 
 /// Says what could not be done, and what to do now.
 fn print_failure(failure: &Failure) {
-    tell(&format!("error: {}", safe(&failure.message)));
+    tell(&format!("error: {}", safe(&advice(&failure.message))));
     if let Some(hint) = &failure.hint {
-        tell(&format!("hint: {}", safe(hint)));
+        tell(&format!("hint: {}", safe(&advice(hint))));
     }
 }
 
@@ -230,6 +283,7 @@ fn print_record(record: &impl Serialize) -> Result<(), Error> {
 }
 
 fn print_value(document: &Value) -> Result<(), Error> {
+    PRINTED.store(true, Ordering::Relaxed);
     let text = serde_json::to_string_pretty(document).expect("a document has string keys only");
     // serde_json leaves DEL, the C1 controls and changes of direction as they are. All of them stand in strings.
     let mut escaped = String::with_capacity(text.len() + 1);

@@ -58,12 +58,11 @@ impl Shared {
 /// Runs a task to its end.
 pub(crate) async fn delegate(
     shared: &Shared,
-    task: Task,
+    (task, run_id): (Task, RunId),
     cancel: &Cancel,
     listener: Option<UnboundedSender<Entry>>,
 ) -> Outcome {
     let (now, started) = (SystemTime::now(), Instant::now());
-    let run_id = RunId::new(&task.name, now);
     let mut outcome = Outcome::blank(&task.name, run_id.clone(), now);
     match Run::begin(shared, task, run_id, listener).await {
         Ok(run) => run.carry_out(cancel, &mut outcome).await,
@@ -169,6 +168,8 @@ impl<'a> Run<'a> {
     fn describe(&self, outcome: &mut Outcome) {
         outcome.agent_version = Some(self.ready.program.version.clone());
         outcome.base_commit = Some(self.ready.base.to_string());
+        outcome.checkout = self.ready.repository.checkout().map(Into::into);
+        outcome.base_dirty = self.ready.base_dirty;
         outcome.repository = Some(self.ready.repository.root().to_owned());
         outcome.common_dir = Some(self.ready.repository.common_dir().to_owned());
         outcome.run_dir = Some(self.dir.path().to_owned());

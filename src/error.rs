@@ -220,7 +220,9 @@ impl Code {
             Self::HooksMissing => {
                 "install cx-operator with its hook binaries, or name their directory by CX_OPERATOR_HOOKS"
             }
-            Self::DiskFull => "free some space, or choose another --worktree-root",
+            Self::DiskFull => {
+                "free some space; --worktree-root and --state-dir choose other places"
+            }
             Self::Watch => {
                 "Linux allows a user 128 inotify instances: see /proc/sys/fs/inotify/max_user_instances"
             }
@@ -337,6 +339,8 @@ pub enum Error {
         available_mb: u64,
         /// What a run needs.
         needed_mb: u64,
+        /// The flag that names another place.
+        flag: &'static str,
     },
     /// codex's `hooks.json` is in trouble.
     #[error(transparent)]
@@ -424,13 +428,27 @@ impl Error {
         chain(self)
     }
 
+    /// What to do now: what the code says, and of a full disk which one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let flag = match self {
+            Self::DiskFull { flag, .. } => flag,
+            // A record's own directory, or what is beside it.
+            Self::Run(_) if self.code() == Code::DiskFull => "--state-dir",
+            _ => return self.code().hint().map(str::to_owned),
+        };
+        Some(format!(
+            "free some space there, or choose another place by {flag}"
+        ))
+    }
+
     /// The error as a record carries it.
     #[must_use]
     pub fn to_failure(&self) -> run::Failure {
         run::Failure {
             code: self.code().as_str().to_owned(),
             message: format!("failed to {}", self.message()),
-            hint: self.code().hint().map(str::to_owned),
+            hint: self.hint(),
             signal: None,
         }
     }

@@ -20,7 +20,7 @@ use crate::preflight;
 use crate::queue::{Place, Queue};
 use crate::recovery::take_over;
 use crate::respond::Responder;
-use crate::run::{Outcome, RunDir, RunId, Store, millis, timestamp};
+use crate::run::{Outcome, Queued, RunDir, RunId, Store, millis, timestamp};
 use crate::task::Task;
 use crate::tmux::Server;
 use crate::turn::End;
@@ -135,9 +135,11 @@ impl Operator {
         let cancel = Cancel::new();
         let (operator, ours) = (self.clone(), cancel.clone());
         let handle = tokio::spawn(async move {
-            match operator.wait_for_place(&task, &ours, &sender).await {
+            let run_id = RunId::new(&task.name, SystemTime::now());
+            let place = operator.wait_for_place((&task, &run_id), &ours, &sender);
+            match place.await {
                 // Held to the run's end.
-                Ok(_place) => delegate(&operator.shared, task, &ours, Some(sender)).await,
+                Ok(_place) => delegate(&operator.shared, (task, run_id), &ours, Some(sender)).await,
                 Err(outcome) => *outcome,
             }
         });
@@ -193,20 +195,24 @@ impl Operator {
     /// Waits until the run may begin, or says how it ended before.
     async fn wait_for_place(
         &self,
-        task: &Task,
+        (task, run_id): (&Task, &RunId),
         cancel: &Cancel,
         listener: &UnboundedSender<Entry>,
     ) -> Result<Place, Box<Outcome>> {
         let not_begun = |error: Error| Box::new(Outcome::not_begun(&task.name, &error));
-        let place = self.queue.enter().await.map_err(not_begun)?;
+        let whose = Queued {
+            run_id: run_id.as_str().to_owned(),
+            task: task.name.as_str().to_owned(),
+            position: 0,
+        };
+        let place = self.queue.enter(whose).await.map_err(not_begun)?;
         if place.is_running() {
             return Ok(place);
         }
         let (now, began) = (SystemTime::now(), Instant::now());
-        let run_id = RunId::new(&task.name, now);
         // What can be said now is not said after hours.
         self.shared.sweep().await;
-        let ready = preflight::check(&self.shared.store, task, &run_id).await;
+        let ready = preflight::check(&self.shared.store, task, run_id).await;
         ready.map_err(not_begun)?;
         let tell = |position| {
             let _gone_listeners_miss_nothing = listener.send(Entry {
@@ -220,7 +226,7 @@ impl Operator {
             () = tokio::time::sleep(self.queue_timeout) => End::queue_timeout(self.queue_timeout),
             place = self.queue.wait(place, &self.shared.watch, tell) => return place.map_err(not_begun),
         };
-        let mut outcome = Outcome::blank(&task.name, run_id, now);
+        let mut outcome = Outcome::blank(&task.name, run_id.clone(), now);
         (outcome.status, outcome.error) = (end.status, end.error);
         outcome.duration_ms = millis(began.elapsed());
         Err(Box::new(outcome))

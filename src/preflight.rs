@@ -29,6 +29,8 @@ const DISK_NEEDED_MB: u64 = 100;
 pub(crate) struct Ready {
     pub(crate) repository: Repository,
     pub(crate) base: CommitId,
+    /// Whether that has the caller's uncommitted changes.
+    pub(crate) base_dirty: bool,
     pub(crate) program: Program,
     /// Further `-c` values for it.
     pub(crate) unbound: Vec<String>,
@@ -53,13 +55,12 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
     );
     tmux?;
     let program = program?;
-    let (repository, base, mut notices) =
+    let (repository, (base, base_dirty), mut notices) =
         repository.map_err(|panic| io_error("check the repository")(io::Error::other(panic)))??;
     environment.extend(repository.git_variables(&task.worktree())?);
     let hooks = find_hooks()?;
-    for path in [task.worktree_root.as_path(), store.root()] {
-        check_disk(path)?;
-    }
+    check_disk(&task.worktree_root, "--worktree-root")?;
+    check_disk(store.root(), "--state-dir")?;
     check_session(store, task).await?;
     let places = (repository.root(), store.root());
     let able = agent::check_access(&program, &task.codex, &environment, places).await?;
@@ -76,6 +77,7 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
     Ok(Ready {
         repository,
         base,
+        base_dirty,
         program,
         unbound: able.unbound,
         hooks,
@@ -105,7 +107,10 @@ async fn check_tmux() -> Result<String, Error> {
     }
 }
 
-fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), Error> {
+/// The base comes with whether it has the caller's uncommitted changes.
+type Start = (Repository, (CommitId, bool), Vec<String>);
+
+fn check_repository(task: &Task) -> Result<Start, Error> {
     let repository = Repository::discover(&task.repository)?;
     let root = task.worktree_root.canonicalize();
     refuse_unspeakable(&root.unwrap_or_else(|_| task.worktree_root.clone()))?;
@@ -126,7 +131,8 @@ fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), 
             "the agent won't see your uncommitted changes ({modified} modified, {untracked} untracked): commit them, or use --include-dirty"
         ));
     }
-    let base = if task.include_dirty && !dirty.is_clean() {
+    let base_dirty = task.include_dirty && !dirty.is_clean();
+    let base = if base_dirty {
         let message = "cx-operator: uncommitted changes of the caller's checkout";
         let (dirty, left_out) = repository.snapshot_dirty(base, message)?;
         notices.extend(left_out);
@@ -137,7 +143,7 @@ fn check_repository(task: &Task) -> Result<(Repository, CommitId, Vec<String>), 
     if task.codex.trust == TrustPolicy::Accept && repository.has_at(base, SETTINGS)? {
         notices.push(format!("codex obeys {SETTINGS} of the repository, which may start programs outside of the sandbox: --trust ask leaves the decision to you"));
     }
-    Ok((repository, base, notices))
+    Ok((repository, (base, base_dirty), notices))
 }
 
 /// Who holds the branch or the worktree that `task` needs, where somebody does.
@@ -239,13 +245,15 @@ pub fn find_hooks() -> Result<PathBuf, Error> {
         .ok_or(Error::HooksMissing { executable })
 }
 
-fn check_disk(path: &Path) -> Result<u64, Error> {
+/// `flag` is what chooses another place.
+fn check_disk(path: &Path, flag: &'static str) -> Result<u64, Error> {
     let available_mb = available_mb(path)?;
     if available_mb < DISK_NEEDED_MB {
         return Err(Error::DiskFull {
             path: path.to_owned(),
             available_mb,
             needed_mb: DISK_NEEDED_MB,
+            flag,
         });
     }
     Ok(available_mb)

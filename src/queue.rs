@@ -11,21 +11,65 @@
 //! one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::delegate::blocking;
 use crate::error::{Error, io as io_error};
+use crate::run::{self, Store};
 use crate::turn::sources::{Part, Wake, Watch};
 
 /// How often the first in the queue looks whether a run has died.
 const FIRST_LOOKS: Duration = Duration::from_millis(500);
 /// How often the others look whether the one before them has.
 const OTHERS_LOOK: Duration = Duration::from_secs(5);
+
+/// A run that waits for its place, as its ticket tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// The run's id.
+    pub run_id: String,
+    /// Its task.
+    pub task: String,
+    /// Its place among those who wait, from 1.
+    #[serde(skip)]
+    pub position: usize,
+}
+
+impl Store {
+    /// The runs that wait for their place, the next one first.
+    ///
+    /// # Errors
+    /// [`run::Error::Io`](crate::run::Error::Io) when the queue can't be listed.
+    pub fn load_queue(&self) -> Result<Vec<Queued>, run::Error> {
+        let queue = Queue::of(self.root(), None);
+        let tickets = match queue.list() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(|source| run::Error::Io {
+                what: "list",
+                path: queue.dir.clone(),
+                source,
+            })?,
+        };
+        let waiting = tickets.into_iter().filter(|ticket| !ticket.running);
+        let waiting = waiting.filter(|ticket| queue.is_held(*ticket));
+        let named = waiting.enumerate().filter_map(|(index, ticket)| {
+            let text = fs::read(queue.dir.join(ticket.name())).ok()?;
+            let queued: Queued = serde_json::from_slice(&text).ok()?;
+            Some(Queued {
+                position: index + 1,
+                ..queued
+            })
+        });
+        Ok(named.collect())
+    }
+}
 
 /// The tickets of a state directory.
 #[derive(Clone, Debug)]
@@ -65,10 +109,16 @@ impl Ticket {
 pub(crate) struct Place {
     path: PathBuf,
     ticket: Ticket,
-    _held: File,
+    held: File,
 }
 
 impl Place {
+    /// Writes on the ticket whose it is.
+    fn sign(&mut self, whose: &Queued) -> io::Result<()> {
+        let text = serde_json::to_vec(whose).expect("a ticket has string keys only");
+        self.held.write_all(&text)
+    }
+
     /// Whether its run may begin.
     pub(crate) fn is_running(&self) -> bool {
         self.ticket.running
@@ -100,9 +150,16 @@ impl Queue {
     }
 
     /// Takes a ticket, which is a running one where nobody has to be waited for.
-    pub(crate) async fn enter(&self) -> Result<Place, Error> {
+    pub(crate) async fn enter(&self, whose: Queued) -> Result<Place, Error> {
         let queue = self.clone();
-        blocking(move || queue.take_ticket().map_err(io_error("enter the queue"))).await
+        blocking(move || {
+            let place = queue.take_ticket().and_then(|mut place| {
+                place.sign(&whose)?;
+                Ok(place)
+            });
+            place.map_err(io_error("enter the queue"))
+        })
+        .await
     }
 
     /// Waits until the ticket is a running one; tells the position, from 1, whenever it has changed.
@@ -163,11 +220,7 @@ impl Queue {
         let path = self.dir.join(ticket.name());
         let held = private().create_new(true).open(&path)?;
         held.lock()?;
-        Ok(Place {
-            path,
-            ticket,
-            _held: held,
-        })
+        Ok(Place { path, ticket, held })
     }
 
     /// Makes the ticket a running one, if it is its turn.
@@ -261,9 +314,39 @@ mod tests {
         Queue::of(dir.path(), NonZeroUsize::new(limit))
     }
 
+    fn whose(number: usize) -> Queued {
+        Queued {
+            run_id: format!("20260101-000000-t{number}-0a1b"),
+            task: format!("t{number}"),
+            position: 0,
+        }
+    }
+
     fn names(queue: &Queue) -> Vec<String> {
         let tickets = queue.list().expect("listed");
         tickets.into_iter().map(Ticket::name).collect()
+    }
+
+    #[test]
+    fn who_waits_is_told_by_the_tickets() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(dir.path()).expect("opens");
+        assert_eq!(store.load_queue().expect("listed"), []);
+        let queue = queue(&dir, 1);
+        let mut places: Vec<Place> = (0..3)
+            .map(|_| queue.take_ticket().expect("a ticket"))
+            .collect();
+        for (number, place) in places.iter_mut().enumerate() {
+            place.sign(&whose(number)).expect("written");
+        }
+        let waiting = store.load_queue().expect("listed");
+        let found: Vec<_> = waiting
+            .iter()
+            .map(|queued| (queued.task.as_str(), queued.position))
+            .collect();
+        assert_eq!(found, [("t1", 1), ("t2", 2)]);
+        drop(places.remove(1));
+        assert_eq!(store.load_queue().expect("listed").len(), 1);
     }
 
     #[test]
@@ -349,7 +432,7 @@ mod tests {
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let mut tasks = Vec::new();
         for number in 0..CROWD {
-            let place = queue.enter().await.expect("a ticket");
+            let place = queue.enter(whose(number)).await.expect("a ticket");
             let (queue, watch, sender) = (queue.clone(), Arc::clone(&watch), sender.clone());
             tasks.push(tokio::spawn(async move {
                 let mut positions = Vec::new();

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
+pub use crate::queue::Queued;
 pub(crate) use mark::Found as FoundMark;
 use mark::Mark;
 pub use name::{RunId, TaskName};

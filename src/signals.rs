@@ -16,6 +16,8 @@
 //! `malformed` stands in the place of `<uuid>` where there is none. `<seq>` is 20 digits of nanoseconds since 1970, a hyphen and
 //! the pid of the hook: one per event, in the order of the events. The files with a `<seq>` are never replaced, so a turn's stop
 //! survives the next turn's; the others are the newest of their kind. A reader sees a file whole or not at all.
+//!
+//! A hook that no directory was named to writes into the current one, a user's own: there it leaves out the files with a `<seq>`.
 
 mod input;
 mod payload;
@@ -224,16 +226,16 @@ pub fn receive(target: &Target, kind: Kind) -> io::Result<SignalFile> {
     if target.dir.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let dir = target.dir.clone();
+    let late = target.clone();
     let input = input::read_stdin(move |bytes| {
-        let _ = store::record(&dir, &SignalFile::now(kind, None), bytes);
+        let _ = store::record(&late, &SignalFile::now(kind, None), bytes);
     });
     let session = match input.complete {
         true => parse_session_id(&input.bytes),
         false => None,
     };
     let signal = SignalFile::now(kind, session);
-    store::record(&target.dir, &signal, &input.bytes)?;
+    store::record(target, &signal, &input.bytes)?;
     Ok(signal)
 }
 

@@ -1,5 +1,7 @@
 //! The binary as a person meets it, or somebody who means no good: what it says, prints and leaves.
 
+#[path = "cli/advice.rs"]
+mod advice;
 #[path = "cli/cleanup.rs"]
 mod cleanup;
 #[path = "cli/codes.rs"]

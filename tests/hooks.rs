@@ -147,9 +147,28 @@ fn the_binaries_have_the_names_that_are_documented() {
 #[test]
 fn the_directory_defaults_to_the_current_one() {
     let dir = directory();
+    // Installed for all sessions: what each turn writes, the next one replaces.
+    for _turn in 0..3 {
+        for kind in Kind::ALL {
+            let child = spawn(Command::new(binary(kind)).current_dir(dir.path()));
+            assert_silent_success(&feed(child, payload().as_bytes()));
+        }
+        let session = Some(UUID);
+        let mut expected = [
+            SESSION_ID_NAME.to_owned(),
+            done_name(session),
+            sentinel_name(session),
+        ];
+        expected.sort();
+        assert_eq!(names(dir.path()), expected);
+        let sentinel = fs::read(dir.path().join(sentinel_name(session))).expect("a sentinel");
+        assert!(sentinel == payload().as_bytes(), "the payload verbatim");
+    }
     let child = spawn(Command::new(binary(Kind::Stop)).current_dir(dir.path()));
-    assert_silent_success(&feed(child, payload().as_bytes()));
-    assert_recorded(Kind::Stop, dir.path(), Some(UUID), payload().as_bytes());
+    assert_silent_success(&feed(child, b"{}"));
+    let malformed = [done_name(None), sentinel_name(None)];
+    assert!(malformed.iter().all(|name| dir.path().join(name).exists()));
+    assert_eq!(names(dir.path()).len(), 5);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use clap::Args;
 use cx_operator::Error;
 use cx_operator::journal;
 use cx_operator::prune::disk_use;
-use cx_operator::run::{Outcome, RunDir, Status};
+use cx_operator::run::{Outcome, Queued, RunDir, Status};
 use serde::Serialize;
 
 use super::{
@@ -35,8 +35,10 @@ pub(crate) struct List {
 #[derive(Serialize)]
 struct Row {
     run_id: String,
-    /// The record's status; `running` or `orphaned` where there is no record.
+    /// The record's status; `queued`, `running` or `orphaned` where there is no record.
     status: String,
+    /// Its place in the queue, from 1.
+    position: Option<usize>,
     task: Option<String>,
     repository: Option<String>,
     files_changed: Option<usize>,
@@ -45,11 +47,27 @@ struct Row {
     disk_bytes: u64,
 }
 
+impl Row {
+    fn queued(run: Queued) -> Self {
+        Self {
+            run_id: run.run_id,
+            status: "queued".to_owned(),
+            position: Some(run.position),
+            task: Some(run.task),
+            repository: None,
+            files_changed: None,
+            duration_ms: None,
+            disk_bytes: 0,
+        }
+    }
+}
+
 impl List {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let runs = self.state.open()?.load_runs()?;
+        let store = self.state.open()?;
+        let (queue, runs) = (store.load_queue()?, store.load_runs()?);
         let count = if self.all { runs.len() } else { self.limit };
-        let mut rows = Vec::new();
+        let mut rows: Vec<Row> = queue.into_iter().rev().map(Row::queued).collect();
         for run in runs.iter().rev().take(count) {
             match row(run) {
                 Ok(row) => rows.push(row),
@@ -69,7 +87,7 @@ impl List {
             print_json(&rows)?;
             return Ok(ExitCode::SUCCESS);
         }
-        if runs.is_empty() {
+        if runs.is_empty() && rows.is_empty() {
             tell("no runs yet");
         }
         if self.all && !runs.is_empty() {
@@ -82,10 +100,11 @@ impl List {
                 .files_changed
                 .map_or_else(|| "-".to_owned(), |count| format!("{count} files"));
             let size = size(row.disk_bytes);
+            let place = row.position.map(|place| format!("queued ({place})"));
             let line = format!(
                 "{:<60} {:<16} {size:>9}  {files}\n",
                 one_line(&row.run_id),
-                row.status
+                place.unwrap_or(row.status)
             );
             text.push_str(&line);
         }
@@ -117,6 +136,7 @@ fn row(run: &RunDir) -> Result<Row, Error> {
         Some(outcome) if !alive => Row {
             run_id,
             status: outcome.status.as_str().to_owned(),
+            position: None,
             task: Some(outcome.task.to_string()),
             repository: outcome.repository.map(|path| path.display().to_string()),
             files_changed: Some(outcome.files_changed),
@@ -127,6 +147,7 @@ fn row(run: &RunDir) -> Result<Row, Error> {
             task: run.task().map(str::to_owned),
             run_id,
             status: if alive { "running" } else { "orphaned" }.to_owned(),
+            position: None,
             repository: None,
             files_changed: None,
             duration_ms: None,
@@ -149,7 +170,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let outcome = load(&self.state.open()?.find(&self.run)?)?;
+        let outcome = load(&find(&self.state, &self.run)?)?;
         if self.json {
             print_record(&outcome)?
         } else {
@@ -159,16 +180,34 @@ impl Show {
     }
 }
 
+/// The run of that name; the newest of a task may wait for its place, with nothing on record.
+fn find(state: &State, name: &str) -> Result<RunDir, Error> {
+    let store = state.open()?;
+    let queue = store.load_queue()?;
+    match queue
+        .iter()
+        .rev()
+        .find(|run| [&run.run_id, &run.task].contains(&&name.to_owned()))
+    {
+        None => Ok(store.find(name)?),
+        Some(run) => Err(usage(format!(
+            "show the record of {}: there is none yet, it is queued at position {}",
+            run.run_id, run.position
+        ))),
+    }
+}
+
 fn load(run: &RunDir) -> Result<Outcome, Error> {
     run.load_record()?.ok_or_else(|| {
+        let name = run.name();
         let what = if run.is_alive() {
-            "it is running"
+            "it is running".to_owned()
         } else {
-            "its operator died: `cx-operator cleanup` writes one"
+            // A cleanup would end an agent that still works.
+            format!("its operator died: `cx-operator resume {name}` takes it over")
         };
         usage(format!(
-            "show the record of {}: there is none yet, {what}",
-            run.name()
+            "show the record of {name}: there is none yet, {what}"
         ))
     })
 }
@@ -184,7 +223,7 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let run = self.state.open()?.find(&self.run)?;
+        let run = find(&self.state, &self.run)?;
         let outcome = load(&run)?;
         let Some(patch) = outcome.patch else {
             let why = if outcome.status == Status::Failed {
@@ -234,7 +273,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let run = self.state.open()?.find(&self.run)?;
+        let run = find(&self.state, &self.run)?;
         let path = run.path().join("events.jsonl");
         let entries = journal::load(&path).map_err(|source| Error::Io {
             what: format!("read {}", path.display()),

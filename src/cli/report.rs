@@ -6,7 +6,7 @@ use cx_operator::journal::{Entry, Progress, Step};
 use cx_operator::run::{Outcome, Status};
 use cx_operator::worktree::Changes;
 
-use super::{one_line, safe, tell};
+use super::{advice, one_line, quoted, safe, tell};
 
 /// Files listed in a report; the record has all.
 const FILES_SHOWED: usize = 20;
@@ -196,10 +196,16 @@ fn write_observations(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         writeln!(to, "  {}", one_line(&line))?;
     }
     if let Some(usage) = &outcome.usage {
+        let of = |count: Option<u64>, what| {
+            count.map_or_else(String::new, |count| format!(" ({count} {what})"))
+        };
         writeln!(
             to,
-            "  tokens: {} in, {} out",
-            usage.input_tokens, usage.output_tokens
+            "  tokens: {} in{}, {} out{}",
+            usage.input_tokens,
+            of(usage.cached_input_tokens, "cached"),
+            usage.output_tokens,
+            of(usage.reasoning_output_tokens, "reasoning")
         )?;
     }
     for reply in &outcome.replies {
@@ -212,7 +218,7 @@ fn write_observations(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         )?;
     }
     for notice in &outcome.notices {
-        writeln!(to, "  note: {}", continued(notice))?;
+        writeln!(to, "  note: {}", continued(&advice(notice)))?;
     }
     Ok(())
 }
@@ -224,33 +230,56 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         .as_ref()
         .and_then(|error| error.hint.as_deref())
     {
-        writeln!(to, "  {}", continued(hint))?;
+        writeln!(to, "  {}", continued(&advice(hint)))?;
     }
-    if let Some(worktree) = &outcome.worktree {
+    let run = &outcome.run_id;
+    // What was there at the end of the run may have been removed since.
+    if let Some(worktree) = outcome.worktree.as_ref().filter(|path| path.exists()) {
         let worktree = worktree.display().to_string();
         writeln!(to, "  the worktree is in {}", one_line(&worktree))?;
-        writeln!(
-            to,
-            "  remove it: cx-operator cleanup --kept {}",
-            outcome.run_id
-        )?;
+        let remove = advice(&format!("cx-operator cleanup --kept {run}"));
+        writeln!(to, "  remove it: {remove}")?;
     }
-    if let (Some(_), Some(result)) = (&outcome.patch, &outcome.result_ref) {
-        writeln!(to, "  see it:   cx-operator diff {}", outcome.run_id)?;
-        writeln!(
-            to,
-            "  apply it: cx-operator diff {} | git apply -3",
-            outcome.run_id
-        )?;
-        writeln!(to, "  or merge: git merge {}", one_line(result))?;
+    let patch = outcome.patch.as_ref().filter(|path| path.exists());
+    if let (Some(_), Some(result)) = (patch, &outcome.result_ref) {
+        let diff = advice(&format!("cx-operator diff {run}"));
+        writeln!(to, "  see it:   {diff}")?;
+        write_taking(to, outcome, (&diff, &one_line(result)))?;
     }
-    match &outcome.run_dir {
-        Some(dir) => {
+    match outcome.run_dir.as_ref() {
+        Some(dir) if dir.exists() => {
             let dir = dir.display().to_string();
             writeln!(to, "  the record is in {}", one_line(&dir))
         }
+        Some(_) => Ok(()),
         None => writeln!(to, "  nothing was created"),
     }
+}
+
+/// How to take the work in, from whatever directory: `git apply` passes over what lies outside of its own without a word.
+fn write_taking(
+    to: &mut String,
+    outcome: &Outcome,
+    (diff, result): (&str, &str),
+) -> std::fmt::Result {
+    let root = outcome.checkout.as_ref().or(outcome.repository.as_ref());
+    let Some(root) = root.filter(|root| root.exists()) else {
+        return Ok(());
+    };
+    let git = format!("git -C {}", one_line(&quoted(root)));
+    if !root.join(".git").exists() {
+        return writeln!(
+            to,
+            "  keep it:  {git} branch result-{} {result}",
+            outcome.task
+        );
+    }
+    if outcome.base_dirty {
+        // Neither the index nor a merge knows of the changes that the agent started from.
+        return writeln!(to, "  apply it: {diff} | {git} apply");
+    }
+    writeln!(to, "  apply it: {diff} | {git} apply -3")?;
+    writeln!(to, "  or merge: {git} merge {result}")
 }
 
 /// A text whose further lines can't be taken for lines of the report.

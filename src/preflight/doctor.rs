@@ -9,6 +9,9 @@ use super::*;
 /// Below this much `doctor` warns, in MB.
 const DISK_WANTED_MB: u64 = 1_000;
 
+/// A place in which nothing can be made, not even by root: what is learnt of codex is not kept.
+const NOWHERE: &str = "/dev/null";
+
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,35 +64,33 @@ impl Check {
     }
 }
 
-/// Every check that needs no task, in the order of a run's needs. Creates nothing but the state directory.
+/// Every check that needs no task, in the order of a run's needs. Changes nothing.
 pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<Check> {
     let mut checks = vec![
         Check::of("tmux", check_tmux().await),
         Check::of("git", check_git()),
-        Check::of("git repository", examine_repository(repository)),
+        look_at_repository(repository),
         Check::of(
             "hook binaries",
             find_hooks().map(|dir| dir.display().to_string()),
         ),
     ];
-    let store = Store::open(state);
-    let free = available_mb(if state.exists() {
-        state
-    } else {
-        Path::new("/")
-    });
-    let scarce = free.as_ref().is_ok_and(|&mb| mb < DISK_WANTED_MB);
-    let root = store
-        .as_ref()
-        .map(|store| store.root().to_owned())
-        .unwrap_or_else(|_| PathBuf::from("/nonexistent"));
-    let state_check = store.map_err(Error::from).and_then(|store| {
-        check_disk(store.root()).map(|mb| format!("{}, {mb} MB free", store.root().display()))
+    let place = Store::examine(state).map_err(Error::from);
+    let free = place.as_ref().map(|place| available_mb(place));
+    let scarce = matches!(&free, Ok(Ok(mb)) if *mb < DISK_WANTED_MB);
+    let state_check = place.and_then(|place| {
+        let mb = check_disk(&place, "--state-dir")?;
+        let found = format!("{}, {mb} MB free", state.display());
+        Ok(match state.exists() {
+            true => found,
+            false => format!("{found}; the first run makes it"),
+        })
     });
     checks.push(Check::of("state directory", state_check).warn_if(scarce, "free some space"));
-    let temporary = check_disk(Path::new("/tmp")).map(|mb| format!("{mb} MB free"));
+    let temporary =
+        check_disk(Path::new("/tmp"), "--worktree-root").map(|mb| format!("{mb} MB free"));
     checks.push(Check::of("/tmp", temporary));
-    checks.extend(examine_agent(repository, options, &root).await);
+    checks.extend(examine_agent(repository, options, Path::new(NOWHERE)).await);
     checks
 }
 
@@ -116,6 +117,19 @@ async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Ve
             able.map(|able| says(able.api_key).to_owned()),
         ),
     ]
+}
+
+/// Outside of any the machine may be ready all the same.
+fn look_at_repository(path: &Path) -> Check {
+    let name = "git repository";
+    match examine_repository(path) {
+        Err(error @ Error::Worktree(crate::worktree::Error::NotARepository { .. })) => Check {
+            level: Level::Warn,
+            mend: Some("name one by --repo, or call it from within one".to_owned()),
+            ..Check::of(name, Err(error))
+        },
+        other => Check::of(name, other),
+    }
 }
 
 fn examine_repository(path: &Path) -> Result<String, Error> {

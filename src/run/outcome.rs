@@ -80,6 +80,12 @@ pub struct Usage {
     pub output_tokens: u64,
     /// Both.
     pub total_tokens: u64,
+    /// Of those sent, what the service had in its cache.
+    #[serde(default)]
+    pub cached_input_tokens: Option<u64>,
+    /// Of those received, what the model thought with.
+    #[serde(default)]
+    pub reasoning_output_tokens: Option<u64>,
 }
 
 /// Why a run did not complete.
@@ -153,6 +159,12 @@ pub struct Outcome {
     /// The git directory that all its worktrees share; absent in records of older versions.
     #[serde(default)]
     pub common_dir: Option<PathBuf>,
+    /// The caller's work tree, which `--repo` led to; absent for a bare repository.
+    #[serde(default)]
+    pub checkout: Option<PathBuf>,
+    /// Whether the agent started from the caller's uncommitted changes.
+    #[serde(default)]
+    pub base_dirty: bool,
     /// The worktree, where it was kept.
     pub worktree: Option<PathBuf>,
     /// The agent's last message.
@@ -258,6 +270,8 @@ impl Outcome {
             run_dir: None,
             repository: None,
             common_dir: None,
+            checkout: None,
+            base_dirty: false,
             worktree: None,
             last_message: None,
             pending: None,

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
 
 use super::{Error, Lock, Mark, RunDir, RunId, UNFINISHED, io_error, make_private_directory};
 
@@ -34,21 +37,34 @@ impl Store {
             .ok_or(Error::NoStateDirectory)
     }
 
+    /// Says whether [`Store::open`] would succeed, and makes nothing: the directory, or the nearest one above it that is
+    /// there, in which it would be made.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn examine(root: &Path) -> Result<PathBuf, Error> {
+        refuse_long_path(root)?;
+        let unusable = |source| Error::StateUnusable {
+            path: root.to_owned(),
+            source,
+        };
+        refuse_shared_directory(root).map_err(unusable)?;
+        let place = root.ancestors().find(|place| place.exists());
+        let place = place.unwrap_or(Path::new("/"));
+        if !place.is_dir() {
+            return Err(unusable(io::ErrorKind::NotADirectory.into()));
+        }
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::access(place, wanted).map_err(|errno| unusable(errno.into()))?;
+        Ok(place.to_owned())
+    }
+
     /// Opens the state directory, making it (mode 0700) on first use.
     ///
     /// # Errors
     /// [`Error::StatePathTooLong`] where no socket would fit, [`Error::StateUnusable`] otherwise.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        use std::os::unix::ffi::OsStrExt;
-        // Links are resolved here as for the socket: a short link may lead to a long path.
-        let resolved = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let length = resolved.join("tmux.sock").as_os_str().as_bytes().len();
-        if length > SOCKET_PATH_LIMIT {
-            return Err(Error::StatePathTooLong {
-                path: resolved,
-                length,
-            });
-        }
+        let resolved = refuse_long_path(root)?;
         let open = || {
             if root.to_str().is_none() || resolved.to_str().is_none() {
                 let why = format!("its name isn't UTF-8: {}", resolved.to_string_lossy());
@@ -165,6 +181,19 @@ impl Store {
             }),
         }
     }
+}
+
+/// Links are resolved here as for the socket: a short link may lead to a long path.
+fn refuse_long_path(root: &Path) -> Result<PathBuf, Error> {
+    let resolved = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let length = resolved.join("tmux.sock").as_os_str().as_bytes().len();
+    if length > SOCKET_PATH_LIMIT {
+        return Err(Error::StatePathTooLong {
+            path: resolved,
+            length,
+        });
+    }
+    Ok(resolved)
 }
 
 /// A directory that is there and that others own or may write to is no place for records; nor is it ours to

@@ -10,28 +10,35 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use super::{
-    Kind, MALFORMED, SESSION_ID_NAME, SignalFile, TEMPORARY_PREFIX, done_name, nanos_since_epoch,
-    sentinel_name,
+    Kind, MALFORMED, SESSION_ID_NAME, SignalFile, TEMPORARY_PREFIX, Target, done_name,
+    nanos_since_epoch, sentinel_name,
 };
 
-/// Writes the files of one event, in the order in which readers may rely on them.
+/// Writes the files of one event, in the order in which readers may rely on them. In a directory that nobody chose, a
+/// user's own, only those that the next event replaces.
 ///
 /// # Errors
 /// The first error of a write; the later files are then not written.
-pub(super) fn record(dir: &Path, signal: &SignalFile, payload: &[u8]) -> io::Result<()> {
+pub(super) fn record(target: &Target, signal: &SignalFile, payload: &[u8]) -> io::Result<()> {
+    let dir = target.dir.as_path();
     let session = signal.session.as_deref();
+    if !target.chosen && matches!(signal.kind, Kind::Prompt | Kind::Permission) {
+        return Ok(());
+    }
     let file = Temporary::write(dir, payload)?;
     match signal.kind {
         Kind::Prompt | Kind::Permission => file.rename(&signal.name()),
         Kind::SessionStart => {
-            file.rename(&signal.name())?;
+            if target.chosen {
+                file.rename(&signal.name())?;
+            }
             let id = session.map_or_else(|| MALFORMED.to_owned(), |uuid| format!("{uuid}\n"));
             write_atomic(dir, SESSION_ID_NAME, id.as_bytes())
         }
         Kind::Stop => {
             // One inode under two names saves a second write, and nothing ever writes into either. A file system without
             // hard links gets the second write.
-            if file.link(&signal.name()).is_err() {
+            if target.chosen && file.link(&signal.name()).is_err() {
                 write_atomic(dir, &signal.name(), payload)?;
             }
             // The mark goes before what it marks, so that it never stands beside an older sentinel. And a rename that

@@ -206,6 +206,14 @@ impl Repository {
         &self.root
     }
 
+    /// The work tree that the caller's path led to; `None` for a bare repository.
+    #[must_use]
+    pub fn checkout(&self) -> Option<&Path> {
+        self.caller
+            .as_ref()
+            .map(|caller| caller.work_tree.as_path())
+    }
+
     /// The git directory that all worktrees share. Absolute.
     #[must_use]
     pub fn common_dir(&self) -> &Path {

@@ -155,7 +155,8 @@ fn a_run_whose_operator_died_is_named_as_one() {
     );
     let ran = place.cli(&["show", "one"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("cx-operator cleanup"), "{}", ran.stderr);
+    let told = format!("`cx-operator resume {ONE}`");
+    assert!(ran.stderr.contains(&told), "{}", ran.stderr);
     let ran = place.cli(&["log", "one", "--json"]);
     assert_eq!((ran.code, ran.document()), (0, json!([])));
     let ran = place.cli(&["cleanup", "--json"]);

@@ -145,7 +145,7 @@ fn durations_are_checked_by_the_command_line() {
             let argument = format!("{flag}={value}");
             let ran = run(place.delegate("t").args([&argument, "--json"]), b"brief");
             assert_eq!(ran.code, 2, "{argument}: {}", ran.stderr);
-            assert_eq!(ran.stdout, "");
+            assert_eq!(ran.document()["error"]["code"], "usage");
             assert!(
                 ran.stderr.contains(flag) && ran.stderr.contains(value),
                 "{}",

@@ -170,6 +170,8 @@ fn parse_usage(payload: &Value) -> Option<Usage> {
         input_tokens: count("input_tokens")?,
         output_tokens: count("output_tokens")?,
         total_tokens: count("total_tokens")?,
+        cached_input_tokens: count("cached_input_tokens"),
+        reasoning_output_tokens: count("reasoning_output_tokens"),
     })
 }
 
@@ -335,11 +337,13 @@ mod tests {
                 message: "Done.".into()
             })
         );
-        let tokens = r#"{"type":"token_count","info":{"total_token_usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}"#;
+        let tokens = r#"{"type":"token_count","info":{"total_token_usage":{"input_tokens":1,"cached_input_tokens":4,"output_tokens":2,"reasoning_output_tokens":5,"total_tokens":3}}}"#;
         let usage = Usage {
             input_tokens: 1,
             output_tokens: 2,
             total_tokens: 3,
+            cached_input_tokens: Some(4),
+            reasoning_output_tokens: Some(5),
         };
         assert_eq!(event(tokens), Some(Line::Tokens(usage)));
         assert_eq!(event(r#"{"type":"token_count","info":null}"#), None);

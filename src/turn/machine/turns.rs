@@ -189,7 +189,7 @@ impl Machine {
             Status::TurnCap,
             "turn_cap",
             message,
-            "raise --max-turns, or say more in the brief",
+            "say more in the brief, or raise --max-turns (8 at most)",
         );
         end.pending = question.map(Question::to_pending);
         self.end(end)
