@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::classify::PROBE;
+use super::classify::{Evidence, PROBE};
 use super::recorded::{Recorded, reached};
 use super::sources::{Part, Signals, Transcript, Wake, Watch, Watched, wait_for_error};
 use super::{
@@ -53,6 +53,12 @@ pub(crate) struct Parts<'a> {
 }
 
 type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// What people are told of a turn whose end its transcript did not tell.
+const UNCONFIRMED: &str = "the transcript told nothing of a turn's end; the stop hook did";
+
+/// The same of a turn whose end no Stop hook told.
+const UNTOLD: &str = "the stop hook told nothing of a turn's end; the transcript did";
 
 /// What woke the driver.
 enum Woke {
@@ -208,19 +214,22 @@ impl<'a> Driver<'a> {
 
     /// Feeds the machine until it has nothing more to do.
     async fn settle(&mut self) -> Option<End> {
-        while let Some(mut event) = self.queue.pop_front() {
+        while let Some(event) = self.queue.pop_front() {
             let before = self.parts.machine.turns();
-            // The stop hook knows no more than the message; the transcript has the rest by then.
-            if let (Event::TurnStopped { evidence, .. }, Some(transcript)) =
-                (&mut event, &self.transcript)
+            if let Event::TurnStopped { turn_id, .. } = &event
+                && self.parts.machine.is_untold(turn_id.as_deref())
             {
-                *evidence = transcript.evidence();
+                self.notices.push(UNTOLD.to_owned());
             }
             self.journal_before(&event);
             let described = describe(&event);
             let reaction = self.parts.machine.on(Instant::now(), event);
             self.journal_after(before, described, &reaction);
             self.record_given(&reaction);
+            if self.parts.machine.take_unconfirmed() {
+                self.journal_end(self.parts.machine.last_message(), Evidence::default());
+                self.notices.push(UNCONFIRMED.to_owned());
+            }
             self.follow_transcript().await;
             match self.carry_out(reaction).await {
                 Ok(Some(end)) => return Some(end),
@@ -330,17 +339,17 @@ impl<'a> Driver<'a> {
             .as_mut()
             .map(Transcript::read)
             .unwrap_or_default();
-        // codex writes of a turn's end when its Stop hook has run: a stop that is there by now came first, and a
+        // codex writes of a turn's end when its Stop hooks have run: a stop that is there by now came first, and a
         // turn that ended without a message is then no failed one.
         if !events.is_empty() {
             self.queue.extend(self.signals.read());
         }
-        for event in self.signals.untold(events, &mut self.notices) {
+        for event in events {
             let event = match event {
                 Event::TurnFailed {
                     turn_id,
                     error: None,
-                } => {
+                } if !self.is_silent(&turn_id) => {
                     let error = wait_for_error(self.parts.pane, self.parts.exit).await;
                     Event::TurnFailed { turn_id, error }
                 }
@@ -348,6 +357,17 @@ impl<'a> Driver<'a> {
             };
             self.queue.push_back(event);
         }
+    }
+
+    /// Whether a Stop told that the turn ends without a message, be it still in the queue.
+    fn is_silent(&self, turn: &str) -> bool {
+        let told = |event: &Event| match event {
+            Event::TurnStopping {
+                turn_id, message, ..
+            } => message.is_none() && turn_id.as_deref().is_none_or(|turn_id| turn_id == turn),
+            _ => false,
+        };
+        self.parts.machine.stops_silently(turn) || self.queue.iter().any(told)
     }
 
     /// Follows the transcript of the session that the machine takes for the agent's.

@@ -44,7 +44,30 @@ pub enum Event {
         /// Why, where it says so.
         reason: Option<String>,
     },
-    /// A turn ended by itself.
+    /// The transcript says that a turn began.
+    TurnBegan {
+        /// The turn.
+        turn_id: String,
+    },
+    /// The Stop hook ran. Hooks of the user's may still be at work, or have the turn go on.
+    TurnStopping {
+        /// Whose event it is.
+        session: String,
+        /// The turn.
+        turn_id: Option<String>,
+        /// What the agent said last.
+        message: Option<String>,
+    },
+    /// The transcript can't be read any more.
+    TranscriptLost,
+    /// An agent that the agent made reported something else than a permission it wants.
+    SubAgent {
+        /// Which one.
+        agent: String,
+        /// Of what.
+        what: &'static str,
+    },
+    /// A turn ended by itself, all its hooks included.
     TurnStopped {
         /// Whose event it is.
         session: String,

@@ -44,6 +44,11 @@ pub(crate) fn judge(
     end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
     // Whoever follows the run on may have it answered.
     let asked = machine.asked().map(unanswered);
+    // A Stop that no transcript contradicts is all that is known of an agent that is gone.
+    let unconfirmed = machine.clone().end_unconfirmed();
+    if dir.load_exit_status().is_some() && asked.is_none() {
+        end = end.or(unconfirmed.clone());
+    }
     if let (None, None, Some(code)) = (&end, &asked, dir.load_exit_status()) {
         let exited = Event::AgentExited {
             code: Some(code),
@@ -52,7 +57,11 @@ pub(crate) fn judge(
         end = feed(&mut machine, &mut recorded, vec![exited]);
     }
     let ending = Ending {
-        end: end.clone().or(asked).unwrap_or_else(End::operator_died),
+        end: end
+            .clone()
+            .or(asked)
+            .or(unconfirmed)
+            .unwrap_or_else(End::operator_died),
         session: machine.session().map(str::to_owned),
         turns: machine.turns(),
         last_message: machine.last_message().map(str::to_owned),

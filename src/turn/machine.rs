@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::classify::Evidence;
 use super::end::unanswered;
 use super::{End, Event, Holds, Limits, Permissions, Question, QuestionKind, Reaction, words};
 use crate::run::Status;
 use crate::signals::SignalFile;
 use screen::{Face, LOOK_AGAIN};
+use stopping::Stopping;
 
 mod replies;
 mod screen;
+mod stopping;
 mod turns;
 
 /// How much longer than its budget an answer is waited for: whoever asked for it then says that it is late.
@@ -27,7 +30,8 @@ enum State {
     /// A prompt was pasted; it is submitted once the composer shows it. Ends on the prompt event with the same text;
     /// guarded by the submit budget.
     Submitting(Submission),
-    /// The agent works on a turn. Ends on its Stop, failure or abortion; guarded by the turn's budget.
+    /// The agent works on a turn. Ends on what the transcript says of its end; guarded by the turn's budget, and where
+    /// the transcript tells nothing by a short wait after the Stop hook.
     Working {
         turn_id: Option<String>,
         until: Instant,
@@ -138,6 +142,7 @@ pub struct Machine {
     face: Option<Face>,
     /// What the composer held when it was last seen.
     holds: Option<Holds>,
+    stopping: Stopping,
 }
 
 impl Machine {
@@ -159,6 +164,7 @@ impl Machine {
             presses: BTreeMap::new(),
             face: None,
             holds: None,
+            stopping: Stopping::default(),
             plan,
         }
     }
@@ -272,7 +278,8 @@ impl Machine {
         }
         // A dialog that must prove to be settled, or that took no key, is looked at again.
         let face = self.face.as_ref().map_or(own, |face| face.look);
-        Some(own.min(self.run_until).min(face))
+        let unconfirmed = self.stopping.until().unwrap_or(own);
+        Some(own.min(self.run_until).min(face).min(unconfirmed))
     }
 
     /// Takes note of an event.
@@ -298,6 +305,7 @@ impl Machine {
         if let Some(why) = self.foreign(&event) {
             return Reaction::Ignore(why);
         }
+        self.stopping.note(&event);
         match event {
             Event::Screen(sight) => self.on_sight(now, sight),
             Event::SessionStarted {
@@ -331,6 +339,11 @@ impl Machine {
                 evidence,
                 ..
             } => self.on_stop(now, turn_id.as_deref(), (message, evidence)),
+            Event::TurnStopping {
+                turn_id, message, ..
+            } => self.on_stopping(now, turn_id, message),
+            Event::TurnBegan { .. } | Event::TranscriptLost => Reaction::Wait,
+            Event::SubAgent { .. } => Reaction::Ignore("an event of an agent that the agent made"),
             Event::TurnFailed { turn_id, error } => self.on_failure(now, &turn_id, error),
             Event::TurnAborted { turn_id, reason } => self.on_abortion(turn_id.as_deref(), &reason),
             Event::Malformed { content, .. } if content.is_empty() => {
@@ -350,7 +363,9 @@ impl Machine {
             Event::PermissionAsked { session, .. } if !self.is_ours(session) => {
                 Some("a permission asked by another session")
             }
-            Event::TurnStopped { session, .. } if !self.is_ours(session) => {
+            Event::TurnStopped { session, .. } | Event::TurnStopping { session, .. }
+                if !self.is_ours(session) =>
+            {
                 Some("a stop of another session")
             }
             _ => None,
@@ -424,6 +439,9 @@ impl Machine {
             let message = format!("the run took longer than {}", words(limits.run));
             let hint = "raise --timeout";
             return self.cut_off(late("run_timeout", message, hint));
+        }
+        if let Some((turn_id, text)) = self.stopping.take_due(now) {
+            return self.on_stop(now, turn_id.as_deref(), (text, Evidence::default()));
         }
         match &mut self.state {
             State::Starting { until } if now >= *until => self.no_composer(),

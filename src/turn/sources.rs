@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-use super::classify::Evidence;
 use super::{Event, Standing};
 use crate::agent::codex::payload::Payload;
 use crate::signals::{self, Kind, SignalFile};
@@ -236,8 +235,6 @@ fn everybody(routes: &Routes) {
 pub(crate) struct Signals {
     dir: PathBuf,
     seen: HashSet<SignalFile>,
-    /// The turns whose stop was told; `None` for one that was not named.
-    stopped: HashSet<Option<String>>,
     transcripts: HashMap<String, PathBuf>,
 }
 
@@ -246,7 +243,6 @@ impl Signals {
         Self {
             dir,
             seen: HashSet::new(),
-            stopped: HashSet::new(),
             transcripts: HashMap::new(),
         }
     }
@@ -293,23 +289,6 @@ impl Signals {
         self.transcripts.get(session).map(PathBuf::as_path)
     }
 
-    /// The transcript's events without the stops that the hook has told, as it should; for each that it has not, a word
-    /// to people.
-    pub(crate) fn untold(&self, events: Vec<Event>, notices: &mut Vec<String>) -> Vec<Event> {
-        let untold = events.into_iter().filter(|event| match event {
-            Event::TurnStopped { turn_id, .. } => {
-                let told = self.stopped.contains(turn_id) || self.stopped.contains(&None);
-                if !told {
-                    let text = "the stop hook told nothing of a turn's end; the transcript did";
-                    notices.push(text.to_owned());
-                }
-                !told
-            }
-            _ => true,
-        });
-        untold.collect()
-    }
-
     /// The events of the files that are new, in the order of their writing.
     pub(crate) fn read(&mut self) -> Vec<Event> {
         let files = match signals::list(&self.dir) {
@@ -347,21 +326,32 @@ impl Signals {
                 };
             }
         };
-        if let Some(path) = &payload.transcript_path {
-            self.transcripts
-                .insert(payload.session_id.clone(), path.clone());
-        }
         let session = payload.session_id.clone();
+        let cwd = payload
+            .cwd
+            .as_ref()
+            .map(|cwd| cwd.canonicalize().unwrap_or_else(|_| cwd.clone()));
+        match (&payload.agent_id, file.kind) {
+            // The transcript is that agent's own, the session the one of the agent that made it.
+            (Some(_), Kind::Permission) => {}
+            (Some(agent), kind) => {
+                return Event::SubAgent {
+                    agent: agent.clone(),
+                    what: kind.binary_name(),
+                };
+            }
+            (None, kind) => self.note_transcript(kind, &payload),
+        }
         match file.kind {
             Kind::SessionStart => Event::SessionStarted {
                 session,
-                cwd: payload.cwd,
+                cwd,
                 source: payload.source.unwrap_or_default(),
             },
             Kind::Prompt => Event::PromptSubmitted {
                 session,
                 turn_id: payload.turn_id,
-                cwd: payload.cwd,
+                cwd,
                 prompt: payload.prompt.unwrap_or_default(),
             },
             Kind::Permission => Event::PermissionAsked {
@@ -370,15 +360,24 @@ impl Signals {
                 command: payload.asked_command(),
                 reason: payload.asked_reason(),
             },
-            Kind::Stop => {
-                self.stopped.insert(payload.turn_id.clone());
-                Event::TurnStopped {
-                    session,
-                    turn_id: payload.turn_id,
-                    message: payload.last_assistant_message,
-                    evidence: Evidence::default(),
-                }
-            }
+            Kind::Stop => Event::TurnStopping {
+                session,
+                turn_id: payload.turn_id,
+                message: payload.last_assistant_message,
+            },
+        }
+    }
+
+    /// Notes where a session's transcript is. Its start and its prompts say so; a permission, which an older codex lets a
+    /// sub-agent ask without a name, only where nothing else has.
+    fn note_transcript(&mut self, kind: Kind, payload: &Payload) {
+        let Some(path) = &payload.transcript_path else {
+            return;
+        };
+        let known = self.transcripts.contains_key(&payload.session_id);
+        if !known || matches!(kind, Kind::SessionStart | Kind::Prompt) {
+            self.transcripts
+                .insert(payload.session_id.clone(), path.clone());
         }
     }
 }

@@ -15,6 +15,7 @@ mod ends;
 mod probe;
 mod properties;
 mod screen;
+mod stopping;
 mod submit;
 
 const PROMPT: &str = "Rename the module.";
@@ -188,6 +189,21 @@ fn stopped(session: &str, turn_id: &str, message: &str) -> Event {
         turn_id: Some(turn_id.to_owned()),
         message: Some(message.to_owned()),
         evidence: Evidence::default(),
+    }
+}
+
+/// The Stop hook of a turn, which only announces.
+fn stopping(session: &str, turn_id: &str, message: Option<&str>) -> Event {
+    Event::TurnStopping {
+        session: session.to_owned(),
+        turn_id: Some(turn_id.to_owned()),
+        message: message.map(str::to_owned),
+    }
+}
+
+fn began(turn_id: &str) -> Event {
+    Event::TurnBegan {
+        turn_id: turn_id.to_owned(),
     }
 }
 

@@ -86,3 +86,4 @@ mod questions;
 mod refusals;
 mod secrets;
 mod shapes;
+mod user_hooks;

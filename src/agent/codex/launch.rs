@@ -91,7 +91,7 @@ pub struct Options {
 /// briefs out of the list that the user's composer goes through.
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/scenarios/configurations.rs`.
-pub(super) const RELIED_ON: [&str; 9] = [
+pub(super) const RELIED_ON: [&str; 10] = [
     "check_for_update_on_startup=false",
     // A question between two turns, which the Enter of the next prompt would answer.
     "notice.hide_rate_limit_model_nudge=true",
@@ -103,6 +103,8 @@ pub(super) const RELIED_ON: [&str; 9] = [
     r#"tui.keymap.list.move_up="up""#,
     r#"tui.keymap.list.move_down="down""#,
     "features.hooks=true",
+    // With a goal codex begins turns by itself: the run would end at the first, a kept session would work on unattended.
+    "features.goals=false",
     r#"history.persistence="none""#,
 ];
 

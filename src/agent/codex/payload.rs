@@ -15,6 +15,9 @@ pub struct Payload {
     /// The turn, where the event belongs to one.
     #[serde(default)]
     pub turn_id: Option<String>,
+    /// The agent within the session, where it is one that the session's own agent made; the transcript is then its own.
+    #[serde(default)]
+    pub agent_id: Option<String>,
     /// The session's transcript, a JSONL file that may not be there yet.
     #[serde(default)]
     pub transcript_path: Option<PathBuf>,

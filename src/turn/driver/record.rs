@@ -1,5 +1,6 @@
 //! What a driver writes down: the journal's lines about turns, the replies, the prompts.
 
+use super::super::classify::Evidence;
 use super::super::{Event, Permissions, Reaction};
 use super::Driver;
 use crate::journal::Progress;
@@ -11,15 +12,12 @@ impl Driver<'_> {
         match event {
             Event::TurnStopped {
                 message, evidence, ..
-            } => {
-                let message_text = message.as_deref().unwrap_or_default();
-                let read = self.parts.machine.read(message_text, *evidence);
-                self.parts.journal.write(Progress::TurnEnded {
-                    turn,
-                    verdict: read.verdict.as_str().to_owned(),
-                    rule: read.rule.to_owned(),
-                    message: message.clone(),
-                });
+            } => self.journal_end(message.as_deref(), *evidence),
+            Event::TurnFailed {
+                turn_id,
+                error: None,
+            } if self.parts.machine.stops_silently(turn_id) => {
+                self.journal_end(None, Evidence::default())
             }
             Event::PermissionAsked { command, .. } => {
                 self.parts.journal.write(Progress::PermissionAsked {
@@ -49,6 +47,20 @@ impl Driver<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Writes down how a turn's last message was read.
+    pub(super) fn journal_end(&self, message: Option<&str>, evidence: Evidence) {
+        let read = self
+            .parts
+            .machine
+            .read(message.unwrap_or_default(), evidence);
+        self.parts.journal.write(Progress::TurnEnded {
+            turn: self.parts.machine.turns(),
+            verdict: read.verdict.as_str().to_owned(),
+            rule: read.rule.to_owned(),
+            message: message.map(str::to_owned),
+        });
     }
 
     pub(super) fn journal_after(

@@ -43,6 +43,9 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         Event::PermissionAsked {
             session, command, ..
         } => Some(format!("permission of session {session}: {command}")),
+        Event::TurnBegan { .. } | Event::TranscriptLost => None,
+        Event::SubAgent { agent, what } => Some(format!("{what} of the agent {agent}")),
+        Event::TurnStopping { session, .. } => Some(format!("stop hook of session {session}")),
         Event::TurnStopped { session, .. } => Some(format!("stop of session {session}")),
         Event::TurnFailed { turn_id, .. } => Some(format!("failure of turn {turn_id}")),
         Event::TurnAborted { turn_id, .. } => Some(format!(

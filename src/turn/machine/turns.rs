@@ -39,11 +39,22 @@ impl Machine {
         turn_id: Option<String>,
         (cwd, prompt): (Option<PathBuf>, String),
     ) -> Reaction {
-        let here = cwd.is_none_or(|cwd| cwd == self.plan.worktree);
+        let here = cwd.as_ref().is_none_or(|cwd| *cwd == self.plan.worktree);
         let same = prompt == self.prompt;
         let ours = self.is_ours(&session);
         match &mut self.state {
-            State::Submitting(_) if here && same => {
+            State::Submitting(_) if same && !here => {
+                let at = cwd.as_deref().unwrap_or(Path::new("?")).display();
+                let message = format!("the agent works in {at} and not in its worktree");
+                let hint = "a wrapper around codex that changes the directory must not: start the program itself by --codex";
+                self.end(End::failed(
+                    Status::Failed,
+                    "wrong_directory",
+                    message,
+                    hint,
+                ))
+            }
+            State::Submitting(_) if same => {
                 // The text itself is proof of whose session it is, after a rotation too.
                 self.session = Some(session);
                 self.turns += 1;
@@ -195,6 +206,20 @@ impl Machine {
         self.end(end)
     }
 
+    /// The Stop hook ran: the turn may be over, and is when the transcript says so.
+    pub(super) fn on_stopping(
+        &mut self,
+        now: Instant,
+        turn_id: Option<String>,
+        message: Option<String>,
+    ) -> Reaction {
+        if !self.runs(turn_id.as_deref()) {
+            return Reaction::Ignore("the stop of a turn that does not run");
+        }
+        self.stopping.announce(now, turn_id, message);
+        Reaction::Wait
+    }
+
     pub(super) fn on_failure(
         &mut self,
         now: Instant,
@@ -203,6 +228,9 @@ impl Machine {
     ) -> Reaction {
         if !self.runs(Some(turn_id)) {
             return Reaction::Ignore("the failure of a turn that does not run");
+        }
+        if error.is_none() && self.stopping.is_silent(turn_id) {
+            return self.on_stop(now, Some(turn_id), (None, Evidence::default()));
         }
         let error =
             error.unwrap_or_else(|| TurnError::from_message("the turn ended without a message"));

@@ -65,18 +65,19 @@ impl Transcript {
         self.in_turn
     }
 
-    /// What was seen of the turn that runs or ended last, as far as it was read.
-    pub(crate) fn evidence(&self) -> Evidence {
-        self.evidence
-    }
-
     /// What the lines since the last reading say of a turn's end.
     pub(crate) fn read(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         match self.read_lines(&mut events) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(%error, "the transcript can't be read"),
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(%error, "the transcript can't be read");
+                }
+                if std::mem::take(&mut self.in_turn) {
+                    events.push(Event::TranscriptLost);
+                }
+            }
         }
         events
     }
@@ -121,8 +122,9 @@ impl Transcript {
                 events.push(Event::TurnAborted { turn_id, reason });
             }
             Some(Line::Tokens(usage)) => self.usage = Some(usage),
-            Some(Line::TurnStarted { .. }) => {
+            Some(Line::TurnStarted { turn_id }) => {
                 self.in_turn = true;
+                events.push(Event::TurnBegan { turn_id });
                 self.evidence = Evidence::default();
             }
             Some(Line::Said { phase }) => {

@@ -88,20 +88,6 @@ fn the_text_proves_the_session_where_its_start_was_missed() {
 }
 
 #[test]
-fn the_same_text_in_another_directory_proves_nothing() {
-    let mut play = Play::submitting(plan());
-    let elsewhere = Event::PromptSubmitted {
-        session: FOREIGN.to_owned(),
-        turn_id: None,
-        cwd: Some(PathBuf::from("/tmp")),
-        prompt: PROMPT.to_owned(),
-    };
-    assert!(play.on(elsewhere).is_ignored());
-    assert_eq!(play.machine.session(), None);
-    assert_eq!(play.machine.turns(), 0);
-}
-
-#[test]
 fn another_text_in_our_session_ends_the_run() {
     let mut play = Play::submitting(plan());
     assert_eq!(play.on(started(OURS, "startup")), Reaction::Wait);

@@ -35,33 +35,48 @@ fn a_line_is_read_when_it_is_whole() {
 }
 
 #[test]
-fn a_stop_that_the_hook_has_not_told_is_told_by_the_transcript() {
+fn the_transcript_tells_of_a_turn_and_of_its_own_loss() {
     let (mut file, mut transcript) = transcript();
-    let dir = tempfile::tempdir().expect("a directory");
-    let mut signals = Signals::new(dir.path().to_owned());
     let session = "019a0000-0000-7000-8000-000000000000";
     let meta = format!(r#"{{"type":"session_meta","payload":{{"id":"{session}"}}}}"#);
+    let began = r#"{"type":"event_msg","payload":{"type":"task_started","turn_id":"t"}}"#;
     let completed = r#"{"type":"event_msg","payload":{"type":"task_complete","turn_id":"t","last_agent_message":"Done."}}"#;
-    writeln!(file, "{meta}\n{completed}").expect("written");
+    writeln!(file, "{meta}\n{began}\n{completed}\n{began}").expect("written");
+    let turn_id = || "t".to_owned();
+    let began = Event::TurnBegan { turn_id: turn_id() };
     let stop = Event::TurnStopped {
         session: session.to_owned(),
-        turn_id: Some("t".to_owned()),
+        turn_id: Some(turn_id()),
         message: Some("Done.".to_owned()),
         evidence: Evidence::default(),
     };
-    let events = transcript.read();
-    let mut notices = Vec::new();
-    let untold = signals.untold(events.clone(), &mut notices);
-    assert_eq!(untold, std::slice::from_ref(&stop));
-    assert_eq!(notices.len(), 1);
-    let payload = format!(
-        r#"{{"session_id":"{session}","turn_id":"t","hook_event_name":"Stop","last_assistant_message":"Done."}}"#
-    );
-    let name = format!("stop-{session}-{:020}-1.json", 1);
-    fs::write(dir.path().join(name), payload).expect("a signal");
-    assert_eq!(signals.read(), [stop]);
-    assert_eq!(signals.untold(events, &mut notices), []);
-    assert_eq!(notices.len(), 1);
+    assert_eq!(transcript.read(), [began.clone(), stop, began]);
+    drop(file);
+    assert_eq!(transcript.read(), [Event::TranscriptLost]);
+    assert_eq!(transcript.read(), []);
+}
+
+#[test]
+fn the_events_of_a_sub_agent_move_no_transcript() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut signals = Signals::new(dir.path().to_owned());
+    let session = "019a0000-0000-7000-8000-000000000000";
+    let lines = [
+        ("prompt", "/own", ""),
+        ("permission", "/child", r#","agent_id":"a""#),
+        ("stop", "/child", r#","agent_id":"a""#),
+        // An older codex names no agent.
+        ("permission", "/child", ""),
+    ];
+    for (at, (kind, path, agent)) in lines.into_iter().enumerate() {
+        let payload = format!(r#"{{"session_id":"{session}","transcript_path":"{path}"{agent}}}"#);
+        let name = format!("{kind}-{session}-{at:020}-1.json");
+        fs::write(dir.path().join(name), payload).expect("a signal");
+    }
+    let events = signals.read();
+    assert!(matches!(&events[1], Event::PermissionAsked { .. }));
+    assert!(matches!(&events[2], Event::SubAgent { agent, .. } if agent == "a"));
+    assert_eq!(signals.transcript_of(session), Some(Path::new("/own")));
 }
 
 #[test]
