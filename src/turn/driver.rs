@@ -160,7 +160,8 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn ending(self, end: End) -> Ending {
+    fn ending(mut self, end: End) -> Ending {
+        self.tell_what_the_transcript_knows();
         Ending {
             end,
             session: self.parts.machine.session().map(str::to_owned),

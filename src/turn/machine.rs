@@ -9,9 +9,11 @@ use super::end::unanswered;
 use super::{End, Event, Holds, Limits, Permissions, Question, QuestionKind, Reaction, words};
 use crate::run::Status;
 use crate::signals::SignalFile;
+use awaited::Awaited;
 use screen::{Face, LOOK_AGAIN};
 use stopping::Stopping;
 
+mod awaited;
 mod replies;
 mod screen;
 mod stopping;
@@ -140,6 +142,7 @@ pub struct Machine {
     asking_since: Option<Instant>,
     presses: BTreeMap<&'static str, (u8, u8)>,
     face: Option<Face>,
+    awaited: Awaited,
     /// What the composer held when it was last seen.
     holds: Option<Holds>,
     stopping: Stopping,
@@ -163,6 +166,7 @@ impl Machine {
             asking_since: None,
             presses: BTreeMap::new(),
             face: None,
+            awaited: Awaited::default(),
             holds: None,
             stopping: Stopping::default(),
             plan,
@@ -238,6 +242,11 @@ impl Machine {
         }
     }
 
+    /// The approval that was asked for last in this turn and that nobody is asked.
+    pub(super) fn awaited(&self) -> Option<&Question> {
+        self.awaited.last()
+    }
+
     /// Prompts submitted with proof.
     #[must_use]
     pub fn turns(&self) -> u32 {
@@ -256,10 +265,11 @@ impl Machine {
         &self.prompt
     }
 
-    /// Whether the screen can change what happens next: at the start, and while a prompt waits for its proof.
+    /// Whether the screen can change what happens next: at the start, while a prompt waits for its proof, and right after
+    /// an approval was asked for that may bring a dialog.
     #[must_use]
     pub fn watches_screen(&self) -> bool {
-        matches!(self.state, State::Starting { .. } | State::Submitting(_))
+        matches!(self.state, State::Starting { .. } | State::Submitting(_)) || self.awaited.is_due()
     }
 
     /// When [`Event::Deadline`] is due, whatever else happens.
@@ -402,6 +412,7 @@ impl Machine {
     /// paste and its Enter would choose from.
     fn reply_with(&mut self, now: Instant, text: String) -> Reaction {
         self.face = None;
+        self.awaited = Awaited::default();
         self.prompt = text;
         self.state = State::Starting {
             until: now + self.plan.limits.submit,

@@ -1,10 +1,11 @@
-//! What keeps a turn from beginning: a hook of the user's that refuses the prompt, an agent that ends at its start.
+//! What hooks of the user's refuse or allow, an agent that ends at its start, commands that outlive their turn.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use cx_operator::agent::codex::trust::trusted_hash;
 use cx_operator::run::{Outcome, Status};
+use cx_operator::turn::Permissions;
 
 use crate::agents::{OLDER, PINNED};
 use crate::rig::{Agent, Rig, on};
@@ -31,16 +32,46 @@ fn a_blocked_reply_codex_0_169() {
     on(Agent::Codex(PINNED), blocked_reply);
 }
 
-/// Trusts a hook of prompts in the user's configuration.
-fn add_prompt_hook(rig: &Rig, script: &str) {
-    let path = rig.path("user-prompt-hook");
+const PROMPT: (&str, &str) = ("UserPromptSubmit", "user_prompt_submit");
+const PERMISSION: (&str, &str) = ("PermissionRequest", "permission_request");
+const ESCALATE: &str = "[[shell touch asked && echo 'STATUS: DONE']] [[escalate]]";
+
+fn deciding(behavior: &str) -> String {
+    format!(
+        "cat > /dev/null\nprintf '{{\"hookSpecificOutput\":{{\"hookEventName\":\"PermissionRequest\",\"decision\":{behavior}}}}}'\n"
+    )
+}
+
+#[test]
+fn an_approval_that_a_hook_gives_codex_0_169() {
+    on(Agent::Codex(PINNED), allowed_by_a_hook);
+}
+
+#[test]
+fn an_approval_that_a_hook_gives_codex_0_130() {
+    on(Agent::Codex(OLDER[1]), allowed_by_a_hook);
+}
+
+#[test]
+fn an_approval_that_a_hook_denies_codex_0_169() {
+    on(Agent::Codex(PINNED), denied_by_a_hook);
+}
+
+#[test]
+fn a_command_that_outlives_its_turn_codex_0_169() {
+    on(Agent::Codex(PINNED), left_running);
+}
+
+/// Trusts a hook in the user's configuration.
+fn add_hook(rig: &Rig, (event, snake): (&str, &str), script: &str) {
+    let path = rig.path("user-hook");
     fs::write(&path, script).expect("the hook");
     let command = format!("sh {}", path.display());
     let config = rig.path("codex/config.toml");
-    let key = format!("{}:user_prompt_submit:0:0", config.display());
-    let hash = trusted_hash("user_prompt_submit", &command, 600);
+    let key = format!("{}:{snake}:0:0", config.display());
+    let hash = trusted_hash(snake, &command, 600);
     rig.configure(&format!(
-        "\n[[hooks.UserPromptSubmit]]\nhooks = [{{ type = \"command\", command = {command:?} }}]\n\
+        "\n[[hooks.{event}]]\nhooks = [{{ type = \"command\", command = {command:?} }}]\n\
          [hooks.state.{key:?}]\ntrusted_hash = {hash:?}\n"
     ));
 }
@@ -58,8 +89,9 @@ fn assert_blocked(outcome: &Outcome, reason: &str) {
 async fn blocked_prompt(rig: &Rig) {
     // Longer than a row of the screen.
     let reason = format!("a ticket is missing{}", ", and so on".repeat(20));
-    add_prompt_hook(
+    add_hook(
         rig,
+        PROMPT,
         &format!("cat > /dev/null\nsleep 0.5\necho '{reason}' >&2\nexit 2\n"),
     );
     let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
@@ -68,7 +100,7 @@ async fn blocked_prompt(rig: &Rig) {
 
 async fn blocked_reply(rig: &Rig) {
     let block = r#"grep -q blue && printf '{"decision":"block","reason":"no colours"}'"#;
-    add_prompt_hook(rig, &format!("{block}\nexit 0\n"));
+    add_hook(rig, PROMPT, &format!("{block}\nexit 0\n"));
     let mut task = rig.task("[[question]]");
     task.responders = rig.answers("[[answer]]\npattern = \".\"\nreply = \"blue\"");
     let outcome = rig.delegate(task).await;
@@ -97,4 +129,41 @@ async fn ended_at_its_start(rig: &Rig) {
     );
     let line = "Error: the account is unreadable";
     assert!(error.message.contains(line), "{}", error.message);
+}
+
+/// Nothing waits: the run goes on.
+async fn allowed_by_a_hook(rig: &Rig) {
+    add_hook(rig, PERMISSION, &deciding(r#"{"behavior":"allow"}"#));
+    let outcome = rig.delegate(rig.task(ESCALATE)).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    assert_eq!(outcome.files[0].path, "asked");
+    assert!(outcome.replies.is_empty(), "{outcome:?}");
+}
+
+/// A denial goes before our permission, and is what is on record.
+async fn denied_by_a_hook(rig: &Rig) {
+    add_hook(
+        rig,
+        PERMISSION,
+        &deciding(r#"{"behavior":"deny","message":"not here"}"#),
+    );
+    let mut task = rig.task(ESCALATE);
+    task.permissions = Permissions::Allow;
+    let outcome = rig.delegate(task).await;
+    let [reply, ..] = outcome.replies.as_slice() else {
+        panic!("a reply: {outcome:?}");
+    };
+    assert_eq!(
+        (reply.by.as_str(), reply.reply.as_str()),
+        ("hook", "deny not here")
+    );
+}
+
+async fn left_running(rig: &Rig) {
+    let arguments = r#"{"cmd":"sleep 50; echo late","yield_time_ms":300}"#;
+    let outcome = rig
+        .delegate(rig.task(&format!("[[call exec_command {arguments}]]")))
+        .await;
+    let named = |notice: &String| notice.contains("sleep 50; echo late");
+    assert!(outcome.notices.iter().any(named), "{outcome:?}");
 }

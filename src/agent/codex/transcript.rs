@@ -54,6 +54,22 @@ pub enum Line {
     Called {
         /// Whether it is the one that changes files.
         edits: bool,
+        /// The call's id and its command, where it has one.
+        command: Option<(String, String)>,
+    },
+    /// A tool returned.
+    Returned {
+        /// The call's id.
+        call: String,
+        /// The process that the call left running.
+        running: Option<String>,
+        /// Why the call was refused.
+        refused: Option<String>,
+    },
+    /// Something ended that began in a turn.
+    Ended {
+        /// The id of its process, where it was a command.
+        process: Option<String>,
     },
 }
 
@@ -155,12 +171,51 @@ pub fn parse_line(line: &str) -> Option<Line> {
         }
         // `function_call`, `custom_tool_call`, `local_shell_call`, …: what they return has kinds of its own.
         ("response_item", Some(kind)) if kind.ends_with("_call") => Some(Line::Called {
+            command: text("call_id").zip(text("arguments").as_deref().and_then(command_in)),
             edits: ["name", "arguments", "input"]
                 .iter()
                 .any(|field| text(field).is_some_and(|text| text.contains("apply_patch"))),
         }),
+        ("response_item", Some(kind)) if kind.ends_with("_call_output") => {
+            let output = text("output").unwrap_or_default();
+            Some(Line::Returned {
+                call: text("call_id")?,
+                running: running_in(&output),
+                refused: refusal_in(&output),
+            })
+        }
+        ("event_msg", Some("item_completed")) => Some(Line::Ended {
+            process: raw
+                .payload
+                .get("item")
+                .and_then(|item| item.get("process_id"))
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+        }),
         _ => None,
     }
+}
+
+/// The command of a call, as its approval names it.
+fn command_in(arguments: &str) -> Option<String> {
+    let arguments: Value = serde_json::from_str(arguments).ok()?;
+    let command = arguments.get("cmd").or_else(|| arguments.get("command"))?;
+    command.as_str().map(str::to_owned)
+}
+
+/// Source: codex 0.169.0, of a command that outlasts the time that its caller waits.
+fn running_in(output: &str) -> Option<String> {
+    let head = output.split("Output:").next()?;
+    let (_, id) = head.split_once("Process running with session ID ")?;
+    id.lines().next().map(|id| id.trim().to_owned())
+}
+
+/// Source: codex 0.169.0, of a command that a PermissionRequest hook denied: `Rejected(\"why\")`, backslashes included.
+fn refusal_in(output: &str) -> Option<String> {
+    let failure = output.strip_prefix("exec_command failed")?;
+    let (_, why) = failure.split_once(r#"Rejected(\""#)?;
+    let (why, _) = why.rsplit_once(r#"\")"#)?;
+    Some(why.to_owned())
 }
 
 fn parse_usage(payload: &Value) -> Option<Usage> {

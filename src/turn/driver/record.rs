@@ -96,6 +96,33 @@ impl Driver<'_> {
         }
     }
 
+    /// Tells of commands that still run, and has the replies say what became of the approvals: another hook's denial
+    /// goes before our word.
+    pub(super) fn tell_what_the_transcript_knows(&mut self) {
+        let Some(transcript) = &self.transcript else {
+            return;
+        };
+        let mut told = Vec::new();
+        for command in transcript.running() {
+            told.push(format!("still ran when the last turn ended: `{command}`"));
+        }
+        for (command, why) in transcript.refused() {
+            let allowed =
+                |reply: &&mut run::Reply| reply.question == *command && reply.reply == "allow";
+            if let Some(reply) = self.replies.iter_mut().find(allowed) {
+                told.push(format!("a hook of the user's denied `{command}`: {why}"));
+                reply.by = "hook".to_owned();
+                reply.reply = format!("deny {why}");
+            }
+        }
+        for text in told {
+            self.parts
+                .journal
+                .write(Progress::Notice { text: text.clone() });
+            self.notices.push(text);
+        }
+    }
+
     /// Writes a reply down, unless the operator before us has: it read the same event.
     pub(super) fn record_reply(&mut self, by: &str, question: &str, reply: &str) {
         let reply = run::Reply {

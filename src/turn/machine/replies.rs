@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::super::end::unanswered;
-use super::super::{Answer, End, Permissions, Question, QuestionKind, Reaction};
+use super::super::{Answer, Permissions, Question, QuestionKind, Reaction};
 use super::{Approval, Machine, State};
-use crate::run::Status;
 use crate::signals::SignalFile;
 
 impl Machine {
@@ -21,7 +20,8 @@ impl Machine {
             // The hook has answered by itself, from the policy file.
             State::Working { .. } if self.plan.permissions != Permissions::Ask => Reaction::Wait,
             State::Working { .. } if !self.plan.responder => {
-                self.end(End::pending(Status::NeedsPermission, &question))
+                self.awaited.add(question);
+                Reaction::Look
             }
             State::Working { turn_id, until } => {
                 let (turn_id, left) = (turn_id.take(), until.saturating_duration_since(now));

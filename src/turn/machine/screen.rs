@@ -41,6 +41,7 @@ impl Machine {
     pub(super) fn on_sight(&mut self, now: Instant, sight: Sight) -> Reaction {
         let Sight::Dialog(dialog) = sight else {
             self.face = None;
+            self.awaited.looked();
             return self.on_calm_sight(now, &sight);
         };
         match &mut self.state {
@@ -50,6 +51,9 @@ impl Machine {
             }
             State::Submitting(submission) => submission.covered = true,
             _ => {}
+        }
+        if let Some(question) = self.awaited.shown(&dialog) {
+            return self.end(End::pending(Status::NeedsPermission, &question));
         }
         let known = self
             .face

@@ -1,5 +1,6 @@
 //! The agent's transcript, read as it grows.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,14 @@ pub(crate) struct Transcript {
     usage: Option<Usage>,
     in_turn: bool,
     evidence: Evidence,
+    /// The commands that were called, by the call's id.
+    called: HashMap<String, String>,
+    /// The commands that still run though their calls have returned, by the process.
+    running: BTreeMap<String, String>,
+    /// Whether it tells of a command's end. Source: codex 0.150.0 and 0.169.0, not 0.130.0.
+    tells_ends: bool,
+    /// The commands that were refused, and why.
+    refused: Vec<(String, String)>,
 }
 
 impl Transcript {
@@ -48,7 +57,22 @@ impl Transcript {
             usage: None,
             in_turn: false,
             evidence: Evidence::default(),
+            called: HashMap::new(),
+            running: BTreeMap::new(),
+            tells_ends: false,
+            refused: Vec::new(),
         }
+    }
+
+    /// The commands that the agent left running, as far as it was read.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &str> {
+        let told = self.running.values().filter(|_| self.tells_ends);
+        told.map(String::as_str)
+    }
+
+    /// The commands that were refused, and why.
+    pub(crate) fn refused(&self) -> &[(String, String)] {
+        &self.refused
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -131,7 +155,24 @@ impl Transcript {
                 self.evidence.phase = phase;
                 self.evidence.overtaken = false;
             }
-            Some(Line::Called { edits }) => {
+            Some(Line::Returned {
+                call,
+                running,
+                refused,
+            }) => {
+                let command = self.called.remove(&call);
+                let (running, refused) = (running.zip(command.clone()), command.zip(refused));
+                self.running.extend(running);
+                self.refused.extend(refused);
+            }
+            Some(Line::Ended { process }) => {
+                self.tells_ends = true;
+                if let Some(process) = process {
+                    self.running.remove(&process);
+                }
+            }
+            Some(Line::Called { edits, command }) => {
+                self.called.extend(command);
                 self.evidence.worked = true;
                 self.evidence.edited |= edits;
                 self.evidence.overtaken = true;

@@ -167,7 +167,9 @@ fn an_answer_to_an_earlier_question_answers_no_later_one() {
 #[test]
 fn an_approval_without_a_responder_is_surfaced() {
     let mut play = Play::working(plan());
-    let end = play.on(asked(OURS, 1, "touch x")).into_end();
+    assert_eq!(play.on(asked(OURS, 1, "touch x")), Reaction::Look);
+    assert!(play.machine.watches_screen());
+    let end = play.on(approval("touch …", Key::Enter)).into_end();
     assert_eq!((end.status, end.error), (Status::NeedsPermission, None));
     let pending = end.pending.expect("the command");
     assert_eq!(pending.text, "touch x");

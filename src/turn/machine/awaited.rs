@@ -1,0 +1,48 @@
+//! Approvals that nobody is asked for: the agent's dialog ends the run, unless a hook of the user's decides before it comes
+//! up.
+
+use super::super::{Advice, DialogSight, Question};
+
+/// So many looks after an approval was asked for, its dialog is no longer expected at any moment.
+const LOOKS: u8 = 50;
+
+/// What was asked in this turn, and how often the screen showed no dialog since.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Awaited {
+    questions: Vec<Question>,
+    looks: u8,
+}
+
+impl Awaited {
+    pub(super) fn add(&mut self, question: Question) {
+        self.questions.push(question);
+        self.looks = 0;
+    }
+
+    /// Takes note of a screen without a dialog.
+    pub(super) fn looked(&mut self) {
+        self.looks = self.looks.saturating_add(1);
+    }
+
+    /// Whether a dialog is expected at any moment.
+    pub(super) fn is_due(&self) -> bool {
+        !self.questions.is_empty() && self.looks < LOOKS
+    }
+
+    /// What a dialog asks, in the whole words of its hook: the one that it names, or else the last.
+    pub(super) fn shown(&self, dialog: &DialogSight) -> Option<Question> {
+        let command = match &dialog.advice {
+            Advice::Approval { command, .. } => command.as_str(),
+            Advice::Surface(_) => "",
+            _ => return None,
+        };
+        let named = |question: &&Question| question.text == command;
+        let question = self.questions.iter().find(named);
+        question.or(self.questions.last()).cloned()
+    }
+
+    /// The last of those that were asked.
+    pub(super) fn last(&self) -> Option<&Question> {
+        self.questions.last()
+    }
+}
