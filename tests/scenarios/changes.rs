@@ -64,10 +64,9 @@ async fn finished(rig: &Rig) {
         fs::read_to_string(clone.join("new.txt")).expect("the file"),
         "hello\n"
     );
-    let keys = rig
-        .journal(&outcome)
-        .into_iter()
-        .filter(|entry| matches!(entry.progress, Progress::KeyPressed { .. }));
+    let keys = rig.journal(&outcome).into_iter().filter(
+        |entry| matches!(&entry.progress, Progress::KeyPressed { on, .. } if on != "composer"),
+    );
     assert_eq!(
         keys.count(),
         0,

@@ -43,11 +43,12 @@ fn assert_pending(outcome: &Outcome) {
 
 /// The turn went on to its end, with the one decision on record.
 fn assert_decided(outcome: &Outcome, by: &str, reply: &str, changes: Changes) {
-    assert_eq!(
-        (outcome.status, outcome.turns),
-        (Status::Completed, 1),
-        "{outcome:?}"
-    );
+    // Told "no", the model says that its command failed: that reads as no result.
+    let status = match reply.starts_with("deny") {
+        true => Status::NeedsInput,
+        false => Status::Completed,
+    };
+    assert_eq!((outcome.status, outcome.turns), (status, 1), "{outcome:?}");
     let [decision] = outcome.replies.as_slice() else {
         panic!("one reply: {outcome:?}");
     };
@@ -63,6 +64,7 @@ async fn surfaced(rig: &Rig) {
 async fn denied_by_policy(rig: &Rig) {
     let mut task = rig.task(&brief());
     task.permissions = Permissions::Deny;
+    task.probe = false;
     let outcome = rig.delegate(task).await;
     assert_decided(&outcome, "policy", "deny", Changes::None);
 }
@@ -87,6 +89,7 @@ async fn denied_by_a_file(rig: &Rig) {
     let mut task = rig.task(&brief());
     let deny = "[[permission]]\npattern = \"touch\"\ndecision = \"deny\"\nmessage = \"Not that.\"";
     task.responders = rig.answers(deny);
+    task.probe = false;
     let outcome = rig.delegate(task).await;
     assert_decided(&outcome, "answers", "deny Not that.", Changes::None);
     // The model heard why, and says what it was told.

@@ -20,11 +20,11 @@ faults! {
         provoke: |rig| Box::pin(blocked(rig, "expect-prompt *\nshow unknown Choose your fighter\nhang", 1)),
     };
     scripted unknown_at_the_exit: Fault {
-        how: "… when the turn is over",
-        status: Status::Completed,
-        code: None,
+        how: "… when the stop hook has run, and no transcript tells that the turn is over",
+        status: Status::BlockedDialog,
+        code: Some("blocked_dialog"),
         within: 8,
-        says: &["Done."],
+        says: &["it is not known"],
         provoke: |rig| Box::pin(left_alone(rig)),
     };
     scripted will_not_leave: Fault {

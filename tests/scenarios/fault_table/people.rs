@@ -20,11 +20,11 @@ faults! {
     };
     // codex 0.130.0 throws away what was typed before it was ready.
     both typed_before_the_prompt: Fault {
-        how: "somebody types while the agent starts, and our prompt is pasted behind it",
-        status: Status::Failed,
-        code: Some("prompt_altered"),
-        within: 10,
-        says: &["another prompt", "attach read-only"],
+        how: "somebody types while the agent starts: nothing is pasted behind it",
+        status: Status::BlockedDialog,
+        code: Some("composer_in_use"),
+        within: 25,
+        says: &["somebody's text"],
         provoke: |rig| Box::pin(typed_before_the_prompt(rig)),
     };
     scripted typed_into_the_prompt: Fault {
