@@ -91,6 +91,8 @@ pub(crate) fn as_typed(prompt: &str) -> Cow<'_, str> {
 
 /// What a screen means for a run whose present prompt is `prompt`.
 pub(crate) fn sight(text: &str, prompt: &str, trust: TrustPolicy) -> Sight {
+    // tmux 3.3a shows a joiner of the text in another row, between the words of the status row.
+    let text = &text.replace('\u{200d}', "");
     let holds_prompt = || screen::composer_holds(text, &as_typed(prompt));
     match screen::read(text) {
         View::Blank | View::Loading | View::Other => Sight::Nothing,

@@ -220,8 +220,15 @@ pub fn composer_holds(screen: &str, prompt: &str) -> bool {
     let squeeze = |text: &str| -> String { text.split_whitespace().collect() };
     let (held, prompt) = (squeeze(&held), squeeze(prompt));
     let is_scrolled = text.len() >= SCROLLED_ROWS;
-    !held.is_empty() && (is_shown(&held, &prompt) || (is_scrolled && prompt.ends_with(&held)))
+    let ascii = |text: &str| -> String { text.chars().filter(char::is_ascii).collect() };
+    let (tail, whole) = (ascii(&held), ascii(&prompt));
+    // A composer of many rows shows the end of its text; nobody types a long end of ours by chance.
+    let is_end = (is_scrolled || tail.len() >= LONG_END) && whole.ends_with(&tail);
+    !held.is_empty() && (is_shown(&held, &prompt) || is_end)
 }
+
+/// So much of the end of a prompt is no chance, in characters without blanks.
+const LONG_END: usize = 64;
 
 /// Whether a terminal may show a text so.
 fn is_shown(held: &str, text: &str) -> bool {
