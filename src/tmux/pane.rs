@@ -99,7 +99,7 @@ impl Pane {
         }
     }
 
-    /// Pastes `text` bracketed and submits it, in one tmux call: a dialog takes neither.
+    /// Pastes `text` bracketed and submits it, in one tmux call. Seen to change nothing in codex's rate-limit notice and `/model` list.
     ///
     /// # Errors
     /// What tmux refuses.
