@@ -128,7 +128,7 @@ impl Question<'_> {
     /// `None`: this program can't be asked.
     ///
     /// # Errors
-    /// As the variants of [`Error`] say.
+    /// As the variants of [`enum@Error`] say.
     pub fn ask(&self, state: &Path) -> Result<Option<Setup>, Error> {
         let settings = self.settings()?;
         let cache = state
