@@ -16,7 +16,7 @@ pub use crate::queue::Queued;
 pub(crate) use mark::Found as FoundMark;
 use mark::Mark;
 pub use name::{RunId, TaskName};
-pub use outcome::{Failure, Outcome, Pending, Reply, Status, Usage};
+pub use outcome::{AnswerOption, Failure, Outcome, Pending, Reply, Status, Usage};
 pub use store::Store;
 
 /// The directory of the state directory that names the unfinished runs: one empty file each. So whoever looks for
@@ -435,6 +435,21 @@ mod tests {
         assert!(id.as_str().starts_with("19700101-235959-fix-it-"), "{id}");
         assert_eq!(task_of(id.as_str()), Some("fix-it"));
         assert_eq!(task_of("nonsense"), None);
+    }
+
+    #[test]
+    fn the_newest_run_of_a_task_is_found_whatever_its_digits() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(temp.path()).expect("opens");
+        let task = TaskName::parse("t").expect("valid");
+        let second = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
+        for _ in 0..12 {
+            let id = RunId::new(&task, second);
+            let (dir, _lock) = store.create(&id).expect("created");
+            assert_eq!(store.find("t").expect("found").path(), dir.path());
+            // Clocks of file systems are coarse.
+            std::thread::sleep(Duration::from_millis(12));
+        }
     }
 
     #[test]

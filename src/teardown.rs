@@ -87,7 +87,10 @@ async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<St
 /// the screen can't be read.
 async fn has_dialog(pane: &Pane) -> bool {
     match pane.query_screen().await {
-        Ok(screen) => matches!(sight(&screen, "", TrustPolicy::Ask), Sight::Dialog(_)),
+        Ok(screen) => matches!(
+            sight(&screen, ("", None), TrustPolicy::Ask),
+            Sight::Dialog(_)
+        ),
         Err(_) => true,
     }
 }

@@ -68,6 +68,8 @@ pub enum Key {
     Up,
     /// Cursor down.
     Down,
+    /// Tab.
+    Tab,
     /// Shift-F12, which the agent is told to take for "submit" in its composer, and which means nothing in a dialog.
     Submit,
 }
@@ -81,6 +83,7 @@ impl Key {
             Self::Escape => "Escape",
             Self::Up => "Up",
             Self::Down => "Down",
+            Self::Tab => "Tab",
             Self::Submit => "S-F12",
         }
     }

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use end::End;
 pub use event::{
-    Advice, Answer, DialogSight, Event, Holds, Question, QuestionKind, Reaction, Sight,
+    Advice, Answer, DialogSight, Event, Form, Holds, Inquiry, Question, QuestionKind, Reaction,
+    Sight, Step,
 };
 pub use machine::{Machine, Plan, Standing};
 

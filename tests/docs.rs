@@ -153,7 +153,7 @@ fn full_record() -> Outcome {
         "base_commit": commit, "result_commit": commit, "result_ref": "r", "branch": "cx-t",
         "changes": "both", "files_changed": 1, "insertions": 1, "deletions": 0, "patch": "/p",
         "run_dir": "/r", "repository": "/g", "common_dir": "/g/.git", "worktree": "/w", "checkout": "/g", "base_dirty": true, "last_message": "m",
-        "pending": {"kind": "question", "text": "t", "reason": "r"},
+        "pending": {"kind": "question", "text": "t", "reason": "r", "options": [{"label": "l", "description": "d"}]},
         "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "cached_input_tokens": 1, "reasoning_output_tokens": 1},
         "started_at": "2026-01-01T00:00:00.000Z", "duration_ms": 1,
         "error": {"code": "c", "message": "m", "hint": "h", "signal": "SIGINT"},

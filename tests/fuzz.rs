@@ -287,6 +287,10 @@ proptest! {
             Some(Line::Called { .. }) => {
                 prop_assert!(payload("type").is_some_and(|kind| kind.ends_with("_call")));
             }
+            Some(Line::Inquired { call, inquiries }) => {
+                prop_assert_eq!(payload("name"), Some("request_user_input"));
+                prop_assert!(payload("call_id") == Some(call.as_str()) && !inquiries.is_empty());
+            }
             Some(Line::Returned { call, .. }) => prop_assert_eq!(payload("call_id"), Some(call.as_str())),
             Some(Line::Ended { process }) => {
                 prop_assert_eq!(value["payload"]["item"]["process_id"].as_str(), process.as_deref());

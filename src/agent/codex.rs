@@ -24,7 +24,7 @@ pub mod trust;
 
 use std::borrow::Cow;
 
-use crate::turn::{Advice, DialogSight, Holds, Sight};
+use crate::turn::{Advice, DialogSight, Form, Holds, Sight};
 use launch::TrustPolicy;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
 
@@ -89,8 +89,12 @@ pub(crate) fn as_typed(prompt: &str) -> Cow<'_, str> {
     }
 }
 
-/// What a screen means for a run whose present prompt is `prompt`.
-pub(crate) fn sight(text: &str, prompt: &str, trust: TrustPolicy) -> Sight {
+/// What a screen means for a run whose present prompt is `prompt`, and whose agent waits for the answers of `form`.
+pub(crate) fn sight(
+    text: &str,
+    (prompt, form): (&str, Option<Form<'_>>),
+    trust: TrustPolicy,
+) -> Sight {
     // tmux 3.3a shows a joiner of the text in another row, between the words of the status row.
     let text = &text.replace('\u{200d}', "");
     let holds_prompt = || screen::composer_holds(text, &as_typed(prompt));
@@ -110,7 +114,7 @@ pub(crate) fn sight(text: &str, prompt: &str, trust: TrustPolicy) -> Sight {
         View::Dialog(dialog) => Sight::Dialog(DialogSight {
             name: dialog.kind.name(),
             face: face(&dialog),
-            advice: advice(&dialog, trust),
+            advice: advice(&dialog, form, trust),
             screen: screen::plain(text).into_owned(),
         }),
     }
@@ -130,10 +134,20 @@ fn face(dialog: &Dialog) -> String {
         .iter()
         .map(|option| format!("{}{}{}", option.number, option.focused, option.label));
     let options = options.collect::<Vec<_>>().join("|");
-    format!("{}|{body}|{options}", dialog.title)
+    let (number, notes) = (dialog.number.unwrap_or_default(), &dialog.notes);
+    format!("{}|{body}|{options}|{number}|{notes:?}", dialog.title)
 }
 
-fn advice(dialog: &Dialog, trust: TrustPolicy) -> Advice {
+fn advice(dialog: &Dialog, form: Option<Form<'_>>, trust: TrustPolicy) -> Advice {
+    if dialog.kind == DialogKind::Question {
+        return match form.filter(|form| form.answers.len() == form.inquiries.len()) {
+            None => Advice::Ask(screen::drawn(dialog)),
+            Some(form) => match screen::fill(dialog, form) {
+                Some((number, step)) => Advice::Fill { number, step },
+                None => Advice::Surface("it is not the question that was answered"),
+            },
+        };
+    }
     if matches!(
         dialog.kind,
         DialogKind::CommandApproval | DialogKind::EditApproval | DialogKind::ToolApproval

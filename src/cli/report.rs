@@ -104,6 +104,10 @@ fn write_report(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
             one_line(&pending.kind),
             indented(&pending.text)
         )?;
+        for option in &pending.options {
+            let label = one_line(&option.label);
+            writeln!(to, "  * {label}: {}", one_line(&option.description))?;
+        }
         if let Some(reason) = &pending.reason {
             writeln!(to, "  reason:\n{}", indented(reason))?;
         }

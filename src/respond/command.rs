@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::process::RUN_VARIABLE;
+use crate::run::AnswerOption;
 
 use super::{Answer, Context, Question, QuestionKind, Recipe, RespondError, Responder, Verdict};
 
@@ -19,7 +20,8 @@ const OUTPUT_LIMIT: usize = 1 << 20;
 /// A shell command that is given each question as JSON and prints its answer as JSON.
 ///
 /// On stdin: `{"schema_version":1,"run_id","task","turn","kind":"question|unclear|permission","text",
-/// "reason":null|"…","approval":bool,"worktree"}`. On stdout: `{"reply":"…"}` for a question,
+/// "reason":null|"…","options":[{"label","description"},…],"approval":bool,"worktree"}`; `options` is there where the agent
+/// asks by a form: a reply that is one of the labels chooses it, and any other text is an answer, too. On stdout: `{"reply":"…"}` for a question,
 /// `{"decision":"allow"}` or `{"decision":"deny","message":"…"}` for an approval; `{}` or nothing leaves it
 /// unanswered. A non-zero exit status is a failure.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ struct Asked<'a> {
     kind: &'a str,
     text: &'a str,
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    options: &'a [AnswerOption],
     approval: bool,
     worktree: &'a Path,
 }
@@ -169,6 +173,7 @@ impl Responder for Command {
             kind: question.kind.as_str(),
             text: &question.text,
             reason: question.reason.as_deref(),
+            options: &question.options,
             approval: question.kind == QuestionKind::Permission,
             worktree: &context.worktree,
         };

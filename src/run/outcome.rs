@@ -69,6 +69,19 @@ pub struct Pending {
     /// Why the agent asks, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the agent offers to choose from, where its question is a form. Another text is an answer, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<AnswerOption>,
+}
+
+/// One of the answers that the agent offers with its question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerOption {
+    /// The answer: said in reply, it is chosen.
+    pub label: String,
+    /// What it means, in the agent's words.
+    #[serde(default)]
+    pub description: String,
 }
 
 /// The tokens that a run used, as the transcript counts them.

@@ -163,8 +163,13 @@ impl Store {
             return Ok(run.clone());
         }
         let of_task = |run: &&RunDir| run.task() == Some(name);
-        if let Some(run) = runs.iter().rev().find(of_task) {
-            return Ok(run.clone());
+        if let Some(last) = runs.iter().rev().find(of_task) {
+            // Ids tell the second only.
+            let rivals = runs.iter().rev().filter(of_task);
+            let rivals = rivals.take_while(|run| run.name().get(..15) == last.name().get(..15));
+            let newest =
+                rivals.max_by_key(|run| run.path.metadata().and_then(|meta| meta.created()).ok());
+            return Ok(newest.unwrap_or(last).clone());
         }
         let starting: Vec<_> = runs
             .iter()

@@ -104,8 +104,17 @@ impl Pane {
     /// # Errors
     /// What tmux refuses.
     pub async fn submit(&self, text: &str) -> Result<(), Error> {
-        let submit = format!("{} ; {}", self.paste(), self.send(Key::Submit));
+        let submit = format!("{} ; {}", self.paste_buffer(), self.send(Key::Submit));
         self.load_and_run(&submit, LIVES, text).await
+    }
+
+    /// Pastes `text` bracketed, and presses nothing; nor is anything pasted for an operator in whose place another one is.
+    ///
+    /// # Errors
+    /// What tmux refuses.
+    pub async fn paste(&self, text: &str) -> Result<(), Error> {
+        self.load_and_run(&self.paste_buffer(), &self.is_ours(), text)
+            .await
     }
 
     /// Pastes the prompt of a turn, bracketed, and presses nothing. tmux takes note of the turn: it pastes nothing for an
@@ -116,7 +125,7 @@ impl Pane {
     /// What tmux refuses.
     pub async fn paste_turn(&self, turn: u32, text: &str) -> Result<(), Error> {
         let note = format!("set-option -p -t {} {PASTED} {turn}", self.id);
-        let paste = format!("{note} ; {}", self.paste());
+        let paste = format!("{note} ; {}", self.paste_buffer());
         self.load_and_run(&paste, &self.is_ours(), text).await
     }
 
@@ -165,7 +174,7 @@ impl Pane {
     }
 
     /// The command that pastes our buffer. Ids, numbers and our own words: nothing in it needs a quote.
-    fn paste(&self) -> String {
+    fn paste_buffer(&self) -> String {
         // Without -r tmux turns every newline into a carriage return, which codex normalises; the pasted bytes shall be
         // the prompt's own.
         format!("paste-buffer -p -d -r -b {} -t {}", self.buffer(), self.id)

@@ -31,7 +31,7 @@ pub(crate) use ending::Ending;
 use ending::{explained, tmux_failed};
 use pace::{RESCAN, beat_after};
 pub(crate) use words::denial;
-use words::{describe, sanitised};
+use words::{as_prompts, describe, sanitised};
 
 mod ending;
 mod pace;
@@ -274,6 +274,13 @@ impl<'a> Driver<'a> {
                     _ => self.parts.pane.press(key).await?,
                 }
             }
+            Reaction::Note(text) => {
+                self.parts.journal.write(Progress::KeyPressed {
+                    key: "paste".to_owned(),
+                    on: "question".to_owned(),
+                });
+                self.parts.pane.paste(&text).await?;
+            }
             Reaction::Look => self.look().await,
             Reaction::Ask(question) => self.ask(question),
             Reaction::Decide { hook, answer, next } => {
@@ -315,7 +322,9 @@ impl<'a> Driver<'a> {
         }
         match self.parts.pane.query_styled_screen().await {
             Ok(screen) => {
-                let sight = match sight(&screen, self.parts.machine.prompt(), self.parts.trust) {
+                let machine = &self.parts.machine;
+                let expected = (machine.prompt(), machine.form());
+                let sight = match sight(&screen, expected, self.parts.trust) {
                     Sight::Ready { .. } if self.is_turn_unended() => Sight::Working,
                     sight => sight,
                 };
@@ -424,8 +433,12 @@ impl<'a> Driver<'a> {
             let question = question.text.clone();
             (reply.by, question, answer.words())
         });
-        self.queue
-            .push_back(Event::Answered(question, reply.answer.map(sanitised)));
+        // A form takes a text as it is: its field obeys nothing.
+        let said = match self.parts.machine.is_consulting() {
+            true => reply.answer.map(sanitised),
+            false => reply.answer.map(|answer| as_prompts(sanitised(answer))),
+        };
+        self.queue.push_back(Event::Answered(question, said));
     }
 
     fn decide(&mut self, hook: &SignalFile, answer: &Answer) {

@@ -88,6 +88,7 @@ impl Question {
             kind: self.kind.as_str().to_owned(),
             text: self.text.clone(),
             reason: self.reason.clone(),
+            options: self.options.clone(),
         }
     }
 }
@@ -108,6 +109,7 @@ pub(super) fn blocked(name: &str, why: &str, screen: &str) -> End {
         kind: "dialog".to_owned(),
         text: screen.trim_end().to_owned(),
         reason: None,
+        options: Vec::new(),
     });
     end
 }
@@ -132,6 +134,7 @@ pub(super) fn sign_in(screen: &str) -> End {
         kind: "dialog".to_owned(),
         text: screen.trim_end().to_owned(),
         reason: None,
+        options: Vec::new(),
     });
     end
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::End;
 use super::classify::Evidence;
 use crate::agent::codex::transcript::TurnError;
+use crate::run::AnswerOption;
 use crate::signals::SignalFile;
 use crate::tmux::Key;
 
@@ -84,6 +85,18 @@ pub enum Event {
         turn_id: String,
         /// Why.
         error: Option<TurnError>,
+    },
+    /// The agent asks within its turn, by a form that its program shows.
+    Inquired {
+        /// The call's id.
+        call: String,
+        /// What it asks, one after the other; at least one.
+        inquiries: Vec<Inquiry>,
+    },
+    /// Such a form was closed, answered or not.
+    InquiryClosed {
+        /// The call's id.
+        call: String,
     },
     /// A turn was cut short by somebody.
     TurnAborted {
@@ -170,6 +183,15 @@ pub enum Advice {
     Leave(&'static str),
     /// codex wants to be signed in.
     SignIn,
+    /// A question of a form that nobody has answered yet, as it is drawn.
+    Ask(Inquiry),
+    /// A question of a form whose answers are known.
+    Fill {
+        /// Which one, from 1.
+        number: usize,
+        /// What to do.
+        step: Step,
+    },
     /// An approval: the policy decides.
     Approval {
         /// The command.
@@ -181,6 +203,35 @@ pub enum Advice {
     },
 }
 
+/// A question of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    /// The question.
+    pub text: String,
+    /// The answers that are offered, in their order.
+    pub options: Vec<AnswerOption>,
+}
+
+/// A form's questions and what is answered, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'a> {
+    /// The questions, in their order.
+    pub inquiries: &'a [Inquiry],
+    /// The answers to the first of them; to all of them once they may be typed.
+    pub answers: &'a [String],
+}
+
+/// The next step towards a form's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Press one key, then look again.
+    Press(Key),
+    /// Paste the text into the field for notes, then look again.
+    Note(String),
+    /// Look again: nothing is sure at the moment.
+    Wait,
+}
+
 /// What the responder is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -190,6 +241,8 @@ pub struct Question {
     pub text: String,
     /// Why an approval is wanted, where the agent says so.
     pub reason: Option<String>,
+    /// What the agent offers to choose from; none but where it asks by a form. Another text is an answer, too.
+    pub options: Vec<AnswerOption>,
     /// The turn, from 1.
     pub turn: u32,
 }
@@ -197,7 +250,7 @@ pub struct Question {
 /// What kind of answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuestionKind {
-    /// The agent's turn ended with a question.
+    /// The agent's turn ended with a question, or it asks by a form within its turn.
     Question,
     /// The agent's turn ended with a request for permission, in words.
     Request,
@@ -262,6 +315,8 @@ pub enum Reaction {
     Paste(String),
     /// Press one key, for that dialog.
     Press(Key, &'static str),
+    /// Paste the text into the field for notes of a form.
+    Note(String),
     /// Read the screen.
     Look,
     /// Ask the responder.

@@ -43,7 +43,8 @@ pub(crate) fn judge(
         .unwrap_or_default();
     end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
     // Whoever follows the run on may have it answered.
-    let asked = machine.asked().or(machine.awaited()).map(unanswered);
+    let asked = machine.asked().cloned().or(machine.awaited());
+    let asked = asked.as_ref().map(unanswered);
     // A Stop that no transcript contradicts is all that is known of an agent that is gone.
     let unconfirmed = machine.clone().end_unconfirmed();
     if dir.load_exit_status().is_some() && asked.is_none() {

@@ -10,10 +10,12 @@ use super::{End, Event, Holds, Limits, Permissions, Question, QuestionKind, Reac
 use crate::run::Status;
 use crate::signals::SignalFile;
 use awaited::Awaited;
+use forms::OpenForm;
 use screen::{Face, LOOK_AGAIN};
 use stopping::Stopping;
 
 mod awaited;
+mod forms;
 mod replies;
 mod screen;
 mod stopping;
@@ -46,6 +48,15 @@ enum State {
     /// and turn stand still.
     Approving {
         asked: VecDeque<Approval>,
+        turn_id: Option<String>,
+        /// What is left of the turn's budget.
+        left: Duration,
+        until: Instant,
+    },
+    /// The responder was asked a question of the form that is open. Ends on the answer to its last question, or when it
+    /// is closed in the pane; guarded by the budget of an answer, while the clocks of run and turn stand still.
+    Consulting {
+        question: Question,
         turn_id: Option<String>,
         /// What is left of the turn's budget.
         left: Duration,
@@ -143,6 +154,7 @@ pub struct Machine {
     presses: BTreeMap<&'static str, (u8, u8)>,
     face: Option<Face>,
     awaited: Awaited,
+    form: Option<OpenForm>,
     /// What the composer held when it was last seen.
     holds: Option<Holds>,
     stopping: Stopping,
@@ -167,6 +179,7 @@ impl Machine {
             presses: BTreeMap::new(),
             face: None,
             awaited: Awaited::default(),
+            form: None,
             holds: None,
             stopping: Stopping::default(),
             plan,
@@ -187,6 +200,7 @@ impl Machine {
             kind: QuestionKind::Unclear,
             text,
             reason: None,
+            options: Vec::new(),
             turn: standing.turns,
         });
         if standing.pasted {
@@ -213,7 +227,9 @@ impl Machine {
     #[must_use]
     pub fn turn_id(&self) -> Option<&str> {
         match &self.state {
-            State::Working { turn_id, .. } | State::Approving { turn_id, .. } => turn_id.as_deref(),
+            State::Working { turn_id, .. }
+            | State::Approving { turn_id, .. }
+            | State::Consulting { turn_id, .. } => turn_id.as_deref(),
             _ => None,
         }
     }
@@ -236,15 +252,15 @@ impl Machine {
     /// The question that waits for an answer.
     pub(super) fn asked(&self) -> Option<&Question> {
         match &self.state {
-            State::Asking { question, .. } => Some(question),
+            State::Asking { question, .. } | State::Consulting { question, .. } => Some(question),
             State::Approving { asked, .. } => asked.front().map(|first| &first.question),
             _ => self.probed.as_ref(),
         }
     }
 
-    /// The approval that was asked for last in this turn and that nobody is asked.
-    pub(super) fn awaited(&self) -> Option<&Question> {
-        self.awaited.last()
+    /// What waits in this turn though nobody is asked: a form's question, or the approval that was asked for last.
+    pub(super) fn awaited(&self) -> Option<Question> {
+        self.inquired().or(self.awaited.last().cloned())
     }
 
     /// Prompts submitted with proof.
@@ -265,11 +281,14 @@ impl Machine {
         &self.prompt
     }
 
-    /// Whether the screen can change what happens next: at the start, while a prompt waits for its proof, and right after
-    /// an approval was asked for that may bring a dialog.
+    /// Whether the screen can change what happens next: at the start, while a prompt waits for its proof, right after
+    /// an approval was asked for that may bring a dialog, and while a form is open.
     #[must_use]
     pub fn watches_screen(&self) -> bool {
-        matches!(self.state, State::Starting { .. } | State::Submitting(_)) || self.awaited.is_due()
+        let is_form_up = self.form.is_some() && matches!(self.state, State::Working { .. });
+        matches!(self.state, State::Starting { .. } | State::Submitting(_))
+            || self.awaited.is_due()
+            || is_form_up
     }
 
     /// When [`Event::Deadline`] is due, whatever else happens.
@@ -279,7 +298,8 @@ impl Machine {
             State::Starting { until }
             | State::Working { until, .. }
             | State::Asking { until, .. }
-            | State::Approving { until, .. } => *until,
+            | State::Approving { until, .. }
+            | State::Consulting { until, .. } => *until,
             State::Submitting(submission) => submission.look.min(submission.until),
             State::Ended => return None,
         };
@@ -296,7 +316,10 @@ impl Machine {
     pub fn on(&mut self, now: Instant, event: Event) -> Reaction {
         let reaction = self.react(now, event);
         // Whoever is asked may be a person, whose time is not the run's.
-        let asking = matches!(self.state, State::Asking { .. } | State::Approving { .. });
+        let asking = matches!(
+            self.state,
+            State::Asking { .. } | State::Approving { .. } | State::Consulting { .. }
+        );
         match (self.asking_since, asking) {
             (None, true) => self.asking_since = Some(now),
             (Some(since), false) => {
@@ -339,6 +362,7 @@ impl Machine {
                     kind: QuestionKind::Permission,
                     text: command,
                     reason,
+                    options: Vec::new(),
                     turn: self.turns,
                 };
                 self.on_permission(now, signal, question)
@@ -353,6 +377,8 @@ impl Machine {
                 turn_id, message, ..
             } => self.on_stopping(now, turn_id, message),
             Event::TurnBegan { .. } | Event::TranscriptLost => Reaction::Wait,
+            Event::Inquired { call, inquiries } => self.on_inquiry(call, inquiries),
+            Event::InquiryClosed { call } => self.on_inquiry_closed(now, &call),
             Event::SubAgent { .. } => Reaction::Ignore("an event of an agent that the agent made"),
             Event::TurnFailed { turn_id, error } => self.on_failure(now, &turn_id, error),
             Event::TurnAborted { turn_id, reason } => self.on_abortion(turn_id.as_deref(), &reason),
@@ -413,6 +439,7 @@ impl Machine {
     fn reply_with(&mut self, now: Instant, text: String) -> Reaction {
         self.face = None;
         self.awaited = Awaited::default();
+        self.form = None;
         self.prompt = text;
         self.state = State::Starting {
             until: now + self.plan.limits.submit,
@@ -462,7 +489,11 @@ impl Machine {
                 *due = true;
                 Reaction::Look
             }
-            State::Asking { until, .. } | State::Approving { until, .. } if now >= *until => {
+            State::Asking { until, .. }
+            | State::Approving { until, .. }
+            | State::Consulting { until, .. }
+                if now >= *until =>
+            {
                 let end = self.asked().map(unanswered);
                 self.end(end.expect("one of these states asks"))
             }

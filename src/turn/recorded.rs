@@ -60,7 +60,11 @@ fn answer(kind: QuestionKind, words: &str) -> Answer {
 /// The replies without the last one where that is a text of which no prompt came: it was about to be pasted.
 pub(crate) fn reached(mut replies: Vec<Reply>, machine: &Machine) -> Vec<Reply> {
     let said = machine.last_message().unwrap_or_default();
-    let of_the_end = |reply: &Reply| reply.by == "operator" || reply.question == said;
+    // Of a form that is still open nothing was sent.
+    let inquiries = machine.form().map_or(&[][..], |form| form.inquiries);
+    let of_form = |reply: &Reply| inquiries.iter().any(|asked| asked.text == reply.question);
+    let of_the_end =
+        |reply: &Reply| reply.by == "operator" || reply.question == said || of_form(reply);
     replies.retain(|reply| reply.turn < machine.turns() || !of_the_end(reply));
     replies
 }
@@ -87,6 +91,7 @@ mod tests {
             kind,
             text: text.to_owned(),
             reason: None,
+            options: Vec::new(),
             turn: 2,
         }
     }

@@ -39,6 +39,38 @@ macro_rules! on_every_version {
     })+ };
 }
 
+/// Makes a test of each scenario on the newest and the older versions of codex.
+macro_rules! on_every_codex {
+    ($($name:ident),+ $(,)?) => { $(mod $name {
+        use crate::rig::{Agent, on};
+
+        #[test]
+        fn codex_0_169() {
+            on(Agent::Codex(crate::agents::PINNED), super::$name);
+        }
+
+        #[test]
+        fn codex_0_150() {
+            on(Agent::Codex(crate::agents::OLDER[0]), super::$name);
+        }
+
+        #[test]
+        fn codex_0_130() {
+            on(Agent::Codex(crate::agents::OLDER[1]), super::$name);
+        }
+    })+ };
+}
+
+/// Makes a test of each scenario on the newest codex.
+macro_rules! on_codex {
+    ($($name:ident),+ $(,)?) => { $(mod $name {
+        #[test]
+        fn codex_0_169() {
+            crate::rig::on(crate::rig::Agent::Codex(crate::agents::PINNED), super::$name);
+        }
+    })+ };
+}
+
 /// Makes a test of each scenario on the scripted agent and on the newest codex.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => { $(mod $name {
@@ -73,6 +105,7 @@ mod dialogs;
 mod endings;
 mod failures;
 mod fault_table;
+mod forms;
 mod ground;
 mod hostile;
 mod keeping;

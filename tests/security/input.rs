@@ -91,6 +91,7 @@ fn question(text: String) -> Question {
         kind: QuestionKind::Question,
         text,
         reason: None,
+        options: Vec::new(),
     }
 }
 

@@ -17,6 +17,7 @@ mod answer;
 mod composer;
 mod dialog;
 mod notices;
+mod question;
 
 use std::borrow::Cow;
 
@@ -25,6 +26,7 @@ pub(crate) use composer::awaits_servers;
 pub use composer::{Composer, composer_holds};
 pub use dialog::{Choice, Dialog, DialogKind};
 pub use notices::{blocked_prompt, error_line, hooks_disabled, trouble, update_banner};
+pub(crate) use question::{drawn, fill};
 
 /// What stands at the bottom of a screen.
 #[derive(Clone, Debug, PartialEq, Eq)]

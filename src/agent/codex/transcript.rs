@@ -6,7 +6,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::run::Usage;
+use crate::run::{AnswerOption, Usage};
+use crate::turn::Inquiry;
 use crate::turn::classify::Phase;
 
 /// What a line says, as far as a run cares.
@@ -56,6 +57,13 @@ pub enum Line {
         edits: bool,
         /// The call's id and its command, where it has one.
         command: Option<(String, String)>,
+    },
+    /// The agent called the tool that asks by a form.
+    Inquired {
+        /// The call's id.
+        call: String,
+        /// Its questions.
+        inquiries: Vec<Inquiry>,
     },
     /// A tool returned.
     Returned {
@@ -169,6 +177,14 @@ pub fn parse_line(line: &str) -> Option<Line> {
                 },
             })
         }
+        ("response_item", Some("function_call"))
+            if text("name").as_deref() == Some("request_user_input") =>
+        {
+            Some(Line::Inquired {
+                call: text("call_id")?,
+                inquiries: inquiries_in(&text("arguments")?)?,
+            })
+        }
         // `function_call`, `custom_tool_call`, `local_shell_call`, …: what they return has kinds of its own.
         ("response_item", Some(kind)) if kind.ends_with("_call") => Some(Line::Called {
             command: text("call_id").zip(text("arguments").as_deref().and_then(command_in)),
@@ -194,6 +210,27 @@ pub fn parse_line(line: &str) -> Option<Line> {
         }),
         _ => None,
     }
+}
+
+/// The questions of a form; `None` where there are none.
+fn inquiries_in(arguments: &str) -> Option<Vec<Inquiry>> {
+    #[derive(Deserialize)]
+    struct Form {
+        questions: Vec<Asked>,
+    }
+    #[derive(Deserialize)]
+    struct Asked {
+        question: String,
+        #[serde(default)]
+        options: Vec<AnswerOption>,
+    }
+    let form: Form = serde_json::from_str(arguments).ok()?;
+    let inquiries = form.questions.into_iter().map(|asked| Inquiry {
+        text: asked.question,
+        options: asked.options,
+    });
+    let inquiries: Vec<Inquiry> = inquiries.collect();
+    (!inquiries.is_empty()).then_some(inquiries)
 }
 
 /// The command of a call, as its approval names it.

@@ -74,6 +74,7 @@ pub(super) async fn explained(mut end: End, pane: &Pane) -> End {
             kind: "screen".to_owned(),
             text: screen.trim_end().to_owned(),
             reason: None,
+            options: Vec::new(),
         });
     }
     end

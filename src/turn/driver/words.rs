@@ -25,9 +25,17 @@ pub(super) fn sanitised(answer: Answer) -> Answer {
             .collect(),
     };
     match answer {
-        Answer::Text(text) => Answer::Text(as_prompt(&safe(text)).into_owned()),
+        Answer::Text(text) => Answer::Text(safe(text)),
         Answer::Deny(why) => Answer::Deny(safe(why)),
         Answer::Allow => Answer::Allow,
+    }
+}
+
+/// A text that is submitted like the prompt.
+pub(super) fn as_prompts(answer: Answer) -> Answer {
+    match answer {
+        Answer::Text(text) => Answer::Text(as_prompt(&text).into_owned()),
+        decision => decision,
     }
 }
 
@@ -44,6 +52,8 @@ pub(super) fn describe(event: &Event) -> Option<String> {
             session, command, ..
         } => Some(format!("permission of session {session}: {command}")),
         Event::TurnBegan { .. } | Event::TranscriptLost => None,
+        Event::Inquired { call, .. } => Some(format!("form {call}")),
+        Event::InquiryClosed { call } => Some(format!("the end of form {call}")),
         Event::SubAgent { agent, what } => Some(format!("{what} of the agent {agent}")),
         Event::TurnStopping { session, .. } => Some(format!("stop hook of session {session}")),
         Event::TurnStopped { session, .. } => Some(format!("stop of session {session}")),

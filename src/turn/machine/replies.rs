@@ -63,8 +63,11 @@ impl Machine {
             {
                 self.decide(now, answered, answer)
             }
+            State::Consulting { question, .. } if question == answered => {
+                self.consulted(now, answer)
+            }
             // It may have been on its way while the turn ended and another question was asked.
-            State::Asking { .. } | State::Approving { .. } => {
+            State::Asking { .. } | State::Approving { .. } | State::Consulting { .. } => {
                 Reaction::Ignore("the answer to an earlier question")
             }
             _ => Reaction::Ignore("an answer that nobody waits for"),

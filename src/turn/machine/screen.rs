@@ -45,7 +45,7 @@ impl Machine {
             return self.on_calm_sight(now, &sight);
         };
         match &mut self.state {
-            State::Asking { .. } | State::Approving { .. } => {
+            State::Asking { .. } | State::Approving { .. } | State::Consulting { .. } => {
                 self.face = None;
                 return Reaction::Wait;
             }
@@ -77,6 +77,21 @@ impl Machine {
                 Reaction::Wait
             }
             Advice::SignIn => self.end(sign_in(&dialog.screen)),
+            Advice::Fill { number, step } if working && !echoing => {
+                self.fill(now, (dialog.name, &dialog.screen), (number, step))
+            }
+            Advice::Fill { .. } => Reaction::Wait,
+            // The transcript's words are the better source, and on their way; the title of a form that is drawn changes
+            // in no other way than by a key.
+            Advice::Ask(drawn) if working && (self.form.is_some() || settled) => {
+                self.on_form(now, &drawn)
+            }
+            Advice::Ask(_) if !settled => Reaction::Wait,
+            Advice::Ask(_) => self.end(blocked(
+                dialog.name,
+                "the agent asks something",
+                &dialog.screen,
+            )),
             Advice::Approval {
                 command,
                 reason,
@@ -107,12 +122,19 @@ impl Machine {
             kind: QuestionKind::Permission,
             text: command,
             reason,
+            options: Vec::new(),
             turn: self.turns,
         };
         self.end(End::pending(Status::NeedsPermission, &question))
     }
 
-    fn press(&mut self, now: Instant, name: &'static str, key: Key, screen: &str) -> Reaction {
+    pub(super) fn press(
+        &mut self,
+        now: Instant,
+        name: &'static str,
+        key: Key,
+        screen: &str,
+    ) -> Reaction {
         let (keys, confirmations) = self.presses.entry(name).or_default();
         *keys += 1;
         *confirmations += u8::from(key == Key::Enter);

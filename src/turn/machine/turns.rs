@@ -59,6 +59,7 @@ impl Machine {
                 self.session = Some(session);
                 self.turns += 1;
                 self.face = None;
+                self.form = None;
                 self.state = State::Working {
                     turn_id,
                     until: now + self.plan.limits.turn,
@@ -77,6 +78,9 @@ impl Machine {
                 turn_id: current, ..
             }
             | State::Approving {
+                turn_id: current, ..
+            }
+            | State::Consulting {
                 turn_id: current, ..
             } => {
                 *current = turn_id;
@@ -101,6 +105,9 @@ impl Machine {
                 turn_id: current, ..
             }
             | State::Approving {
+                turn_id: current, ..
+            }
+            | State::Consulting {
                 turn_id: current, ..
             } => current
                 .as_deref()
@@ -136,6 +143,7 @@ impl Machine {
                     kind: QuestionKind::Unclear,
                     text,
                     reason: None,
+                    options: Vec::new(),
                     turn: self.turns,
                 }
             }

@@ -36,6 +36,8 @@ pub(crate) struct Transcript {
     usage: Option<Usage>,
     in_turn: bool,
     evidence: Evidence,
+    /// The call of the form that is open.
+    inquired: Option<String>,
     /// The commands that were called, by the call's id.
     called: HashMap<String, String>,
     /// The commands that still run though their calls have returned, by the process.
@@ -57,6 +59,7 @@ impl Transcript {
             usage: None,
             in_turn: false,
             evidence: Evidence::default(),
+            inquired: None,
             called: HashMap::new(),
             running: BTreeMap::new(),
             tells_ends: false,
@@ -160,10 +163,17 @@ impl Transcript {
                 running,
                 refused,
             }) => {
+                let inquired = self.inquired.take_if(|open| *open == call);
+                events.extend(inquired.map(|call| Event::InquiryClosed { call }));
                 let command = self.called.remove(&call);
                 let (running, refused) = (running.zip(command.clone()), command.zip(refused));
                 self.running.extend(running);
                 self.refused.extend(refused);
+            }
+            Some(Line::Inquired { call, inquiries }) => {
+                self.evidence.overtaken = true;
+                self.inquired = Some(call.clone());
+                events.push(Event::Inquired { call, inquiries });
             }
             Some(Line::Ended { process }) => {
                 self.tells_ends = true;

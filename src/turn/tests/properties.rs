@@ -231,6 +231,7 @@ impl Course {
                     kind: QuestionKind::Question,
                     text: "another".to_owned(),
                     reason: None,
+                    options: Vec::new(),
                     turn: 0,
                 };
                 Event::Answered(question.unwrap_or(other), answer.clone())

@@ -212,19 +212,23 @@ pub fn composer_holds(screen: &str, prompt: &str) -> bool {
         text.extend(layout.footer);
     }
     let held: String = text.iter().copied().map(without_arrow).collect();
-    let count = prompt.chars().count();
+    is_shown_as(&held, prompt, text.len() >= SCROLLED_ROWS)
+}
+
+/// Whether a field of codex's may show a text so, of one that is scrolled the end.
+pub(super) fn is_shown_as(held: &str, text: &str, is_scrolled: bool) -> bool {
+    let count = text.chars().count();
     let placeholder = format!("[Pasted Content {count} chars]");
     if let Some(number) = held.trim().strip_prefix(&placeholder) {
         return number.is_empty() || number.starts_with(" #");
     }
     let squeeze = |text: &str| -> String { text.split_whitespace().collect() };
-    let (held, prompt) = (squeeze(&held), squeeze(prompt));
-    let is_scrolled = text.len() >= SCROLLED_ROWS;
+    let (held, text) = (squeeze(held), squeeze(text));
     let ascii = |text: &str| -> String { text.chars().filter(char::is_ascii).collect() };
-    let (tail, whole) = (ascii(&held), ascii(&prompt));
-    // A composer of many rows shows the end of its text; nobody types a long end of ours by chance.
+    let (tail, whole) = (ascii(&held), ascii(&text));
+    // A field of many rows shows the end of its text; nobody types a long end of ours by chance.
     let is_end = (is_scrolled || tail.len() >= LONG_END) && whole.ends_with(&tail);
-    !held.is_empty() && (is_shown(&held, &prompt) || is_end)
+    !held.is_empty() && (is_shown(&held, &text) || is_end)
 }
 
 /// So much of the end of a prompt is no chance, in characters without blanks.

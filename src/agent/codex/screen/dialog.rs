@@ -24,7 +24,7 @@ pub enum DialogKind {
     EditApproval,
     /// `Allow the … MCP server to run tool …?`
     ToolApproval,
-    /// `Question 1/2`: the agent asks by its own dialog, in plan mode; title, body and options are the agent's words.
+    /// `Question 1/2`: the agent asks by a form; title, body and options are the agent's words.
     Question,
     /// Any other.
     Unknown,
@@ -74,6 +74,10 @@ pub struct Dialog {
     pub body: String,
     /// Whether it is a form, whose options are indented: codex draws them for tools and for questions of the agent.
     pub is_form: bool,
+    /// Which question of a form it is, from 1.
+    pub number: Option<usize>,
+    /// The rows of a form's field for notes, where it is open; of a long text the last ones.
+    pub notes: Option<Vec<String>>,
 }
 
 impl Dialog {
@@ -190,9 +194,15 @@ pub(super) fn read(rows: &[&str]) -> Option<Dialog> {
     if !names_keys(keys) {
         return None;
     }
+    let (above, notes) = match keys.trim_start().starts_with(CLEARS_NOTES) {
+        true => split_notes(above)?,
+        false => (above, None),
+    };
     let list = List::read(above)?;
     let region = region(&rows[..list.start]);
     let (kind, title) = kind_and_title(&rows[region.clone()], &list);
+    let first = rows.get(region.start).map_or("", |row| heading(row));
+    let number = first.strip_prefix(QUESTION).and_then(leading_number);
     let title = title.map_or(region.start, |offset| region.start + offset);
     let body: Vec<&str> = rows
         .get(title + 1..list.start)
@@ -203,10 +213,41 @@ pub(super) fn read(rows: &[&str]) -> Option<Dialog> {
     Some(Dialog {
         kind,
         is_form: list.column != OPTION_COLUMN,
+        number: number.filter(|_| kind == DialogKind::Question),
+        notes,
         title: rows.get(title).map_or("", |row| heading(row)).to_owned(),
         options: list.options,
         body: body.join("\n").trim_matches('\n').to_owned(),
     })
+}
+
+/// How the first row of an agent's form begins: `Question 1/2 (2 unanswered)`.
+const QUESTION: &str = "Question ";
+
+/// How the row of keys begins while a form's field for notes is open.
+const CLEARS_NOTES: &str = "tab or esc to clear notes";
+
+/// Divides what stands above the keys of a form into its list and the rows of its open field for notes: its first row has
+/// an arrow in the column of the options' arrow, and the others are indented further.
+///
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0.
+fn split_notes<'a>(above: &'a [&'a str]) -> Option<(&'a [&'a str], Option<Vec<String>>)> {
+    let is_first = |row: &&str| row.starts_with("  › ") || *row == "  ›";
+    let start = above.iter().rposition(is_first)?;
+    let text = |row: &&str| {
+        let text = row.strip_prefix("  ›").unwrap_or(row);
+        text.trim().to_owned()
+    };
+    let mut notes: Vec<String> = above[start..].iter().map(text).collect();
+    while notes.last().is_some_and(String::is_empty) {
+        notes.pop();
+    }
+    Some((&above[..start], Some(notes)))
+}
+
+fn leading_number(text: &str) -> Option<usize> {
+    let end = text.find(|letter: char| !letter.is_ascii_digit());
+    text[..end.unwrap_or(text.len())].parse().ok()
 }
 
 /// Whether an answered hook review is still up (`Trusting hooks...`), its options without numbers.
@@ -228,6 +269,7 @@ fn names_keys(row: &str) -> bool {
         "enter ",
         "enter/esc ",
         "tab to add notes",
+        CLEARS_NOTES,
         "esc ",
     ]
     .iter()
@@ -365,7 +407,7 @@ fn form_kind(region: &[&str]) -> (DialogKind, Option<usize>) {
         {
             (DialogKind::ToolApproval, Some(1))
         }
-        [first, ..] if heading(first).starts_with("Question ") => (DialogKind::Question, Some(1)),
+        [first, ..] if heading(first).starts_with(QUESTION) => (DialogKind::Question, Some(1)),
         _ => (DialogKind::Unknown, None),
     }
 }

@@ -1,0 +1,164 @@
+//! The agent's own question: a form that its program shows within a turn. It is asked like any other, and answered by keys.
+
+use std::time::Instant;
+
+use super::super::end::unanswered;
+use super::super::{Answer, Form, Inquiry, Question, QuestionKind, Reaction, Step};
+use super::{Machine, State};
+
+/// A form that is open, as the transcript tells.
+#[derive(Clone, Debug)]
+pub(super) struct OpenForm {
+    call: String,
+    inquiries: Vec<Inquiry>,
+    /// The answers to the first of them.
+    answers: Vec<String>,
+    /// The question whose keys are counted.
+    number: usize,
+}
+
+impl Machine {
+    /// The form that is open, and what is answered of it.
+    pub(in crate::turn) fn form(&self) -> Option<Form<'_>> {
+        let open = self.form.as_ref()?;
+        Some(Form {
+            inquiries: &open.inquiries,
+            answers: &open.answers,
+        })
+    }
+
+    /// Whether a question of a form waits for its answer.
+    pub(in crate::turn) fn is_consulting(&self) -> bool {
+        matches!(self.state, State::Consulting { .. })
+    }
+
+    /// The question of the open form that has no answer yet, or else the first: nothing was sent.
+    pub(super) fn inquired(&self) -> Option<Question> {
+        let open = self.form.as_ref()?;
+        let next = open.inquiries.get(open.answers.len());
+        next.or(open.inquiries.first())
+            .map(|inquiry| self.question(inquiry))
+    }
+
+    fn question(&self, inquiry: &Inquiry) -> Question {
+        Question {
+            kind: QuestionKind::Question,
+            text: inquiry.text.clone(),
+            reason: None,
+            options: inquiry.options.clone(),
+            turn: self.turns,
+        }
+    }
+
+    /// The transcript tells of a form. Nothing is asked before it is seen: a hook of the user's may refuse it.
+    pub(super) fn on_inquiry(&mut self, call: String, inquiries: Vec<Inquiry>) -> Reaction {
+        self.form = Some(OpenForm {
+            call,
+            inquiries,
+            answers: Vec::new(),
+            number: 0,
+        });
+        Reaction::Look
+    }
+
+    /// A form was closed: by our keys, by somebody in the pane, or by a hook.
+    pub(super) fn on_inquiry_closed(&mut self, now: Instant, call: &str) -> Reaction {
+        if self.form.as_ref().is_none_or(|open| open.call != call) {
+            return Reaction::Ignore("the end of a form that is not open");
+        }
+        self.form = None;
+        self.face = None;
+        self.presses.clear();
+        self.work_on(now);
+        Reaction::Wait
+    }
+
+    /// A form is up, and its answers are not known.
+    pub(super) fn on_form(&mut self, now: Instant, drawn: &Inquiry) -> Reaction {
+        let question = self.inquired().unwrap_or_else(|| self.question(drawn));
+        let known = self.form.is_some();
+        let until = self.answer_until(now);
+        match &mut self.state {
+            State::Working {
+                turn_id,
+                until: turn,
+            } if known && self.plan.responder => {
+                self.face = None;
+                self.state = State::Consulting {
+                    question: question.clone(),
+                    turn_id: turn_id.take(),
+                    left: turn.saturating_duration_since(now),
+                    until,
+                };
+                Reaction::Ask(question)
+            }
+            _ => self.end(unanswered(&question)),
+        }
+    }
+
+    /// What a responder says to a form's question.
+    pub(super) fn consulted(&mut self, now: Instant, answer: Option<Answer>) -> Reaction {
+        let (State::Consulting { question, .. }, Some(open)) = (&self.state, &mut self.form) else {
+            return Reaction::Ignore("an answer that nobody waits for");
+        };
+        let Some(Answer::Text(text)) = answer else {
+            let end = unanswered(question);
+            return self.end(end);
+        };
+        open.answers.push(text);
+        match open.inquiries.get(open.answers.len()).cloned() {
+            Some(inquiry) => {
+                let (next, answer_until) = (self.question(&inquiry), self.answer_until(now));
+                if let State::Consulting {
+                    question, until, ..
+                } = &mut self.state
+                {
+                    *question = next.clone();
+                    *until = answer_until;
+                }
+                Reaction::Ask(next)
+            }
+            None => {
+                self.work_on(now);
+                Reaction::Look
+            }
+        }
+    }
+
+    /// Back to a turn whose clock stood still.
+    fn work_on(&mut self, now: Instant) {
+        if let State::Consulting { turn_id, left, .. } = &mut self.state {
+            self.state = State::Working {
+                turn_id: turn_id.take(),
+                until: now + *left,
+            };
+        }
+    }
+
+    /// A form is up whose answers are known.
+    pub(super) fn fill(
+        &mut self,
+        now: Instant,
+        (name, screen): (&'static str, &str),
+        (number, step): (usize, Step),
+    ) -> Reaction {
+        if let Some(open) = &mut self.form
+            && open.number != number
+        {
+            open.number = number;
+            self.presses.clear();
+        }
+        match step {
+            Step::Wait => {
+                self.face = None;
+                Reaction::Wait
+            }
+            Step::Press(key) => self.press(now, name, key, screen),
+            // Counted like a key: a field that takes no text must not be pasted into for ever.
+            Step::Note(text) => match self.press(now, name, crate::tmux::Key::Tab, screen) {
+                Reaction::Press(..) => Reaction::Note(text),
+                end => end,
+            },
+        }
+    }
+}
