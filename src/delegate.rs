@@ -6,7 +6,7 @@
 //!
 //! Whatever ends a run after its worktree was made, the same steps take the work in and remove what is ours.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use std::{fs, io};
@@ -277,7 +277,8 @@ impl<'a> Run<'a> {
                 .common_dir()
                 .parent()
                 .unwrap_or(Path::new("/")),
-            directory: worktree.path(),
+            worktree: worktree.path(),
+            directory: &self.directory(worktree),
             unbound: &self.ready.unbound,
             hooks,
         };
@@ -293,7 +294,7 @@ impl<'a> Run<'a> {
                 name: &name,
                 run_id: self.run_id.as_str(),
                 launcher: &self.ready.hooks.join(LAUNCHER),
-                cwd: worktree.path(),
+                cwd: launch.directory,
                 environment: &environment,
                 exit_status: &self.dir.exit_status(),
                 cgroup: cgroup.as_ref().map(Cgroup::path),
@@ -303,7 +304,16 @@ impl<'a> Run<'a> {
             self.shared.tmux.new_session(&spec).await
         };
         let pane = self.journal.step(step, start).await;
-        self.watch_over(pane?, launch.recorded())
+        self.watch_over(pane?, &launch)
+    }
+
+    /// Where the agent works. What the base has can be hidden in the worktree, as it is in the caller's checkout.
+    fn directory(&self, worktree: &Worktree) -> PathBuf {
+        let directory = worktree.path().join(&self.ready.directory);
+        match directory.is_dir() {
+            true => directory,
+            false => worktree.path().to_owned(),
+        }
     }
 
     fn make_cgroup(&self) -> Option<Cgroup> {
@@ -311,14 +321,15 @@ impl<'a> Run<'a> {
         wanted.then(|| Cgroup::create(&self.dir)).flatten()
     }
 
-    fn watch_over(&self, pane: Pane, argv: Vec<String>) -> Result<Agent, Error> {
+    fn watch_over(&self, pane: Pane, launch: &Launch<'_>) -> Result<Agent, Error> {
         let root = Process::find(pane.pid());
         self.journal.write(Progress::Launched {
             session_id: pane.session_id().to_owned(),
             pane: pane.id().to_owned(),
             pid: pane.pid(),
             pid_start: root.map(|process| process.start),
-            argv,
+            directory: Some(launch.directory.to_owned()),
+            argv: launch.recorded(),
         });
         let exit = Exit::of(pane.pid()).map_err(io_error("watch the agent's process"))?;
         Ok(Agent { pane, exit, root })
@@ -332,7 +343,7 @@ impl<'a> Run<'a> {
             permissions: self.task.permissions,
             responder: !responder.is_empty(),
             probe: self.task.probe,
-            worktree: worktree.path().to_owned(),
+            directory: self.directory(worktree),
         };
         let context = Context {
             run_id: self.run_id.as_str().to_owned(),

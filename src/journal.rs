@@ -126,6 +126,9 @@ pub enum Progress {
         pid: u32,
         /// When that process started, in clock ticks after boot.
         pid_start: Option<u64>,
+        /// Where the agent works; absent in older journals, where it is the worktree.
+        #[serde(default)]
+        directory: Option<PathBuf>,
         /// The command line; in the place of the caller's own arguments stands how many there were.
         argv: Vec<String>,
     },

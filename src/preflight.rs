@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::agent::codex::launch::{Options, SETTINGS, TrustPolicy};
 use crate::agent::codex::program::{self, Program};
@@ -31,6 +31,8 @@ pub(crate) struct Ready {
     pub(crate) base: CommitId,
     /// Whether that has the caller's uncommitted changes.
     pub(crate) base_dirty: bool,
+    /// Where the agent works, relative to the worktree's top.
+    pub(crate) directory: PathBuf,
     pub(crate) program: Program,
     /// Further `-c` values for it.
     pub(crate) unbound: Vec<String>,
@@ -55,14 +57,21 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
     );
     tmux?;
     let program = program?;
-    let (repository, (base, base_dirty), mut notices) =
-        repository.map_err(|panic| io_error("check the repository")(io::Error::other(panic)))??;
+    let Start {
+        repository,
+        base,
+        base_dirty,
+        directory,
+        mut notices,
+    } = repository.map_err(|panic| io_error("check the repository")(io::Error::other(panic)))??;
     environment.extend(repository.git_variables(&task.worktree())?);
     let hooks = find_hooks()?;
     check_disk(&task.worktree_root, "--worktree-root")?;
     check_disk(store.root(), "--state-dir")?;
     check_session(store, task).await?;
-    let places = (repository.root(), store.root());
+    let place = repository.checkout().map(|top| top.join(&directory));
+    let place = place.filter(|place| place.is_dir());
+    let places = (place.as_deref().unwrap_or(repository.root()), store.root());
     let able = agent::check_access(&program, &task.codex, &environment, places).await?;
     if able.api_key && note_once(store, "cost-note-shown") {
         notices.push("codex uses an API key: it is billed by use, and an interactive session has no spending cap".to_owned());
@@ -78,6 +87,7 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
         repository,
         base,
         base_dirty,
+        directory,
         program,
         unbound: able.unbound,
         hooks,
@@ -107,8 +117,15 @@ async fn check_tmux() -> Result<String, Error> {
     }
 }
 
-/// The base comes with whether it has the caller's uncommitted changes.
-type Start = (Repository, (CommitId, bool), Vec<String>);
+/// What the repository tells before a run.
+struct Start {
+    repository: Repository,
+    base: CommitId,
+    /// Whether that has the caller's uncommitted changes.
+    base_dirty: bool,
+    directory: PathBuf,
+    notices: Vec<String>,
+}
 
 fn check_repository(task: &Task) -> Result<Start, Error> {
     let repository = Repository::discover(&task.repository)?;
@@ -140,10 +157,77 @@ fn check_repository(task: &Task) -> Result<Start, Error> {
     } else {
         base
     };
-    if task.codex.trust == TrustPolicy::Accept && repository.has_at(base, SETTINGS)? {
-        notices.push(format!("codex obeys {SETTINGS} of the repository, which may start programs outside of the sandbox: --trust ask leaves the decision to you"));
+    let directory = find_directory(&repository, base, task, &mut notices)?;
+    if task.codex.trust == TrustPolicy::Accept {
+        for above in directory.ancestors() {
+            let settings = above.join(SETTINGS);
+            if repository.has_at(base, &settings)? {
+                let settings = settings.display();
+                notices.push(format!("codex obeys {settings} of the repository, which may start programs outside of the sandbox: --trust ask leaves the decision to you"));
+            }
+        }
     }
-    Ok((repository, (base, base_dirty), notices))
+    Ok(Start {
+        repository,
+        base,
+        base_dirty,
+        directory,
+        notices,
+    })
+}
+
+/// Where the agent works: where it was told to, or where the caller is in the checkout.
+fn find_directory(
+    repository: &Repository,
+    base: CommitId,
+    task: &Task,
+    notices: &mut Vec<String>,
+) -> Result<PathBuf, Error> {
+    let top = repository.checkout();
+    if let Some(wanted) = &task.directory {
+        let refused =
+            |why: &str| Error::Usage(format!("start the agent in {}: {why}", wanted.display()));
+        let within = match top.filter(|_| wanted.is_absolute()) {
+            Some(top) => wanted.strip_prefix(top).ok(),
+            None => Some(wanted.as_path()),
+        };
+        let directory = within
+            .and_then(normal)
+            .ok_or_else(|| refused("it is not below the top of the repository"))?;
+        return match repository.has_directory_at(base, &directory)? {
+            true => Ok(directory),
+            false => Err(refused("the base has no such directory")),
+        };
+    }
+    let place = task.repository.canonicalize().ok();
+    let (Some(top), Some(place)) = (top, place) else {
+        return Ok(PathBuf::new());
+    };
+    let directory = place.strip_prefix(top).unwrap_or(Path::new("")).to_owned();
+    if repository.has_directory_at(base, &directory)? {
+        return Ok(directory);
+    }
+    if place.is_dir() {
+        let directory = directory.display();
+        notices.push(format!(
+            "the agent starts at the top of its worktree: the base has no directory {directory}"
+        ));
+    }
+    Ok(PathBuf::new())
+}
+
+/// A relative path without `.` and `..`; `None` where it leads out.
+fn normal(path: &Path) -> Option<PathBuf> {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => normal.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if normal.pop() => {}
+            _ => return None,
+        }
+    }
+    Some(normal)
 }
 
 /// Who holds the branch or the worktree that `task` needs, where somebody does.

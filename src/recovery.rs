@@ -93,7 +93,9 @@ impl Remains {
     }
 
     fn plan(&self, responder: bool) -> Plan {
-        let worktree = self.story.worktree.as_ref();
+        let worktree = self.story.worktree.as_ref().map(|(path, _)| path);
+        let launched = self.story.launched.as_ref();
+        let directory = launched.and_then(|launched| launched.directory.as_ref());
         Plan {
             prompt: self
                 .dir
@@ -104,7 +106,7 @@ impl Remains {
             // Who had replied was there to be asked.
             responder: responder || self.story.has_responder(),
             probe: self.story.terms.probe,
-            worktree: worktree.map(|(path, _)| path.clone()).unwrap_or_default(),
+            directory: directory.or(worktree).cloned().unwrap_or_default(),
         }
     }
 
@@ -415,7 +417,13 @@ impl Heir {
         let context = Context {
             run_id: self.found.story.run_id.as_str().to_owned(),
             task: self.found.story.task.as_str().to_owned(),
-            worktree: plan.worktree.clone(),
+            worktree: self
+                .found
+                .story
+                .worktree
+                .as_ref()
+                .map(|(path, _)| path.clone())
+                .unwrap_or_default(),
         };
         let parts = Parts {
             machine: Machine::resume(plan, standing.clone(), Instant::now()),

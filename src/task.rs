@@ -55,6 +55,9 @@ pub struct Task {
     pub limits: Limits,
     /// Where worktrees are made. Default: `/tmp`.
     pub worktree_root: PathBuf,
+    /// Where in the worktree the agent works, relative to its top. Default, `None`: where [`Task::repository`] is in its
+    /// checkout, if the base has that directory, and else the top.
+    pub directory: Option<PathBuf>,
     /// What stays.
     pub keep: Keep,
 }
@@ -77,6 +80,7 @@ impl Task {
             responders: Vec::new(),
             limits: Limits::default(),
             worktree_root: PathBuf::from("/tmp"),
+            directory: None,
             keep: Keep::default(),
         }
     }

@@ -39,9 +39,12 @@ pub(crate) struct Delegate {
     #[arg(long)]
     no_probe: bool,
 
-    /// A path in the repository.
+    /// A path in the repository: the agent starts in the same directory of its worktree.
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
+    /// Where in the worktree the agent starts instead, from its top [default: where --repo is in your checkout].
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<PathBuf>,
     /// The revision to start from.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     base: String,
@@ -220,6 +223,7 @@ impl Delegate {
         task.preamble = !self.no_preamble;
         task.probe = !self.no_probe;
         task.worktree_root = absolute(&self.worktree_root)?;
+        task.directory.clone_from(&self.cwd);
         task.codex = self.agent.options();
         task.environment = self.agent.environment()?;
         task.permissions = match self.replies.permissions {

@@ -50,6 +50,8 @@ pub(crate) struct Launched {
     pub(crate) pane: String,
     pub(crate) pid: u32,
     pub(crate) root: Option<Process>,
+    /// Where the agent works.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -183,6 +185,7 @@ impl Story {
                 pane,
                 pid,
                 pid_start,
+                directory,
                 ..
             } => {
                 self.launched = Some(Launched {
@@ -190,6 +193,7 @@ impl Story {
                     session_id,
                     pane,
                     pid,
+                    directory,
                     root: pid_start.map(|start| Process { pid, start }),
                 });
             }

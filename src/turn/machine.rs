@@ -112,7 +112,7 @@ pub struct Plan {
     /// Whether the agent itself is asked, once, what an unclear message means.
     pub probe: bool,
     /// The agent's working directory, links resolved.
-    pub worktree: PathBuf,
+    pub directory: PathBuf,
 }
 
 /// How far a run came under an operator that is gone.

@@ -135,7 +135,7 @@ mod tests {
             permissions: Permissions::Ask,
             responder: true,
             probe: false,
-            worktree: PathBuf::new(),
+            directory: PathBuf::new(),
         };
         let at = |turns: u32| {
             let standing = Standing {

@@ -39,7 +39,7 @@ fn plan() -> Plan {
         permissions: Permissions::Ask,
         responder: false,
         probe: false,
-        worktree: PathBuf::from(WORKTREE),
+        directory: PathBuf::from(WORKTREE),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use git2::{ErrorCode, Oid};
+use git2::{ErrorCode, ObjectType, Oid};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -301,19 +301,34 @@ impl Repository {
     }
 
     /// Whether `base` has something at that path.
-    pub(crate) fn has_at(&self, base: CommitId, path: &str) -> Result<bool, Error> {
+    pub(crate) fn has_at(&self, base: CommitId, path: &Path) -> Result<bool, Error> {
+        Ok(self.kind_at(base, path)?.is_some())
+    }
+
+    /// Whether `base` has a directory at that path; its top is one.
+    pub(crate) fn has_directory_at(&self, base: CommitId, path: &Path) -> Result<bool, Error> {
+        let is_top = path.as_os_str().is_empty();
+        Ok(is_top || self.kind_at(base, path)? == Some(ObjectType::Tree))
+    }
+
+    fn kind_at(&self, base: CommitId, path: &Path) -> Result<Option<ObjectType>, Error> {
         let repo = self.open()?;
         let base = repo
             .find_commit(base.0)
             .map_err(Error::git("read the base commit"))?;
         match base.tree() {
-            Ok(tree) => Ok(tree.get_path(Path::new(path)).is_ok()),
+            Ok(tree) => {
+                let entry = tree.get_path(path).ok();
+                Ok(entry.map(|entry| entry.kind().unwrap_or(ObjectType::Commit)))
+            }
             // A clone without trees: git fetches the one, as the checkout will.
             Err(_) => {
                 let listed = Git::new(&self.common_dir, &self.root, "ls-tree");
                 let tree = base.id().to_string();
-                let listed = listed.args([&*tree, "--", path]).query_output(Vec::new());
-                Ok(listed.is_ok_and(|listed| !listed.is_empty()))
+                let listed = listed.args([tree.as_ref(), "--".as_ref(), path.as_os_str()]);
+                let listed = listed.query_output(Vec::new()).unwrap_or_default();
+                let kind = listed.split(|byte| *byte == b' ').nth(1);
+                Ok(kind.and_then(|kind| ObjectType::from_str(std::str::from_utf8(kind).ok()?)))
             }
         }
     }

@@ -102,6 +102,7 @@ mod changes;
 mod configurations;
 mod deadlines;
 mod dialogs;
+mod directory;
 mod endings;
 mod failures;
 mod fault_table;

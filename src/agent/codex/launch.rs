@@ -170,7 +170,11 @@ pub struct Launch<'a> {
     /// The directory that the repository's git directory lies in, which codex trusts in place of each worktree: the main
     /// checkout, as a rule.
     pub repository: &'a Path,
-    /// Where the agent works. Named as an argument too: a wrapper may change the directory.
+    /// The top of the worktree, all of which may be written to where the sandbox allows that of the workspace.
+    ///
+    /// Source: `--add-dir` of codex 0.150.0 and 0.169.0; 0.130.0 takes it and lets the agent write below /tmp only.
+    pub worktree: &'a Path,
+    /// Where in it the agent works. Named as an argument too: a wrapper may change the directory.
     pub directory: &'a Path,
     /// Further values for `-c` that this user's configuration makes necessary.
     pub unbound: &'a [String],
@@ -201,9 +205,15 @@ impl Launch<'_> {
         if program.has_flag("--no-daemon") {
             argv.push("--no-daemon".to_owned());
         }
-        let directory = self.directory.to_string_lossy();
+        let (directory, top) = (
+            self.directory.to_string_lossy(),
+            self.worktree.to_string_lossy(),
+        );
+        let is_below = self.directory != self.worktree;
+        let add_top = is_below && options.sandbox == Sandbox::WorkspaceWrite;
         let flags = [
             ("--cd", Some(&*directory)),
+            ("--add-dir", add_top.then_some(&*top)),
             ("--sandbox", Some(options.sandbox.as_str())),
             ("--ask-for-approval", Some(options.ask.as_str())),
             ("--model", options.model.as_deref()),
@@ -291,6 +301,7 @@ mod tests {
             program,
             options,
             repository: Path::new("/re\"po"),
+            worktree: Path::new("/work tree"),
             directory: Path::new("/work tree"),
             unbound: &["tui.keymap.composer.queue=[]".to_owned()],
             hooks: hooks(),

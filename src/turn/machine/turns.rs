@@ -20,7 +20,7 @@ impl Machine {
         if self.is_ours(&session) {
             return Reaction::Wait;
         }
-        let here = cwd.is_none_or(|cwd| cwd == self.plan.worktree);
+        let here = cwd.is_none_or(|cwd| cwd == self.plan.directory);
         // The first session that starts where we started the agent is ours. Later ones are, when the
         // program says that it replaced its session; `startup` then is another program.
         let replaced = matches!(source, "clear" | "resume" | "compact");
@@ -39,13 +39,14 @@ impl Machine {
         turn_id: Option<String>,
         (cwd, prompt): (Option<PathBuf>, String),
     ) -> Reaction {
-        let here = cwd.as_ref().is_none_or(|cwd| *cwd == self.plan.worktree);
+        let here = cwd.as_ref().is_none_or(|cwd| *cwd == self.plan.directory);
         let same = prompt == self.prompt;
         let ours = self.is_ours(&session);
         match &mut self.state {
             State::Submitting(_) if same && !here => {
                 let at = cwd.as_deref().unwrap_or(Path::new("?")).display();
-                let message = format!("the agent works in {at} and not in its worktree");
+                let message =
+                    format!("the agent works in {at} and not in its directory of the worktree");
                 let hint = "a wrapper around codex that changes the directory must not: start the program itself by --codex";
                 self.end(End::failed(
                     Status::Failed,
