@@ -121,6 +121,7 @@ impl Site {
             program,
             options: &Options::default(),
             repository: &repository,
+            worktree: &repository,
             directory: &repository,
             unbound: &[],
             hooks,
