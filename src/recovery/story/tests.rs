@@ -60,7 +60,7 @@ impl Recorded {
             permissions: story.terms.permissions,
             responder: false,
             probe: story.terms.probe,
-            worktree: PathBuf::new(),
+            directory: PathBuf::new(),
         };
         let machine = Machine::resume(plan, standing, Instant::now());
         let _any = machine.deadline();
@@ -106,6 +106,7 @@ fn a_whole_run() -> Vec<Progress> {
             pane: "%1".to_owned(),
             pid: 4711,
             pid_start: Some(12),
+            directory: None,
             argv: vec!["codex".to_owned()],
         },
     ];
