@@ -291,8 +291,10 @@ impl Heir {
             }
             // It went after the record was written.
             (Ok(None), Ok(Some(record))) => {
+                let kept = keep == Keep::Branch;
                 outcome = Outcome {
                     worktree: None,
+                    branch: record.branch.filter(|_| kept),
                     ..record
                 };
             }
@@ -337,12 +339,8 @@ impl Heir {
 
     /// Says that nothing can be taken in without the repository, and that it can be tried again.
     fn leave_tree(&self, trouble: Failure, outcome: &mut Outcome) {
-        let tree = self
-            .found
-            .story
-            .worktree
-            .as_ref()
-            .map(|(path, _)| path.clone());
+        let (tree, branch) = self.found.story.worktree.clone().unzip();
+        outcome.branch = branch;
         outcome.worktree = tree.filter(|path| path.exists());
         let mut text = trouble.message.clone();
         if let Some(path) = &outcome.worktree {

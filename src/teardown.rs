@@ -190,6 +190,7 @@ pub(crate) async fn finish(
     outcome.status = ending.end.status;
     outcome.error = ending.end.error;
     outcome.pending = ending.end.pending;
+    outcome.branch = worktree.map(|worktree| worktree.spec().branch.clone());
     if let Some(transcript) = &ending.transcript {
         let lost = keep_transcript(site.dir, transcript.path()).await;
         outcome.notices.extend(lost);
@@ -373,6 +374,7 @@ pub(crate) async fn remove_worktree(
         return true;
     }
     let (repository, spec) = (worktree.repository().clone(), worktree.spec().clone());
+    let branch = spec.branch.clone();
     let (keep_branch, snapshot_ref) = (site.keep == Keep::Branch, outcome.run_id.result_ref());
     let work = blocking(move || {
         let what = match keep_branch {
@@ -397,19 +399,22 @@ pub(crate) async fn remove_worktree(
     match done {
         Ok(removed) if removed.branch == BranchRemoval::KeptForItsCommits => {
             outcome.notices.push(format!(
-                "branch {} stays: it has commits that are in no snapshot",
-                outcome.branch
+                "branch {branch} stays: it has commits that are in no snapshot"
             ));
             true
         }
         Ok(removed) if removed.branch == BranchRemoval::KeptInUse => {
-            outcome.notices.push(format!(
-                "branch {} stays: another checkout is on it",
-                outcome.branch
-            ));
+            outcome
+                .notices
+                .push(format!("branch {branch} stays: another checkout is on it"));
             true
         }
-        Ok(_) => true,
+        Ok(_) => {
+            if !keep_branch {
+                outcome.branch = None;
+            }
+            true
+        }
         Err(error) => {
             let path = worktree.path();
             // It may be the branch or the registration that could not go.

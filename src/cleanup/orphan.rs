@@ -42,6 +42,15 @@ fn refuse(path: &Path, why: impl AsRef<str>) -> Error {
     Error::Usage(format!("force {}: {}", path.display(), why.as_ref()))
 }
 
+/// What can be done about a worktree whose repository is not where it was.
+pub(super) fn repository_gone(common_dir: &Path) -> String {
+    format!(
+        "its repository {} is gone, so that nothing can take its work in: name it by --repo where it was moved, or copy \
+         what you need and remove the directory by hand",
+        common_dir.display()
+    )
+}
+
 struct Orphan {
     path: PathBuf,
     repository: Repository,
@@ -66,13 +75,24 @@ impl Orphan {
         // <repository>/worktrees/<name>
         let link = linked_git_dir(&path);
         let common = link.as_deref().and_then(|link| link.ancestors().nth(2));
+        let gone = common.filter(|dir| !dir.is_dir());
         let Some(place) = common.filter(|dir| dir.is_dir()).or(fallback) else {
             return Err(refuse(&path, "it leads to no repository"));
         };
-        let repository = Repository::discover(place)?;
+        let without = || gone.map(|gone| refuse(&path, repository_gone(gone)));
+        let repository = match Repository::discover(place) {
+            Ok(repository) => repository,
+            Err(error) => return Err(without().unwrap_or(error.into())),
+        };
         let marked = owned(&repository)?
             .into_iter()
             .find(|found| found.spec.path == path);
+        if marked.is_none()
+            && Worktree::find_lost(&repository, &path, store.root())?.is_none()
+            && let Some(refusal) = without()
+        {
+            return Err(refusal);
+        }
         let worktree = match marked {
             None => None,
             Some(marked) => {

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::orphan::repository_gone;
 use super::{Action, Found, find_run};
 use crate::journal::{self, Progress};
 use crate::run::{RunDir, Store};
@@ -120,6 +121,9 @@ pub(super) fn in_directory(root: &Path, repository: Option<&Repository>) -> Vec<
         let why = match linked_git_dir(&path) {
             // Some repository's worktree: told of where that repository is looked through.
             Some(git_dir) if git_dir.exists() => continue,
+            Some(git_dir) if common_dir(&git_dir).is_some_and(|dir| !dir.is_dir()) => {
+                repository_gone(common_dir(&git_dir).unwrap_or(&git_dir))
+            }
             Some(git_dir) => format!(
                 "its registration {} is gone: {FORCE} if a run of ours made it",
                 git_dir.display()
@@ -164,6 +168,11 @@ async fn is_of_a_run(
         }
     }
     Ok(false)
+}
+
+/// `<repository>` of `<repository>/worktrees/<name>`.
+fn common_dir(git_dir: &Path) -> Option<&Path> {
+    git_dir.ancestors().nth(2)
 }
 
 fn has_prefix(path: &Path) -> bool {

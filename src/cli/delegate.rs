@@ -207,7 +207,6 @@ impl Delegate {
         if name.is_err() {
             document["task"] = Value::from(self.task.as_str());
             document["run_id"] = Value::Null;
-            document["branch"] = Value::Null;
         }
         document
     }

@@ -153,8 +153,8 @@ pub struct Outcome {
     pub result_commit: Option<String>,
     /// The ref that keeps `result_commit`.
     pub result_ref: Option<String>,
-    /// The branch of the worktree.
-    pub branch: String,
+    /// The branch of the worktree, until it is removed.
+    pub branch: Option<String>,
     /// Whether the agent committed its work.
     pub changes: Changes,
     /// Files that differ from the base.
@@ -274,7 +274,7 @@ impl Outcome {
             base_commit: None,
             result_commit: None,
             result_ref: None,
-            branch: task.branch(),
+            branch: None,
             changes: Changes::None,
             files_changed: 0,
             insertions: 0,

@@ -174,7 +174,7 @@ fn strangers_are_listed_with_the_reason_and_left_alone() {
         (
             "directory",
             "cx-linked",
-            "registration /nonexistent/worktrees/x is gone",
+            "its repository /nonexistent is gone",
         ),
         ("session", "cx-own", "no run on record"),
     ] {
@@ -320,4 +320,51 @@ fn work_that_cannot_be_kept_is_not_removed() {
         .iter()
         .for_each(|path| fs::remove_file(path).expect("a file"));
     place.assert_forced(orphan.path());
+}
+
+/// The repository is gone or was moved: nothing is advised that can't be done, and nothing is lost.
+#[test]
+fn an_orphan_whose_repository_is_gone_stays_and_its_advice_is_true() {
+    let place = Place::new();
+    let orphan = place.orphan("t", "another");
+    let moved = place.path("moved");
+    fs::rename(place.path("repo"), &moved).expect("moved");
+    let cleanup = |arguments: &[&Path]| {
+        let mut command = place.command(PROGRAM);
+        command.current_dir(place.dir()).args(["cleanup", "--json"]);
+        run(command.args(arguments), b"")
+    };
+    let (path, root) = (orphan.path(), place.worktrees());
+    let ran = cleanup(&[Path::new("--worktree-root"), &root]);
+    let found = &ran.document()["found"][0];
+    assert_eq!(
+        found["name"],
+        path.to_str().expect("UTF-8"),
+        "{}",
+        ran.stdout
+    );
+    let reason = found["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains("is gone") && reason.contains("--repo"),
+        "{reason}"
+    );
+    assert!(!reason.contains("--force-orphan"), "{reason}");
+    let ran = cleanup(&[Path::new("--force-orphan"), path]);
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+    assert!(ran.stderr.contains("is gone"), "{}", ran.stderr);
+    assert!(path.join("work").exists());
+    // As the advice says.
+    let ran = cleanup(&[
+        Path::new("--force-orphan"),
+        path,
+        Path::new("--repo"),
+        &moved,
+    ]);
+    assert_eq!(
+        ran.document()["found"][0]["action"],
+        "removed",
+        "{}",
+        ran.stderr
+    );
+    assert!(!path.exists());
 }

@@ -193,6 +193,7 @@ async fn nothing_changed(rig: &Rig) {
         (&outcome.patch, &outcome.result_ref, &outcome.result_commit),
         (&None, &None, &None)
     );
+    assert_eq!(outcome.branch, None, "it is removed");
     let dir = outcome.run_dir.expect("a record");
     assert!(!dir.join("patch.diff").exists());
     let output = rig

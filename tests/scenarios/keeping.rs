@@ -64,7 +64,10 @@ async fn remove_kept(rig: &Rig, outcome: &Outcome) {
 
 async fn branch(rig: &Rig) {
     let outcome = kept(rig, Keep::Branch).await;
-    assert_eq!(outcome.worktree, None);
+    assert_eq!(
+        (outcome.worktree, outcome.branch.as_deref()),
+        (None, Some("cx-t"))
+    );
     let tip = rig.git(&rig.repo(), &["rev-parse", "refs/heads/cx-t"]);
     assert_eq!(
         Some(tip),
@@ -76,6 +79,7 @@ async fn branch(rig: &Rig) {
 
 async fn worktree(rig: &Rig) {
     let outcome = kept(rig, Keep::Worktree).await;
+    assert_eq!(outcome.branch.as_deref(), Some("cx-t"));
     assert_eq!(rig.tmux(&["list-sessions"]), "");
     remove_kept(rig, &outcome).await;
 }
