@@ -88,6 +88,57 @@ fn every_command_line_is_one() {
     assert!(unseen.is_empty(), "not shown anywhere: {unseen:?}");
 }
 
+/// What the program itself advises: commands and flags that are there.
+#[test]
+fn every_command_that_the_program_advises_is_one() {
+    fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).expect("readable") {
+            let path = entry.expect("readable").path();
+            match path.is_dir() {
+                true => sources(&path, into),
+                false => into.push(path),
+            }
+        }
+    }
+    let help = Help::query(&[]);
+    let mut paths = Vec::new();
+    sources(&root().join("src"), &mut paths);
+    let advised = Regex::new(r"`(cx-operator [^`]+)`").expect("the pattern is constant");
+    let hole = Regex::new(r"\{[a-z_.]*\}").expect("the pattern is constant");
+    let (mut seen, mut mistakes) = (0, Vec::new());
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        let spoken = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for found in spoken.flat_map(|line| advised.captures_iter(line)) {
+            let command = hole.replace_all(&found[1], "x").into_owned();
+            for line in lines(&format!("`{command}`")) {
+                seen += 1;
+                let mistake = help.find_mistake(&line);
+                mistakes
+                    .extend(mistake.map(|what| format!("{}: {command}: {what}", path.display())));
+            }
+        }
+    }
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    assert!(seen > 15, "{seen} lines of advice");
+    let flags = help.all_flags();
+    let flag = Regex::new(r"(?:^|[ (`])(--[a-z][a-z-]*)").expect("the pattern is constant");
+    for code in Code::ALL {
+        // A command of another program has its own.
+        let hint = code
+            .hint()
+            .unwrap_or_default()
+            .split('`')
+            .step_by(2)
+            .collect::<String>();
+        for found in flag.captures_iter(&hint) {
+            assert!(flags.contains_key(&found[1]), "{code:?}: {hint}");
+        }
+    }
+}
+
 #[test]
 fn mistakes_in_command_lines_are_found() {
     let help = Help::query(&[]);

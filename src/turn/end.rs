@@ -118,7 +118,7 @@ pub(super) fn blocked(name: &str, why: &str, screen: &str) -> End {
 pub(super) fn composer_in_use() -> End {
     let message =
         "somebody's text stands in the agent's composer, which is neither sent nor pasted upon";
-    let hint = "send or delete it (`cx-operator attach --write`), and run the task again";
+    let hint = "run the task again, and leave the composer empty; `cx-operator attach` without --write only looks on";
     End::failed(Status::BlockedDialog, "composer_in_use", message, hint)
 }
 

@@ -12,6 +12,7 @@ pub(crate) struct Help {
     flags: BTreeMap<String, Option<BTreeSet<String>>>,
     required_flags: BTreeSet<String>,
     positionals: usize,
+    optional_positionals: usize,
     pub(crate) subcommands: BTreeMap<String, Help>,
 }
 
@@ -84,6 +85,9 @@ impl Help {
             if word.starts_with("--") {
                 self.required_flags.insert((*word).to_owned());
             }
+            if word.starts_with('[') && *word != "[OPTIONS]" {
+                self.optional_positionals += 1;
+            }
             let is_value = index > 0 && words[index - 1].starts_with("--");
             if word.starts_with('<') && *word != "<COMMAND>" && !is_value {
                 self.positionals += 1;
@@ -136,7 +140,8 @@ impl Help {
         if is_name || given.contains("--help") || given.contains("--version") {
             return None;
         }
-        if positionals != help.positionals {
+        let most = help.positionals + help.optional_positionals;
+        if !(help.positionals..=most).contains(&positionals) {
             return Some(format!(
                 "{positionals} arguments in place of {}",
                 help.positionals
