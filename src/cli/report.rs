@@ -161,8 +161,13 @@ fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     let (insertions, deletions) = (outcome.insertions, outcome.deletions);
     writeln!(
         to,
-        "\nchanges: {} files, +{insertions} -{deletions}, {how}",
-        outcome.files_changed
+        "\nchanges: {} {}, +{insertions} -{deletions}, {how}",
+        outcome.files_changed,
+        if outcome.files_changed == 1 {
+            "file"
+        } else {
+            "files"
+        }
     )?;
     for file in outcome.files.iter().take(FILES_SHOWED) {
         let status = serde_json::to_value(file.status).unwrap_or_default();

@@ -120,4 +120,5 @@ mod questions;
 mod refusals;
 mod secrets;
 mod shapes;
+mod telling;
 mod user_hooks;
