@@ -192,6 +192,9 @@ pub(crate) async fn finish(
     outcome.pending = ending.end.pending;
     outcome.branch = worktree.map(|worktree| worktree.spec().branch.clone());
     if let Some(transcript) = &ending.transcript {
+        // A version manager may have started another one than it told of.
+        let version = transcript.version().map(str::to_owned);
+        outcome.agent_version = version.or(outcome.agent_version.take());
         let lost = keep_transcript(site.dir, transcript.path()).await;
         outcome.notices.extend(lost);
     }

@@ -67,6 +67,13 @@ pub struct Limits {
         default = "default_answer"
     )]
     pub answer: Duration,
+    /// For what a turn leaves at work when it ends: sub-agents, commands in the background. It is part of the turn's time.
+    #[serde(
+        rename = "linger_ms",
+        with = "milliseconds",
+        default = "default_linger"
+    )]
+    pub linger: Duration,
     /// Prompts at most.
     pub turns: u32,
 }
@@ -74,6 +81,11 @@ pub struct Limits {
 /// What journals stand for that say nothing of it.
 fn default_answer() -> Duration {
     Duration::from_secs(60)
+}
+
+/// The same.
+fn default_linger() -> Duration {
+    Duration::from_secs(30)
 }
 
 impl Default for Limits {
@@ -84,6 +96,7 @@ impl Default for Limits {
             turn: Duration::from_secs(15 * 60),
             run: Duration::from_secs(60 * 60),
             answer: default_answer(),
+            linger: default_linger(),
             turns: 8,
         }
     }
@@ -100,6 +113,7 @@ impl Limits {
             turn: within(self.turn),
             run: within(self.run),
             answer: within(self.answer),
+            linger: within(self.linger),
             turns: self.turns.max(1),
         }
     }

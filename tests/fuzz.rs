@@ -278,7 +278,7 @@ proptest! {
                 prop_assert_eq!(payload("turn_id"), Some(turn_id.as_str()));
             }
             Some(Line::TurnAborted { turn_id, .. }) => prop_assert_eq!(payload("turn_id"), turn_id.as_deref()),
-            Some(Line::Session { id }) => prop_assert!(payload("id").or(payload("session_id")) == Some(id.as_str())),
+            Some(Line::Session { id, .. }) => prop_assert!(payload("id").or(payload("session_id")) == Some(id.as_str())),
             Some(Line::Tokens(usage)) => {
                 let total = &value["payload"]["info"]["total_token_usage"];
                 prop_assert_eq!(total["total_tokens"].as_u64(), Some(usage.total_tokens));

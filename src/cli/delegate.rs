@@ -129,6 +129,9 @@ struct Deadlines {
     /// For the whole run.
     #[arg(long, value_name = "TIME", default_value = "60m", value_parser = duration)]
     timeout: Duration,
+    /// For sub-agents and background commands that still work when a turn ends; 0s: none.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    linger: Duration,
     /// For other runs to leave a place, before all of these.
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     queue_timeout: Duration,
@@ -236,6 +239,7 @@ impl Delegate {
             turn: self.deadlines.turn_timeout,
             run: self.deadlines.timeout,
             answer: self.replies.responders.responder_timeout,
+            linger: self.deadlines.linger,
             turns: self.replies.max_turns,
             ..Limits::default()
         };

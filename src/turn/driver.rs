@@ -19,6 +19,7 @@ use super::{
     Standing,
 };
 use crate::agent::codex::launch::TrustPolicy;
+use crate::agent::codex::screen::runs_hooks;
 use crate::agent::codex::{as_typed, sight};
 use crate::journal::{Journal, Progress};
 use crate::process::Exit;
@@ -326,6 +327,11 @@ impl<'a> Driver<'a> {
                 let expected = (machine.prompt(), machine.form());
                 let sight = match sight(&screen, expected, self.parts.trust) {
                     Sight::Ready { .. } if self.is_turn_unended() => Sight::Working,
+                    Sight::Ready { .. }
+                        if self.parts.machine.is_stopping() && runs_hooks(&screen) =>
+                    {
+                        Sight::Working
+                    }
                     sight => sight,
                 };
                 self.queue.push_back(Event::Screen(sight));
@@ -354,6 +360,12 @@ impl<'a> Driver<'a> {
         if !events.is_empty() {
             self.queue.extend(self.signals.read());
         }
+        let stops = events
+            .iter()
+            .any(|event| matches!(event, Event::TurnStopped { .. }));
+        if stops {
+            self.look_for_work();
+        }
         for event in events {
             let event = match event {
                 Event::TurnFailed {
@@ -367,6 +379,18 @@ impl<'a> Driver<'a> {
             };
             self.queue.push_back(event);
         }
+        if !stops && self.parts.machine.is_holding() {
+            self.look_for_work();
+        }
+    }
+
+    /// Tells the machine whether sub-agents or commands are at work that a turn began.
+    fn look_for_work(&mut self) {
+        let any = self
+            .transcript
+            .as_mut()
+            .is_some_and(Transcript::look_for_work);
+        self.queue.push_back(Event::LeftAtWork(any));
     }
 
     /// Whether a Stop told that the turn ends without a message, be it still in the queue.

@@ -59,6 +59,8 @@ pub enum Event {
         /// What the agent said last.
         message: Option<String>,
     },
+    /// Whether something is at work that a turn began and that outlives it: sub-agents, commands.
+    LeftAtWork(bool),
     /// The transcript can't be read any more.
     TranscriptLost,
     /// An agent that the agent made reported something else than a permission it wants.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::classify::Evidence;
 use super::end::unanswered;
 use super::{End, Event, Holds, Limits, Permissions, Question, QuestionKind, Reaction, words};
 use crate::run::Status;
@@ -308,8 +307,8 @@ impl Machine {
         }
         // A dialog that must prove to be settled, or that took no key, is looked at again.
         let face = self.face.as_ref().map_or(own, |face| face.look);
-        let unconfirmed = self.stopping.until().unwrap_or(own);
-        Some(own.min(self.run_until).min(face).min(unconfirmed))
+        let stopping = self.stopping_deadline().unwrap_or(own);
+        Some(own.min(self.run_until).min(face).min(stopping))
     }
 
     /// Takes note of an event.
@@ -323,7 +322,9 @@ impl Machine {
         match (self.asking_since, asking) {
             (None, true) => self.asking_since = Some(now),
             (Some(since), false) => {
-                self.run_until += now.duration_since(since);
+                let asked = now.duration_since(since);
+                self.run_until += asked;
+                self.hold_longer(asked);
                 self.asking_since = None;
             }
             _ => {}
@@ -372,11 +373,13 @@ impl Machine {
                 message,
                 evidence,
                 ..
-            } => self.on_stop(now, turn_id.as_deref(), (message, evidence)),
+            } => self.on_turn_end(now, turn_id, (message, evidence)),
             Event::TurnStopping {
                 turn_id, message, ..
             } => self.on_stopping(now, turn_id, message),
-            Event::TurnBegan { .. } | Event::TranscriptLost => Reaction::Wait,
+            Event::TurnBegan { turn_id } => self.on_turn_began(now, turn_id),
+            Event::LeftAtWork(false) => self.release(now),
+            Event::LeftAtWork(true) | Event::TranscriptLost => Reaction::Wait,
             Event::Inquired { call, inquiries } => self.on_inquiry(call, inquiries),
             Event::InquiryClosed { call } => self.on_inquiry_closed(now, &call),
             Event::SubAgent { .. } => Reaction::Ignore("an event of an agent that the agent made"),
@@ -478,8 +481,8 @@ impl Machine {
             let hint = "raise --timeout";
             return self.cut_off(late("run_timeout", message, hint));
         }
-        if let Some((turn_id, text)) = self.stopping.take_due(now) {
-            return self.on_stop(now, turn_id.as_deref(), (text, Evidence::default()));
+        if let Some(reaction) = self.on_deadline_while_stopping(now) {
+            return reaction;
         }
         match &mut self.state {
             State::Starting { until } if now >= *until => self.no_composer(),
@@ -498,7 +501,11 @@ impl Machine {
                 self.end(end.expect("one of these states asks"))
             }
             State::Working { until, .. } if now >= *until => {
-                let message = format!("the turn took longer than {}", words(limits.turn));
+                let hooks = match self.is_stopping() {
+                    true => ", its Stop hooks included",
+                    false => "",
+                };
+                let message = format!("the turn took longer than {}{hooks}", words(limits.turn));
                 let hint = "raise --turn-timeout";
                 self.cut_off(late("turn_timeout", message, hint))
             }

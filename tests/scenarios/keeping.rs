@@ -33,7 +33,7 @@ async fn kept(rig: &Rig, keep: Keep) -> Outcome {
 }
 
 /// The kept worktree has the work; named to a cleanup, all that was kept goes.
-async fn remove_kept(rig: &Rig, outcome: &Outcome) {
+pub(crate) async fn remove_kept(rig: &Rig, outcome: &Outcome) {
     let worktree = outcome.worktree.as_ref().expect("a worktree");
     assert_eq!(worktree, &rig.worktree());
     assert_eq!(

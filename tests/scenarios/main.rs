@@ -88,6 +88,28 @@ macro_rules! on_both {
     })+ };
 }
 
+/// Makes a test of each scenario on the newest and the older versions of codex.
+macro_rules! on_real {
+    ($($name:ident),+ $(,)?) => { $(mod $name {
+        use crate::rig::{Agent, on};
+
+        #[test]
+        fn codex_0_169() {
+            on(Agent::Codex(crate::agents::PINNED), super::$name);
+        }
+
+        #[test]
+        fn codex_0_150() {
+            on(Agent::Codex(crate::agents::OLDER[0]), super::$name);
+        }
+
+        #[test]
+        fn codex_0_130() {
+            on(Agent::Codex(crate::agents::OLDER[1]), super::$name);
+        }
+    })+ };
+}
+
 /// Makes a test of each scenario that only a script can bring about.
 macro_rules! on_scripted {
     ($($name:ident),+ $(,)?) => { $(mod $name {
@@ -111,6 +133,7 @@ mod ground;
 mod hostile;
 mod keeping;
 mod kill;
+mod left_at_work;
 mod many;
 mod permissions;
 mod probe;

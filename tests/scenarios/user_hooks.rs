@@ -8,19 +8,32 @@ use cx_operator::worktree::Changes;
 
 use crate::rig::Rig;
 
-on_every_version!(stop_hook_that_blocks_once, stop_hook_that_takes_its_time);
+on_every_version!(
+    stop_hook_that_blocks_once,
+    stop_hook_that_blocks_twice,
+    stop_hook_that_blocks_by_its_status,
+    one_of_two_stop_hooks_blocks,
+    stop_hook_that_takes_its_time,
+    stop_hook_that_fails,
+    stop_hook_that_talks_nonsense,
+);
+// The scripted agent's screen has no row for hooks.
+on_real!(long_stop_hook_without_a_transcript);
 
-/// Trusts a Stop hook in the user's configuration.
-fn add_stop_hook(rig: &Rig, script: &str) {
-    let path = rig.path("user-stop-hook");
-    fs::write(&path, script).expect("the hook");
-    let command = format!("sh {}", path.display());
-    let key = format!("{}:stop:0:0", rig.path("codex/config.toml").display());
-    let hash = trusted_hash("stop", &command, 600);
-    rig.configure(&format!(
-        "\n[[hooks.Stop]]\nhooks = [{{ type = \"command\", command = {command:?} }}]\n\
-         [hooks.state.{key:?}]\ntrusted_hash = {hash:?}\n"
-    ));
+/// Trusts Stop hooks in the user's configuration.
+fn add_stop_hooks(rig: &Rig, scripts: &[&str]) {
+    let (mut hooks, mut trust) = (Vec::new(), String::new());
+    for (at, script) in scripts.iter().enumerate() {
+        let path = rig.path(&format!("user-stop-hook-{at}"));
+        fs::write(&path, script).expect("the hook");
+        let command = format!("sh {}", path.display());
+        let key = format!("{}:stop:0:{at}", rig.path("codex/config.toml").display());
+        let hash = trusted_hash("stop", &command, 600);
+        hooks.push(format!("{{ type = \"command\", command = {command:?} }}"));
+        trust += &format!("[hooks.state.{key:?}]\ntrusted_hash = {hash:?}\n");
+    }
+    let hooks = hooks.join(", ");
+    rig.configure(&format!("\n[[hooks.Stop]]\nhooks = [{hooks}]\n{trust}"));
 }
 
 /// The end was the transcript's word, not the hook's alone.
@@ -29,33 +42,93 @@ fn assert_transcript_told(outcome: &Outcome) {
     assert!(!outcome.notices.iter().any(told), "{:?}", outcome.notices);
 }
 
+/// The run completed with just these files, all in one turn.
+fn assert_made(outcome: &Outcome, files: &[&str]) {
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    let made: Vec<&str> = outcome.files.iter().map(|file| &*file.path).collect();
+    assert_eq!((made.as_slice(), outcome.turns), (files, 1), "{outcome:?}");
+}
+
+/// What the agent does after a hook said "the linter fails".
+const LINT: &str = "[[shell echo linted | tee linted.txt]]";
+
 /// "The linter fails": what the agent says after that is the result, and its work is in it.
 async fn stop_hook_that_blocks_once(rig: &Rig) {
-    let reason = "[[shell echo linted | tee linted.txt]]";
-    add_stop_hook(
-        rig,
-        &format!(
-            "grep -q '\"stop_hook_active\":true' || printf '{{\"decision\":\"block\",\"reason\":\"{reason}\"}}'\n"
-        ),
+    let block = format!(
+        "grep -q '\"stop_hook_active\":true' || printf '{{\"decision\":\"block\",\"reason\":\"{LINT}\"}}'\n"
     );
+    add_stop_hooks(rig, &[&block]);
     let outcome = rig.delegate(rig.task("[[say Done. First try.]]")).await;
-    assert_eq!(
-        (outcome.status, outcome.changes),
-        (Status::Completed, Changes::Uncommitted),
-        "{outcome:?}"
+    assert_made(&outcome, &["linted.txt"]);
+    assert_eq!(outcome.changes, Changes::Uncommitted);
+    assert_transcript_told(&outcome);
+}
+
+/// It counts the agent's tries.
+async fn stop_hook_that_blocks_twice(rig: &Rig) {
+    let tries = rig.path("tries");
+    let script = format!(
+        "cat > /dev/null\necho try >> {tries}\nn=$(wc -l < {tries})\ntest $n -gt 2 || \
+         printf '{{\"decision\":\"block\",\"reason\":\"[[shell touch try-%s.txt]]\"}}' $n\n",
+        tries = tries.display()
     );
-    assert_eq!(outcome.files[0].path, "linted.txt");
+    add_stop_hooks(rig, &[&script]);
+    let outcome = rig.delegate(rig.task("[[say Done. First try.]]")).await;
+    assert_made(&outcome, &["try-1.txt", "try-2.txt"]);
+    assert_transcript_told(&outcome);
+}
+
+async fn stop_hook_that_blocks_by_its_status(rig: &Rig) {
+    let script =
+        format!("grep -q '\"stop_hook_active\":true' && exit 0\necho '{LINT}' >&2\nexit 2\n");
+    add_stop_hooks(rig, &[&script]);
+    let outcome = rig.delegate(rig.task("[[say Done. First try.]]")).await;
+    assert_made(&outcome, &["linted.txt"]);
+    assert_transcript_told(&outcome);
+}
+
+/// The other one takes longer.
+async fn one_of_two_stop_hooks_blocks(rig: &Rig) {
+    let block = format!(
+        "grep -q '\"stop_hook_active\":true' || printf '{{\"decision\":\"block\",\"reason\":\"{LINT}\"}}'\n"
+    );
+    add_stop_hooks(rig, &[&block, "cat > /dev/null\nsleep 1\nexit 0\n"]);
+    let outcome = rig.delegate(rig.task("[[say Done. First try.]]")).await;
+    assert_made(&outcome, &["linted.txt"]);
     assert_transcript_told(&outcome);
 }
 
 /// A formatter: what it changes after our own hook is in the result.
 async fn stop_hook_that_takes_its_time(rig: &Rig) {
-    add_stop_hook(
-        rig,
-        "cat > /dev/null\nsleep 4\necho formatted > formatted.txt\n",
-    );
+    let format = "cat > /dev/null\nsleep 8\necho formatted > formatted.txt\n";
+    add_stop_hooks(rig, &[format]);
     let outcome = rig.delegate(rig.task("[[say Done. It works.]]")).await;
-    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
-    assert_eq!(outcome.files[0].path, "formatted.txt");
+    assert_made(&outcome, &["formatted.txt"]);
     assert_transcript_told(&outcome);
+}
+
+async fn stop_hook_that_fails(rig: &Rig) {
+    let script = "cat > /dev/null\necho 'no such linter' >&2\ntouch tried.txt\nexit 1\n";
+    add_stop_hooks(rig, &[script]);
+    let outcome = rig.delegate(rig.task("[[say Done. It works.]]")).await;
+    assert_made(&outcome, &["tried.txt"]);
+    assert_transcript_told(&outcome);
+}
+
+async fn stop_hook_that_talks_nonsense(rig: &Rig) {
+    let script = "cat > /dev/null\ntouch tried.txt\necho '{\"decision\": maybe, all is'\n";
+    add_stop_hooks(rig, &[script]);
+    let outcome = rig.delegate(rig.task("[[say Done. It works.]]")).await;
+    assert_made(&outcome, &["tried.txt"]);
+    assert_transcript_told(&outcome);
+}
+
+/// Only the screen tells that it still runs.
+async fn long_stop_hook_without_a_transcript(rig: &Rig) {
+    let script = "cat > /dev/null\nrm -r \"$CODEX_HOME/sessions\"\nsleep 9\necho formatted > formatted.txt\n";
+    add_stop_hooks(rig, &[script]);
+    let outcome = rig.delegate(rig.task("[[say Done. It works.]]")).await;
+    assert_made(&outcome, &["formatted.txt"]);
+    let told = |notice: &String| notice.contains("transcript");
+    assert!(outcome.notices.iter().any(told), "{:?}", outcome.notices);
 }

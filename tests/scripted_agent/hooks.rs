@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -54,6 +54,8 @@ pub(crate) struct Ran {
     /// `None` when it was ended by its timeout or a signal.
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
+    /// What it said on stderr, trimmed.
+    stderr: String,
 }
 
 /// A payload whose fields keep their order.
@@ -200,7 +202,7 @@ impl Hook {
             .current_dir(cwd)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(End::io(shell))?;
         let stdin = child.stdin.take();
@@ -209,32 +211,43 @@ impl Hook {
             // A hook need not read its payload: a broken pipe is its own choice.
             let _ = stdin.map(|mut stdin| stdin.write_all(&payload));
         });
+        let stderr = child.stderr.take().map(collected);
         let stdout = self.read_stdout(&mut child);
         let status = child.wait().map_err(End::io(&self.command))?.code();
         Ok(Ran {
             command: self.command.clone(),
             status,
             stdout,
+            // What a child of the hook's keeps open is not waited for.
+            stderr: stderr
+                .and_then(|bytes| bytes.recv_timeout(Duration::from_secs(1)).ok())
+                .map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
+                .unwrap_or_default(),
         })
     }
 
     /// Reads stdout until it is closed; kills the hook at its timeout.
     fn read_stdout(&self, child: &mut Child) -> String {
-        let Some(mut stdout) = child.stdout.take() else {
+        let Some(stdout) = child.stdout.take() else {
             return String::new();
         };
-        let (sender, receiver) = channel();
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = stdout.read_to_end(&mut bytes);
-            let _ = sender.send(bytes);
-        });
-        if let Ok(bytes) = receiver.recv_timeout(self.timeout) {
+        if let Ok(bytes) = collected(stdout).recv_timeout(self.timeout) {
             return String::from_utf8_lossy(&bytes).into_owned();
         }
         let _ = child.kill();
         String::new()
     }
+}
+
+/// All that comes from a stream, once it is closed.
+fn collected(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let _ = sender.send(bytes);
+    });
+    receiver
 }
 
 impl Ran {
@@ -259,8 +272,11 @@ impl Ran {
         }
     }
 
-    /// The reason by which a stop hook continues the turn.
+    /// The reason by which a stop hook continues the turn: of its decision, or with status 2 its stderr.
     pub(crate) fn block_reason(&self) -> Option<String> {
+        if self.status == Some(2) {
+            return Some(self.stderr.clone());
+        }
         let output = self.output()?;
         (output["decision"] == "block")
             .then(|| output["reason"].as_str().unwrap_or_default().to_owned())

@@ -25,7 +25,7 @@ pub use answer::{DialogPolicy, Move, Reason, TrustPolicy, answer, approve};
 pub(crate) use composer::awaits_servers;
 pub use composer::{Composer, composer_holds};
 pub use dialog::{Choice, Dialog, DialogKind};
-pub use notices::{blocked_prompt, error_line, hooks_disabled, trouble, update_banner};
+pub use notices::{blocked_prompt, error_line, hooks_disabled, runs_hooks, trouble, update_banner};
 pub(crate) use question::{drawn, fill};
 
 /// What stands at the bottom of a screen.

@@ -13,10 +13,16 @@ use crate::turn::classify::Phase;
 /// What a line says, as far as a run cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// The first line of the file names its session.
+    /// The first line of the file names its session; one that was forked off another has the other's line next.
     Session {
         /// The session's id.
         id: String,
+        /// The session of the agent that made this one.
+        parent: Option<String>,
+        /// What that agent calls it.
+        name: Option<String>,
+        /// The version of codex.
+        version: Option<String>,
     },
     /// A turn began.
     TurnStarted {
@@ -73,6 +79,8 @@ pub enum Line {
         running: Option<String>,
         /// Why the call was refused.
         refused: Option<String>,
+        /// The session of the sub-agent that the call made, and what it is called.
+        made: Option<(String, String)>,
     },
     /// Something ended that began in a turn.
     Ended {
@@ -145,9 +153,16 @@ pub fn parse_line(line: &str) -> Option<Line> {
         raw.kind.as_str(),
         raw.payload.get("type").and_then(Value::as_str),
     ) {
-        ("session_meta", _) => Some(Line::Session {
-            id: text("id").or_else(|| text("session_id"))?,
-        }),
+        ("session_meta", _) => {
+            // Source: codex 0.169.0; 0.130.0 has no `parent_thread_id` but in the source.
+            let spawned = &raw.payload["source"]["subagent"]["thread_spawn"]["parent_thread_id"];
+            Some(Line::Session {
+                id: text("id").or_else(|| text("session_id"))?,
+                parent: text("parent_thread_id").or_else(|| spawned.as_str().map(str::to_owned)),
+                name: text("agent_path").or_else(|| text("agent_nickname")),
+                version: text("cli_version"),
+            })
+        }
         ("event_msg", Some("task_started")) => Some(Line::TurnStarted {
             turn_id: text("turn_id")?,
         }),
@@ -198,6 +213,7 @@ pub fn parse_line(line: &str) -> Option<Line> {
                 call: text("call_id")?,
                 running: running_in(&output),
                 refused: refusal_in(&output),
+                made: made_in(&output),
             })
         }
         ("event_msg", Some("item_completed")) => Some(Line::Ended {
@@ -245,6 +261,17 @@ fn running_in(output: &str) -> Option<String> {
     let head = output.split("Output:").next()?;
     let (_, id) = head.split_once("Process running with session ID ")?;
     id.lines().next().map(|id| id.trim().to_owned())
+}
+
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0, of a sub-agent; the newer one of their two forms of it tells no session here.
+fn made_in(output: &str) -> Option<(String, String)> {
+    if !output.starts_with(r#"{"agent_id":"#) {
+        return None;
+    }
+    let output: Value = serde_json::from_str(output).ok()?;
+    let id = output["agent_id"].as_str()?;
+    let name = output["nickname"].as_str().unwrap_or(id);
+    Some((id.to_owned(), name.to_owned()))
 }
 
 /// Source: codex 0.169.0, of a command that a PermissionRequest hook denied: `Rejected(\"why\")`, backslashes included.

@@ -96,7 +96,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Tells of commands that still run, and has the replies say what became of the approvals: another hook's denial
+    /// Tells of commands and sub-agents that are still at work, and has the replies say what became of the approvals: another hook's denial
     /// goes before our word.
     pub(super) fn tell_what_the_transcript_knows(&mut self) {
         let Some(transcript) = &self.transcript else {
@@ -104,7 +104,12 @@ impl Driver<'_> {
         };
         let mut told = Vec::new();
         for command in transcript.running() {
-            told.push(format!("still ran when the last turn ended: `{command}`"));
+            told.push(format!("still ran when the run ended: `{command}`"));
+        }
+        for agent in transcript.sub_agents() {
+            told.push(format!(
+                "a sub-agent still worked when the run ended: {agent}"
+            ));
         }
         for (command, why) in transcript.refused() {
             let allowed =

@@ -51,7 +51,7 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         Event::PermissionAsked {
             session, command, ..
         } => Some(format!("permission of session {session}: {command}")),
-        Event::TurnBegan { .. } | Event::TranscriptLost => None,
+        Event::TurnBegan { .. } | Event::LeftAtWork(_) | Event::TranscriptLost => None,
         Event::Inquired { call, .. } => Some(format!("form {call}")),
         Event::InquiryClosed { call } => Some(format!("the end of form {call}")),
         Event::SubAgent { agent, what } => Some(format!("{what} of the agent {agent}")),

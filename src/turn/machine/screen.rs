@@ -39,6 +39,9 @@ pub(super) struct Face {
 
 impl Machine {
     pub(super) fn on_sight(&mut self, now: Instant, sight: Sight) -> Reaction {
+        if let Some(reaction) = self.on_sight_while_stopping(now, &sight) {
+            return reaction;
+        }
         let Sight::Dialog(dialog) = sight else {
             self.face = None;
             self.awaited.looked();

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::super::classify::Evidence;
 use super::super::end::unanswered;
-use super::super::{End, Event, Reaction};
-use super::Machine;
+use super::super::{End, Event, Reaction, Sight};
+use super::{Machine, State};
 
-/// So long after a Stop the transcript must have told of its turn, at least of its beginning.
+/// So long after a Stop the transcript must have told of its turn, at least of its beginning; then the screen is asked.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
+/// Between two looks at it.
+const SCREEN_PACE: Duration = Duration::from_millis(500);
 
 /// What is known of a turn's end.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,9 @@ pub(super) struct Stopping {
     /// The turn that the transcript says is under way.
     begun: Option<String>,
     announced: Option<Announced>,
+    /// Whether something is at work that a turn began: sub-agents, commands.
+    at_work: bool,
+    held: Option<Held>,
     /// Whether a turn's end was taken from its hook alone.
     unconfirmed: bool,
 }
@@ -28,6 +33,19 @@ pub(super) struct Stopping {
 struct Announced {
     turn_id: Option<String>,
     message: Option<String>,
+    until: Instant,
+    /// Whether that time has come: the screen is asked.
+    due: bool,
+    /// Whether the composer was idle when it was last seen.
+    idle: bool,
+}
+
+/// The end of a turn that left something at work.
+#[derive(Clone, Debug)]
+struct Held {
+    turn_id: Option<String>,
+    message: Option<String>,
+    evidence: Evidence,
     until: Instant,
 }
 
@@ -48,7 +66,9 @@ impl Stopping {
                 if !self.announced.as_ref().is_some_and(same) {
                     self.announced = None;
                 }
+                self.held = None;
             }
+            Event::LeftAtWork(any) => self.at_work = *any,
             _ => {}
         }
     }
@@ -73,6 +93,8 @@ impl Stopping {
             turn_id,
             message,
             until: now + CONFIRMED_WITHIN,
+            due: false,
+            idle: false,
         });
     }
 
@@ -86,9 +108,29 @@ impl Stopping {
         (!runs).then_some(announced.until)
     }
 
+    /// Whether the screen is to be asked now; it is, again and again.
+    fn asks_screen(&mut self, now: Instant) -> bool {
+        let due = self.until().is_some_and(|until| now >= until);
+        if let Some(announced) = self.announced.as_mut().filter(|_| due) {
+            announced.due = true;
+            announced.until = now + SCREEN_PACE;
+        }
+        due
+    }
+
+    /// Whether a look at the screen is the second that shows an idle composer: no hook runs any more.
+    fn confirms(&mut self, sight: &Sight) -> bool {
+        let silent = self.until().is_some();
+        let Some(announced) = &mut self.announced else {
+            return false;
+        };
+        let idle = matches!(sight, Sight::Ready { .. });
+        let before = std::mem::replace(&mut announced.idle, idle);
+        silent && announced.due && before && idle
+    }
+
     /// The turn that ends by its hook's word alone, and its message.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<(Option<String>, Option<String>)> {
-        self.until().filter(|until| now >= *until)?;
+    fn take_unconfirmed(&mut self) -> Option<(Option<String>, Option<String>)> {
         let announced = self.announced.take()?;
         self.unconfirmed = true;
         Some((announced.turn_id, announced.message))
@@ -118,15 +160,113 @@ impl Machine {
         running && self.stopping.announced.is_none()
     }
 
+    /// Whether a Stop hook has run of the turn that is under way, so that others may still.
+    pub(in super::super) fn is_stopping(&self) -> bool {
+        self.stopping.announced.is_some()
+    }
+
     /// How the run ends where no more than a Stop will ever be told of its turn; `None` where none was announced, where
     /// the transcript says that the turn runs, or where the run would go on.
     pub(in super::super) fn end_unconfirmed(mut self) -> Option<End> {
         let at = self.stopping.until()?;
-        let (turn_id, message) = self.stopping.take_due(at)?;
-        match self.on_stop(at, turn_id.as_deref(), (message, Evidence::default())) {
+        match self.stop_unconfirmed(at)? {
             Reaction::End(end) => Some(*end),
             Reaction::Ask(question) => Some(unanswered(&question)),
             _ => None,
+        }
+    }
+
+    /// Ends the turn by its hook's word alone.
+    fn stop_unconfirmed(&mut self, now: Instant) -> Option<Reaction> {
+        let (turn_id, message) = self.stopping.take_unconfirmed()?;
+        Some(self.on_stop(now, turn_id.as_deref(), (message, Evidence::default())))
+    }
+
+    /// What a look at the screen means for a turn of which only a Stop was told.
+    pub(super) fn on_sight_while_stopping(
+        &mut self,
+        now: Instant,
+        sight: &Sight,
+    ) -> Option<Reaction> {
+        let works = matches!(self.state, State::Working { .. });
+        let ends = self.stopping.confirms(sight) && works;
+        ends.then(|| self.stop_unconfirmed(now)).flatten()
+    }
+
+    /// A turn ended: what it left at work is waited for, and its end comes after that.
+    pub(super) fn on_turn_end(
+        &mut self,
+        now: Instant,
+        turn_id: Option<String>,
+        (message, evidence): (Option<String>, Evidence),
+    ) -> Reaction {
+        let linger = self.plan.limits.linger;
+        let until = match &self.state {
+            State::Working { until, .. } => (now + linger).min(*until).min(self.run_until),
+            _ => now + linger,
+        };
+        if !self.stopping.at_work || !self.runs(turn_id.as_deref()) || until <= now {
+            return self.on_stop(now, turn_id.as_deref(), (message, evidence));
+        }
+        self.stopping.held = Some(Held {
+            turn_id,
+            message,
+            evidence,
+            until,
+        });
+        Reaction::Wait
+    }
+
+    /// Whether a turn's end waits for what the turn left at work.
+    pub(in super::super) fn is_holding(&self) -> bool {
+        self.stopping.held.is_some()
+    }
+
+    /// The turn is over that left something at work: nothing is any more, or it was waited for long enough.
+    pub(super) fn release(&mut self, now: Instant) -> Reaction {
+        match self.stopping.held.take() {
+            Some(held) => self.on_stop(now, held.turn_id.as_deref(), (held.message, held.evidence)),
+            None => Reaction::Wait,
+        }
+    }
+
+    /// The transcript says that a turn began. After the end of another, the agent went on by itself.
+    pub(super) fn on_turn_began(&mut self, now: Instant, began: String) -> Reaction {
+        let held = self.stopping.held.take();
+        if let (Some(_), State::Working { turn_id, until }) = (held, &mut self.state) {
+            *turn_id = Some(began);
+            *until = now + self.plan.limits.turn;
+        }
+        Reaction::Wait
+    }
+
+    /// What is due while a turn ends.
+    pub(super) fn on_deadline_while_stopping(&mut self, now: Instant) -> Option<Reaction> {
+        if !matches!(self.state, State::Working { .. }) {
+            return None;
+        }
+        if self
+            .stopping
+            .held
+            .as_ref()
+            .is_some_and(|held| now >= held.until)
+        {
+            return Some(self.release(now));
+        }
+        let of_turn = matches!(self.state, State::Working { until, .. } if now >= until);
+        (!of_turn && self.stopping.asks_screen(now)).then_some(Reaction::Look)
+    }
+
+    /// When that is.
+    pub(super) fn stopping_deadline(&self) -> Option<Instant> {
+        let held = self.stopping.held.as_ref().map(|held| held.until);
+        [held, self.stopping.until()].into_iter().flatten().min()
+    }
+
+    /// Lets what is held wait longer: somebody was asked meanwhile.
+    pub(super) fn hold_longer(&mut self, by: Duration) {
+        if let Some(held) = &mut self.stopping.held {
+            held.until += by;
         }
     }
 

@@ -100,7 +100,7 @@ impl Machine {
     }
 
     /// Whether this turn is under way; one that is not named may be.
-    fn runs(&self, turn_id: Option<&str>) -> bool {
+    pub(super) fn runs(&self, turn_id: Option<&str>) -> bool {
         match &self.state {
             State::Working {
                 turn_id: current, ..

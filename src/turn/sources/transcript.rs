@@ -13,6 +13,9 @@ use crate::run::Usage;
 use crate::tmux::Pane;
 use crate::turn::Event;
 use crate::turn::classify::Evidence;
+use children::Children;
+
+mod children;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +36,10 @@ pub(crate) struct Transcript {
     /// Whether the line is too long, and the rest of it is passed over.
     skipping: bool,
     session: Option<String>,
+    /// The version of codex that writes it.
+    version: Option<String>,
+    /// The sub-agents, whose transcripts lie beside this one.
+    children: Children,
     usage: Option<Usage>,
     in_turn: bool,
     evidence: Evidence,
@@ -56,6 +63,8 @@ impl Transcript {
             partial: Vec::new(),
             skipping: false,
             session: None,
+            version: None,
+            children: Children::default(),
             usage: None,
             in_turn: false,
             evidence: Evidence::default(),
@@ -71,6 +80,24 @@ impl Transcript {
     pub(crate) fn running(&self) -> impl Iterator<Item = &str> {
         let told = self.running.values().filter(|_| self.tells_ends);
         told.map(String::as_str)
+    }
+
+    /// Looks again what the agent left at work: sub-agents and commands.
+    pub(crate) fn look_for_work(&mut self) -> bool {
+        if let Some(session) = &self.session {
+            self.children.look(&self.path, session);
+        }
+        self.running().next().is_some() || self.sub_agents().next().is_some()
+    }
+
+    /// The sub-agents that are at work, as far as was looked.
+    pub(crate) fn sub_agents(&self) -> impl Iterator<Item = &str> {
+        self.children.at_work()
+    }
+
+    /// The version of codex that writes it.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     /// The commands that were refused, and why.
@@ -162,9 +189,11 @@ impl Transcript {
                 call,
                 running,
                 refused,
+                made,
             }) => {
                 let inquired = self.inquired.take_if(|open| *open == call);
                 events.extend(inquired.map(|call| Event::InquiryClosed { call }));
+                self.children.expect(made);
                 let command = self.called.remove(&call);
                 let (running, refused) = (running.zip(command.clone()), command.zip(refused));
                 self.running.extend(running);
@@ -196,8 +225,12 @@ impl Transcript {
                     evidence: self.evidence,
                 }));
             }
-            Some(Line::Session { id }) => self.session = Some(id),
-            None => {}
+            // A session that was forked off another has the other's line next.
+            Some(Line::Session { id, version, .. }) if self.session.is_none() => {
+                self.session = Some(id);
+                self.version = version;
+            }
+            Some(Line::Session { .. }) | None => {}
         }
     }
 }

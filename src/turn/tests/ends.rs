@@ -276,6 +276,7 @@ fn the_runs_deadline_goes_before_all_others() {
 fn limits_that_no_clock_can_keep_are_cut() {
     let endless = Limits {
         answer: Duration::MAX,
+        linger: Duration::MAX,
         startup: Duration::MAX,
         submit: Duration::MAX,
         turn: Duration::MAX,

@@ -36,6 +36,9 @@ enum Happening {
         message: Option<&'static str>,
     },
     Begins,
+    Leaves {
+        any: bool,
+    },
     Loses,
     Fails {
         known: bool,
@@ -125,6 +128,7 @@ fn happenings() -> impl Strategy<Value = Happening> {
         4 => (mostly(), mostly(), prop::option::of(Just(RESULT)))
             .prop_map(|(ours, known, message)| Happening::Announces { ours, known, message }),
         3 => Just(Happening::Begins),
+        3 => any::<bool>().prop_map(|any| Happening::Leaves { any }),
         1 => Just(Happening::Loses),
         1 => any::<bool>().prop_map(|known| Happening::Fails { known }),
         1 => prop::option::of(Just(false)).prop_map(|known| Happening::Aborts { known }),
@@ -222,6 +226,7 @@ impl Course {
                 message,
             } => stopping(whose(ours), &turn(known), *message),
             Happening::Begins => began(&turn(&true)),
+            Happening::Leaves { any } => Event::LeftAtWork(*any),
             Happening::Loses => Event::TranscriptLost,
             Happening::Fails { known } => failed(&turn(known), None),
             Happening::Aborts { known } => aborted(known.as_ref().map(turn).as_deref()),

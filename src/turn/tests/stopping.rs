@@ -39,8 +39,18 @@ fn without_a_transcript_the_stop_counts_after_a_while() {
             assert_eq!(play.on(Event::TranscriptLost), Reaction::Wait);
         }
         assert_eq!(play.on(stopping(OURS, "t1", Some(RESULT))), Reaction::Wait);
-        assert!(play.remaining() <= Duration::from_secs(3));
-        assert_eq!(play.deadline().into_end().status, Status::Completed);
+        // As long as the screen says that hooks run, they do.
+        for _minutes in 0..120 {
+            assert!(play.remaining() <= Duration::from_secs(3));
+            assert_eq!(play.deadline(), Reaction::Look);
+            assert_eq!(play.on(Event::Screen(Sight::Working)), Reaction::Wait);
+        }
+        // Between two of them it may look idle once.
+        assert_eq!(play.deadline(), Reaction::Look);
+        assert_eq!(play.on(ready()), Reaction::Wait);
+        assert_eq!(play.on(Event::Screen(Sight::Working)), Reaction::Wait);
+        assert_eq!(play.on(ready()), Reaction::Wait);
+        assert_eq!(play.on(ready()).into_end().status, Status::Completed);
         assert!(play.machine.take_unconfirmed());
         assert!(!play.machine.take_unconfirmed(), "told once");
     }
@@ -106,4 +116,72 @@ fn a_prompt_in_another_directory_ends_the_run() {
         end.error
             .is_some_and(|error| error.message.contains("works in / "))
     );
+}
+
+/// One whose turn `t1` ended and left something at work.
+fn lingering() -> Play {
+    let mut play = Play::working(plan());
+    assert_eq!(play.on(Event::LeftAtWork(true)), Reaction::Wait);
+    assert_eq!(play.on(stopped(OURS, "t1", RESULT)), Reaction::Wait);
+    assert!(play.machine.is_holding());
+    play
+}
+
+#[test]
+fn what_a_turn_left_at_work_is_waited_for() {
+    let mut play = lingering();
+    assert_eq!(play.on(Event::LeftAtWork(true)), Reaction::Wait);
+    let end = play.after(20_000, Event::LeftAtWork(false)).into_end();
+    assert_eq!(end.status, Status::Completed);
+    let mut play = Play::working(plan());
+    assert_eq!(play.on(Event::LeftAtWork(false)), Reaction::Wait);
+    let end = play.on(stopped(OURS, "t1", RESULT)).into_end();
+    assert_eq!(end.status, Status::Completed);
+}
+
+#[test]
+fn the_wait_has_an_end() {
+    let mut play = lingering();
+    assert_eq!(play.remaining(), Limits::default().linger);
+    assert_eq!(play.deadline().into_end().status, Status::Completed);
+    for linger in [Duration::ZERO, Duration::MAX] {
+        let mut plan = plan();
+        plan.limits.linger = linger;
+        let mut play = Play::working(plan);
+        assert_eq!(play.on(Event::LeftAtWork(true)), Reaction::Wait);
+        let end = match play.on(stopped(OURS, "t1", RESULT)) {
+            // No longer than the turn may take, which is over all the same.
+            Reaction::Wait => play.deadline(),
+            end => end,
+        };
+        assert_eq!(end.into_end().status, Status::Completed, "{linger:?}");
+    }
+}
+
+#[test]
+fn an_approval_of_a_sub_agent_stops_the_clock_of_the_wait() {
+    let mut plan = plan_with_responder();
+    plan.limits.answer = Duration::from_secs(600);
+    let mut play = Play::working(plan);
+    assert_eq!(play.on(Event::LeftAtWork(true)), Reaction::Wait);
+    assert_eq!(play.on(stopped(OURS, "t1", RESULT)), Reaction::Wait);
+    let question = play
+        .after(10_000, asked(OURS, 1, "touch x"))
+        .into_question();
+    let answer = Event::Answered(question, Some(Answer::Allow));
+    let reaction = play.after(300_000, answer);
+    assert!(matches!(reaction, Reaction::Decide { .. }), "{reaction:?}");
+    assert_eq!(play.remaining(), Duration::from_secs(20));
+    let end = play.on(Event::LeftAtWork(false)).into_end();
+    assert_eq!(end.status, Status::Completed);
+}
+
+#[test]
+fn an_agent_that_goes_on_by_itself_is_followed() {
+    let mut play = lingering();
+    assert_eq!(play.on(began("t2")), Reaction::Wait);
+    assert_eq!(play.on(Event::LeftAtWork(false)), Reaction::Wait);
+    assert_eq!(play.machine.turn_id(), Some("t2"));
+    let end = play.on(stopped(OURS, "t2", RESULT)).into_end();
+    assert_eq!(end.status, Status::Completed);
 }

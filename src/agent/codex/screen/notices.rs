@@ -25,6 +25,23 @@ static BLOCKED: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is valid")
 });
 
+/// `◦ Running Stop hook`, `• Running 2 Stop hooks`
+static RUNNING_HOOKS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^[•◦] Running (?:\d+ )?\w+ hooks?$").expect("the pattern is valid")
+});
+
+/// Whether the row above the composer says that hooks run. An agent's last message may look the same.
+///
+/// Source: codex 0.130.0 and 0.150.0 with Stop hooks that take seconds; 0.169.0 says that it is working.
+pub fn runs_hooks(screen: &str) -> bool {
+    let screen = plain(screen);
+    let rows = rows(&screen);
+    let composer = rows.iter().rposition(|row| row.starts_with('›'));
+    let above = rows[..composer.unwrap_or(rows.len())].iter().rev();
+    let mut last = above.filter(|row| !row.is_empty());
+    last.next().is_some_and(|row| RUNNING_HOOKS.is_match(row))
+}
+
 /// How many hooks codex 0.130 has silently turned off, which shows no dialog.
 ///
 /// Source: codex 0.130.0 with untrusted hooks in `$CODEX_HOME/hooks.json`.
