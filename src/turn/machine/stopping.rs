@@ -12,7 +12,7 @@ use super::super::{End, Event, Reaction, Sight};
 use super::{Machine, State};
 
 /// So long after a Stop the transcript must have told of its turn, at least of its beginning; then the screen is asked.
-const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
 /// Between two looks at it.
 const SCREEN_PACE: Duration = Duration::from_millis(500);
 
