@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::agent::codex::launch::{Options, SETTINGS, TrustPolicy};
 use crate::agent::codex::program::{self, Program};
@@ -18,9 +18,11 @@ use crate::task::Task;
 use crate::tmux::{self, LAUNCHER, Server};
 use crate::worktree::{CommitId, Dirty, Repository, owned, refuse_unspeakable};
 
+use directory::find_directory;
 pub use doctor::{Check, Level, doctor};
 
 mod agent;
+mod directory;
 mod doctor;
 
 /// Below this much free space a run doesn't start, in MB.
@@ -174,60 +176,6 @@ fn check_repository(task: &Task) -> Result<Start, Error> {
         directory,
         notices,
     })
-}
-
-/// Where the agent works: where it was told to, or where the caller is in the checkout.
-fn find_directory(
-    repository: &Repository,
-    base: CommitId,
-    task: &Task,
-    notices: &mut Vec<String>,
-) -> Result<PathBuf, Error> {
-    let top = repository.checkout();
-    if let Some(wanted) = &task.directory {
-        let refused =
-            |why: &str| Error::Usage(format!("start the agent in {}: {why}", wanted.display()));
-        let within = match top.filter(|_| wanted.is_absolute()) {
-            Some(top) => wanted.strip_prefix(top).ok(),
-            None => Some(wanted.as_path()),
-        };
-        let directory = within
-            .and_then(normal)
-            .ok_or_else(|| refused("it is not below the top of the repository"))?;
-        return match repository.has_directory_at(base, &directory)? {
-            true => Ok(directory),
-            false => Err(refused("the base has no such directory")),
-        };
-    }
-    let place = task.repository.canonicalize().ok();
-    let (Some(top), Some(place)) = (top, place) else {
-        return Ok(PathBuf::new());
-    };
-    let directory = place.strip_prefix(top).unwrap_or(Path::new("")).to_owned();
-    if repository.has_directory_at(base, &directory)? {
-        return Ok(directory);
-    }
-    if place.is_dir() {
-        let directory = directory.display();
-        notices.push(format!(
-            "the agent starts at the top of its worktree: the base has no directory {directory}"
-        ));
-    }
-    Ok(PathBuf::new())
-}
-
-/// A relative path without `.` and `..`; `None` where it leads out.
-fn normal(path: &Path) -> Option<PathBuf> {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => normal.push(name),
-            Component::CurDir => {}
-            Component::ParentDir if normal.pop() => {}
-            _ => return None,
-        }
-    }
-    Some(normal)
 }
 
 /// Who holds the branch or the worktree that `task` needs, where somebody does.

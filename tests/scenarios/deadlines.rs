@@ -13,7 +13,7 @@ use crate::rig::{Rig, until};
 
 on_both!(startup, turn, run);
 on_scripted!(startup_of_a_composer_that_never_loads, late_answer);
-on_both!(slow_answers);
+on_codex!(slow_answers);
 
 fn assert_late(outcome: &Outcome, code: &str) {
     assert_eq!(
@@ -74,8 +74,8 @@ async fn assert_work_is_kept(rig: &Rig, task: cx_operator::task::Task, code: &st
 async fn slow_answers(rig: &Rig) {
     let brief = "[[shell echo asked > asked; echo 'Should I use tabs or spaces?']] [[escalate]]";
     let mut task = rig.task(brief);
-    (task.limits.turn, task.limits.run) = (Duration::from_secs(8), Duration::from_secs(16));
-    let answers = r#"case $(cat) in *'"approval":true'*) sleep 9; echo '{"decision":"allow"}';; *) sleep 9; echo '{"reply":"Tabs."}';; esac"#;
+    (task.limits.turn, task.limits.run) = (Duration::from_secs(6), Duration::from_secs(11));
+    let answers = r#"case $(cat) in *'"approval":true'*) sleep 7; echo '{"decision":"allow"}';; *) sleep 7; echo '{"reply":"Tabs."}';; esac"#;
     let limit = Duration::from_secs(30 * 60);
     task.responders = vec![Arc::new(Command::new(answers.to_owned(), limit))];
     let outcome = rig.delegate(task).await;
@@ -84,7 +84,7 @@ async fn slow_answers(rig: &Rig) {
         (Status::Completed, 2, 2),
         "{outcome:?}"
     );
-    assert!(outcome.duration_ms > 18_000, "{outcome:?}");
+    assert!(outcome.duration_ms > 14_000, "{outcome:?}");
 }
 
 /// It is the question that the run ends with, not the time.

@@ -7,8 +7,9 @@ use cx_operator::run::{Outcome, Status};
 
 use crate::rig::{Agent, Rig};
 
-on_every_codex!(as_the_caller, told);
+on_every_codex!(as_the_caller);
 on_codex!(
+    told,
     not_in_the_base,
     linked,
     refused,
@@ -65,7 +66,7 @@ async fn as_the_caller(rig: &Rig) {
 
 async fn told(rig: &Rig) {
     prepare(rig);
-    for told in ["app", "app/web/..", "./app/"] {
+    for told in ["app/", "app/web/.."] {
         let output = rig.delegation(WRITES, &["--cwd", told]).output().await;
         let (outcome, _) = rig.document(&output.expect("it runs"));
         assert_worked_in(rig, &outcome, "app/");

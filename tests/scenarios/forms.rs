@@ -10,13 +10,9 @@ use serde_json::{Value, json};
 
 use crate::rig::{Rig, wait_for};
 
-on_every_codex!(
-    answered_by_label,
-    answered_in_words,
-    nobody_answers,
-    answered_by_somebody_in_the_pane
-);
+on_every_codex!(answered_by_label, answered_in_words, nobody_answers);
 on_codex!(
+    answered_by_somebody_in_the_pane,
     a_responder_is_told_the_options,
     words_that_are_no_prompt,
     forms_of_many_shapes,

@@ -102,7 +102,9 @@ async fn interrupted(rig: &Rig) -> Ended {
 
 /// The terminal keeps what is typed until the program reads it.
 async fn typed_before_the_prompt(rig: &Rig) -> Ended {
-    let run = launch(rig, rig.task("x")).await;
+    let mut task = rig.task("x");
+    task.limits.startup = Duration::from_secs(10);
+    let run = launch(rig, task).await;
     rig.tmux(&["send-keys", "-t", "=cx-t:", "-l", "mine "]);
     end(rig, run).await
 }

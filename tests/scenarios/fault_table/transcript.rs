@@ -45,7 +45,7 @@ faults! {
         says: &["401 Unauthorized"],
         provoke: |rig| Box::pin(truncated(rig)),
     };
-    both gigabyte: Fault {
+    scripted gigabyte: Fault {
         how: "the transcript grows by 1 GB in a turn that fails",
         status: Status::AgentFailed,
         code: Some("http_401"),

@@ -1,0 +1,60 @@
+//! A machine that goes on where that of an operator that is gone stood.
+
+use std::time::{Duration, Instant};
+
+use super::super::{Question, QuestionKind};
+use super::{Machine, Plan, Sent, State, Submission};
+
+/// How far a run came under an operator that is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The agent's session.
+    pub session: Option<String>,
+    /// Prompts submitted with proof.
+    pub turns: u32,
+    /// The agent's name of the last of these turns.
+    pub turn_id: Option<String>,
+    /// Whether another prompt was pasted since, of which no proof was seen.
+    pub pasted: bool,
+    /// What the agent said last.
+    pub last_message: Option<String>,
+    /// The message that the agent is being asked about.
+    pub probed: Option<String>,
+    /// Since the agent was started.
+    pub run_spent: Duration,
+    /// Since the last of these turns began.
+    pub turn_spent: Duration,
+}
+
+impl Machine {
+    /// The machine of an operator that takes a run over.
+    #[must_use]
+    pub fn resume(plan: Plan, standing: Standing, now: Instant) -> Self {
+        let mut machine = Self::new(plan, now);
+        let limits = machine.plan.limits;
+        let left = |limit: Duration, spent: Duration| now + limit.saturating_sub(spent);
+        machine.run_until = left(limits.run, standing.run_spent);
+        machine.session = standing.session;
+        machine.turns = standing.turns;
+        machine.last_message = standing.last_message;
+        machine.probed = standing.probed.map(|text| Question {
+            kind: QuestionKind::Unclear,
+            text,
+            reason: None,
+            options: Vec::new(),
+            turn: standing.turns,
+        });
+        if standing.pasted {
+            machine.state = State::Submitting(Submission {
+                look: now,
+                ..machine.submission(now, Sent::Perhaps)
+            });
+        } else if standing.turns > 0 {
+            machine.state = State::Working {
+                turn_id: standing.turn_id,
+                until: left(limits.turn, standing.turn_spent),
+            };
+        }
+        machine
+    }
+}
