@@ -198,7 +198,7 @@ fn word(rig: &Rig) -> PathBuf {
 /// Starts such a task, lets the fault come about, and gives the word.
 async fn fault_in_a_turn(rig: &Rig, then: &str, fault: impl AsyncFnOnce(&Run)) -> Ended {
     let mut task = rig.task(&held(rig, then));
-    task.limits.turn = Duration::from_secs(4);
+    task.limits.turn = Duration::from_secs(6);
     let run = submit(rig, task).await;
     fault(&run).await;
     fs::write(word(rig), "").expect("the word");
