@@ -49,7 +49,7 @@ faults! {
         how: "SIGSTOP to it in a turn",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
-        within: 8,
+        within: 11,
         says: &["longer than 3s"],
         provoke: |rig| Box::pin(signalled(rig, Signal::STOP)),
     };

@@ -57,7 +57,7 @@ faults! {
         how: "… and the turn passes its deadline",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
-        within: 10,
+        within: 13,
         says: &["longer than 4s"],
         provoke: |rig| Box::pin(socket_removed(rig, "[[sleep 60]]")),
     };

@@ -25,7 +25,7 @@ faults! {
         how: "… in a turn that fails",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
-        within: 8,
+        within: 11,
         says: &["longer than 4s"],
         provoke: |rig| Box::pin(missing(rig, "[[http 401]]")),
     };
