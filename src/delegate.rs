@@ -309,7 +309,12 @@ impl<'a> Run<'a> {
 
     /// Where the agent works. What the base has can be hidden in the worktree, as it is in the caller's checkout.
     fn directory(&self, worktree: &Worktree) -> PathBuf {
-        let directory = worktree.path().join(&self.ready.directory);
+        // Joined by parts: an empty path would add a slash, which the agent's shell then shows.
+        let directory: PathBuf = worktree
+            .path()
+            .iter()
+            .chain(&self.ready.directory)
+            .collect();
         match directory.is_dir() {
             true => directory,
             false => worktree.path().to_owned(),

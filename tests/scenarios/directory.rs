@@ -46,8 +46,7 @@ fn assert_worked_in(rig: &Rig, outcome: &Outcome, directory: &str) {
     assert_eq!(outcome.status, Status::Completed, "{outcome:#?}");
     let here = format!("{directory}here.txt");
     let patch = fs::read_to_string(outcome.patch.as_ref().expect("a patch")).expect("it is there");
-    let expected = rig.worktree().join(directory.trim_end_matches('/'));
-    let expected = expected.display().to_string();
+    let expected = rig.worktree().join(directory).display().to_string();
     assert!(
         patch.contains(&format!("\n+{}\n", expected.trim_end_matches('/'))),
         "{patch}"
