@@ -106,6 +106,10 @@ pub fn write_patch(
     to: &Path,
 ) -> Result<PatchInfo, Error> {
     let place = Place::new(repo, base, to.parent().unwrap_or(Path::new(".")))?;
+    let renames = match place.has_lost_a_link((base, result))? {
+        true => "--no-renames",
+        false => "-M",
+    };
     let temporary = place.0.path().join("patch");
     let mut file = OpenOptions::new();
     file.write(true).create_new(true).mode(0o600);
@@ -116,7 +120,7 @@ pub fn write_patch(
         .compare((base, result))
         .args(["--patch", "--binary", "--full-index", "--unified=3"])
         .args(["--inter-hunk-context=0", "--diff-algorithm=myers"])
-        .args(["--src-prefix=a/", "--dst-prefix=b/"])
+        .args(["--src-prefix=a/", "--dst-prefix=b/", renames])
         .write_output(file.try_clone().map_err(Error::io("write", &temporary))?)?;
     file.sync_all().map_err(Error::io("write", to))?;
     let bytes = file.metadata().map_err(Error::io("read", to))?.len();
@@ -162,6 +166,7 @@ impl<'a> Place<'a> {
             .env("GIT_OBJECT_DIRECTORY", self.1.common_dir().join("objects"))
             .env("GIT_ATTR_NOSYSTEM", "1")
             .setting("core.attributesFile", "/dev/null")
+            .setting("core.bigFileThreshold", "512m")
             .setting("diff.suppressBlankEmpty", "false");
         if !self.2 {
             git = git
@@ -176,6 +181,18 @@ impl<'a> Place<'a> {
                 RENAMES,
             ])
             .args([base.to_string(), result.to_string()])
+    }
+
+    /// Whether a link of the base is gone. `git apply` takes one that was renamed, its content unchanged, for one that
+    /// is still there, and refuses files in a directory of its name.
+    /// Source: git 2.47, `apply.c`, `prepare_symlink_changes`; `tests/worktree/patch.rs`.
+    fn has_lost_a_link(&self, commits: (CommitId, CommitId)) -> Result<bool, Error> {
+        let deleted = self
+            .compare(commits)
+            .args(["-z", "--raw", "--no-renames", "--diff-filter=D"])
+            .query_output(Vec::new())?;
+        let mut fields = deleted.split(|b| *b == 0);
+        Ok(fields.any(|field| field.starts_with(b":120000 ")))
     }
 }
 

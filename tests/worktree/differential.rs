@@ -1,9 +1,10 @@
 //! Random trees of rules, attributes and changes: a snapshot is what `git add -A` makes of the same files in a copy of
-//! the index that the worktree began with, and its patch makes that tree of the base.
+//! the index that the worktree began with (of the agent's, where it has committed: what it tracks counts), and its patch
+//! makes that tree of a checkout of the base.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -183,9 +184,9 @@ fn configure(f: &Fixture, dice: &mut Dice) {
 }
 
 /// The tree that git makes of the worktree's files; `None` where git ends at a file that it can't convert.
-fn tree_of_git(f: &Fixture, worktree: &Worktree) -> Option<String> {
+fn tree_of_git(f: &Fixture, worktree: &Worktree, index: &str) -> Option<String> {
+    let seed = worktree.admin_dir().join(index);
     let index = f.dir().join("index");
-    let seed = worktree.admin_dir().join("cx-operator.index");
     let run = |args: &[&str]| {
         let output = command(worktree.path(), args)
             .env("GIT_DIR", f.root().join(".git"))
@@ -208,32 +209,37 @@ fn tree_of_git(f: &Fixture, worktree: &Worktree) -> Option<String> {
     run(&["write-tree"])
 }
 
-/// The tree that the patch makes of the base.
-fn tree_of_patch(f: &Fixture, base: &str, patch: &Path) -> String {
-    let index: PathBuf = f.dir().join("applied");
+/// The tree that the patch makes of a checkout of the base, and whether it was one: where the base's own attributes have
+/// git call a fresh checkout changed, no patch applies to its files, and the index alone is asked.
+fn tree_of_patch(f: &Fixture, base: &str, patch: &Path, case: u64) -> (String, bool) {
+    let checkout = f.dir().join("applied");
+    fs::create_dir(&checkout).expect("a new directory");
+    let git = |args: &[&str]| {
+        let mut command = command(&checkout, args);
+        command
+            .env("GIT_DIR", f.root().join(".git"))
+            .env("GIT_WORK_TREE", &checkout)
+            .env("GIT_INDEX_FILE", f.dir().join("applied.index"));
+        command.output().expect("git runs")
+    };
     let run = |args: &[&str]| {
-        let mut command = command(&f.root(), args);
-        let output = command
-            .env("GIT_INDEX_FILE", &index)
-            .output()
-            .expect("git runs");
+        let output = git(args);
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args:?}: {said}");
+        assert!(output.status.success(), "case {case}: {args:?}: {said}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
-    run(&["read-tree", base]);
+    run(&["read-tree", "-m", "-u", base]);
+    let same = git(&["diff-files", "--quiet"]).status.success();
     if fs::metadata(patch).expect("a patch").len() > 0 {
-        run(&[
-            "apply",
-            "--cached",
-            "--whitespace=nowarn",
-            patch.to_str().expect("UTF-8"),
-        ]);
+        let patch = patch.to_str().expect("UTF-8");
+        let to = if same { "--index" } else { "--cached" };
+        run(&["apply", to, "--whitespace=nowarn", patch]);
     }
-    run(&["write-tree"])
+    (run(&["write-tree"]), same)
 }
 
-fn assert_case(number: u64) {
+/// Plays a case; says whether its patch was applied to a checkout.
+fn assert_case(number: u64) -> bool {
     let mut dice = Dice(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let f = Fixture::empty();
     configure(&f, &mut dice);
@@ -253,7 +259,12 @@ fn assert_case(number: u64) {
             );
         }
     }
-    let expected = tree_of_git(&f, &worktree);
+    let index = if commits {
+        "index"
+    } else {
+        "cx-operator.index"
+    };
+    let expected = tree_of_git(&f, &worktree, index);
     let base = f.spec("t").base;
     let taken = snapshot(&worktree);
     let result = taken.result_commit.unwrap_or(base);
@@ -265,11 +276,8 @@ fn assert_case(number: u64) {
     }
     let patch = f.dir().join("patch");
     write_patch(&f.repo(), base, result, &patch).expect("a patch");
-    assert_eq!(
-        tree_of_patch(&f, &base.to_string(), &patch),
-        tree,
-        "case {number}"
-    );
+    let (patched, checked_out) = tree_of_patch(&f, &base.to_string(), &patch, number);
+    assert_eq!(patched, tree, "case {number}");
     let numbers = f.git(&[
         "diff-tree",
         "-r",
@@ -284,6 +292,7 @@ fn assert_case(number: u64) {
         .and_then(|n| n.parse().ok())
         .unwrap_or(0);
     assert_eq!(taken.diff.file_count, files, "case {number}: {numbers}");
+    checked_out
 }
 
 #[test]
@@ -291,6 +300,7 @@ fn thorough_random_trees_are_as_git_has_them() {
     let cases = u64::try_from(size(60, 2000)).expect("small");
     let only = std::env::var("CX_CASE").ok().and_then(|n| n.parse().ok());
     let next = AtomicU64::new(only.unwrap_or(1));
+    let applied = AtomicU64::new(0);
     let last = only.unwrap_or(cases);
     let workers = thread::available_parallelism()
         .map_or(2, usize::from)
@@ -303,9 +313,15 @@ fn thorough_random_trees_are_as_git_has_them() {
                     if number > last {
                         break;
                     }
-                    assert_case(number);
+                    let checked_out = assert_case(number);
+                    applied.fetch_add(checked_out.into(), Ordering::Relaxed);
                 }
             });
         }
     });
+    let applied = applied.into_inner();
+    assert!(
+        only.is_some() || applied * 10 > cases * 8,
+        "only {applied} patches met a checkout"
+    );
 }

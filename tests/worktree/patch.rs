@@ -205,3 +205,12 @@ fn no_difference_is_an_empty_patch() {
     let info = write_patch(&f.repo(), base, base, &f.dir().join("p")).expect("a patch");
     assert_eq!(info.bytes, 0);
 }
+
+#[test]
+fn a_directory_takes_the_place_of_a_renamed_link() {
+    let f = fixture();
+    assert_applies(&f, |w| {
+        fs::rename(w.join("a-link"), w.join("src/a-link")).expect("a rename");
+        write(&w.join("a-link/inside"), b"x\n");
+    });
+}
