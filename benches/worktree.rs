@@ -2,6 +2,8 @@
 //!
 //! * Adding a worktree of a generated repository of 50,000 files against `git worktree add`, in pairs.
 //! * The whole way on a small repository: add, snapshot, patch, remove.
+//! * A snapshot of 40,000 new files, and one of 50,000 files of which one changed, against `git add -A` with its tree,
+//!   commit and numbers, in pairs.
 //!
 //! `cargo bench --bench worktree [-- PAIRS]`. The large repository is generated once, below `target/`; the worktrees go
 //! to `/dev/shm` where there is one, so that the disk's write-back isn't what is measured.
@@ -18,6 +20,7 @@ use cx_operator::worktree::{
 };
 
 const FILES: usize = 50_000;
+const NEW_FILES: usize = 40_000;
 const SMALL_RUNS: usize = 30;
 const REF: &str = "refs/cx-operator/bench";
 
@@ -34,6 +37,7 @@ fn main() {
     };
     let dir = dir.expect("a temporary directory");
     small(dir.path());
+    new_files(dir.path(), pairs);
     large(dir.path(), pairs);
 }
 
@@ -67,12 +71,10 @@ fn once(repo: &Repository, spec: &WorktreeSpec, dir: &Path) -> [Duration; 5] {
     fs::write(worktree.path().join("d0/f0.rs"), "changed\n").expect("a file");
     fs::write(worktree.path().join("new"), "new\n").expect("a file");
     let start = Instant::now();
-    let keep = SnapshotSpec {
-        ref_name: REF.into(),
-        message: "bench".into(),
-        mount_points: &[".codex"],
-    };
-    let result = worktree.snapshot(&keep).expect("a snapshot").result_commit;
+    let result = worktree
+        .snapshot(&keep())
+        .expect("a snapshot")
+        .result_commit;
     let snapshot = start.elapsed();
     let start = Instant::now();
     write_patch(
@@ -108,12 +110,14 @@ fn large(dir: &Path, pairs: usize) {
     git(&root, &["worktree", "prune"]);
     // Warms the caches for both.
     git_worktree_add(&root, &dir.join("git-large"));
-    let (mut ours, mut theirs, mut snapshots, mut removals) = (vec![], vec![], vec![], vec![]);
+    let (mut ours, mut theirs, mut removals) = (vec![], vec![], vec![]);
+    let (mut snapshots, mut git_snapshots) = (vec![], vec![]);
     for pair in 0..pairs {
         // Neither is always first.
         for turn in [pair % 2, (pair + 1) % 2] {
             if turn == 0 {
                 theirs.push(git_worktree_add(&root, &dir.join("git-large")));
+                git_snapshots.push(git_once(&repo, &spec));
             } else {
                 let laps = once(&repo, &spec, dir);
                 ours.push(laps[0]);
@@ -124,12 +128,95 @@ fn large(dir: &Path, pairs: usize) {
     }
     let theirs = report("50k: git worktree add", theirs);
     let ours = report("50k: add", ours);
-    report("50k: snapshot", snapshots);
+    compare("50k", snapshots, git_snapshots);
     report("50k: remove", removals);
     println!(
         "50k: add / git worktree add = {:.2}",
         ours.as_secs_f64() / theirs.as_secs_f64()
     );
+}
+
+/// git's snapshot of a worktree with one changed and one new file.
+fn git_once(repo: &Repository, spec: &WorktreeSpec) -> Duration {
+    let worktree = Worktree::add(repo, spec).expect("a worktree");
+    fs::write(worktree.path().join("d0/f0.rs"), "changed\n").expect("a file");
+    fs::write(worktree.path().join("new"), "new\n").expect("a file");
+    let time = git_snapshot(&worktree);
+    remove(repo, spec, Removal::WorktreeAndBranch { snapshot_ref: REF }).expect("removal");
+    time
+}
+
+/// Each on a repository of its own: what one has stored the other would find.
+fn new_files(dir: &Path, pairs: usize) {
+    let (mut ours, mut theirs) = (vec![], vec![]);
+    for pair in 0..pairs {
+        for turn in [pair % 2, (pair + 1) % 2] {
+            let root = dir.join("new");
+            generate(&root, 20);
+            let repo = Repository::discover(&root).expect("a repository");
+            let spec = spec(&repo, dir.join("cx-new"));
+            let worktree = Worktree::add(&repo, &spec).expect("a worktree");
+            write_files(worktree.path(), NEW_FILES);
+            if turn == 0 {
+                theirs.push(git_snapshot(&worktree));
+            } else {
+                let start = Instant::now();
+                worktree.snapshot(&keep()).expect("a snapshot");
+                ours.push(start.elapsed());
+            }
+            fs::remove_dir_all(worktree.path()).expect("it is there");
+            fs::remove_dir_all(&root).expect("it is there");
+        }
+    }
+    compare("40k new", ours, theirs);
+}
+
+/// What git itself does of a snapshot, with an index that knows the times of the checkout.
+fn git_snapshot(worktree: &Worktree) -> Duration {
+    let index = worktree.admin_dir().join("bench.index");
+    fs::copy(worktree.admin_dir().join("index"), &index).expect("an index");
+    let run = |args: &[&str]| {
+        let output = command(worktree.path(), args)
+            .env("GIT_INDEX_FILE", &index)
+            .output()
+            .expect("git runs");
+        assert!(output.status.success(), "git {args:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let start = Instant::now();
+    run(&["add", "-A"]);
+    let tree = run(&["write-tree"]);
+    let commit = run(&["commit-tree", "-p", "HEAD", "-m", "bench", &tree]);
+    run(&[
+        "diff-tree",
+        "-r",
+        "-M",
+        "--raw",
+        "--numstat",
+        "HEAD",
+        &commit,
+    ]);
+    let time = start.elapsed();
+    fs::remove_file(&index).expect("it is there");
+    time
+}
+
+/// Prints both and their ratio.
+fn compare(name: &str, ours: Vec<Duration>, theirs: Vec<Duration>) {
+    let theirs = report(&format!("{name}: git add, commit, diff"), theirs);
+    let ours = report(&format!("{name}: snapshot"), ours);
+    println!(
+        "{name}: snapshot / git = {:.2}",
+        ours.as_secs_f64() / theirs.as_secs_f64()
+    );
+}
+
+fn keep() -> SnapshotSpec {
+    SnapshotSpec {
+        ref_name: REF.into(),
+        message: "bench".into(),
+        mount_points: &[".codex"],
+    }
 }
 
 fn spec(repo: &Repository, path: PathBuf) -> WorktreeSpec {
@@ -161,6 +248,17 @@ fn ms(time: Duration) -> f64 {
 }
 
 fn generate(root: &Path, files: usize) {
+    write_files(root, files);
+    if files > 500 {
+        fs::write(root.join("d0/f0.rs"), "first\n").expect("a file");
+    }
+    git(root, &["init", "-q", "-b", "main"]);
+    git(root, &["add", "-A"]);
+    git(root, &["commit", "-q", "-m", "base"]);
+    git(root, &["gc", "-q"]);
+}
+
+fn write_files(root: &Path, files: usize) {
     for n in 0..files {
         let dir = root.join(format!("d{}", n / 500)).join(if files > 500 {
             format!("m{}", n / 50)
@@ -171,13 +269,6 @@ fn generate(root: &Path, files: usize) {
         let body = format!("fn f{n}() {{ call({n}); }}\n").repeat(10 + n % 50);
         fs::write(dir.join(format!("f{n}.rs")), body).expect("a file");
     }
-    if files > 500 {
-        fs::write(root.join("d0/f0.rs"), "first\n").expect("a file");
-    }
-    git(root, &["init", "-q", "-b", "main"]);
-    git(root, &["add", "-A"]);
-    git(root, &["commit", "-q", "-m", "base"]);
-    git(root, &["gc", "-q"]);
 }
 
 fn git_worktree_add(root: &Path, to: &Path) -> Duration {
@@ -192,20 +283,21 @@ fn git_worktree_add(root: &Path, to: &Path) -> Duration {
 }
 
 fn git(dir: &Path, args: &[&str]) {
-    let status = Command::new("git")
-        .current_dir(dir)
-        .args([
-            "-c",
-            "user.name=bench",
-            "-c",
-            "user.email=bench@localhost",
-            "-c",
-            "gc.auto=0",
-        ])
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+    let status = command(dir, args)
         .stdout(Stdio::null())
         .status()
         .expect("git runs");
     assert!(status.success(), "git {args:?}");
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command
+        .current_dir(dir)
+        .args(["-c", "user.name=bench"])
+        .args(["-c", "user.email=bench@localhost"])
+        .args(["-c", "gc.auto=0"])
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command
 }
