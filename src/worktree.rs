@@ -21,6 +21,7 @@
 
 mod add;
 mod adopt;
+mod ancestry;
 mod branch;
 mod capture;
 mod discovery;

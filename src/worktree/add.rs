@@ -181,6 +181,7 @@ impl Made<'_> {
         );
         write(&spec.path.join(".git"), &gitfile(admin_dir))?;
         register(spec, admin_dir)?;
+        copy_settings(repo, admin_dir)?;
         if repo.features(spec.base)?.sparse {
             copy_sparse_patterns(repo, admin_dir)?;
         }
@@ -439,34 +440,41 @@ pub(super) fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Erro
     write_whole(&admin_dir.join(GITDIR), &link)
 }
 
-/// Makes the worktree as sparse as the caller's checkout, as `git worktree add` does.
-/// Source: git 2.47, `builtin/worktree.c`, `copy_sparse_checkout` and `copy_filtered_worktree_config`.
-fn copy_sparse_patterns(repo: &Repository, admin_dir: &Path) -> Result<(), Error> {
-    let info = admin_dir.join("info");
-    fs::create_dir(&info).map_err(Error::io("create", &info))?;
-    for (from, to) in [
-        ("info/sparse-checkout", info.join("sparse-checkout")),
-        ("config.worktree", admin_dir.join("config.worktree")),
-    ] {
-        match fs::copy(repo.caller_git_dir().join(from), &to) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("write", &to)(e)),
+/// Gives the worktree the settings that the caller's has for itself, as `git worktree add` does: not where it lies.
+/// Source: git 2.47, `builtin/worktree.c`, `copy_filtered_worktree_config`.
+fn copy_settings(repo: &Repository, admin_dir: &Path) -> Result<(), Error> {
+    let (from, to) = (repo.caller_git_dir(), admin_dir.join("config.worktree"));
+    if !copy(&from.join("config.worktree"), &to)? {
+        return Ok(());
+    }
+    let failed = "change the worktree's configuration";
+    let mut config = git2::Config::open(&to).map_err(Error::git(failed))?;
+    for key in ["core.bare", "core.worktree"] {
+        match config.remove(key) {
+            Err(e) if e.code() != git2::ErrorCode::NotFound => return Err(Error::git(failed)(e)),
             _ => {}
         }
     }
-    let config = admin_dir.join("config.worktree");
-    if config.exists() {
-        let mut config =
-            git2::Config::open(&config).map_err(Error::git("read the worktree's configuration"))?;
-        for key in ["core.bare", "core.worktree"] {
-            match config.remove(key) {
-                Err(e) if e.code() != git2::ErrorCode::NotFound => {
-                    return Err(Error::git("change the worktree's configuration")(e));
-                }
-                _ => {}
-            }
-        }
-    }
     Ok(())
+}
+
+/// Makes the worktree as sparse as the caller's checkout, as `git worktree add` does.
+/// Source: git 2.47, `builtin/worktree.c`, `copy_sparse_checkout`.
+fn copy_sparse_patterns(repo: &Repository, admin_dir: &Path) -> Result<(), Error> {
+    let info = admin_dir.join("info");
+    fs::create_dir(&info).map_err(Error::io("create", &info))?;
+    let patterns = "info/sparse-checkout";
+    let from = repo.caller_git_dir().join(patterns);
+    copy(&from, &admin_dir.join(patterns)).map(drop)
+}
+
+/// Copies a file, if it is there.
+fn copy(from: &Path, to: &Path) -> Result<bool, Error> {
+    match fs::copy(from, to) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("write", to)(e)),
+    }
 }
 
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::ancestry;
 use super::error::Error;
 use super::locked::until_unlocked;
 use super::marker::Owner;
@@ -84,8 +85,7 @@ impl Repository {
         let (Some(tip), Some(result)) = (target(&full)?, target(result_ref)?) else {
             return Ok(());
         };
-        let descends = repo
-            .graph_descendant_of(result, tip)
+        let descends = ancestry::descends(&repo, result, tip)
             .map_err(Error::git("compare the branch with the result"))?;
         if descends {
             until_unlocked(|| repo.reference(&full, result, true, "cx-operator: result"))

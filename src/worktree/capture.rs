@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 use git2::{Oid, Tree};
 use tokio_util::sync::CancellationToken;
 
-use super::add::SEED_INDEX;
+use super::add::{SEED_INDEX, write};
 use super::error::Error;
-use super::files::Scratch;
+use super::files::{Scratch, read_small};
 use super::repository::Repository;
+use super::snapshot::HEAD_LIMIT;
 use crate::diff::shown;
 use adding::{Added, Adding};
 pub(super) use nested::History;
@@ -36,6 +37,8 @@ const EXECUTABLE: u32 = 0o100_755;
 const COMMIT: u32 = 0o160_000;
 /// So many new files go into one pack.
 const MANY: usize = 500;
+/// The longest settings of a worktree, in bytes, that count.
+const SETTINGS_LIMIT: u64 = 1 << 20;
 /// How many names a notice has.
 const NAMES_SHOWN: usize = 20;
 
@@ -48,6 +51,8 @@ pub(super) struct Source<'a> {
     pub(super) work_tree: &'a Path,
     /// The worktree's directory in the repository: its index is there, and the one that git wrote when it was made.
     pub(super) admin_dir: &'a Path,
+    /// An empty directory, for files of ours.
+    pub(super) scratch: &'a Path,
     /// What the agent was given.
     pub(super) base: &'a Tree<'a>,
     /// The agent's last commit.
@@ -67,9 +72,35 @@ impl Source<'_> {
         self.admin_dir.join("index")
     }
 
+    /// A directory that git takes for that of a worktree.
+    fn git_dir(&self) -> PathBuf {
+        self.scratch.join("git")
+    }
+
+    /// Makes it: with the settings of the agent's worktree and of the branch that it is on, and nothing else of it.
+    fn make_git_dir(&self) -> Result<(), Error> {
+        let dir = self.git_dir();
+        fs::create_dir(&dir).map_err(Error::io("create", &dir))?;
+        let head = read_small(&self.admin_dir.join("HEAD"), HEAD_LIMIT).unwrap_or_default();
+        let on_branch = head.starts_with(b"ref: refs/heads/");
+        let head = if on_branch {
+            &head[..]
+        } else {
+            b"ref: refs/heads/none\n"
+        };
+        write(&dir.join("HEAD"), head)?;
+        let common_dir = self.repo.common_dir().as_os_str().as_bytes();
+        write(&dir.join("commondir"), &[common_dir, b"\n"].concat())?;
+        let settings = "config.worktree";
+        match read_small(&self.admin_dir.join(settings), SETTINGS_LIMIT) {
+            Some(content) => write(&dir.join(settings), &content),
+            None => Ok(()),
+        }
+    }
+
     fn adding<'s>(&'s self, index: &'s Path, many: bool) -> Adding<'s> {
         Adding {
-            git_dir: self.repo.common_dir(),
+            git_dir: self.git_dir(),
             work_tree: self.work_tree,
             index,
             open: self.open,
@@ -106,13 +137,13 @@ pub(super) struct Captured {
 /// [`Error::Unreadable`] for ignore rules in a pipe, [`Error::Unstorable`] where the repository takes nothing; else
 /// those of libgit2 and git.
 pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
-    let scratch = Scratch::below(source.admin_dir)?;
-    let path = scratch.path().join("index");
+    source.make_git_dir()?;
+    let path = source.scratch.join("index");
     let prepared = staged::prepare(source, &path)?;
     let mut notices: Vec<String> = prepared.notice.into_iter().collect();
     let submodules = nested::submodules(source, &prepared.links);
     let survey = Survey::take(&Ground {
-        git_dir: source.repo.common_dir(),
+        git_dir: &source.git_dir(),
         work_tree: source.work_tree,
         tracked: &prepared.dirs,
         closed: &submodules,
@@ -160,7 +191,7 @@ pub(super) fn take_checkout(
         stop: &stop,
     })?;
     let adding = Adding {
-        git_dir,
+        git_dir: git_dir.to_owned(),
         work_tree,
         index: &path,
         open,

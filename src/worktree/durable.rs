@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{Commit, ErrorCode, ObjectType, Odb, Oid, Tree};
 
+use super::ancestry;
 use super::error::Error;
 use super::repository::{CommitId, Repository};
 
@@ -38,14 +39,8 @@ pub(super) fn secure(
         promised: repo.features(base)?.partial_clone,
         found: BTreeSet::new(),
     };
-    let mut walk = open
-        .revwalk()
-        .map_err(Error::git("list the result's commits"))?;
-    walk.push(result)
-        .and_then(|()| walk.hide(base.0))
-        .map_err(Error::git("list the result's commits"))?;
-    for id in walk {
-        let id = id.map_err(incomplete(&result.to_string()))?;
+    let commits = ancestry::between(&open, result, base.0);
+    for id in commits.map_err(incomplete(&result.to_string()))? {
         objects.take_commit(&open.find_commit(id).map_err(incomplete(&id.to_string()))?)?;
     }
     sync_objects(&repo.common_dir().join("objects"), &objects.found)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::add::delete_ref;
+use super::ancestry;
 use super::error::Error;
 use super::git::Git;
 use super::repository::{CommitId, Repository};
@@ -39,20 +40,13 @@ impl Repository {
     ) -> Result<BTreeSet<CommitId>, Error> {
         let failed = "compare the results with the branches";
         let repo = self.open()?;
-        let mut walk = repo.revwalk().map_err(Error::git(failed))?;
-        let mut any = false;
-        for commit in commits {
-            any |= walk.push(commit.0).is_ok();
-        }
-        if !any {
+        let known = commits.iter().map(|commit| commit.0);
+        let known: Vec<_> = known.filter(|id| repo.find_commit(*id).is_ok()).collect();
+        if known.is_empty() {
             return Ok(BTreeSet::new());
         }
-        for glob in ["refs/heads/*", "refs/tags/*", "refs/remotes/*"] {
-            walk.hide_glob(glob).map_err(Error::git(failed))?;
-        }
-        let unreached: Result<BTreeSet<CommitId>, git2::Error> =
-            walk.map(|id| Ok(CommitId(id?))).collect();
-        let unreached = unreached.map_err(Error::git(failed))?;
+        let unreached = ancestry::on_no_branch(&repo, &known).map_err(Error::git(failed))?;
+        let unreached = unreached.into_iter().map(CommitId).collect();
         Ok(commits.intersection(&unreached).copied().collect())
     }
 

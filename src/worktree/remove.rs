@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::add::{
     REMOVING, WorktreeSpec, delete_branch, gitfile, is_initializing, known_path, remove_admin_dir,
 };
+use super::ancestry::descends;
 use super::branch::{branch_ref, is_made_for};
 use super::error::Error;
 use super::files::{remove_tree, rename_to_new, write_atomically};
@@ -229,7 +230,7 @@ fn remove_branch(
     let reachable = kept
         .into_iter()
         .flatten()
-        .any(|from| from == tip || open.graph_descendant_of(from, tip).unwrap_or(false));
+        .any(|from| from == tip || descends(&open, from, tip).unwrap_or(false));
     if !reachable {
         return Ok(Some(BranchRemoval::KeptForItsCommits));
     }

@@ -4,15 +4,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use git2::{Commit, Oid, Sort};
+use git2::{Commit, Oid};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::add::{REMOVING, Worktree, delete_ref, is_initializing};
+use super::ancestry;
 use super::capture::{self, Captured, History, Source};
 use super::durable;
 use super::error::Error;
-use super::files::read_small;
+use super::files::{Scratch, read_small};
 use super::git::Git;
 use super::guests;
 
@@ -23,7 +24,7 @@ use crate::diff::{self, DiffSummary};
 /// Where results are kept.
 pub(super) const REF_PREFIX: &str = "refs/cx-operator/";
 /// The longest `HEAD` that is believed, in bytes.
-const HEAD_LIMIT: u64 = 4096;
+pub(super) const HEAD_LIMIT: u64 = 4096;
 /// Said where the directory can't be found.
 const GONE: &str =
     "the worktree's directory is gone or another one: only what was committed is kept";
@@ -236,7 +237,7 @@ impl Worktree {
         };
         let base = self.spec.base.0;
         let descends =
-            head.id() == base || repo.graph_descendant_of(head.id(), base).unwrap_or(false);
+            head.id() == base || ancestry::descends(repo, head.id(), base).unwrap_or(false);
         if !descends {
             notices.push("the agent's HEAD doesn't descend from the base commit".into());
         }
@@ -250,7 +251,7 @@ impl Worktree {
         let tip = repo.refname_to_id(&branch).unwrap_or(base);
         if tip != base
             && tip != head.id()
-            && !repo.graph_descendant_of(head.id(), tip).unwrap_or(false)
+            && !ancestry::descends(repo, head.id(), tip).unwrap_or(false)
         {
             notices.push(format!(
                 "{branch} has commits that aren't in the result: the branch is kept"
@@ -284,7 +285,9 @@ impl Worktree {
         let failed = "read the tree of a commit";
         let base = repo.find_commit(self.spec.base.0);
         let base = base.and_then(|base| base.tree());
+        let scratch = Scratch::below(&self.admin_dir)?;
         capture::take(&Source {
+            scratch: scratch.path(),
             repo: &self.repo,
             open: repo,
             work_tree: &self.spec.path,
@@ -326,21 +329,12 @@ impl Worktree {
         head: Oid,
     ) -> Result<(Vec<AgentCommit>, usize), Error> {
         let failed = "list the agent's commits";
-        let mut walk = repo.revwalk().map_err(Error::git(failed))?;
-        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)
-            .and_then(|()| walk.push(head))
-            .and_then(|()| walk.hide(self.spec.base.0))
-            .map_err(Error::git(failed))?;
-        let mut listed = Vec::new();
-        let mut count = 0;
-        for id in walk {
-            let id = id.map_err(Error::git(failed))?;
-            if listed.len() < COMMITS_LISTED {
-                listed.push(describe(&repo.find_commit(id).map_err(Error::git(failed))?));
-            }
-            count += 1;
-        }
-        Ok((listed, count))
+        let made = ancestry::between(repo, head, self.spec.base.0).map_err(Error::git(failed))?;
+        let listed = made.iter().take(COMMITS_LISTED);
+        let listed: Result<Vec<AgentCommit>, git2::Error> = listed
+            .map(|id| repo.find_commit(*id).map(|commit| describe(&commit)))
+            .collect();
+        Ok((listed.map_err(Error::git(failed))?, made.len()))
     }
 }
 
@@ -349,7 +343,7 @@ fn has(repo: &git2::Repository, result: &Commit<'_>, earlier: &Commit<'_>) -> bo
     let (result_id, id) = (result.id(), earlier.id());
     result_id == id
         || result.tree_id() == earlier.tree_id()
-        || repo.graph_descendant_of(result_id, id).unwrap_or(false)
+        || ancestry::descends(repo, result_id, id).unwrap_or(false)
 }
 
 /// Whether a commit of ours is the same snapshot, taken at another time.

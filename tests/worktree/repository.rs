@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use cx_operator::worktree::{Error, Repository, Worktree};
+use cx_operator::worktree::{BranchRemoval, Error, Removal, Repository, Worktree, remove};
 
-use crate::fixture::{Fixture, command, git, output, snapshot, write};
+use crate::fixture::{Fixture, REF, command, git, output, snapshot, write};
 
 #[test]
 fn the_main_repository_is_found_from_everywhere() {
@@ -94,6 +94,32 @@ fn a_partial_clone_fetches_what_the_worktree_needs() {
     write(&worktree.path().join("README"), b"changed\n");
     let taken = snapshot(&worktree);
     assert_eq!((taken.diff.insertions, taken.diff.deletions), (1, 3));
+}
+
+#[test]
+fn the_end_of_a_shallow_clone_is_none_of_a_run() {
+    let f = Fixture::new();
+    f.write("README", b"second\n");
+    f.commit("second");
+    let url = format!("file://{}", f.root().display());
+    git(&f.dir(), &["clone", "-q", "--depth=1", &url, "shallow"]);
+    let repo = Repository::discover(&f.dir().join("shallow")).expect("a repository");
+    let worktree = Worktree::add(&repo, &f.spec("t")).expect("a worktree");
+    write(&worktree.path().join("README"), b"third\n");
+    git(worktree.path(), &["commit", "-qam", "third"]);
+    write(&worktree.path().join("new"), b"n\n");
+    let taken = snapshot(&worktree);
+    assert_eq!((taken.agent_commit_count, &taken.notices[..]), (1, &[][..]));
+    let results = repo
+        .result_refs()
+        .expect("an answer")
+        .into_values()
+        .collect();
+    let only = repo.only_in_results(&results).expect("an answer");
+    assert_eq!(only, results);
+    let what = Removal::WorktreeAndBranch { snapshot_ref: REF };
+    let removed = remove(&repo, &f.spec("t"), what).expect("removal");
+    assert_eq!(removed.branch, BranchRemoval::Removed);
 }
 
 #[test]

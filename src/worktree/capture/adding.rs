@@ -19,7 +19,7 @@ const SOME_FAILED: i32 = 1;
 
 /// The files of a work tree on their way into an index.
 pub(super) struct Adding<'a> {
-    pub(super) git_dir: &'a Path,
+    pub(super) git_dir: PathBuf,
     pub(super) work_tree: &'a Path,
     /// The index; nobody else uses it.
     pub(super) index: &'a Path,
@@ -72,7 +72,7 @@ impl Adding<'_> {
     }
 
     fn git(&self, verb: &'static str) -> Git {
-        Git::new(self.git_dir, self.work_tree, verb)
+        Git::new(&self.git_dir, self.work_tree, verb)
             .index(self.index)
             .stop(self.stop)
     }

@@ -308,7 +308,7 @@ fn uncommitted(
         .collect();
     let work_tree = full(source, path);
     let survey = Survey::take(&Ground {
-        git_dir: source.repo.common_dir(),
+        git_dir: &source.git_dir(),
         work_tree: &work_tree,
         tracked: &HashSet::new(),
         closed: &closed,
