@@ -14,6 +14,12 @@ use tokio::process::Command;
 use crate::rig::{Agent, Rig, on, wait_for};
 use crate::size::size;
 
+mod settings;
+mod table;
+
+use settings::SETTINGS;
+use table::SHAPES;
+
 /// A repository, and what an agent does in a worktree of it.
 struct Shape {
     name: &'static str,
@@ -23,10 +29,14 @@ struct Shape {
     does: &'static str,
     /// More arguments of `delegate`.
     arguments: &'static [&'static str],
+    /// Variables of the caller's environment.
+    variables: &'static [(&'static str, &'static str)],
     /// What must be so in the worktree after that, by a line for `/bin/sh`.
     holds: &'static str,
     /// Makes `repo` one that the test's own git reads.
     mend: &'static str,
+    /// Whether the result is what `git add -A` makes of the files: not where a repository of the agent's is inside.
+    as_git: bool,
     /// Where the record must say that the repository is.
     repository: &'static str,
     /// A program without which it can't be tried.
@@ -38,120 +48,24 @@ const PLAIN: Shape = Shape {
     make: "true",
     does: "true",
     arguments: &[],
+    variables: &[],
     holds: "true",
     mend: "true",
+    as_git: true,
     repository: "repo",
     needs: "git",
 };
 
-/// Those of the sample come first.
-const SHAPES: [Shape; 18] = [
-    Shape {
-        name: "a separate git directory inside another repository",
-        make: "git init -q outer; git -C repo init -q --separate-git-dir ../outer/store",
-        ..PLAIN
-    },
-    Shape {
-        name: "a checkout of a bare repository",
-        make: "git clone -q --bare repo bare.git; rm -rf repo; git -C bare.git worktree add -q ../repo main",
-        ..PLAIN
-    },
-    Shape {
-        name: "a sparse checkout of its own",
-        make: "mv repo first; git -C first checkout -q -b other; git -C first worktree add -q ../repo main; git -C repo sparse-checkout set --cone src",
-        holds: "test -e src/lib.rs && test ! -e docs",
-        repository: "first",
-        ..PLAIN
-    },
-    Shape {
-        name: "no commit yet on its branch",
-        make: "git -C repo branch base; git -C repo checkout -q --orphan empty; git -C repo rm -rqf .",
-        arguments: &["--base", "base"],
-        ..PLAIN
-    },
-    Shape {
-        name: "the git directory is a link",
-        make: "mv repo/.git store; ln -s ../store repo/.git",
-        ..PLAIN
-    },
-    Shape {
-        name: "a clone without trees and an older base",
-        make: "git -C repo commit -q --allow-empty -m later; echo x > repo/x; git -C repo add x; git -C repo commit -qm more; mv repo origin; git -C origin config uploadpack.allowFilter true; git -C origin config uploadpack.allowAnySHA1InWant true; git clone -q --filter=tree:0 \"file://$PWD/origin\" repo",
-        arguments: &["--base", "HEAD~2"],
-        ..PLAIN
-    },
-    Shape {
-        name: "a partial and sparse clone",
-        make: "mv repo origin; git -C origin config uploadpack.allowFilter true; git -C origin config uploadpack.allowAnySHA1InWant true; git clone -q --filter=blob:none --sparse \"file://$PWD/origin\" repo",
-        does: "mkdir -p src; echo new > src/new",
-        ..PLAIN
-    },
-    Shape {
-        name: "shared with a group",
-        make: "git -C repo config core.sharedRepository group; chmod -R g+ws repo/.git",
-        mend: "test -z \"$(find repo/.git/objects repo/.git/refs -type d ! -perm -2070)\"",
-        ..PLAIN
-    },
-    Shape {
-        name: "a split index",
-        make: "git -C repo update-index --split-index",
-        ..PLAIN
-    },
-    Shape {
-        name: "a sparse index",
-        make: "git -C repo sparse-checkout set --cone --sparse-index src",
-        ..PLAIN
-    },
-    Shape {
-        name: "a submodule that is ahead",
-        make: "git init -q sub; git -C sub commit -q --allow-empty -m s; cd repo; git -c protocol.file.allow=always submodule --quiet add ../sub sub; git commit -qm sub; git -C sub commit -q --allow-empty -m ahead",
-        ..PLAIN
-    },
-    Shape {
-        name: "a submodule itself",
-        make: "mv repo sub; git init -q super; git -C super -c protocol.file.allow=always submodule --quiet add ../sub sub; ln -s super/sub repo",
-        ..PLAIN
-    },
-    Shape {
-        name: "large files outside",
-        make: "cd repo; git lfs install --local >/dev/null; echo '*.bin filter=lfs diff=lfs merge=lfs -text' > .gitattributes; echo large > a.bin; git add -A; git commit -qm lfs",
-        does: "echo larger > a.bin; echo new > b.bin",
-        needs: "git-lfs",
-        ..PLAIN
-    },
-    Shape {
-        name: "line ends that are checked",
-        make: "git -C repo config core.autocrlf input; git -C repo config core.safecrlf true",
-        ..PLAIN
-    },
-    Shape {
-        name: "objects of another repository",
-        make: "mv repo first; git clone -q --shared first repo",
-        ..PLAIN
-    },
-    Shape {
-        name: "a commit that is replaced",
-        make: "cd repo; old=$(git rev-parse HEAD); echo else > else; git add else; git commit -qm else; git replace $old HEAD; git reset -q --hard $old",
-        mend: "git -C repo replace -d $(git -C repo replace -l) >/dev/null",
-        ..PLAIN
-    },
-    Shape {
-        name: "a configuration for each worktree",
-        make: "cd repo; git config extensions.worktreeConfig true; git config --worktree user.name Eve",
-        ..PLAIN
-    },
-    Shape {
-        name: "names of any bytes",
-        make: "cd repo; echo n > \"$(printf 'n\\377\\n')\"; git add -A; git commit -qm bytes",
-        does: "echo m > \"$(printf 'm\\377\\n')\"; rm \"$(printf 'n\\377\\n')\"",
-        ..PLAIN
-    },
-];
-
 #[test]
 fn work_survives_in_thorough_shapes() {
+    let shapes = SHAPES[..size(4, SHAPES.len())].iter();
+    play_all(shapes.chain(&SETTINGS[..size(2, SETTINGS.len())]));
+}
+
+fn play_all<'a>(shapes: impl Iterator<Item = &'a Shape>) {
+    let only = std::env::var("CX_SHAPE").unwrap_or_default();
     let mut failed = Vec::new();
-    for shape in &SHAPES[..size(4, SHAPES.len())] {
+    for shape in shapes.filter(|shape| shape.name.contains(&only)) {
         if !is_there(shape.needs) {
             continue;
         }
@@ -180,7 +94,18 @@ async fn play(rig: &Rig, shape: &Shape) {
     sh(rig, shape.make).await;
     rig.note_the_callers_state();
     kill_in_the_middle(rig, shape).await;
-    sh(rig, &format!("cd worktrees/cx-t; {}", shape.holds)).await;
+    sh(
+        rig,
+        &format!(
+            "export HOME=$PWD/home; unset GIT_CONFIG_GLOBAL; cd worktrees/cx-t; {}",
+            shape.holds
+        ),
+    )
+    .await;
+    let tree_of_git = "export HOME=$PWD/home; unset GIT_CONFIG_GLOBAL; cd worktrees/cx-t; cp -p \"$(git rev-parse --git-dir)/cx-operator.index\" ../../git.index; export GIT_INDEX_FILE=$PWD/../../git.index; git add -A --sparse && git write-tree > ../../tree-of-git";
+    if shape.as_git {
+        sh(rig, tree_of_git).await;
+    }
     let outcome = recover(rig).await;
     assert_eq!(
         outcome.status,
@@ -205,6 +130,13 @@ async fn play(rig: &Rig, shape: &Shape) {
     sh(rig, shape.mend).await;
     rig.note_the_callers_state();
     assert_applies(rig, &outcome).await;
+    if shape.as_git {
+        let git = fs::read_to_string(rig.path("tree-of-git")).expect("a tree");
+        let ours = fs::read_to_string(rig.path("tree")).expect("a tree");
+        let differ = ["diff-tree", "-r", git.trim(), ours.trim()];
+        let differ = || rig.git(&rig.repo(), &differ);
+        assert_eq!(ours, git, "{}: {}", shape.name, differ());
+    }
 }
 
 fn real(path: &Path) -> std::path::PathBuf {
@@ -226,6 +158,7 @@ async fn kill_in_the_middle(rig: &Rig, shape: &Shape) {
     fs::write(&script, text).expect("the script");
     let mut command = rig.delegation("Do what the script says.", shape.arguments);
     command.env("CX_SCRIPT", script);
+    command.envs(shape.variables.iter().copied());
     let mut child = command.spawn().expect("it starts");
     let pid = child.id().expect("it runs");
     wait_for("the agent's work", || {
