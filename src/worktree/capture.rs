@@ -170,7 +170,7 @@ pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
 
 /// The files of a checkout of the user's as a tree, with what their index says of them, and what should be known of it.
 pub(super) fn take_checkout(
-    open: &git2::Repository,
+    (open, base): (&git2::Repository, &Tree<'_>),
     git_dir: &Path,
     work_tree: &Path,
 ) -> Result<(Oid, Vec<String>), Error> {
@@ -199,7 +199,15 @@ pub(super) fn take_checkout(
         stop: &stop,
     };
     let added = adding.run(&[], &survey.deep)?;
-    let mut notices = Vec::new();
+    let is_new = |path: &&Vec<u8>| base.get_path(Path::new(OsStr::from_bytes(path))).is_err();
+    let linked = survey.repositories.iter().filter(is_new);
+    let linked: Vec<Vec<u8>> = linked
+        .filter(|path| !added.left_out.contains(path))
+        .cloned()
+        .collect();
+    let what =
+        "is a repository: the base has a link to its commit, and the agent won't see its files";
+    let mut notices = say(&linked, what);
     for lost in report(work_tree, survey, added, &mut notices) {
         let lost = shown(&lost);
         notices.push(format!(

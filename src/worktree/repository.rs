@@ -292,7 +292,10 @@ impl Repository {
         let parent = repo
             .find_commit(base.0)
             .map_err(Error::git("read the base commit"))?;
-        let (tree, notices) = capture::take_checkout(&repo, git_dir, work_tree)?;
+        let before = parent
+            .tree()
+            .map_err(Error::git("read the tree of the base commit"))?;
+        let (tree, notices) = capture::take_checkout((&repo, &before), git_dir, work_tree)?;
         let tree = repo
             .find_tree(tree)
             .map_err(Error::git("read the captured tree"))?;

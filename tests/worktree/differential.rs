@@ -1,8 +1,10 @@
 //! Random trees of rules, attributes and changes: a snapshot is what `git add -A` makes of the same files in a copy of
-//! the index that the worktree began with (of the agent's, where it has committed: what it tracks counts), and its patch
-//! makes that tree of a checkout of the base.
+//! the index that the worktree began with, of what the agent tracks where it has committed; and its patch makes that tree
+//! of a checkout of the base.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Stdio;
@@ -12,7 +14,7 @@ use std::thread;
 use cx_operator::diff::write_patch;
 use cx_operator::worktree::Worktree;
 
-use crate::fixture::{Fixture, command, git, snapshot, write};
+use crate::fixture::{Fixture, command, git, output, snapshot, write};
 use crate::size::size;
 
 const DIRS: [&str; 7] = ["", "a/", "a/b/", "data/", "data/x y/", "vendor/", "\u{e9}/"];
@@ -183,30 +185,53 @@ fn configure(f: &Fixture, dice: &mut Dice) {
     }
 }
 
-/// The tree that git makes of the worktree's files; `None` where git ends at a file that it can't convert.
-fn tree_of_git(f: &Fixture, worktree: &Worktree, index: &str) -> Option<String> {
-    let seed = worktree.admin_dir().join(index);
+/// The tree that git makes of the worktree's files; `None` where git ends at a file that it can't convert. Where the agent
+/// has `committed`, the index has its paths, without times for what differs from the seed.
+fn tree_of_git(f: &Fixture, worktree: &Worktree, committed: bool) -> Option<String> {
     let index = f.dir().join("index");
-    let run = |args: &[&str]| {
-        let output = command(worktree.path(), args)
+    let seed = worktree.admin_dir().join("cx-operator.index");
+    let run = |index: &Path, args: &[&str], input: &str| {
+        let mut child = command(worktree.path(), args)
             .env("GIT_DIR", f.root().join(".git"))
             .env("GIT_WORK_TREE", worktree.path())
-            .env("GIT_INDEX_FILE", &index)
-            .stdin(Stdio::null())
-            .output()
+            .env("GIT_INDEX_FILE", index)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
             .expect("git runs");
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // One that reads nothing may be gone.
+        drop(stdin.write_all(input.as_bytes()));
+        drop(stdin);
+        let output = child.wait_with_output().expect("git runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         output.status.success().then_some(text)
     };
     fs::copy(&seed, &index).expect("a copy");
+    if committed {
+        let list = |index: &Path| run(index, &["ls-files", "-z", "--stage"], "").expect("entries");
+        let (ours, theirs) = (list(&seed), list(&worktree.admin_dir().join("index")));
+        let path = |entry: &str| entry.split_once('\t').expect("a path").1.to_owned();
+        let of = |text: &str| {
+            let entries = text.split_terminator('\0').map(str::to_owned);
+            entries.collect::<BTreeSet<_>>()
+        };
+        let (ours, theirs) = (of(&ours), of(&theirs));
+        let gone = ours.difference(&theirs);
+        let gone = gone.map(|entry| format!("0 {}\t{}\0", "0".repeat(40), path(entry)));
+        let new = theirs.difference(&ours).map(|entry| format!("{entry}\0"));
+        let input: String = gone.chain(new).collect();
+        run(&index, &["update-index", "-z", "--index-info"], &input).expect("an index");
+    }
     let written = fs::metadata(&seed).and_then(|meta| meta.modified());
     let file = fs::File::options()
         .write(true)
         .open(&index)
         .expect("the copy");
     file.set_modified(written.expect("a time")).expect("a time");
-    run(&["add", "-A"])?;
-    run(&["write-tree"])
+    run(&index, &["add", "-A"], "")?;
+    Some(run(&index, &["write-tree"], "")?.trim().to_owned())
 }
 
 /// The tree that the patch makes of a checkout of the base, and whether it was one: where the base's own attributes have
@@ -238,6 +263,12 @@ fn tree_of_patch(f: &Fixture, base: &str, patch: &Path, case: u64) -> (String, b
     (run(&["write-tree"]), same)
 }
 
+/// Commits all that git takes: it ends at a file that it can't convert.
+fn commit(at: &Path, message: &str) {
+    output(at, &["add", "-A", "--ignore-errors"]);
+    git(at, &["commit", "-q", "--allow-empty", "-m", message]);
+}
+
 /// Plays a case; says whether its patch was applied to a checkout.
 fn assert_case(number: u64) -> bool {
     let mut dice = Dice(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
@@ -246,25 +277,16 @@ fn assert_case(number: u64) -> bool {
     for _ in 0..8 {
         change(&f.root(), &mut dice);
     }
-    f.commit("base");
+    commit(&f.root(), "base");
     let worktree = f.add();
     let commits = dice.roll(4) == 0;
     for step in 0..10 {
         change(worktree.path(), &mut dice);
         if commits && step == 5 {
-            git(worktree.path(), &["add", "-A"]);
-            git(
-                worktree.path(),
-                &["commit", "-q", "--allow-empty", "-m", "half"],
-            );
+            commit(worktree.path(), "half");
         }
     }
-    let index = if commits {
-        "index"
-    } else {
-        "cx-operator.index"
-    };
-    let expected = tree_of_git(&f, &worktree, index);
+    let expected = tree_of_git(&f, &worktree, commits);
     let base = f.spec("t").base;
     let taken = snapshot(&worktree);
     let result = taken.result_commit.unwrap_or(base);

@@ -3,8 +3,10 @@
 mod add;
 mod agents_index;
 mod differential;
+mod dirty;
 mod fixture;
 mod lost;
+mod nested;
 mod patch;
 mod planted;
 mod removal;

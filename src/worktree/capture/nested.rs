@@ -8,9 +8,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Index, IndexEntryExtendedFlag, Oid, RepositoryOpenFlags};
+use git2::{Index, IndexEntry, IndexEntryExtendedFlag, Oid, RepositoryOpenFlags};
 
 use super::adding::entry;
+use super::staged::links_and_dirs;
 use super::survey::{Ground, Survey};
 use super::{COMMIT, FILE, Source, keep_time};
 use crate::diff::shown;
@@ -99,6 +100,11 @@ fn open(source: &Source<'_>, path: &[u8]) -> Option<git2::Repository> {
     git2::Repository::open_ext(full, RepositoryOpenFlags::NO_SEARCH, &[] as &[&Path]).ok()
 }
 
+fn placeholder(dir: &[u8]) -> IndexEntry {
+    let empty = Oid::from_str(EMPTY).expect("an id");
+    entry(&[dir, b"/", PLACEHOLDER.as_bytes()].concat(), FILE, empty)
+}
+
 /// Writes into the index what the repositories are to become, and copies their commits.
 pub(super) fn settle(
     source: &Source<'_>,
@@ -130,14 +136,13 @@ pub(super) fn settle(
         }
     }
     for path in &survey.repositories {
-        let inside = [path, &b"/"[..], PLACEHOLDER.as_bytes()].concat();
-        let empty = Oid::from_str(EMPTY).expect("an id");
         // A name that libgit2 refuses no tree may have.
-        drop(edit.add(&entry(&inside, FILE, empty)));
+        drop(edit.add(&placeholder(path)));
         settled.keep_repository(source, path);
     }
     for path in submodules {
-        if let Some(head) = settled.keep_submodule(source, path)? {
+        let recorded = in_base(source, path);
+        if let Some(head) = settled.keep_submodule(source, path, recorded)? {
             edit.add(&entry(path, COMMIT, head))
                 .map_err(Error::git("add a submodule"))?;
         }
@@ -153,13 +158,28 @@ impl Settled {
         let shown = shown(Path::new(OsStr::from_bytes(path)));
         let said = format!("{shown} has a repository of its own: its files are stored");
         let Some(nested) = open(source, path) else {
-            return self
-                .notices
-                .push(format!("{said}, and it has no history that can be read"));
+            let git_dir = full(source, path).join(".git");
+            let is_dir = fs::symlink_metadata(&git_dir).is_ok_and(|meta| meta.is_dir());
+            if is_dir && git_dir.join("HEAD").exists() {
+                let unread = git2::Error::from_str("it can't be read");
+                return self.miss(path, &format!("{said}, but not its history"), &unread);
+            }
+            let none = format!("{said}, and it has no history that can be read");
+            return self.notices.push(none);
         };
-        match copy(source, &nested, &tips(&nested)) {
+        let mut wanted = tips(&nested);
+        let empty = wanted.is_empty();
+        if nested.is_shallow() {
+            // Not all of it is here, and what was fetched can be fetched again.
+            wanted.retain(|tip| !is_fetched(&nested, *tip));
+        }
+        match copy(source, &nested, &wanted) {
             Ok(tips) if tips.is_empty() => {
-                self.notices.push(format!("{said}, and it has no commit"))
+                let why = match empty {
+                    true => "and it has no commit",
+                    false => "and its history is that of its remote, not kept",
+                };
+                self.notices.push(format!("{said}, {why}"))
             }
             Ok(tips) => self.histories.push(History {
                 said: format!("{said}, its history is"),
@@ -169,8 +189,13 @@ impl Settled {
         }
     }
 
-    /// The commit that a submodule is at, if it is one that the base doesn't have there; what is new in it is copied.
-    fn keep_submodule(&mut self, source: &Source<'_>, path: &[u8]) -> Result<Option<Oid>, Error> {
+    /// The commit that a submodule is at, if it isn't the `recorded` one; what is new in it is copied.
+    fn keep_submodule(
+        &mut self,
+        source: &Source<'_>,
+        path: &[u8],
+        recorded: Option<Oid>,
+    ) -> Result<Option<Oid>, Error> {
         let Some(nested) = open(source, path) else {
             return Ok(None);
         };
@@ -178,7 +203,6 @@ impl Settled {
             return Ok(None);
         };
         let shown = shown(Path::new(OsStr::from_bytes(path)));
-        let recorded = in_base(source, path);
         let mut new = tips(&nested);
         if let Some(recorded) = recorded {
             let has = |tip: &Oid| {
@@ -192,7 +216,7 @@ impl Settled {
             Ok(tips) => self.histories.push(History { said, tips }),
             Err(error) => self.miss(path, &format!("{said} not"), &error),
         }
-        match uncommitted(source, &nested, (path, head)) {
+        match self.find_uncommitted(source, &nested, (path, head)) {
             Ok(None) => {}
             Ok(Some(tip)) => self.histories.push(History {
                 said: format!("the submodule {shown} has uncommitted changes: they are"),
@@ -207,6 +231,60 @@ impl Settled {
         Ok((recorded != Some(head)).then_some(head))
     }
 
+    /// A commit of the files of a submodule on top of its HEAD, if they differ; repositories in it are settled too.
+    fn find_uncommitted(
+        &mut self,
+        source: &Source<'_>,
+        nested: &git2::Repository,
+        (path, head): (&[u8], Oid),
+    ) -> Result<Option<Oid>, Error> {
+        let failed = "compare a submodule with its commit";
+        let scratch = Scratch::below(source.admin_dir)?;
+        let file = scratch.path().join("index");
+        let tree = nested
+            .find_commit(head)
+            .and_then(|commit| commit.tree())
+            .map_err(Error::git(failed))?;
+        let mut index = Index::open(&file).map_err(Error::git(failed))?;
+        index.read_tree(&tree).map_err(Error::git(failed))?;
+        let work_tree = full(source, path);
+        let (links, dirs) = links_and_dirs(&index);
+        let closed: HashSet<Vec<u8>> = links.iter().map(|(link, _)| link.clone()).collect();
+        let survey = Survey::take(&Ground {
+            git_dir: &source.git_dir(),
+            work_tree: &work_tree,
+            tracked: &dirs,
+            closed: &closed,
+            into_repositories: true,
+            stop: source.stop,
+        })?;
+        let below = |name: &[u8]| [path, b"/", name].concat();
+        for (link, recorded) in links {
+            if let Some(moved) = self.keep_submodule(source, &below(&link), Some(recorded))? {
+                let moved = entry(&link, COMMIT, moved);
+                index.add(&moved).map_err(Error::git(failed))?;
+            }
+        }
+        for inside in &survey.repositories {
+            // A name that libgit2 refuses no tree may have.
+            drop(index.add(&placeholder(inside)));
+            self.keep_repository(source, &below(inside));
+        }
+        index.write().map_err(Error::git(failed))?;
+        let mut adding = source.adding(&file, false);
+        adding.work_tree = &work_tree;
+        let except: Vec<Vec<u8>> = closed.into_iter().collect();
+        adding.run(&except, &survey.deep)?;
+        let found = adding.write_tree()?;
+        if found == tree.id() {
+            return Ok(None);
+        }
+        copy(source, nested, &[head]).map_err(Error::git(failed))?;
+        commit_uncommitted(source, (found, head))
+            .map(Some)
+            .ok_or_else(|| Error::git(failed)(git2::Error::from_str("its commit can't be read")))
+    }
+
     fn miss(&mut self, path: &[u8], said: &str, error: &git2::Error) {
         self.notices
             .push(format!("{said} kept: {}", error.message()));
@@ -216,6 +294,11 @@ impl Settled {
 
 /// Whether a remote had the commit when it was last asked.
 fn is_fetched(nested: &git2::Repository, tip: Oid) -> bool {
+    let refs = nested.references_glob("refs/remotes/*");
+    let mut refs = refs.into_iter().flatten().flatten();
+    if refs.any(|found| found.target() == Some(tip)) {
+        return true;
+    }
     let Ok(mut walk) = nested.revwalk() else {
         return false;
     };
@@ -284,60 +367,14 @@ fn copy(
     Ok(tips.to_vec())
 }
 
-/// A commit of the files of a submodule on top of its HEAD, if they differ.
-fn uncommitted(
-    source: &Source<'_>,
-    nested: &git2::Repository,
-    (path, head): (&[u8], Oid),
-) -> Result<Option<Oid>, Error> {
-    let failed = "compare a submodule with its commit";
-    let scratch = Scratch::below(source.admin_dir)?;
-    let file = scratch.path().join("index");
-    let tree = nested
-        .find_commit(head)
-        .and_then(|commit| commit.tree())
-        .map_err(Error::git(failed))?;
-    let mut index = Index::open(&file).map_err(Error::git(failed))?;
-    index
-        .read_tree(&tree)
-        .and_then(|()| index.write())
-        .map_err(Error::git(failed))?;
-    let mut closed: HashSet<Vec<u8>> = index
-        .iter()
-        .filter_map(|entry| (entry.mode == COMMIT).then_some(entry.path))
-        .collect();
-    let work_tree = full(source, path);
-    let survey = Survey::take(&Ground {
-        git_dir: &source.git_dir(),
-        work_tree: &work_tree,
-        tracked: &HashSet::new(),
-        closed: &closed,
-        into_repositories: false,
-        stop: source.stop,
-    })?;
-    closed.extend(survey.repositories);
-    let mut adding = source.adding(&file, false);
-    adding.work_tree = &work_tree;
-    let except: Vec<Vec<u8>> = closed.into_iter().collect();
-    adding.run(&except, &survey.deep)?;
-    let found = adding.write_tree()?;
-    if found == tree.id() {
-        return Ok(None);
-    }
-    copy(source, nested, &[head]).map_err(Error::git(failed))?;
-    let commit = || {
-        let author = operator_signature().ok()?;
-        let (tree, parent) = (
-            source.open.find_tree(found).ok()?,
-            source.open.find_commit(head).ok()?,
-        );
-        let message = "what was not committed in a submodule";
-        source
-            .open
-            .commit(None, &author, &author, message, &tree, &[&parent])
-            .ok()
-    };
-    commit()
-        .map(Some)
-        .ok_or_else(|| Error::git(failed)(git2::Error::from_str("its commit can't be read")))
+fn commit_uncommitted(source: &Source<'_>, (tree, head): (Oid, Oid)) -> Option<Oid> {
+    let author = operator_signature().ok()?;
+    let (tree, parent) = (
+        source.open.find_tree(tree).ok()?,
+        source.open.find_commit(head).ok()?,
+    );
+    let message = "what was not committed in a submodule";
+    let commit = source.open;
+    let commit = commit.commit(None, &author, &author, message, &tree, &[&parent]);
+    commit.ok()
 }

@@ -68,20 +68,27 @@ pub(super) fn prepare(source: &Source<'_>, to: &Path) -> Result<Prepared, Error>
     }
     keep_time(&seed, to)?;
     prepared.count = index.len();
+    (prepared.links, prepared.dirs) = links_and_dirs(&index);
+    Ok(prepared)
+}
+
+/// The links to a commit, and all directories with an entry below them.
+pub(super) fn links_and_dirs(index: &Index) -> (Vec<(Vec<u8>, Oid)>, HashSet<Vec<u8>>) {
+    let (mut links, mut dirs) = (Vec::new(), HashSet::new());
     for entry in index.iter() {
         if entry.mode == COMMIT {
-            prepared.links.push((entry.path.clone(), entry.id));
+            links.push((entry.path.clone(), entry.id));
         }
         let mut rest = &entry.path[..];
         while let Some(slash) = rest.iter().rposition(|b| *b == b'/') {
             rest = &rest[..slash];
-            if prepared.dirs.contains(rest) {
+            if dirs.contains(rest) {
                 break;
             }
-            prepared.dirs.insert(rest.to_vec());
+            dirs.insert(rest.to_vec());
         }
     }
-    Ok(prepared)
+    (links, dirs)
 }
 
 /// Whether the agent's git never wrote its index: the seed is a second name of it.

@@ -89,6 +89,7 @@ impl Survey {
         let failed = |source| Error::io("list", &full)(source);
         let mut below = Vec::new();
         if !ground.into_repositories && !dir.is_empty() && full.join(".git").exists() {
+            self.repositories.push(dir.to_vec());
             return Ok(below);
         }
         for entry in fs::read_dir(&full).map_err(failed)? {
