@@ -14,7 +14,7 @@ use std::thread;
 use cx_operator::diff::write_patch;
 use cx_operator::worktree::Worktree;
 
-use crate::fixture::{Fixture, command, git, output, snapshot, write};
+use crate::fixture::{Fixture, command, git, output, snapshot_spec, write};
 use crate::size::size;
 
 const DIRS: [&str; 7] = ["", "a/", "a/b/", "data/", "data/x y/", "vendor/", "\u{e9}/"];
@@ -288,7 +288,8 @@ fn assert_case(number: u64) -> bool {
     }
     let expected = tree_of_git(&f, &worktree, commits);
     let base = f.spec("t").base;
-    let taken = snapshot(&worktree);
+    let taken = worktree.snapshot(&snapshot_spec());
+    let taken = taken.unwrap_or_else(|error| panic!("case {number}: {error}"));
     let result = taken.result_commit.unwrap_or(base);
     let tree = f.git(&["rev-parse", &format!("{result}^{{tree}}")]);
     if let Some(expected) = expected {

@@ -86,7 +86,11 @@ impl Adding<'_> {
             return Err(failed);
         }
         if !is_partial(&failed) {
-            let fatal = self.find_fatal(except)?;
+            let mut fatal = self.find_fatal(self.list(except)?)?;
+            if fatal.is_empty() {
+                // git reads a file again that was written in the same second as the index, changed or not.
+                fatal = self.find_fatal(self.query_names(&["ls-files", "-z"], except)?)?;
+            }
             if fatal.is_empty() {
                 return Err(failed);
             }
@@ -118,15 +122,22 @@ impl Adding<'_> {
 
     /// New and changed files that the index doesn't have, told from their times alone: no filter runs.
     fn list(&self, except: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Error> {
-        let new = self
-            .git("ls-files")
-            .args(["-z", "--others", "--exclude-standard"])
+        let new = ["ls-files", "-z", "--others", "--exclude-standard"];
+        let changed = ["diff-files", "-z", "--name-only", "--ignore-submodules=all"];
+        let names = self.query_names(&new, except)?;
+        Ok([names, self.query_names(&changed, except)?].concat())
+    }
+
+    /// The paths that git lists, but those at or below `except`.
+    fn query_names(
+        &self,
+        list: &[&'static str],
+        except: &[Vec<u8>],
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let names = self
+            .git(list[0])
+            .args(&list[1..])
             .query_output(Vec::new())?;
-        let changed = self
-            .git("diff-files")
-            .args(["-z", "--name-only", "--ignore-submodules=all"])
-            .query_output(Vec::new())?;
-        let names = [new, changed].concat();
         let names = names.split(|b| *b == 0).filter(|name| !name.is_empty());
         let paths = names.map(|name| name.strip_suffix(b"/").unwrap_or(name));
         let is_below = |path: &[u8], top: &Vec<u8>| {
@@ -139,10 +150,9 @@ impl Adding<'_> {
             .collect())
     }
 
-    /// The files at which git ends: those that it must not or can't convert.
-    fn find_fatal(&self, except: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Error> {
-        let files: Vec<Vec<u8>> = self
-            .list(except)?
+    /// Those of the files at which git ends: it must not, or can't, convert them.
+    fn find_fatal(&self, files: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+        let files: Vec<Vec<u8>> = files
             .into_iter()
             .filter(|path| fs::symlink_metadata(self.full(path)).is_ok_and(|meta| meta.is_file()))
             .collect();
