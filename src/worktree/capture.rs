@@ -29,6 +29,7 @@ use survey::{Ground, Survey};
 
 mod adding;
 mod nested;
+mod pipes;
 mod staged;
 mod survey;
 
@@ -134,7 +135,7 @@ pub(super) struct Captured {
 /// Captures tracked and untracked files, respecting `.gitignore`, `info/exclude` and the user's excludes.
 ///
 /// # Errors
-/// [`Error::Unreadable`] for ignore rules in a pipe, [`Error::Unstorable`] where the repository takes nothing; else
+/// [`Error::Unreadable`] for a device in the place of ignore rules, [`Error::Unstorable`] where the repository takes nothing; else
 /// those of libgit2 and git.
 pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
     source.make_git_dir()?;

@@ -100,8 +100,8 @@ impl Worktree {
     /// When it returns, the result is complete, and it and the ref are on the disk.
     ///
     /// # Errors
-    /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] for ignore rules in
-    /// a pipe, [`Error::Unstorable`] where the repository takes nothing, [`Error::Incomplete`] for an object that isn't
+    /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] for a device in
+    /// the place of ignore rules, [`Error::Unstorable`] where the repository takes nothing, [`Error::Incomplete`] for an object that isn't
     /// there; else those of libgit2 and git.
     pub fn snapshot(&self, spec: &SnapshotSpec) -> Result<Snapshot, Error> {
         self.snapshot_unless(spec, &CancellationToken::new())

@@ -4,14 +4,16 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, FileType};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use tokio_util::sync::CancellationToken;
 
+use super::pipes::EmptyPipes;
 use crate::worktree::error::Error;
 use crate::worktree::git::Git;
 
@@ -29,6 +31,8 @@ pub(super) struct Survey {
     pub(super) unreadable: Vec<Vec<u8>>,
     /// Directories below which git is to begin anew.
     pub(super) deep: Vec<Vec<u8>>,
+    /// Those pipes that git would read from, kept empty as long as this lives.
+    pipes: EmptyPipes,
     /// How many files and links there are.
     pub(super) files: usize,
 }
@@ -50,7 +54,7 @@ impl Survey {
     /// Looks at all directories that git would look at.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] for ignore rules or attributes in a pipe or a device, from which git would read for ever.
+    /// [`Error::Unreadable`] for a device in the place of ignore rules or attributes, from which git would read for ever.
     pub(super) fn take(ground: &Ground<'_>) -> Result<Self, Error> {
         let mut survey = Self::default();
         let mut rules = None;
@@ -107,18 +111,40 @@ impl Survey {
                 below.push(path);
             } else if kind.is_file() || kind.is_symlink() {
                 self.files += 1;
-            } else if name == ".gitignore" || name == ".gitattributes" {
-                let why = "it is a pipe, a socket or a device";
-                return Err(Error::Unreadable {
-                    path: PathBuf::from(OsStr::from_bytes(&path)),
-                    source: io::Error::new(ErrorKind::InvalidInput, why),
-                });
             } else {
+                if is_read_by_git(&name) {
+                    self.feed(&path, kind, ground)?;
+                }
                 self.odd.push(path);
             }
         }
         Ok(below)
     }
+
+    /// Sees to it that no git waits at a pipe.
+    fn feed(&mut self, path: &[u8], kind: FileType, ground: &Ground<'_>) -> Result<(), Error> {
+        let relative = Path::new(OsStr::from_bytes(path));
+        let unreadable = |source| Error::Unreadable {
+            path: relative.to_owned(),
+            source,
+        };
+        if kind.is_fifo() {
+            let full = ground.work_tree.join(relative);
+            return self.pipes.add(full).map_err(unreadable);
+        }
+        // A socket can't be opened. What a device says has no end.
+        match kind.is_socket() {
+            true => Ok(()),
+            false => Err(unreadable(io::Error::other("it is a device"))),
+        }
+    }
+}
+
+/// Whether git reads a file of that name in any directory, or at the top.
+fn is_read_by_git(name: &OsStr) -> bool {
+    [".gitignore", ".gitattributes", ".gitmodules"]
+        .iter()
+        .any(|read| name == *read)
 }
 
 /// A `git check-ignore` that is asked path by path: about a directory whose rules, and those above, were seen to be

@@ -2,7 +2,7 @@
 
 use cx_operator::worktree::Changes;
 
-use super::{HARMLESS, REFUSED, Row, Status, Work, table};
+use super::{HARMLESS, Row, Status, Work, table};
 
 const HALF: &[(&str, &str)] = &[("half", "done\n")];
 
@@ -34,15 +34,21 @@ table! {
     fifo_in_place_of_a_file = Row { does: "echo done > half; rm README; mkfifo README", said: "README is neither file nor link: not stored", work: Work::Files(HALF), ..HARMLESS };
     fifo_as_ignore_rules = Row {
         does: "echo done > half; rm .gitignore; mkfifo .gitignore",
-        mend: "rm worktrees/cx-t/.gitignore",
-        work: Work::Kept(HALF),
-        ..REFUSED
+        said: ".gitignore is neither file nor link: not stored",
+        work: Work::Files(HALF),
+        ..HARMLESS
     };
     fifo_as_attributes = Row {
         does: "mkdir d; echo done > d/half; mkfifo d/.gitattributes",
-        mend: "rm worktrees/cx-t/d/.gitattributes",
-        work: Work::Kept(&[("d/half", "done\n")]),
-        ..REFUSED
+        said: "d/.gitattributes is neither file nor link: not stored",
+        work: Work::Files(&[("d/half", "done\n")]),
+        ..HARMLESS
+    };
+    fifo_as_the_list_of_submodules = Row {
+        does: "echo done > half; mkfifo .gitmodules",
+        said: ".gitmodules is neither file nor link: not stored",
+        work: Work::Files(HALF),
+        ..HARMLESS
     };
     link_to_a_fifo_as_ignore_rules = Row {
         does: "echo done > half; mkfifo pipe; rm .gitignore; ln -s pipe .gitignore",
