@@ -16,6 +16,8 @@ use super::snapshot::REF_PREFIX;
 const SEED_REFS: &str = "cx-operator.refs";
 /// What a line about a worktree has in the place of an id.
 const WORKTREE: &str = "worktree";
+/// What the name of a stash begins with; its id follows.
+const STASH: &str = "the stash ";
 /// How many names a notice has.
 const NAMES_SHOWN: usize = 20;
 /// How many it has of refs that can be restored by it.
@@ -46,7 +48,7 @@ pub(super) fn describe(
     admin_dir: &Path,
     known: &[&str],
 ) -> Result<Vec<String>, Error> {
-    let mut notices = Vec::from_iter(describe_own_repository(admin_dir));
+    let mut notices = Vec::new();
     let Ok(seed) = fs::read_to_string(admin_dir.join(SEED_REFS)) else {
         return Ok(notices);
     };
@@ -55,19 +57,20 @@ pub(super) fn describe(
     let now = list(repo)?;
     let own = known.last().copied().unwrap_or_default();
     let (mut new, mut moved, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    let mut stashes = Vec::new();
     for (name, id) in &now {
         match before.get(name.as_str()) {
             Some(old) if old == id || name == own => {}
             None if known.contains(&name.as_str()) || is_of_a_run(repo, name) => {}
-            // A stash replaces the one before it.
-            Some(_) if name == "refs/stash" => new.push(name.clone()),
             None => new.push(name.clone()),
             Some(old) => moved.push(format!("{name} from {old} to {id}")),
         }
     }
     for (name, id) in before {
-        if id != WORKTREE && name != own && !now.contains_key(name) {
-            gone.push(format!("{name}, which was at {id}"));
+        match now.contains_key(name) || id == WORKTREE || name == own {
+            true => {}
+            false if name.starts_with(STASH) => stashes.push(id.to_owned()),
+            false => gone.push(format!("{name}, which was at {id}")),
         }
     }
     let known_worktrees: BTreeSet<&str> = lines
@@ -99,16 +102,11 @@ pub(super) fn describe(
             notices.push(tell(what, &names, (CHANGES_SHOWN, "")) + restore);
         }
     }
+    if !stashes.is_empty() {
+        let restore = "; if that was not you, `git stash store <id>` restores it";
+        notices.push(tell("dropped of what was stashed", &stashes, (CHANGES_SHOWN, "")) + restore);
+    }
     Ok(notices)
-}
-
-/// The agent made a repository of its own in the worktree's place: what it commits there is no commit of this one.
-fn describe_own_repository(admin_dir: &Path) -> Option<String> {
-    let git = own_directory(admin_dir).join(".git");
-    let meta = fs::symlink_metadata(&git).ok()?;
-    meta.is_dir().then(|| {
-        "the worktree has a repository of its own by now, in the place of its `.git` file: the files are stored, its history isn't".to_owned()
-    })
 }
 
 /// The worktree's directory, as its registration has it.
@@ -120,7 +118,7 @@ fn is_of_a_run(repo: &git2::Repository, name: &str) -> bool {
     name.starts_with("refs/heads/cx-") && find_creation(repo, name).is_some()
 }
 
-/// All refs but those of results and of remotes.
+/// All refs but those of results and of remotes, and all that is stashed.
 fn list(repo: &git2::Repository) -> Result<Refs, Error> {
     let dir = repo.commondir();
     let listed = Git::new(dir, dir, "for-each-ref")
@@ -130,9 +128,19 @@ fn list(repo: &git2::Repository) -> Result<Refs, Error> {
     let refs = listed.lines().filter_map(|line| line.split_once(' '));
     let refs = refs
         .filter(|(_, name)| !name.starts_with(REF_PREFIX) && !name.starts_with("refs/remotes/"));
-    Ok(refs
+    let refs = refs.filter(|(_, name)| *name != "refs/stash");
+    let mut all: Refs = refs
         .map(|(id, name)| (name.to_owned(), id.to_owned()))
-        .collect())
+        .collect();
+    // One ref has them all: each is known by its log alone.
+    // libgit2 makes the log that it is to read.
+    if let Ok(true) = repo.reference_has_log("refs/stash")
+        && let Ok(log) = repo.reflog("refs/stash")
+    {
+        let ids = log.iter().map(|entry| entry.id_new().to_string());
+        all.extend(ids.map(|id| (format!("{STASH}{id}"), id)));
+    }
+    Ok(all)
 }
 
 /// The directories of the worktrees that are nobody's run's.

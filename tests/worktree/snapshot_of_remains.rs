@@ -99,10 +99,9 @@ fn refs_that_the_agent_made_are_told_of_and_stay() {
     let notices = snapshot(&worktree).notices;
     let told = notices.iter().find(|notice| notice.starts_with("made in"));
     let told = told.unwrap_or_else(|| panic!("{notices:?}"));
-    assert!(
-        told.ends_with(": refs/heads/spare, refs/stash, refs/tags/v1"),
-        "{told}"
-    );
+    let stash = f.git(&["rev-parse", "stash"]);
+    let new = format!(": refs/heads/spare, refs/tags/v1, the stash {stash}");
+    assert!(told.ends_with(&new), "{told}");
     assert!(
         notices
             .iter()
@@ -113,4 +112,63 @@ fn refs_that_the_agent_made_are_told_of_and_stay() {
     for name in ["spare", "v1", "topic", "before", "stash"] {
         f.git(&["rev-parse", "--verify", name]);
     }
+}
+
+#[test]
+fn what_the_agent_takes_from_the_repository_is_told_with_what_restores_it() {
+    let f = Fixture::new();
+    f.git(&["tag", "old"]);
+    f.git(&["branch", "gone"]);
+    f.git(&["branch", "moves"]);
+    f.git(&["branch", "named"]);
+    for content in ["one", "two", "three"] {
+        f.write("README", content.as_bytes());
+        f.git(&["stash", "push", "-q", "-m", content]);
+    }
+    let [three, two] = ["stash@{0}", "stash@{1}"].map(|name| f.git(&["rev-parse", name]));
+    let worktree = f.add();
+    let base = f.git(&["rev-parse", "HEAD"]);
+    let at = worktree.path();
+    git(at, &["stash", "drop", "-q", "stash@{1}"]);
+    git(at, &["tag", "-d", "old"]);
+    git(at, &["branch", "-q", "-D", "gone"]);
+    git(at, &["branch", "-q", "-m", "named", "renamed"]);
+    git(at, &["commit", "-q", "--allow-empty", "-m", "new"]);
+    git(at, &["branch", "-q", "-f", "moves"]);
+    let head = git(at, &["rev-parse", "HEAD"]);
+    let notices = snapshot(&worktree).notices;
+    let all = notices.join("\n");
+    for wanted in [
+        format!("refs/heads/gone, which was at {base}"),
+        format!("refs/heads/named, which was at {base}"),
+        format!("refs/tags/old, which was at {base}"),
+        format!("refs/heads/moves from {base} to {head}"),
+        "refs/heads/renamed".to_owned(),
+        format!(
+            "dropped of what was stashed in the repository while the run went on, by the agent or by somebody else: {two};"
+        ),
+    ] {
+        assert!(all.contains(&wanted), "{wanted}: {all}");
+    }
+    assert!(!all.contains(&three), "{all}");
+    f.git(&["stash", "store", &two]);
+    f.git(&["update-ref", "refs/tags/old", &base]);
+}
+
+#[test]
+fn the_history_of_a_repository_in_the_worktrees_place_is_kept() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    let at = worktree.path();
+    fs::remove_file(at.join(".git")).expect("a link");
+    git(at, &["init", "-q", "."]);
+    git(at, &["add", "-A"]);
+    git(at, &["commit", "-q", "-m", "own"]);
+    write(&at.join("new"), b"n\n");
+    let taken = snapshot(&worktree);
+    let kept = format!("{REF}.inside.1");
+    let said = taken.notices.iter().any(|notice| notice.ends_with(&kept));
+    assert!(said && taken.left_out.is_empty(), "{:?}", taken.notices);
+    assert_eq!(f.git(&["log", "-1", "--format=%s", &kept]), "own");
+    assert_eq!(f.git(&["show", &format!("{REF}:new")]), "n");
 }

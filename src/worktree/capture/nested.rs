@@ -23,6 +23,8 @@ use crate::worktree::snapshot::operator_signature;
 /// being absent, it is gone when the files have been added.
 const PLACEHOLDER: &str = ".cx-operator-placeholder";
 const EMPTY: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+/// The work tree itself, in which the agent may have made a repository: what it commits there is no commit of ours.
+const TOP: &[u8] = b".";
 /// How many branches of a repository inside are kept.
 const TIPS: usize = 100;
 
@@ -113,6 +115,10 @@ pub(super) fn settle(
     survey: &Survey,
 ) -> Result<Settled, Error> {
     let mut settled = Settled::default();
+    let git = fs::symlink_metadata(source.work_tree.join(".git"));
+    if git.is_ok_and(|meta| meta.is_dir()) {
+        settled.keep_repository(source, TOP);
+    }
     if links.is_empty() && survey.repositories.is_empty() && submodules.is_empty() {
         return Ok(settled);
     }
@@ -156,7 +162,10 @@ impl Settled {
     /// Copies the history of a repository whose files are stored in place.
     fn keep_repository(&mut self, source: &Source<'_>, path: &[u8]) {
         let shown = shown(Path::new(OsStr::from_bytes(path)));
-        let said = format!("{shown} has a repository of its own: its files are stored");
+        let said = match path {
+            TOP => "the worktree has a repository of its own by now, in the place of its `.git` file: its files are stored".to_owned(),
+            _ => format!("{shown} has a repository of its own: its files are stored"),
+        };
         let Some(nested) = open(source, path) else {
             let git_dir = full(source, path).join(".git");
             let is_dir = fs::symlink_metadata(&git_dir).is_ok_and(|meta| meta.is_dir());

@@ -112,6 +112,7 @@ pub(super) const SHAPES: [Shape; 26] = [
         name: "a submodule that is dirty",
         make: SUBMODULE,
         does: "git -c protocol.file.allow=always submodule --quiet update --init; echo dirty > sub/file",
+        mend: "git -C repo show \"$(git -C repo for-each-ref --format='%(refname)' | grep inside.1$):file\" | grep -q dirty",
         ..PLAIN
     },
     Shape {
@@ -124,6 +125,7 @@ pub(super) const SHAPES: [Shape; 26] = [
         name: "a submodule that the agent commits in",
         make: SUBMODULE,
         does: "git -c protocol.file.allow=always submodule --quiet update --init; git -C sub -c user.name=A -c user.email=a@example.com commit -q --allow-empty -m more",
+        mend: "git -C repo log -1 --format=%s \"$(git -C repo for-each-ref --format='%(refname)' | grep inside.1$)\" | grep -qx more",
         ..PLAIN
     },
     Shape {
