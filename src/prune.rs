@@ -278,10 +278,12 @@ impl Place {
     }
 
     fn result_of(&self, run_id: &str) -> Option<CommitId> {
-        self.refs_of(run_id).map(|(_, commit)| *commit).next()
+        let mut refs = self.refs_of(run_id);
+        let result = refs.find(|(name, _)| !name.contains(".inside."));
+        result.map(|(_, commit)| *commit)
     }
 
-    /// The run's ref, and those of its earlier snapshots, `<ref>.1`, `<ref>.2`, …
+    /// The run's ref, those of its earlier snapshots, `<ref>.1`, …, and of repositories inside, `<ref>.inside.1`, …
     fn refs_of(&self, run_id: &str) -> impl Iterator<Item = (&String, &CommitId)> {
         let name = format!("refs/cx-operator/{run_id}");
         let from = self.refs.range(name.clone()..);

@@ -70,6 +70,13 @@ fn old_runs_go_with_their_refs_and_young_ones_stay() {
     let place = Place::new();
     let result = place.old_run(OLD);
     place.git(&["update-ref", &format!("refs/cx-operator/{OLD}.1"), "HEAD"]);
+    for inside in ["inside.1", "inside.2"] {
+        place.git(&[
+            "update-ref",
+            &format!("refs/cx-operator/{OLD}.{inside}"),
+            "HEAD",
+        ]);
+    }
     place.git(&["update-ref", &format!("refs/cx-operator/{OLD}0"), "HEAD"]);
     place.record("20200102-000000-t-0001", "t", |_| {});
     place.put("notes", "of-mine", b"");
