@@ -21,6 +21,9 @@ use crate::worktree::git::Git;
 /// The bit of an entry that is taken for unchanged, in an index file.
 const ASSUMED: u16 = 0x8000;
 
+/// A path and the commit that the index has there.
+pub(super) type Link = (Vec<u8>, Oid);
+
 /// What an index says of a path.
 struct Staged {
     path: Vec<u8>,
@@ -36,7 +39,7 @@ struct Staged {
 #[derive(Default)]
 pub(super) struct Prepared {
     /// Submodules and other links to a commit.
-    pub(super) links: Vec<(Vec<u8>, Oid)>,
+    pub(super) links: Vec<Link>,
     /// All directories with a tracked file below them.
     pub(super) dirs: HashSet<Vec<u8>>,
     /// How many entries it has.
@@ -73,7 +76,7 @@ pub(super) fn prepare(source: &Source<'_>, to: &Path) -> Result<Prepared, Error>
 }
 
 /// The links to a commit, and all directories with an entry below them.
-pub(super) fn links_and_dirs(index: &Index) -> (Vec<(Vec<u8>, Oid)>, HashSet<Vec<u8>>) {
+pub(super) fn links_and_dirs(index: &Index) -> (Vec<Link>, HashSet<Vec<u8>>) {
     let (mut links, mut dirs) = (Vec::new(), HashSet::new());
     for entry in index.iter() {
         if entry.mode == COMMIT {
