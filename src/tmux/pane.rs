@@ -243,3 +243,64 @@ impl Pane {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn tmux(server: &Server, arguments: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command.args(["-f", "/dev/null", "-S"]).arg(server.socket());
+        let output = command.args(arguments).output().expect("tmux runs");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// A pane whose program has ended, in a server with another session.
+    fn dead_pane(server: &Server) -> Pane {
+        let other = ["new-session", "-d", "-s", "other", "exec sleep 60"];
+        tmux(server, &other);
+        tmux(server, &["set-option", "-g", "remain-on-exit", "on"]);
+        let format = "#{session_id} #{pane_id} #{pane_pid}";
+        let made = tmux(server, &["new-session", "-d", "-P", "-F", format, "true"]);
+        let mut words = made.split(' ').map(str::to_owned);
+        let mut word = || words.next().expect("three words");
+        let pane = Pane {
+            server: server.clone(),
+            session: word(),
+            id: word(),
+            pid: word().parse().expect("a pid"),
+            holder: String::new(),
+        };
+        let limit = Instant::now() + Duration::from_secs(20);
+        let dead = ["display-message", "-p", "-t", &pane.id, "#{pane_dead}"];
+        while tmux(server, &dead) != "1" {
+            assert!(Instant::now() < limit, "the program does not end");
+        }
+        pane
+    }
+
+    #[tokio::test]
+    async fn nothing_that_is_typed_into_a_dead_pane_harms_the_server() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let server = Server::at(dir.path().join("tmux.sock"));
+        let pane = dead_pane(&server);
+        let answers = [
+            pane.paste_turn(1, "a prompt").await,
+            pane.paste("notes").await,
+            pane.submit("/exit ").await,
+            pane.press_in_composer(Key::Submit).await,
+            pane.press_in_composer(Key::Enter).await,
+            pane.press(Key::Down).await,
+        ];
+        let lives = tmux(
+            &server,
+            &["list-panes", "-t", "=other:", "-F", "#{pane_dead}"],
+        );
+        tmux(&server, &["kill-server"]);
+        assert_eq!(lives, "0", "the server died: {answers:?}");
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+}

@@ -120,6 +120,7 @@ macro_rules! on_scripted {
     })+ };
 }
 
+mod between;
 mod changes;
 mod configurations;
 mod deadlines;
