@@ -3,21 +3,53 @@
 use std::io::{self, Read};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use cx_operator::Error;
-use cx_operator::turn::classify::classify;
+use cx_operator::turn::classify::{Evidence, Phase, classify_with};
 
 use super::{print_json, print_text, usage};
 
 /// Read an agent's last message from stdin and tell what it is: result, question, permission, status, unclear.
+///
+/// A run reads the message with what the transcript tells of its turn. Without options this reads it as in the usual
+/// turn: the agent called a tool before it, and none after.
 #[derive(Args)]
 pub(crate) struct Classify {
     /// Print `{"verdict", "rule"}`.
     #[arg(long)]
     json: bool,
+    /// The agent called no tool in this turn.
+    #[arg(long)]
+    no_tools: bool,
+    /// The agent called a tool after the message.
+    #[arg(long, conflicts_with = "no_tools")]
+    overtaken: bool,
+    /// What the agent's model calls the message.
+    #[arg(long, value_name = "PHASE")]
+    phase: Option<Called>,
+}
+
+/// The `phase` of a message in a transcript.
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Called {
+    Commentary,
+    FinalAnswer,
 }
 
 impl Classify {
+    fn evidence(&self) -> Evidence {
+        Evidence {
+            worked: !self.no_tools,
+            overtaken: self.overtaken,
+            phase: match self.phase {
+                None => Phase::Unknown,
+                Some(Called::Commentary) => Phase::Commentary,
+                Some(Called::FinalAnswer) => Phase::FinalAnswer,
+            },
+        }
+    }
+
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let mut bytes = Vec::new();
         io::stdin()
@@ -34,7 +66,7 @@ impl Classify {
                 error.utf8_error().valid_up_to()
             ))
         })?;
-        let read = classify(&message);
+        let read = classify_with(&message, self.evidence());
         if self.json {
             print_json(&read)?;
         } else {

@@ -7,13 +7,17 @@
 //! was seen, and nothing in the text that turns to the reader, admits a failure or announces more; and what can't be told
 //! is [`Verdict::Unclear`].
 //!
-//! Pure, and linear in the length of the message. The rules know English; of other languages only the status line and the
-//! question mark.
+//! Pure, and linear in the length of the message. The rules are for English; in other languages a report is known that has
+//! nothing else beside it.
 
+mod abroad;
 mod text;
 mod trailer;
 mod words;
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use text::{Line, Sentence};
@@ -78,8 +82,6 @@ pub struct Classification {
 pub struct Evidence {
     /// The agent called a tool in this turn.
     pub worked: bool,
-    /// It changed files by its own tool for that.
-    pub edited: bool,
     /// What the agent's model calls the message.
     pub phase: Phase,
     /// A tool was called after the message: it is not the last word.
@@ -131,9 +133,8 @@ rules! {
     PROBE_CONTINUE = "probe_continue" => Status;
     PROBE_UNANSWERED = "probe_unanswered" => Unclear;
     PERMISSION_REQUEST = "permission_request" => Permission;
-    DIRECT_QUESTION = "direct_question" => Question;
+    QUESTION = "question" => Question;
     INPUT_REQUEST = "input_request" => Question;
-    CLOSING_QUESTION = "closing_question" => Question;
     BURIED_QUESTION = "buried_question" => Unclear;
     OFFER_OR_QUESTION = "offer_or_question" => Unclear;
     PROGRESS_REPORT = "progress_report" => Status;
@@ -144,7 +145,6 @@ rules! {
     OTHER_LANGUAGE = "other_language" => Unclear;
     FINISHED_WORK = "finished_work" => Result;
     WORK_SEEN = "work_seen" => Result;
-    DESCRIPTION = "description" => Result;
     NO_CLAIM = "no_claim" => Unclear;
 }
 
@@ -181,32 +181,60 @@ pub fn classify_with(message: &str, evidence: Evidence) -> Classification {
     }
 }
 
-/// Reads the answer to [`PROBE`], strictly: one line, and nothing beside it.
-pub(crate) fn classify_answer(answer: &str) -> Classification {
-    match probed(answer) {
-        Some((Status::Done, "")) => PROBE_DONE,
-        Some((Status::Question, _)) => PROBE_QUESTION,
-        Some((Status::Blocked, _)) => PROBE_BLOCKED,
-        Some((Status::Continue, _)) => PROBE_CONTINUE,
-        _ => PROBE_UNANSWERED,
+/// What an agent answered to [`PROBE`].
+pub(crate) struct Answered {
+    /// How the task stands by it.
+    pub(crate) read: Classification,
+    /// The question, or what stands in the way.
+    pub(crate) words: Option<String>,
+    /// Whether it is no more than the line that was asked for.
+    pub(crate) bare: bool,
+}
+
+/// Reads the answer to [`PROBE`]: a status on a line of its own, in any place, and nothing beside it that speaks against
+/// `DONE`.
+pub(crate) fn classify_answer(answer: &str) -> Answered {
+    static BARE: LazyLock<Regex> = LazyLock::new(|| {
+        let form = r"(?i)^[*_`]*(?:done|question|blocked|continue)[*_`]*(?:\s*[.:!,–—-].*)?$";
+        Regex::new(form).expect("the pattern is constant")
+    });
+    let answer = match answer.trim() {
+        word if BARE.is_match(word) => format!("STATUS: {word}"),
+        other => other.to_owned(),
+    };
+    let (mut lines, open_fence) = text::lines(&answer);
+    // A fence around the line is only how it is set off.
+    lines.retain(|line| !line.text.starts_with("```") && line.text.contains(char::is_alphanumeric));
+    if let [line] = &mut lines[..] {
+        line.shown = line.text.starts_with('>');
     }
-}
-
-/// The question, or what stands in the way, that the answer to [`PROBE`] has in words.
-pub(crate) fn answer_words(answer: &str) -> Option<String> {
-    let (status, words) = probed(answer)?;
-    let says = status != Status::Other && !words.is_empty();
-    says.then(|| words.to_owned())
-}
-
-fn probed(answer: &str) -> Option<(Status, &str)> {
-    let mut lines = answer
-        .lines()
-        .filter(|line| line.contains(char::is_alphanumeric));
-    let line = lines.next().filter(|_| lines.next().is_none())?;
-    let found = Trailer::find(line.trim())?;
-    let own_line = !found.before.contains(char::is_alphanumeric);
-    own_line.then_some((found.status, found.words))
+    let given = |line: &Line<'_>| !line.shown && Trailer::find(line.text).is_some();
+    if let Some(at) = lines.iter().position(given) {
+        lines[at..].rotate_left(1);
+    }
+    let bare = lines.len() == 1;
+    let status = if lines.is_empty() {
+        None
+    } else {
+        cut_status(&mut lines)
+    };
+    let said = Said::read(&lines, open_fence);
+    let objects = || said.contradicts_done() || said.any(words::hints) || said.any(abroad::hints);
+    let read = match status {
+        Some(Status::Done) if !objects() => PROBE_DONE,
+        Some(Status::Question) => PROBE_QUESTION,
+        Some(Status::Blocked) => PROBE_BLOCKED,
+        Some(Status::Continue) => PROBE_CONTINUE,
+        _ => PROBE_UNANSWERED,
+    };
+    let rest: Vec<_> = lines
+        .iter()
+        .map(|line| line.text)
+        .filter(|text| !text.is_empty())
+        .collect();
+    let words = (status.is_some() && status != Some(Status::Other) && !rest.is_empty())
+        .then(|| rest.join(" "));
+    Answered { read, words, bare }
 }
 
 /// Takes the status off the last line, if the agent put one there; what is said behind it stays. A fence that holds
@@ -296,6 +324,7 @@ impl Said {
     /// Decides without a status.
     fn classify(&self, evidence: Evidence) -> Classification {
         let texts = || self.sentences.iter().map(|sentence| sentence.text.as_str());
+        let foreign = texts().any(abroad::is_foreign);
         if let Some(rule) = self.open_question() {
             return rule;
         }
@@ -310,67 +339,55 @@ impl Said {
             CUT_OFF
         } else if self.other_status || self.any(words::hints) {
             LOOSE_END
-        } else if words::is_foreign(texts()) {
+        } else if foreign && self.any(abroad::hints) {
             OTHER_LANGUAGE
-        } else if self.claims {
+        } else if self.claims || foreign && self.any(abroad::claims) {
             FINISHED_WORK
-        } else if self.any(words::tells_trouble) || self.sentences.is_empty() {
-            NO_CLAIM
-        } else if evidence.edited {
+        } else if foreign {
+            OTHER_LANGUAGE
+        } else if evidence.worked && self.any(words::describes) {
             WORK_SEEN
-        } else if self.any(words::describes) && !self.any(words::names_persons) {
-            DESCRIPTION
         } else {
             NO_CLAIM
         }
     }
 
-    /// The rule of the last sentence that waits for an answer, if one does.
+    /// The rule of the last sentence that waits for an answer, if one does. Beside a claim of finished work only a question
+    /// at the end is taken at its word.
     fn open_question(&self) -> Option<Classification> {
+        let last = self.sentences.last()?.block;
         (0..self.sentences.len()).rev().find_map(|at| {
             let Sentence { text, asks, .. } = &self.sentences[at];
-            if *asks {
-                self.question(at)
-            } else if words::offers(text) {
+            if !self.waits(at) {
                 None
-            } else if words::requests_permission(text) {
+            } else if self.claims && words::OFFERS_MORE.is_match(text) {
+                Some(OFFER_OR_QUESTION)
+            } else if self.claims && !(*asks && self.sentences[at].block == last) {
+                Some(BURIED_QUESTION)
+            } else if words::asks_leave(text, *asks) {
                 Some(PERMISSION_REQUEST)
             } else {
-                words::requests_input(text).then_some(INPUT_REQUEST)
+                Some(if *asks { QUESTION } else { INPUT_REQUEST })
             }
         })
     }
 
-    /// The rule of a sentence with a question mark, unless it needs no answer.
-    fn question(&self, at: usize) -> Option<Classification> {
+    /// Whether a sentence waits for an answer.
+    fn waits(&self, at: usize) -> bool {
         let Sentence {
             text,
+            asks,
             heading,
-            block,
             ..
         } = &self.sentences[at];
-        let next = self.sentences.get(at + 1);
-        let introduces =
-            words::is_rhetorical(text, *heading) && next.is_some_and(|next| *heading || !next.asks);
-        let settled = next.is_some_and(|next| !next.asks && words::is_settled(text, &next.text));
-        if introduces || settled || self.claims && words::offers(text) {
-            return None;
+        if !asks {
+            return !words::offers(text)
+                && (words::asks_leave(text, false) || words::requests(text));
         }
-        let closes = self
-            .sentences
-            .last()
-            .is_some_and(|last| last.block == *block);
-        Some(if self.claims && words::may_offer(text) {
-            OFFER_OR_QUESTION
-        } else if words::asks_permission(text) {
-            PERMISSION_REQUEST
-        } else if words::addresses_reader(text) {
-            DIRECT_QUESTION
-        } else if closes || !self.claims {
-            CLOSING_QUESTION
-        } else {
-            BURIED_QUESTION
-        })
+        let answered = |next: &Sentence| *heading || !next.asks;
+        let introduces = words::is_rhetorical(text, *heading)
+            && self.sentences.get(at + 1).is_some_and(answered);
+        !(introduces || self.claims && words::offers(text))
     }
 
     /// Whether the message ends with what the agent is doing or is about to do.

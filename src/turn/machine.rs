@@ -430,7 +430,7 @@ impl Machine {
         if now >= self.run_until && self.asking_since.is_none() {
             let message = format!("the run took longer than {}", words(limits.run));
             let hint = "raise --timeout";
-            return self.cut_off(late("run_timeout", message, hint));
+            return self.end_late("run_timeout", message, hint);
         }
         if let Some(reaction) = self.on_deadline_while_stopping(now) {
             return reaction;
@@ -458,7 +458,7 @@ impl Machine {
                 };
                 let message = format!("the turn took longer than {}{hooks}", words(limits.turn));
                 let hint = "raise --turn-timeout";
-                self.cut_off(late("turn_timeout", message, hint))
+                self.end_late("turn_timeout", message, hint)
             }
             // Due for a dialog's sake. The look may fail, so that it is no answer: the next one is appointed now.
             _ => {
@@ -467,6 +467,13 @@ impl Machine {
                 }
                 Reaction::Look
             }
+        }
+    }
+
+    fn end_late(&mut self, code: &str, message: String, hint: &str) -> Reaction {
+        match self.take_probed(&message) {
+            Some(question) => self.end(unanswered(&question)),
+            None => self.cut_off(late(code, message, hint)),
         }
     }
 }

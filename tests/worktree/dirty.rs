@@ -129,7 +129,8 @@ fn what_git_refuses_costs_nothing_else_and_is_said() {
     f.write("crlf", b"a\r\nb\r\n");
     f.write("closed", b"c\n");
     f.write("fine", b"f\n");
-    fs::set_permissions(f.root().join("closed"), fs::Permissions::from_mode(0o000)).expect("a mode");
+    fs::set_permissions(f.root().join("closed"), fs::Permissions::from_mode(0o000))
+        .expect("a mode");
     let readable = fs::read(f.root().join("closed")).is_ok();
     Command::new("mkfifo")
         .arg(f.root().join("pipe"))

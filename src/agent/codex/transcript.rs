@@ -59,8 +59,6 @@ pub enum Line {
     },
     /// The agent called a tool.
     Called {
-        /// Whether it is the one that changes files.
-        edits: bool,
         /// The call's id and its command, where it has one.
         command: Option<(String, String)>,
     },
@@ -203,9 +201,6 @@ pub fn parse_line(line: &str) -> Option<Line> {
         // `function_call`, `custom_tool_call`, `local_shell_call`, …: what they return has kinds of its own.
         ("response_item", Some(kind)) if kind.ends_with("_call") => Some(Line::Called {
             command: text("call_id").zip(text("arguments").as_deref().and_then(command_in)),
-            edits: ["name", "arguments", "input"]
-                .iter()
-                .any(|field| text(field).is_some_and(|text| text.contains("apply_patch"))),
         }),
         ("response_item", Some(kind)) if kind.ends_with("_call_output") => {
             let output = text("output").unwrap_or_default();

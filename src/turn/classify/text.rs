@@ -4,8 +4,9 @@
 //! without its partner) the text counts as said by the agent: a question too many is cheaper than a question lost. Every
 //! pass is linear in the length of the message.
 
-/// Stands for a code span or a quotation in a sentence's text.
-pub(super) const MASK: char = '`';
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// One line, without the marks in front of it.
 #[derive(Debug, Clone, Copy)]
@@ -46,33 +47,39 @@ pub(super) struct Sentence {
     pub(super) block: usize,
 }
 
+macro_rules! pattern {
+    ($name:ident = $($part:literal),*) => {
+        static $name: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(concat!($($part),*)).expect("the pattern is constant"));
+    };
+}
+
+// `- `, `* `, `• `, `1. ` or `1) `, and a check box.
+pattern!(MARKER = r"^(?:[-*+•]|\d{1,9}[.)])\s+(?:\[[ xX]\] )?");
+pattern!(HEADING = r"^(?:#{1,6} .*|\*\*[^*]+\*\*[:.]?|__[^_]+__[:.]?)$");
+// A fence's mark, and whether nothing that forbids one stands behind it.
+pattern!(FENCE = r"^(`{3,}|~{3,})([^`]*)$");
+
 /// Cuts a message into lines; the second value tells whether a fence is open at the end, whose lines are then said.
 pub(super) fn lines(message: &str) -> (Vec<Line<'_>>, bool) {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut fence: Option<(&str, usize)> = None;
     for raw in message.lines() {
         let trimmed = raw.trim();
-        let text = without_marker(trimmed);
-        let mark = fence_mark(text);
+        let text = &trimmed[MARKER.find(trimmed).map_or(0, |mark| mark.end())..];
         let mut shown = fence.is_some() || trimmed.starts_with('>');
-        match (fence, mark) {
+        let mark = FENCE.captures(text).and_then(|found| found.get(1));
+        match (fence, mark.map(|mark| mark.as_str())) {
             (Some((open, _)), Some(mark)) if mark.starts_with(open) && trimmed == mark => {
                 fence = None;
             }
-            // An opening fence of backticks has none in what follows them.
-            (None, Some(mark)) if !shown && !text[mark.len()..].contains('`') => {
+            (None, Some(mark)) if !shown => {
                 fence = Some((mark, lines.len()));
                 shown = true;
             }
             _ => {}
         }
-        let bold = |mark: &str| {
-            let text = text.trim_end_matches([':', '.']);
-            text.len() > 4 && text.starts_with(mark) && text.ends_with(mark)
-        };
-        let hashes = text.len() - text.trim_start_matches('#').len();
-        let titled = (1..=6).contains(&hashes) && text[hashes..].starts_with(' ');
-        let heading = !shown && (titled || bold("**") || bold("__"));
+        let heading = !shown && HEADING.is_match(text);
         let after = lines.last();
         let starts = heading
             || text.len() < trimmed.len()
@@ -93,188 +100,106 @@ pub(super) fn lines(message: &str) -> (Vec<Line<'_>>, bool) {
     (lines, fence.is_some())
 }
 
-/// The run of backticks or tildes that opens or closes a fence.
-fn fence_mark(text: &str) -> Option<&str> {
-    let mark = text.chars().next().filter(|mark| "`~".contains(*mark))?;
-    let length = text.len() - text.trim_start_matches(mark).len();
-    (length >= 3).then(|| &text[..length])
-}
-
-/// Drops `- `, `* `, `• `, `1. ` or `1) `, and a check box.
-fn without_marker(line: &str) -> &str {
-    let rest = line.trim_start_matches(|char: char| char.is_ascii_digit());
-    let digits = line.len() - rest.len();
-    let marks: &[char] = if digits > 0 {
-        &['.', ')']
-    } else {
-        &['-', '*', '+', '•']
-    };
-    match rest.strip_prefix(marks) {
-        Some(rest) if digits <= 9 && rest.starts_with([' ', '\t']) => {
-            let rest = rest.trim_start();
-            let boxed = ["[ ] ", "[x] ", "[X] "];
-            boxed
-                .iter()
-                .find_map(|mark| rest.strip_prefix(mark))
-                .unwrap_or(rest)
-        }
-        _ => line,
-    }
-}
-
-/// Cuts what is said into sentences.
+/// Cuts what is said into sentences: at their ends, and at a line that starts with a capital, for agents often end a line
+/// without a mark.
 pub(super) fn sentences(lines: &[Line<'_>]) -> Vec<Sentence> {
     let mut found = Vec::new();
-    let mut block = String::new();
-    let (mut number, mut heading) = (0, false);
+    let mut open = String::new();
+    let (mut block, mut heading) = (0, false);
     for line in lines {
-        if line.starts || line.shown || line.text.is_empty() {
-            split(&block, heading, number, &mut found);
-            block.clear();
-            number += 1;
+        let starts = line.starts || line.shown || line.text.is_empty();
+        if starts || line.text.starts_with(char::is_uppercase) {
+            split(&std::mem::take(&mut open), (heading, block), &mut found);
         }
+        block += usize::from(starts);
         if !line.shown {
-            if !block.is_empty() {
-                block.push('\n');
-            }
-            mask(line.text, &mut block);
+            open.push(' ');
+            open.push_str(&mask(line.text));
             heading = line.heading;
         }
     }
-    split(&block, heading, number, &mut found);
+    split(&open, (heading, block), &mut found);
     found
 }
 
-const QUESTION_MARKS: [char; 8] = ['?', '？', '؟', '⁇', '⁈', '⁉', '‽', '﹖'];
+// A mark inside a word (`1.5`, `/a?b=c`) ends no sentence.
+pattern!(
+    END = r#"[.!…?؟⁇⁈⁉‽﹖]+[)\]_~"'”»」`]*(?:\s|$)|[.!…]*[?؟⁇⁈⁉‽﹖]+[)\]_~"'”»」`]*[^\w\s=&/;,-]"#,
+    r#"|[。！？]+[)\]_~"'”»」`]*"#
+);
 
-/// Cuts a block at its sentences' ends, and at a line that starts with a capital: agents often end a line without a mark.
-fn split(block: &str, heading: bool, number: usize, found: &mut Vec<Sentence>) {
-    let chars: Vec<char> = block.chars().collect();
-    let mut push = |range: &[char], asks| {
-        let text: String = range.iter().collect::<String>().to_lowercase();
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let text = words.join(" ");
-        let text = text.trim_start_matches(|char: char| !char.is_alphanumeric() && char != MASK);
+fn split(text: &str, (heading, block): (bool, usize), found: &mut Vec<Sentence>) {
+    let mut push = |range: &str, asks| {
+        let words: Vec<&str> = range.split_whitespace().collect();
+        let text = words.join(" ").to_lowercase();
+        let text = text.trim_start_matches(|char: char| !char.is_alphanumeric() && char != '`');
         if text.contains(char::is_alphanumeric) {
-            let text = text.to_owned();
             found.push(Sentence {
-                text,
+                text: text.to_owned(),
                 asks,
                 heading,
-                block: number,
+                block,
             });
         }
     };
-    let (mut start, mut at) = (0, 0);
-    while at < chars.len() {
-        let end = end_of_sentence(&chars, at);
-        let ends = end.is_some()
-            || chars[at] == '\n' && chars.get(at + 1).is_some_and(|next| next.is_uppercase());
-        let next = end.map_or(at + 1, |(end, _)| end);
-        if ends {
-            push(&chars[start..next], end.is_some_and(|(_, asks)| asks));
-            start = next;
-        }
-        at = next;
+    let mut start = 0;
+    for end in END.find_iter(text) {
+        let asks = end
+            .as_str()
+            .contains(['?', '？', '؟', '⁇', '⁈', '⁉', '‽', '﹖']);
+        push(&text[start..end.end()], asks);
+        start = end.end();
     }
-    push(&chars[start..], false);
+    push(&text[start..], false);
 }
 
-/// Where the sentence ends whose mark stands here, and whether it is a question. A mark inside a word (`1.5`, `/a?b=c`)
-/// ends none.
-fn end_of_sentence(chars: &[char], at: usize) -> Option<(usize, bool)> {
-    let is_mark = |char: &char| ".!…。！".contains(*char) || QUESTION_MARKS.contains(char);
-    let marks = chars[at..].iter().take_while(|char| is_mark(char)).count();
-    let run = &chars[at..at + marks];
-    let wide = |char: &char| "。！？".contains(*char);
-    let asks = run.iter().any(|char| QUESTION_MARKS.contains(char));
-    let closers = chars[at + marks..]
-        .iter()
-        .take_while(|char| ")]_~\"'”»」`".contains(**char));
-    let end = at + marks + closers.count();
-    let ends = chars.get(end).is_none_or(|next| {
-        let joins = next.is_alphanumeric() || "=&/;,-".contains(*next);
-        next.is_whitespace() || run.iter().any(wide) || asks && !joins
-    });
-    (marks > 0 && ends).then_some((end, asks))
-}
-
-const QUOTES: [(char, char); 7] = [
-    ('"', '"'),
-    ('\'', '\''),
-    ('“', '”'),
-    ('‘', '’'),
-    ('«', '»'),
-    ('「', '」'),
-    ('„', '“'),
-];
-
-/// Appends a line with its code spans and quotations masked, without emphasis, with straight apostrophes.
-fn mask(line: &str, out: &mut String) {
-    let chars: Vec<char> = line.chars().collect();
-    // By kind of quotation, and by length of a code mark: none closes ahead. It keeps the search linear.
-    let mut missing = [false; QUOTES.len() + 9];
-    let mut at = 0;
-    while let Some(&char) = chars.get(at) {
-        let run = chars[at..].iter().take_while(|char| **char == MASK).count();
-        let kind = QUOTES.iter().position(|(open, _)| *open == char);
-        let end = match (run, kind) {
-            (1..9, _) => end_of_code(&chars, (at, run), &mut missing[QUOTES.len() + run]),
-            (_, Some(kind)) => end_of_quote(&chars, (at, QUOTES[kind]), &mut missing[kind]),
-            _ => None,
-        };
+/// A line with its code spans and quotations masked, without emphasis, with straight apostrophes.
+fn mask(line: &str) -> String {
+    let (mut rest, mut before, mut out) = (line, ' ', String::new());
+    // What closes nothing ahead is not searched for again: it keeps this linear.
+    let mut missing = Vec::new();
+    while let Some(char) = rest.chars().next() {
+        let ticks = rest.len() - rest.trim_start_matches('`').len();
+        let length = ticks.max(char.len_utf8());
+        let spaced = rest[length..].starts_with(char::is_whitespace);
+        // Beside a letter a mark is an apostrophe or an inch, but in scripts without spaces.
+        let opens = ticks > 0 || !spaced && (!before.is_alphanumeric() || before >= '\u{2e80}');
+        let close = closing(&rest[..length]).filter(|close| opens && !missing.contains(close));
+        let end = close.and_then(|close| {
+            let found = find_closing(&rest[length..], close);
+            if found.is_none() {
+                missing.push(close);
+            }
+            found.map(|at| length + at + close.len())
+        });
         match char {
-            _ if end.is_some() => out.push(MASK),
-            '*' | MASK => {}
+            _ if end.is_some() => out.push('`'),
+            '*' | '`' => {}
             '’' => out.push('\''),
             _ => out.push(char),
         }
-        at = end.unwrap_or(at + run.max(1));
+        let step = end.unwrap_or(length);
+        before = rest[..step].chars().next_back().unwrap_or(' ');
+        rest = &rest[step..];
+    }
+    out
+}
+
+/// What ends the code span or the quotation that this begins.
+fn closing(open: &str) -> Option<&str> {
+    let quotes = [("“", "”"), ("‘", "’"), ("«", "»"), ("「", "」"), ("„", "“")];
+    let other = || quotes.iter().find(|(begin, _)| *begin == open);
+    match open.as_bytes()[0] {
+        b'`' | b'"' | b'\'' => Some(open),
+        _ => other().map(|(_, end)| *end),
     }
 }
 
-/// A code span ends at the next run of as many backticks.
-fn end_of_code(
-    chars: &[char],
-    (start, length): (usize, usize),
-    missing: &mut bool,
-) -> Option<usize> {
-    let mut at = start + length;
-    while !*missing && at < chars.len() {
-        let run = chars[at..].iter().take_while(|char| **char == MASK).count();
-        if run == length {
-            return Some(at + run);
-        }
-        at += run.max(1);
-    }
-    *missing = true;
-    None
-}
-
-/// A quotation ends at the next mark of its kind, provided that mark looks like a closing one.
-fn end_of_quote(
-    chars: &[char],
-    (start, (open, close)): (usize, (char, char)),
-    missing: &mut bool,
-) -> Option<usize> {
-    // Beside such a character a mark is an apostrophe or an inch. Scripts without spaces quote within what looks like a word.
-    let in_word =
-        |at: Option<&char>| at.is_some_and(|char| char.is_alphanumeric() && *char < '\u{2e80}');
-    let space = |at: Option<&char>| at.is_none_or(|char| char.is_whitespace());
-    let before = |at: usize| at.checked_sub(1).and_then(|before| chars.get(before));
-    let opens = |at: usize| !in_word(before(at)) && !space(chars.get(at + 1));
-    let closes = |at: usize| !space(before(at)) && !in_word(chars.get(at + 1));
-    if *missing || !opens(start) {
-        return None;
-    }
-    for (at, char) in chars.iter().enumerate().skip(start + 1) {
-        if *char == close && closes(at) {
-            return Some(at + 1);
-        }
-        if *char == open && opens(at) {
-            return None;
-        }
-    }
-    *missing = true;
-    None
+fn find_closing(text: &str, close: &str) -> Option<usize> {
+    let in_word = |at: usize| {
+        text[at + close.len()..]
+            .starts_with(|next: char| next.is_alphanumeric() && next < '\u{2e80}')
+    };
+    let mut found = text.match_indices(close).map(|(at, _)| at);
+    found.find(|at| close.starts_with('`') || !in_word(*at))
 }

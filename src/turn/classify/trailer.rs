@@ -51,7 +51,7 @@ impl<'a> Trailer<'a> {
         let status = Status::read(label, value, rest)?;
         // Brackets, dashes and quotation marks belong to the words, where there are any.
         let words = rest
-            .trim_start_matches([':', '-', '–', '—', ',', '*', '_', '`', ' '])
+            .trim_start_matches([':', '.', '-', '–', '—', ',', '*', '_', '`', ' '])
             .trim_end_matches(['*', '_', '`', ' ']);
         let words = if words.contains(char::is_alphanumeric) {
             words

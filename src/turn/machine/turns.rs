@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::super::classify::{self, Classification, Evidence, PROBE, Verdict};
+use super::super::classify::{self, Answered, Classification, Evidence, PROBE, Verdict};
 use super::super::end::unanswered;
 use super::super::{CONTINUE, End, Question, QuestionKind, Reaction};
 use super::{Machine, State};
@@ -128,13 +128,12 @@ impl Machine {
             return Reaction::Ignore("the stop of a turn that does not run");
         }
         let text = message.unwrap_or_default();
+        let answered = self.answered(&text, evidence);
         let read = self.read(&text, evidence);
-        let probed = self.probed.take();
-        let asked = probed.is_some();
-        // An agent that went on working, rather than to answer, ended a turn as any other.
-        let mut question = match probed.filter(|_| !evidence.worked) {
-            Some(question) => Question {
-                reason: classify::answer_words(&text),
+        let asked = self.probed.is_some();
+        let mut question = match self.probed.take().zip(answered) {
+            Some((question, answered)) => Question {
+                reason: answered.words,
                 turn: self.turns,
                 ..question
             },
@@ -172,10 +171,31 @@ impl Machine {
 
     /// How a message is read that the turn which runs has ended with.
     pub(in crate::turn) fn read(&self, text: &str, evidence: Evidence) -> Classification {
-        match &self.probed {
-            Some(_) if !evidence.worked => classify::classify_answer(text),
-            _ => classify::classify_with(text, evidence),
-        }
+        let answered = self.answered(text, evidence);
+        answered.map_or_else(
+            || classify::classify_with(text, evidence),
+            |answered| answered.read,
+        )
+    }
+
+    /// What an agent that was asked how the task stands has answered. One that went on working, rather than to answer, ended
+    /// a turn as any other; one that looked something up and then answered did not.
+    fn answered(&self, text: &str, evidence: Evidence) -> Option<Answered> {
+        self.probed.as_ref()?;
+        let answered = classify::classify_answer(text);
+        let is_answer = answered.bare && answered.read.verdict != Verdict::Unclear;
+        (!evidence.overtaken && (is_answer || !evidence.worked)).then_some(answered)
+    }
+
+    /// What an earlier turn ended with, where the agent was asked about it and did not get to answer: that turn's work is no
+    /// worse for it.
+    pub(super) fn take_probed(&mut self, why: &str) -> Option<Question> {
+        let question = self.probed.take()?;
+        Some(Question {
+            reason: Some(format!("asked how the task stands, {why}")),
+            turn: self.turns,
+            ..question
+        })
     }
 
     /// Has somebody asked what a turn ended with.
@@ -243,22 +263,8 @@ impl Machine {
         }
         let error =
             error.unwrap_or_else(|| TurnError::from_message("the turn ended without a message"));
-        // The work was done before: what can't be told is still what the turn before ended with.
-        if let Some(question) = self.probed.take() {
-            let reason = format!(
-                "asked how the task stands, its turn failed: {}",
-                error.message
-            );
-            let reason = Some(reason);
-            let turn = self.turns;
-            return self.put(
-                now,
-                Question {
-                    reason,
-                    turn,
-                    ..question
-                },
-            );
+        if let Some(question) = self.take_probed(&format!("its turn failed: {}", error.message)) {
+            return self.put(now, question);
         }
         let code = match (error.http_status, error.kind.as_deref()) {
             (_, Some("usage_limit_exceeded")) => "usage_limit".to_owned(),

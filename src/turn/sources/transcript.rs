@@ -210,10 +210,9 @@ impl Transcript {
                     self.running.remove(&process);
                 }
             }
-            Some(Line::Called { edits, command }) => {
+            Some(Line::Called { command }) => {
                 self.called.extend(command);
                 self.evidence.worked = true;
-                self.evidence.edited |= edits;
                 self.evidence.overtaken = true;
             }
             Some(Line::TurnCompleted { turn_id, message }) => {

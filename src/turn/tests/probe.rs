@@ -2,7 +2,7 @@
 
 use super::*;
 
-const STOPPED: &str = "Terminé, avec les tests.";
+const STOPPED: &str = "Voilà, avec les tests.";
 
 fn plan_with_probe() -> Plan {
     Plan {
@@ -34,7 +34,18 @@ fn pending(end: &End) -> (&str, &str, Option<&str>) {
 
 #[test]
 fn done_ends_the_run_with_the_message_before() {
-    for answer in ["STATUS: DONE", "**Status: done**\n", "`STATUS: DONE`."] {
+    for answer in [
+        "STATUS: DONE",
+        "**Status: done**\n",
+        "`STATUS: DONE`.",
+        "status: done",
+        "Done.",
+        "**DONE**",
+        "STATUS: DONE (all tests pass)",
+        "Everything is done.\n\nSTATUS: DONE",
+        "STATUS: DONE\n\nThe tests pass.",
+        "```\nSTATUS: DONE\n```",
+    ] {
         let mut play = probing(plan_with_probe());
         let end = play.on(stopped(OURS, "t2", answer)).into_end();
         assert_eq!((end.status, end.pending), (Status::Completed, None));
@@ -50,6 +61,9 @@ fn a_question_waits_with_the_message_and_its_words() {
         ("STATUS: QUESTION - which one?", Some("which one?")),
         ("STATUS: BLOCKED no network", Some("no network")),
         ("STATUS: QUESTION", None),
+        ("question: which one?", Some("which one?")),
+        ("Blocked - no network.", Some("no network.")),
+        ("STATUS: QUESTION\nWhich one?", Some("Which one?")),
     ] {
         let mut play = probing(plan_with_probe());
         let end = play.on(stopped(OURS, "t2", answer)).into_end();
@@ -65,7 +79,12 @@ fn another_answer_leaves_it_unclear() {
         "Oui, c'est fini.",
         "",
         "STATUS: DONE or STATUS: BLOCKED",
-        "Everything is done.\nSTATUS: DONE",
+        "I'd rather not say.",
+        "Which task do you mean?",
+        "STATUS: DONE?",
+        "STATUS: UNDONE",
+        "Done with the first half.",
+        "Fertig.",
         "I'd say STATUS: DONE",
         PROBE,
     ];
@@ -75,10 +94,15 @@ fn another_answer_leaves_it_unclear() {
         assert_eq!(end.status, Status::NeedsInput, "{answer}");
         assert_eq!(pending(&end), ("unclear", STOPPED, None), "{answer}");
     }
-    let mut play = probing(plan_with_probe());
-    let end = play.on(stopped(OURS, "t2", "STATUS: DONE except the docs"));
-    let words = Some("except the docs");
-    assert_eq!(pending(&end.into_end()), ("unclear", STOPPED, words));
+    for (answer, words) in [
+        ("STATUS: DONE except the docs", "except the docs"),
+        ("I can't do that.\nSTATUS: DONE", "I can't do that."),
+        ("STATUS: DONE\nShould I push it?", "Should I push it?"),
+    ] {
+        let mut play = probing(plan_with_probe());
+        let end = play.on(stopped(OURS, "t2", answer)).into_end();
+        assert_eq!(pending(&end), ("unclear", STOPPED, Some(words)), "{answer}");
+    }
 }
 
 #[test]
@@ -98,6 +122,11 @@ fn one_that_goes_on_by_itself_ends_another_turn() {
     let end = play.on(with_evidence(stopped(OURS, "t2", RESULT), worked));
     assert_eq!(end.into_end().status, Status::Completed);
     assert_eq!(play.machine.last_message(), Some(RESULT));
+    // One that only looks something up has answered.
+    let mut play = probing(plan_with_probe());
+    let end = play.on(with_evidence(stopped(OURS, "t2", "STATUS: DONE"), worked));
+    assert_eq!(end.into_end().status, Status::Completed);
+    assert_eq!(play.machine.last_message(), Some(STOPPED));
     // It is asked no second time.
     let mut play = probing(plan_with_probe());
     let end = play.on(with_evidence(stopped(OURS, "t2", "Voilà."), worked));
@@ -151,17 +180,26 @@ fn its_failure_is_not_the_works() {
 
 #[test]
 fn what_ends_it_otherwise_keeps_the_message_pending() {
-    let ends: [fn(&mut Play) -> Reaction; 4] = [
+    let ends: [fn(&mut Play) -> Reaction; 3] = [
         |play| play.on(exited(Some(1))),
         |play| play.on(aborted(Some("t2"))),
         |play| play.on(Event::Cancelled { by: "SIGINT" }),
-        Play::deadline,
     ];
     for end in ends {
         let mut play = probing(plan_with_probe());
         let end = end(&mut play).into_end();
         assert_eq!(pending(&end), ("unclear", STOPPED, None), "{end:?}");
     }
+    // Without an answer in time the run ends as it would have without the question.
+    let mut play = probing(plan_with_probe());
+    let end = play.deadline().into_end();
+    assert_eq!(end.status, Status::NeedsInput);
+    let (kind, text, reason) = pending(&end);
+    assert_eq!((kind, text), ("unclear", STOPPED));
+    assert!(
+        reason.is_some_and(|reason| reason.contains("took longer")),
+        "{reason:?}"
+    );
     // The composer takes no prompt: it never came to be asked.
     let mut play = Play::working(plan_with_probe());
     let stop = stopped(OURS, "t1", STOPPED);
