@@ -327,7 +327,7 @@ pub enum Reaction {
     Decide {
         /// The hook that waits.
         hook: SignalFile,
-        /// [`Answer::Allow`] or [`Answer::Deny`].
+        /// [`Answer::Allow`] or [`Answer::Deny`]; a text leaves it to others: hooks of the user's, the agent's dialog.
         answer: Answer,
         /// The approval that was asked for meanwhile.
         next: Option<Question>,

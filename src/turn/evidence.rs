@@ -7,7 +7,7 @@ use super::driver::Ending;
 use super::end::unanswered;
 use super::recorded::{Recorded, reached};
 use super::sources::{Signals, Transcript};
-use super::{End, Event, Machine, Permissions, Reaction, Standing};
+use super::{End, Event, Machine, Permissions, Question, QuestionKind, Reaction, Standing};
 use crate::run::{self, RunDir};
 
 /// What is known of a run's turns.
@@ -44,6 +44,13 @@ pub(crate) fn judge(
     end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
     // Whoever follows the run on may have it answered.
     let asked = machine.asked().cloned().or(machine.awaited());
+    // A hook of the user's may have decided, or somebody in the pane.
+    let is_decided = |question: &Question| {
+        let transcript = transcript.as_ref();
+        question.kind == QuestionKind::Permission
+            && transcript.is_some_and(|transcript| transcript.is_decided(&question.text))
+    };
+    let asked = asked.filter(|question| !is_decided(question));
     let asked = asked.as_ref().map(unanswered);
     // A Stop that no transcript contradicts is all that is known of an agent that is gone.
     let unconfirmed = machine.clone().end_unconfirmed();

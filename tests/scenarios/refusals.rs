@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use cx_operator::agent::codex::trust::trusted_hash;
+use cx_operator::respond::Command;
 use cx_operator::run::{Outcome, Status};
 use cx_operator::turn::Permissions;
 
@@ -11,6 +14,11 @@ use crate::agents::{OLDER, PINNED};
 use crate::rig::{Agent, Rig, on};
 
 on_scripted!(ended_at_its_start);
+on_real!(
+    nothing_blocked_without_a_reason,
+    blocked_by_json,
+    stopped_by_json
+);
 
 #[test]
 fn a_blocked_prompt_codex_0_169() {
@@ -50,6 +58,16 @@ fn an_approval_that_a_hook_gives_codex_0_169() {
 #[test]
 fn an_approval_that_a_hook_gives_codex_0_130() {
     on(Agent::Codex(OLDER[1]), allowed_by_a_hook);
+}
+
+#[test]
+fn an_approval_that_only_a_hook_gives_codex_0_169() {
+    on(Agent::Codex(PINNED), allowed_by_a_hook_alone);
+}
+
+#[test]
+fn an_approval_that_only_a_hook_gives_codex_0_130() {
+    on(Agent::Codex(OLDER[1]), allowed_by_a_hook_alone);
 }
 
 #[test]
@@ -98,6 +116,28 @@ async fn blocked_prompt(rig: &Rig) {
     assert_blocked(&outcome, &reason);
 }
 
+/// With its status alone a hook blocks nothing: codex wants a reason.
+async fn nothing_blocked_without_a_reason(rig: &Rig) {
+    add_hook(rig, PROMPT, "cat > /dev/null\nexit 2\n");
+    let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+}
+
+async fn blocked_by_json(rig: &Rig) {
+    let block = r#"cat > /dev/null; printf '{"decision":"block","reason":"no tickets"}'"#;
+    add_hook(rig, PROMPT, &format!("{block}\n"));
+    let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
+    assert_blocked(&outcome, "no tickets");
+}
+
+/// It stops the agent altogether.
+async fn stopped_by_json(rig: &Rig) {
+    let block = r#"cat > /dev/null; printf '{"continue":false,"stopReason":"it is night"}'"#;
+    add_hook(rig, PROMPT, &format!("{block}\n"));
+    let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
+    assert_blocked(&outcome, "it is night");
+}
+
 async fn blocked_reply(rig: &Rig) {
     let block = r#"grep -q blue && printf '{"decision":"block","reason":"no colours"}'"#;
     add_hook(rig, PROMPT, &format!("{block}\nexit 0\n"));
@@ -135,6 +175,18 @@ async fn ended_at_its_start(rig: &Rig) {
 async fn allowed_by_a_hook(rig: &Rig) {
     add_hook(rig, PERMISSION, &deciding(r#"{"behavior":"allow"}"#));
     let outcome = rig.delegate(rig.task(ESCALATE)).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    assert_eq!(outcome.files[0].path, "asked");
+    assert!(outcome.replies.is_empty(), "{outcome:?}");
+}
+
+/// The responder that is asked as well gives no answer.
+async fn allowed_by_a_hook_alone(rig: &Rig) {
+    add_hook(rig, PERMISSION, &deciding(r#"{"behavior":"allow"}"#));
+    let mut task = rig.task(ESCALATE);
+    let silent = Command::new("echo '{}'".to_owned(), Duration::from_secs(20));
+    task.responders = vec![Arc::new(silent)];
+    let outcome = rig.delegate(task).await;
     assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
     assert_eq!(outcome.files[0].path, "asked");
     assert!(outcome.replies.is_empty(), "{outcome:?}");

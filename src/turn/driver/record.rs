@@ -1,7 +1,7 @@
 //! What a driver writes down: the journal's lines about turns, the replies, the prompts.
 
 use super::super::classify::Evidence;
-use super::super::{Event, Permissions, Reaction};
+use super::super::{Answer, Event, Permissions, Reaction};
 use super::Driver;
 use crate::journal::Progress;
 use crate::run::{self, RunDir};
@@ -90,14 +90,22 @@ impl Driver<'_> {
     /// Writes down what was answered, once it is on its way to the agent.
     pub(super) fn record_given(&mut self, reaction: &Reaction) {
         if let Some((by, question, said)) = self.given.take()
-            && !matches!(reaction, Reaction::Ignore(_) | Reaction::End(_))
+            && !matches!(
+                reaction,
+                Reaction::Ignore(_)
+                    | Reaction::End(_)
+                    | Reaction::Decide {
+                        answer: Answer::Text(_),
+                        ..
+                    }
+            )
         {
             self.record_reply(&by, &question, &said);
         }
     }
 
-    /// Tells of commands and sub-agents that are still at work, and has the replies say what became of the approvals: another hook's denial
-    /// goes before our word.
+    /// Tells of commands and sub-agents that are still at work, and has the replies say what became of the approvals:
+    /// another hook's denial goes before our word.
     pub(super) fn tell_what_the_transcript_knows(&mut self) {
         let Some(transcript) = &self.transcript else {
             return;

@@ -98,20 +98,25 @@ impl Machine {
         else {
             return Reaction::Ignore("an answer that nobody waits for");
         };
-        match (answer, asked.pop_front()) {
-            (Some(answer @ (Answer::Allow | Answer::Deny(_))), Some(Approval { hook, .. })) => {
-                let next = asked.front().map(|approval| approval.question.clone());
-                *until = answer_until;
-                if next.is_none() {
-                    self.state = State::Working {
-                        turn_id: turn_id.take(),
-                        until: now + *left,
-                    };
-                }
-                Reaction::Decide { hook, answer, next }
-            }
-            // Nor is a text one to an approval.
-            _ => self.end(unanswered(question)),
+        let Some(Approval { hook, .. }) = asked.pop_front() else {
+            return Reaction::Ignore("an answer that nobody waits for");
+        };
+        let next = asked.front().map(|approval| approval.question.clone());
+        *until = answer_until;
+        if next.is_none() {
+            self.state = State::Working {
+                turn_id: turn_id.take(),
+                until: now + *left,
+            };
         }
+        let answer = match answer {
+            Some(answer @ (Answer::Allow | Answer::Deny(_))) => answer,
+            // Nor is a text one to an approval. A hook of the user's may decide; the agent's dialog ends the run.
+            Some(Answer::Text(_)) | None => {
+                self.awaited.add(question.clone());
+                Answer::Text(String::new())
+            }
+        };
+        Reaction::Decide { hook, answer, next }
     }
 }

@@ -1,7 +1,8 @@
 //! The agent's transcript, read as it grows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ pub(crate) struct Transcript {
     evidence: Evidence,
     /// The call of the form that is open.
     inquired: Option<String>,
+    /// The commands whose calls have returned, by their hashes.
+    returned: HashSet<u64>,
     /// The commands that were called, by the call's id.
     called: HashMap<String, String>,
     /// The commands that still run though their calls have returned, by the process.
@@ -69,6 +72,7 @@ impl Transcript {
             in_turn: false,
             evidence: Evidence::default(),
             inquired: None,
+            returned: HashSet::new(),
             called: HashMap::new(),
             running: BTreeMap::new(),
             tells_ends: false,
@@ -80,6 +84,12 @@ impl Transcript {
     pub(crate) fn running(&self) -> impl Iterator<Item = &str> {
         let told = self.running.values().filter(|_| self.tells_ends);
         told.map(String::as_str)
+    }
+
+    /// Whether an approval of that command was given or refused, as far as was read: the last call of it has returned.
+    pub(crate) fn is_decided(&self, command: &str) -> bool {
+        let open = self.called.values().any(|open| open == command);
+        !open && self.returned.contains(&hash(command))
     }
 
     /// Looks again what the agent left at work: sub-agents and commands.
@@ -195,6 +205,7 @@ impl Transcript {
                 events.extend(inquired.map(|call| Event::InquiryClosed { call }));
                 self.children.expect(made);
                 let command = self.called.remove(&call);
+                self.returned.extend(command.as_deref().map(hash));
                 let (running, refused) = (running.zip(command.clone()), command.zip(refused));
                 self.running.extend(running);
                 self.refused.extend(refused);
@@ -232,6 +243,12 @@ impl Transcript {
             Some(Line::Session { .. }) | None => {}
         }
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// How long the reason of a failed turn may take to appear on the screen.

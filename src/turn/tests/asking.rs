@@ -241,7 +241,13 @@ fn a_text_is_no_decision() {
     for answer in [text("sure"), None] {
         let mut play = Play::working(plan_with_responder());
         let question = play.on(asked(OURS, 1, "touch x")).into_question();
-        let end = answered(&mut play, &question, answer).into_end();
+        let passed = answered(&mut play, &question, answer);
+        assert_eq!(passed, decide(1, Answer::Text(String::new())));
+        assert!(play.machine.watches_screen());
+        // Where a hook of the user's decides, no dialog comes up.
+        let went_on = play.clone().on(stopped(OURS, "t1", RESULT)).into_end();
+        assert_eq!(went_on.status, Status::Completed);
+        let end = play.on(approval("touch x", Key::Enter)).into_end();
         assert_eq!(end.status, Status::NeedsPermission);
         assert_eq!(end.pending.expect("the command").text, "touch x");
     }

@@ -57,6 +57,32 @@ fn the_transcript_tells_of_a_turn_and_of_its_own_loss() {
 }
 
 #[test]
+fn an_approval_is_decided_when_its_last_call_has_returned() {
+    let (mut file, mut transcript) = transcript();
+    let call = |id: &str| {
+        format!(
+            r#"{{"type":"response_item","payload":{{"type":"function_call","call_id":"{id}","name":"exec_command","arguments":"{{\"cmd\":\"touch x\"}}"}}}}"#
+        )
+    };
+    let returned = |id: &str| {
+        format!(
+            r#"{{"type":"response_item","payload":{{"type":"function_call_output","call_id":"{id}","output":"ok"}}}}"#
+        )
+    };
+    for (line, decided) in [
+        (call("1"), false),
+        (returned("1"), true),
+        (call("2"), false),
+        (returned("2"), true),
+    ] {
+        writeln!(file, "{line}").expect("written");
+        assert_eq!(transcript.read(), []);
+        assert_eq!(transcript.is_decided("touch x"), decided, "{line}");
+        assert!(!transcript.is_decided("touch y"));
+    }
+}
+
+#[test]
 fn the_events_of_a_sub_agent_move_no_transcript() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut signals = Signals::new(dir.path().to_owned());
