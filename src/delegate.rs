@@ -6,7 +6,7 @@
 //!
 //! Whatever ends a run after its worktree was made, the same steps take the work in and remove what is ours.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use std::{fs, io};
@@ -271,12 +271,7 @@ impl<'a> Run<'a> {
         let launch = Launch {
             program: &self.ready.program,
             options: &self.task.codex,
-            repository: self
-                .ready
-                .repository
-                .common_dir()
-                .parent()
-                .unwrap_or(Path::new("/")),
+            repository: preflight::trusted(&self.ready.repository),
             worktree: worktree.path(),
             directory: &self.directory(worktree),
             unbound: &self.ready.unbound,
@@ -309,12 +304,7 @@ impl<'a> Run<'a> {
 
     /// Where the agent works. What the base has can be hidden in the worktree, as it is in the caller's checkout.
     fn directory(&self, worktree: &Worktree) -> PathBuf {
-        // Joined by parts: an empty path would add a slash, which the agent's shell then shows.
-        let directory: PathBuf = worktree
-            .path()
-            .iter()
-            .chain(&self.ready.directory)
-            .collect();
+        let directory = preflight::below(worktree.path(), &self.ready.directory);
         match directory.is_dir() {
             true => directory,
             false => worktree.path().to_owned(),

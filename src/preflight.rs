@@ -71,9 +71,13 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
     check_disk(&task.worktree_root, "--worktree-root")?;
     check_disk(store.root(), "--state-dir")?;
     check_session(store, task).await?;
-    let place = repository.checkout().map(|top| top.join(&directory));
+    let place = repository.checkout().map(|top| below(top, &directory));
     let place = place.filter(|place| place.is_dir());
-    let places = (place.as_deref().unwrap_or(repository.root()), store.root());
+    let places = agent::Places {
+        repository: trusted(&repository),
+        directory: place.as_deref().unwrap_or(repository.root()),
+        state: store.root(),
+    };
     let able = agent::check_access(&program, &task.codex, &environment, places).await?;
     if able.api_key && note_once(store, "cost-note-shown") {
         notices.push("codex uses an API key: it is billed by use, and an interactive session has no spending cap".to_owned());
@@ -96,6 +100,17 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
         environment,
         notices,
     })
+}
+
+/// The directory that the repository's git directory lies in: codex trusts it in place of each worktree.
+pub(crate) fn trusted(repository: &Repository) -> &Path {
+    repository.common_dir().parent().unwrap_or(Path::new("/"))
+}
+
+/// A directory below another, which may be that one itself: joined by parts, as an empty path would add a slash, which the
+/// agent's shell then shows.
+pub(crate) fn below(top: &Path, directory: &Path) -> PathBuf {
+    top.join(directory).components().collect()
 }
 
 /// Git fills worktrees and reads the caller's checkout where libgit2 can't.

@@ -41,6 +41,17 @@ pub(super) async fn check_program(
     Ok(Program::query(program, environment, place, state).await?)
 }
 
+/// Where codex is asked about its configuration.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    /// The directory that it trusts.
+    pub(super) repository: &'a Path,
+    /// Where the agent would work in the caller's checkout.
+    pub(super) directory: &'a Path,
+    /// Where the answer is kept.
+    pub(super) state: &'a Path,
+}
+
 /// A codex that can reach a model.
 pub(super) struct Able {
     /// Whether it pays by an API key.
@@ -54,13 +65,18 @@ pub(super) async fn check_access(
     program: &Program,
     options: &Options,
     environment: &[(String, String)],
-    (repository, state): (&Path, &Path),
+    Places {
+        repository,
+        directory,
+        state,
+    }: Places<'_>,
 ) -> Result<Able, Error> {
     let home = check_home(environment)?;
     let setup = {
         let (program, options) = (program.clone(), options.clone());
         let (environment, home) = (environment.to_owned(), home.clone());
-        let (repository, state) = (repository.to_owned(), state.to_owned());
+        let (repository, directory) = (repository.to_owned(), directory.to_owned());
+        let state = state.to_owned();
         blocking(move || {
             let question = Question {
                 program: &program,
@@ -68,6 +84,7 @@ pub(super) async fn check_access(
                 environment: &environment,
                 home: &home,
                 repository: &repository,
+                directory: &directory,
             };
             match question.ask(&state)? {
                 Some(setup) => Ok(setup),

@@ -103,9 +103,15 @@ async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Ve
     let found = format!("{} at {}", program.version, program.path.display());
     let untried = !program.is_known();
     let mend = "update cx-operator, or install a codex that it knows";
-    let root = Repository::discover(repository).map(|found| found.root().to_owned());
-    let root = root.unwrap_or_else(|_| PathBuf::from("/"));
-    let able = agent::check_access(&program, options, &environment, (&root, state)).await;
+    let inside = Repository::discover(repository).ok();
+    let place = repository.canonicalize().ok().filter(|_| inside.is_some());
+    let outside = Path::new("/");
+    let places = agent::Places {
+        repository: inside.as_ref().map_or(outside, trusted),
+        directory: place.as_deref().unwrap_or(outside),
+        state,
+    };
+    let able = agent::check_access(&program, options, &environment, places).await;
     let says = |api_key| match api_key {
         true => "an API key: billed by use, with no spending cap",
         false => "signed in, or a provider that needs no sign-in",

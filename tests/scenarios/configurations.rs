@@ -3,6 +3,7 @@
 //! Whatever it says, a run completes with proof and the right result, or ends before anything is made with a sentence that
 //! names the setting. A newcomer's `cargo test` plays some rows, the gate all of them, the main ones on older versions too.
 
+mod more;
 mod rows;
 
 use std::fs;
@@ -16,7 +17,6 @@ use cx_operator::run::Status;
 use crate::agents::{OLDER, PINNED, native_codex};
 use crate::rig::{Agent, Rig, on};
 use crate::size::{size, thorough};
-use rows::ROWS;
 
 /// A configuration, and what must come of it. `@DIR@` is the rig's directory, `@CODEX@` the program.
 #[derive(Clone, Copy)]
@@ -48,6 +48,8 @@ enum Ends {
     Completed,
     /// Before anything is made: with this code, and this in its message.
     Refused(&'static str, &'static str),
+    /// At the agent's start, with this in its message: the agent alone can tell.
+    Died(&'static str),
 }
 
 const PLAIN: Row = Row {
@@ -64,20 +66,25 @@ const PLAIN: Row = Row {
     ends: Ends::Completed,
 };
 
+/// Every row.
+fn rows() -> impl Iterator<Item = &'static Row> {
+    rows::ROWS.iter().chain(more::ROWS)
+}
+
 /// As many rows at once as there are slots for the real program.
 const WORKERS: usize = 4;
 
 #[test]
 fn thorough_every_configuration() {
-    let all = ROWS.iter().map(|row| (PINNED, row));
-    let sample = ROWS.iter().filter(|row| row.main);
+    let all = rows().map(|row| (PINNED, row));
+    let sample = rows().filter(|row| row.main);
     let mut plays: Vec<(&'static str, &Row)> = match thorough() {
         true => all.collect(),
         false => sample.take(size(6, 0)).map(|row| (PINNED, row)).collect(),
     };
     if thorough() {
         for version in OLDER {
-            plays.extend(ROWS.iter().filter(|row| row.main).map(|row| (version, row)));
+            plays.extend(rows().filter(|row| row.main).map(|row| (version, row)));
         }
     }
     plays.reverse();
@@ -108,12 +115,12 @@ fn thorough_every_configuration() {
 
 #[test]
 fn the_table_is_long_enough() {
-    let mut names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-    assert!(names.len() >= 40, "{}", names.len());
-    assert!(ROWS.iter().filter(|row| row.main).count() >= 10);
+    let mut names: Vec<&str> = rows().map(|row| row.name).collect();
+    assert!(names.len() >= 100, "{}", names.len());
+    assert!(rows().filter(|row| row.main).count() >= 10);
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), ROWS.len(), "each name is there once");
+    assert_eq!(names.len(), rows().count(), "each name is there once");
 }
 
 impl Row {
@@ -157,6 +164,15 @@ impl Row {
                 let history =
                     fs::read_to_string(rig.path("codex/history.jsonl")).unwrap_or_default();
                 assert!(!history.contains("touch made"), "{told}");
+            }
+            Ends::Died(says) => {
+                let error = outcome.error.as_ref().expect("it says why");
+                assert_eq!(
+                    (error.code.as_str(), outcome.turns),
+                    ("agent_died", 0),
+                    "{told}"
+                );
+                assert!(error.message.contains(says), "{told}");
             }
             Ends::Refused(code, says) => {
                 let error = outcome.error.as_ref().expect("it says why");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use cx_operator::respond::Command;
 use cx_operator::run::{Outcome, Status};
 use cx_operator::turn::Permissions;
 
-use crate::agents::{OLDER, PINNED};
+use crate::agents::{OLDER, PINNED, native_codex};
 use crate::rig::{Agent, Rig, on};
 
 on_scripted!(ended_at_its_start);
@@ -58,6 +59,11 @@ fn an_approval_that_a_hook_gives_codex_0_169() {
 #[test]
 fn an_approval_that_a_hook_gives_codex_0_130() {
     on(Agent::Codex(OLDER[1]), allowed_by_a_hook);
+}
+
+#[test]
+fn a_version_that_changes_before_the_start_codex_0_130() {
+    on(Agent::Codex(OLDER[1]), changed_version);
 }
 
 #[test]
@@ -169,6 +175,41 @@ async fn ended_at_its_start(rig: &Rig) {
     );
     let line = "Error: the account is unreadable";
     assert!(error.message.contains(line), "{}", error.message);
+}
+
+/// A version manager's shim starts an older one than it told of; the next run finds that one.
+async fn changed_version(rig: &Rig) {
+    let (newer, older) = (native_codex(PINNED), native_codex(OLDER[1]));
+    let (newer, older) = (
+        newer.expect("the rig has it"),
+        older.expect("the rig has it"),
+    );
+    let shim = rig.path("shim");
+    let write = |asked: &Path| {
+        let (asked, started) = (asked.display(), older.display());
+        let script = format!(
+            "#!/bin/sh\nfor word; do case $word in --version|--help|app-server|debug|login) exec {asked} \"$@\";; esac; done\n\
+             exec {started} \"$@\"\n"
+        );
+        fs::write(&shim, script).expect("a program");
+        fs::set_permissions(&shim, fs::Permissions::from_mode(0o755)).expect("a mode");
+    };
+    write(&newer);
+    let task = |name: &str| {
+        let mut task = rig.task_named(name, "[[shell touch made]]");
+        task.codex.program = Some(shim.clone());
+        task
+    };
+    let outcome = rig.delegate(task("t")).await;
+    let error = outcome.error.as_ref().expect("an error");
+    assert_eq!(error.code, "agent_died", "{outcome:?}");
+    assert!(error.message.contains("--no-daemon"), "{}", error.message);
+    let hint = error.hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("run the task again"), "{hint}");
+    write(&older);
+    let outcome = rig.delegate(task("u")).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    assert_eq!(outcome.agent_version.as_deref(), Some(OLDER[1]));
 }
 
 /// Nothing waits: the run goes on.

@@ -119,8 +119,10 @@ pub struct Question<'a> {
     pub environment: &'a [(String, String)],
     /// codex's directory.
     pub home: &'a Path,
-    /// The root of the repository.
+    /// The directory that codex trusts in place of each worktree, see [`Launch`](super::launch::Launch).
     pub repository: &'a Path,
+    /// The directory in the caller's checkout that stands for the agent's own.
+    pub directory: &'a Path,
 }
 
 impl Question<'_> {
@@ -141,11 +143,11 @@ impl Question<'_> {
         command
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.repository)
+            .current_dir(self.directory)
             .args(settings)
             .arg("app-server");
         let questions = [
-            ("config/read", json!({"cwd": self.repository})),
+            ("config/read", json!({"cwd": self.directory})),
             ("configRequirements/read", Value::Null),
         ];
         let Some(setup) = understand(ask(command, &self.program.path, &questions), self.options)?
@@ -206,13 +208,14 @@ impl Question<'_> {
     fn fingerprint(&self, settings: &[String]) -> u64 {
         let mut hasher = DefaultHasher::new();
         (&self.program.path, &self.program.version, settings).hash(&mut hasher);
-        (self.home, self.repository).hash(&mut hasher);
+        (self.home, self.repository, self.directory).hash(&mut hasher);
         (self.options.sandbox.as_str(), self.options.ask.as_str()).hash(&mut hasher);
         let here = ["config.toml", "managed_config.toml", "auth.json"];
         let files = here
             .map(|name| self.home.join(name))
             .into_iter()
-            .chain([self.repository.join(SETTINGS)])
+            // Each directory from the repository's root down to this one may have its own.
+            .chain(self.directory.ancestors().map(|above| above.join(SETTINGS)))
             .chain(SYSTEM.map(PathBuf::from));
         for file in files {
             // By what it is rather than by what it holds, which may be a credential. No clock is fine enough to tell

@@ -302,18 +302,44 @@ impl Machine {
             Some(code) => format!("with exit status {code}"),
             None => "without an exit status".to_owned(),
         };
-        let last: Vec<&str> = screen
-            .lines()
-            .map(str::trim_end)
-            .filter(|line| !line.is_empty())
-            .collect();
-        let last = last[last.len().saturating_sub(12)..].join("\n");
+        let last = last_words(screen);
         let message = format!("the agent's program ended {how}; its last screen:\n{last}");
-        self.cut_off(End::failed(
-            Status::AgentDied,
-            "agent_died",
-            message,
-            "pane.log in the run's directory has all it printed",
-        ))
+        let refused = code == Some(2) && self.turns == 0;
+        let hint = limit_behind(code, &last).unwrap_or(if refused {
+            "what was known of its flags is forgotten, as they may be another version's: run the task again"
+        } else if self.turns == 0 && last.starts_with("Error: ") {
+            "mend what it names; codex says the same when it is started by hand"
+        } else {
+            "pane.log in the run's directory has all it printed"
+        });
+        self.cut_off(End::failed(Status::AgentDied, "agent_died", message, hint))
     }
+}
+
+/// The last rows with text: from the error that the program ended with, where it names one, and without a backtrace.
+fn last_words(screen: &str) -> String {
+    let lines = screen.lines().map(str::trim_end);
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let is_trace = |line: &&str| line.eq_ignore_ascii_case("stack backtrace:");
+    let traced = lines.iter().position(is_trace).unwrap_or(lines.len());
+    let lines = &lines[..traced];
+    let error = lines.iter().rposition(|line| line.starts_with("Error: "));
+    let from = error.unwrap_or(lines.len().saturating_sub(12));
+    let last: Vec<&str> = lines[from..].iter().take(12).copied().collect();
+    last.join("\n")
+}
+
+/// What to do about the limit that ended a program, if one did.
+///
+/// Source: codex 0.169.0 under `prlimit --fsize=20000`, `--as=400000000` and `--nproc=8`.
+fn limit_behind(code: Option<i32>, last: &str) -> Option<&'static str> {
+    let says = |words: &str| last.contains(words);
+    if code == Some(128 + 25) || says("File too large") {
+        return Some("raise the limit of a file's size: `ulimit -f unlimited`");
+    }
+    if says("memory allocation of") || says("Cannot allocate memory") {
+        return Some("raise the limit of memory: `ulimit -v unlimited`");
+    }
+    let threads = says("Resource temporarily unavailable");
+    threads.then_some("raise the limits of processes and of memory: `ulimit -u`, `ulimit -v`")
 }

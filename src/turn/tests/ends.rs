@@ -324,3 +324,44 @@ fn nothing_happens_after_the_end() {
     }
     assert_eq!(play.machine.last_message(), Some(RESULT));
 }
+
+#[test]
+fn an_exit_tells_the_programs_own_error_and_the_limit_behind_it() {
+    let exit = |code, screen: &str| {
+        let mut play = Play::new(plan());
+        let end = play.on(Event::AgentExited {
+            code: Some(code),
+            screen: screen.to_owned(),
+        });
+        let error = end.into_end().error.expect("an error");
+        (error.message, error.hint.expect("a hint"))
+    };
+    let backtrace = "   0: <unknown>\n".repeat(20);
+    let died = format!(
+        "WARNING: x\nError: no such key\nsee there\n\nStack backtrace:\n{backtrace}Pane is dead"
+    );
+    let (message, hint) = exit(1, &died);
+    assert!(
+        message.ends_with("its last screen:\nError: no such key\nsee there"),
+        "{message}"
+    );
+    assert!(hint.contains("by hand"), "{hint}");
+    assert!(exit(1, "gone").1.contains("pane.log"));
+    for (code, screen, says) in [
+        (153, "", "ulimit -f"),
+        (134, "memory allocation of 8192 bytes failed", "ulimit -v"),
+        (
+            1,
+            "Error: Resource temporarily unavailable (os error 11)",
+            "ulimit -u",
+        ),
+        (
+            2,
+            "error: unexpected argument '--no-daemon' found",
+            "run the task again",
+        ),
+    ] {
+        let (_, hint) = exit(code, screen);
+        assert!(hint.contains(says), "{code} {screen}: {hint}");
+    }
+}

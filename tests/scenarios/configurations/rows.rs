@@ -6,12 +6,12 @@ use super::Ends::Refused;
 use super::{PLAIN, Row};
 
 /// The mock's provider under another name, for `-c` or a profile to choose.
-const MOCK: &str = "model_provider = \"mock\"\n";
+pub(super) const MOCK: &str = "model_provider = \"mock\"\n";
 /// A hook of the user's that nobody has reviewed.
 const HOOK: &str = r#"{"hooks":{"Stop":[{"hooks":[{"type":"command","command":"/bin/false"}]}],
 "UserPromptSubmit":[{"hooks":[{"type":"command","command":"/bin/sleep 1"}]}]}}"#;
 
-const fn tables(name: &'static str, tables: &'static str) -> Row {
+pub(super) const fn tables(name: &'static str, tables: &'static str) -> Row {
     Row {
         name,
         tables,
@@ -19,7 +19,7 @@ const fn tables(name: &'static str, tables: &'static str) -> Row {
     }
 }
 
-const fn top(name: &'static str, top: &'static str) -> Row {
+pub(super) const fn top(name: &'static str, top: &'static str) -> Row {
     Row { name, top, ..PLAIN }
 }
 
@@ -27,14 +27,17 @@ const fn main(row: Row) -> Row {
     Row { main: true, ..row }
 }
 
-const fn refused(row: Row, code: &'static str, says: &'static str) -> Row {
+pub(super) const fn refused(row: Row, code: &'static str, says: &'static str) -> Row {
     Row {
         ends: Refused(code, says),
         ..row
     }
 }
 
-const fn file(name: &'static str, files: &'static [(&'static str, &'static str)]) -> Row {
+pub(super) const fn file(
+    name: &'static str,
+    files: &'static [(&'static str, &'static str)],
+) -> Row {
     Row {
         name,
         files,
@@ -42,7 +45,10 @@ const fn file(name: &'static str, files: &'static [(&'static str, &'static str)]
     }
 }
 
-const fn variable(name: &'static str, environment: &'static [(&'static str, &'static str)]) -> Row {
+pub(super) const fn variable(
+    name: &'static str,
+    environment: &'static [(&'static str, &'static str)],
+) -> Row {
     Row {
         name,
         environment,
@@ -50,7 +56,7 @@ const fn variable(name: &'static str, environment: &'static [(&'static str, &'st
     }
 }
 
-const fn argument(name: &'static str, arguments: &'static [&'static str]) -> Row {
+pub(super) const fn argument(name: &'static str, arguments: &'static [&'static str]) -> Row {
     Row {
         name,
         arguments,
