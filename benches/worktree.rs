@@ -4,6 +4,7 @@
 //! * The whole way on a small repository: add, snapshot, patch, remove.
 //! * A snapshot of 40,000 new files, and one of 50,000 files of which one changed, against `git add -A` with its tree,
 //!   commit and numbers, in pairs.
+//! * The whole way in a repository of 100,000 refs: what they cost.
 //!
 //! `cargo bench --bench worktree [-- PAIRS]`. The large repository is generated once, below `target/`; the worktrees go
 //! to `/dev/shm` where there is one, so that the disk's write-back isn't what is measured.
@@ -21,6 +22,7 @@ use cx_operator::worktree::{
 
 const FILES: usize = 50_000;
 const NEW_FILES: usize = 40_000;
+const REFS: usize = 100_000;
 const SMALL_RUNS: usize = 30;
 const REF: &str = "refs/cx-operator/bench";
 
@@ -37,6 +39,7 @@ fn main() {
     };
     let dir = dir.expect("a temporary directory");
     small(dir.path());
+    many_refs(dir.path());
     new_files(dir.path(), pairs);
     large(dir.path(), pairs);
 }
@@ -134,6 +137,34 @@ fn large(dir: &Path, pairs: usize) {
         "50k: add / git worktree add = {:.2}",
         ours.as_secs_f64() / theirs.as_secs_f64()
     );
+}
+
+/// The whole way beside 100,000 packed refs.
+fn many_refs(dir: &Path) {
+    let root = dir.join("refs");
+    generate(&root, 20);
+    let repo = Repository::discover(&root).expect("a repository");
+    let spec = spec(&repo, dir.join("cx-refs"));
+    let base = repo.resolve_base("HEAD").expect("a commit");
+    let names = (0..REFS).map(|n| format!("{base} refs/tags/t{n:06}\n"));
+    let packed: String =
+        std::iter::once("# pack-refs with: peeled fully-peeled sorted \n".to_owned())
+            .chain(names)
+            .collect();
+    let without = (0..5).map(|_| once(&repo, &spec, dir)[4]).collect();
+    let without = report("small: all", without);
+    fs::write(root.join(".git/packed-refs"), packed).expect("a file");
+    let mut laps = vec![Vec::new(); 5];
+    for _ in 0..5 {
+        for (laps, lap) in laps.iter_mut().zip(once(&repo, &spec, dir)) {
+            laps.push(lap);
+        }
+    }
+    for (name, laps) in ["add", "snapshot", "patch", "remove"].iter().zip(&laps) {
+        report(&format!("100k refs: {name}"), laps.clone());
+    }
+    let with = report("100k refs: all", laps[4].clone());
+    println!("100k refs: in addition {:.0} ms", ms(with) - ms(without));
 }
 
 /// git's snapshot of a worktree with one changed and one new file.
