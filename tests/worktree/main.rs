@@ -9,6 +9,7 @@ mod lost;
 mod nested;
 mod patch;
 mod planted;
+mod refused;
 mod removal;
 mod repository;
 mod safety;

@@ -30,6 +30,16 @@ pub(super) struct Adding<'a> {
     pub(super) stop: &'a CancellationToken,
 }
 
+/// Where a file is looked for at which git ended.
+enum Look {
+    /// Among those that the index doesn't have as they are.
+    Changed,
+    /// Among all that it has: git reads a file again that was written in the second of the index, changed or not. One
+    /// that isn't changed stays as the index has it.
+    Tracked,
+    Nowhere,
+}
+
 /// What `git add` made of the files.
 #[derive(Default)]
 pub(super) struct Added {
@@ -47,16 +57,9 @@ impl Adding<'_> {
         for dir in deep {
             refused.extend(self.add(Some(dir), &mut except)?);
         }
-        let mut added = Added::default();
         refused.sort();
         refused.dedup();
-        for path in refused {
-            match self.store_raw(&path)? {
-                true => added.raw.push(path),
-                false => added.left_out.push(path),
-            }
-        }
-        Ok(added)
+        self.store_raw(refused)
     }
 
     /// The tree of the index. Contents that a remote has promised need not be here.
@@ -79,29 +82,29 @@ impl Adding<'_> {
 
     /// Adds what is below `dir` and returns what git refused. What would end git is left out from then on.
     fn add(&self, dir: Option<&[u8]>, except: &mut Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
-        let Err(failed) = self.try_add(dir, except) else {
-            return Ok(Vec::new());
-        };
-        if failed.is_disk_full() {
-            return Err(failed);
-        }
-        if !is_partial(&failed) {
-            let mut fatal = self.find_fatal(self.list(except)?)?;
-            if fatal.is_empty() {
-                // git reads a file again that was written in the same second as the index, changed or not.
-                fatal = self.find_fatal(self.query_names(&["ls-files", "-z"], except)?)?;
+        let mut refused = Vec::new();
+        for look in [Look::Changed, Look::Tracked, Look::Nowhere] {
+            match self.try_add(dir, except) {
+                Ok(()) => break,
+                Err(failed) if is_partial(&failed) => {
+                    refused.extend(self.list(except)?);
+                    break;
+                }
+                Err(failed) if failed.is_disk_full() => return Err(failed),
+                Err(failed) => match look {
+                    Look::Changed => {
+                        refused = self.find_fatal(self.list(except)?)?;
+                        except.extend(refused.iter().cloned());
+                    }
+                    Look::Tracked => {
+                        let tracked = self.query_names(&["ls-files", "-z"], except)?;
+                        except.extend(self.find_fatal(tracked)?);
+                    }
+                    Look::Nowhere => return Err(failed),
+                },
             }
-            if fatal.is_empty() {
-                return Err(failed);
-            }
-            except.extend(fatal.iter().cloned());
-            return match self.try_add(dir, except) {
-                Err(error) if !is_partial(&error) => Err(error),
-                Err(_) => Ok([self.list(except)?, fatal].concat()),
-                Ok(()) => Ok(fatal),
-            };
         }
-        self.list(except)
+        Ok(refused)
     }
 
     fn try_add(&self, dir: Option<&[u8]>, except: &[Vec<u8>]) -> Result<(), Error> {
@@ -199,37 +202,57 @@ impl Adding<'_> {
         writer.commit().map(Some).map_err(failed)
     }
 
-    /// Puts a file into the index as it is; `false` for what can't be stored.
-    fn store_raw(&self, path: &[u8]) -> Result<bool, Error> {
+    /// Puts files into the index as they are.
+    fn store_raw(&self, files: Vec<Vec<u8>>) -> Result<Added, Error> {
+        let mut added = Added::default();
+        if files.is_empty() {
+            return Ok(added);
+        }
+        let read = || Index::open(self.index).map_err(Error::git("read an index of ours"));
+        let (before, mut lines) = (read()?, Vec::new());
+        for path in files {
+            match self.raw_entry(&before, &path)? {
+                Some((id, line)) => lines.push((path, id, line)),
+                None => added.left_out.push(path),
+            }
+        }
+        let all = lines.iter().flat_map(|(_, _, line)| line.clone()).collect();
+        self.git("update-index")
+            .args(["-z", "--index-info"])
+            .query_output(all)?;
+        let after = read()?;
+        for (path, id, _) in lines {
+            // git passes over a name that no tree may have.
+            let found = after.get_path(Path::new(OsStr::from_bytes(&path)), 0);
+            match found.is_some_and(|entry| entry.id == id) {
+                true => added.raw.push(path),
+                false => added.left_out.push(path),
+            }
+        }
+        Ok(added)
+    }
+
+    /// The content of a file as it is, and a line of `git update-index -z --index-info` for it; `None` for what can't be
+    /// stored.
+    fn raw_entry(&self, index: &Index, path: &[u8]) -> Result<Option<(Oid, Vec<u8>)>, Error> {
         let (Some(id), Ok(meta)) = (
             self.store_content(path)?,
             fs::symlink_metadata(self.full(path)),
         ) else {
-            return Ok(false);
+            return Ok(None);
         };
-        let opened = Index::open(self.index);
-        let mut index = opened.map_err(Error::git("read an index of ours"))?;
         let before = index
             .get_path(Path::new(OsStr::from_bytes(path)), 0)
             .map(|entry| entry.mode);
-        let believed = self
-            .open
-            .config()
-            .and_then(|config| config.get_bool("core.filemode"))
-            .unwrap_or(true);
+        let config = self.open.config();
+        let believed = config.and_then(|config| config.get_bool("core.filemode"));
         let mode = match before {
-            Some(mode @ (FILE | EXECUTABLE)) if !believed => mode,
-            _ if believed && meta.mode() & 0o100 != 0 => EXECUTABLE,
+            Some(mode @ (FILE | EXECUTABLE)) if believed == Ok(false) => mode,
+            _ if believed != Ok(false) && meta.mode() & 0o100 != 0 => EXECUTABLE,
             _ => FILE,
         };
-        // A name that no tree may have.
-        if index.add(&entry(path, mode, id)).is_err() {
-            return Ok(false);
-        }
-        index
-            .write()
-            .map_err(Error::git("write an index of ours"))?;
-        Ok(true)
+        let head = format!("{mode:o} {id}\t");
+        Ok(Some((id, [head.as_bytes(), path, b"\0"].concat())))
     }
 
     fn full(&self, path: &[u8]) -> PathBuf {
