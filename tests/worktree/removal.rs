@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
-use cx_operator::worktree::{BranchRemoval, Error, Removal, Worktree, owned, remove};
+use cx_operator::worktree::{BranchRemoval, Error, Removal, Repository, Worktree, owned, remove};
 
 use crate::fixture::{Fixture, REF, git, snapshot, write};
 
@@ -228,4 +228,58 @@ fn removals_in_parallel_agree() {
         }
     });
     assert!(f.state() == before);
+}
+
+#[test]
+fn a_bare_repository_is_as_it_was() {
+    for logged in [false, true] {
+        let f = Fixture::new();
+        f.git(&["clone", "-q", "--bare", ".", "../bare"]);
+        let bare = f.dir().join("bare");
+        if logged {
+            // Logs that are there stay.
+            git(
+                &bare,
+                &["-c", "core.logAllRefUpdates=always", "branch", "kept"],
+            );
+        }
+        let list = || {
+            let mut found = std::process::Command::new("find");
+            let found = found
+                .current_dir(&bare)
+                .args([".", "-not", "-path", "./objects/*"]);
+            let found = found
+                .args(["-not", "-path", "./refs/cx-operator*"])
+                .output();
+            let found = String::from_utf8(found.expect("find runs").stdout).expect("UTF-8");
+            let mut found: Vec<String> = found.lines().map(str::to_owned).collect();
+            found.sort();
+            found
+        };
+        let before = list();
+        let repo = Repository::discover(&bare).expect("a repository");
+        let worktree = Worktree::add(&repo, &f.spec("t")).expect("a worktree");
+        write(&worktree.path().join("new"), b"n\n");
+        git(worktree.path(), &["add", "-A"]);
+        git(worktree.path(), &["commit", "-q", "-m", "new"]);
+        snapshot(&worktree);
+        let removed = remove(&repo, &f.spec("t"), ALL).expect("removal");
+        assert_eq!(removed.branch, BranchRemoval::Removed);
+        assert_eq!(list(), before, "logged: {logged}");
+    }
+}
+
+#[test]
+fn a_branch_below_the_name_takes_it() {
+    let f = Fixture::new();
+    for packed in [false, true] {
+        f.git(&["branch", "-f", "cx-t/below"]);
+        if packed {
+            f.git(&["pack-refs", "--all"]);
+        }
+        let before = f.state();
+        let error = Worktree::add(&f.repo(), &f.spec("t")).expect_err("it is taken");
+        assert!(matches!(error, Error::BranchExists { .. }), "{error}");
+        assert!(f.state() == before, "packed: {packed}");
+    }
 }
