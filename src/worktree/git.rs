@@ -310,6 +310,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_reaches_a_remote_or_a_filter_is_kept_and_what_aims_git_elsewhere_is_not() {
+        for kept in [
+            "GIT_LFS_SKIP_SMUDGE",
+            "GIT_SSH_COMMAND",
+            "GIT_SSL_CAINFO",
+            "GIT_HTTP_USER_AGENT",
+            "GIT_CONFIG_GLOBAL",
+        ] {
+            assert!(is_kept(kept), "{kept}");
+        }
+        for dropped in [
+            "GIT_DIR",
+            "GIT_INDEX_FILE",
+            "GIT_QUARANTINE_PATH",
+            "GIT_CONFIG_PARAMETERS",
+            "GIT_CONFIG_COUNT",
+            "GIT_OBJECT_DIRECTORY",
+            "GIT_COMMON_DIR",
+            "GIT_TRACE",
+        ] {
+            assert!(!is_kept(dropped), "{dropped}");
+        }
+    }
+
+    #[test]
     fn only_the_end_of_a_long_complaint_is_kept() {
         let long = [vec![b'a'; 100_000], b"the reason\n".to_vec()].concat();
         let tail = read_tail(&mut &long[..]);

@@ -67,7 +67,7 @@ impl From<CommitId> for String {
 /// What is uncommitted in the caller's checkout, as `git status` counts: an untracked directory is one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Dirty {
-    /// Tracked files that differ from HEAD.
+    /// Tracked files that differ from HEAD, and submodules that are at another commit.
     pub modified: usize,
     /// Untracked files and directories that are not ignored.
     pub untracked: usize,
@@ -262,7 +262,7 @@ impl Repository {
         // The program and not libgit2: it compares the files on all cores, and knows sparse and split indexes.
         let output = Git::new(git_dir, work_tree, "status")
             .args(["--porcelain=v1", "-z", "--no-renames"])
-            .args(["--untracked-files=normal", "--ignore-submodules=all"])
+            .args(["--untracked-files=normal", "--ignore-submodules=dirty"])
             .stop(&stop)
             .query_output(Vec::new())?;
         Ok(count_dirty(&output))

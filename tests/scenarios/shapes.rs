@@ -222,6 +222,37 @@ async fn sh(rig: &Rig, line: &str) {
     assert!(output.status.success(), "{line}: {said}");
 }
 
+/// An agent that does nothing changes nothing, whatever stands in the place of its base for the user's git.
+#[test]
+fn a_base_that_is_replaced_or_dirty_is_no_change() {
+    let replaced = SHAPES
+        .iter()
+        .find(|shape| shape.name == "a commit that is replaced");
+    let replaced = replaced.expect("it is in the table");
+    for (make, mend, arguments) in [
+        (replaced.make, replaced.mend, &[][..]),
+        (
+            "cd repo; git init -q own; git -C own commit -q --allow-empty -m own; echo x > x",
+            "true",
+            &["--include-dirty"],
+        ),
+    ] {
+        on(Agent::Scripted, async |rig: &Rig| {
+            sh(rig, make).await;
+            rig.note_the_callers_state();
+            let mut delegation = rig.delegation("Hello.", arguments);
+            let output = delegation.output().await.expect("it runs");
+            let (outcome, _) = rig.document(&output);
+            assert_eq!(outcome.changes, Changes::None, "{outcome:#?}");
+            let said = |notice: &String| notice.starts_with("own is a repository");
+            let told = outcome.notices.iter().any(said);
+            assert_eq!(told, !arguments.is_empty(), "{:?}", outcome.notices);
+            sh(rig, mend).await;
+            rig.note_the_callers_state();
+        });
+    }
+}
+
 /// A repository of another user is git's to judge: refused with its remedy, and used once that was followed.
 #[test]
 fn a_repository_of_another_user_is_used_where_git_trusts_it() {

@@ -61,6 +61,8 @@ fn a_submodule_stays_one() {
     let sub = f.root().join("sub");
     git(&sub, &["commit", "-q", "--allow-empty", "-m", "ahead"]);
     let head = git(&sub, &["rev-parse", "HEAD"]);
+    let dirty = f.repo().query_dirty().expect("an answer");
+    assert_eq!((dirty.modified, dirty.untracked), (1, 0));
     assert_as_git(&f);
     let entry = f.git(&["ls-tree", &taken(&f).0, "sub"]);
     assert_eq!(entry, format!("160000 commit {head}\tsub"));
