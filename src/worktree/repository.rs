@@ -2,25 +2,16 @@
 
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
 
 use git2::{ErrorCode, ObjectType, Oid};
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
-use super::capture;
 use super::discovery::{Place, main_work_tree, refuse_unspeakable, refused};
 use super::error::Error;
 use super::git::Git;
-use super::snapshot::write_commit;
-
-/// How long a look at the caller's checkout may take: it is for a notice.
-const DIRTY_LIMIT: Duration = Duration::from_secs(60);
 
 /// The full id of a commit: 40 lowercase hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,23 +55,6 @@ impl From<CommitId> for String {
     }
 }
 
-/// What is uncommitted in the caller's checkout, as `git status` counts: an untracked directory is one entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Dirty {
-    /// Tracked files that differ from HEAD, and submodules that are at another commit.
-    pub modified: usize,
-    /// Untracked files and directories that are not ignored.
-    pub untracked: usize,
-}
-
-impl Dirty {
-    /// Nothing is uncommitted.
-    #[must_use]
-    pub fn is_clean(self) -> bool {
-        self == Self::default()
-    }
-}
-
 /// What in a repository needs care beyond plain files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(
@@ -105,13 +79,14 @@ pub struct Features {
 pub struct Repository {
     common_dir: PathBuf,
     root: PathBuf,
-    caller: Option<Checkout>,
+    pub(super) caller: Option<Checkout>,
 }
 
+/// The checkout that the caller's path led to.
 #[derive(Debug, Clone)]
-struct Checkout {
-    git_dir: PathBuf,
-    work_tree: PathBuf,
+pub(super) struct Checkout {
+    pub(super) git_dir: PathBuf,
+    pub(super) work_tree: PathBuf,
 }
 
 impl Repository {
@@ -247,62 +222,6 @@ impl Repository {
         Ok(CommitId(commit.id()))
     }
 
-    /// Counts what is uncommitted in the caller's checkout; a bare repository is clean. Writes nothing, the index's
-    /// cached file times included.
-    ///
-    /// # Errors
-    /// Those of running git.
-    pub fn query_dirty(&self) -> Result<Dirty, Error> {
-        let Some(Checkout { git_dir, work_tree }) = &self.caller else {
-            return Ok(Dirty::default());
-        };
-        refuse_pipes(work_tree)?;
-        let stop = CancellationToken::new();
-        let _until_it_ends = stop_after(DIRTY_LIMIT, &stop);
-        // The program and not libgit2: it compares the files on all cores, and knows sparse and split indexes.
-        let output = Git::new(git_dir, work_tree, "status")
-            .args(["--porcelain=v1", "-z", "--no-renames"])
-            .args(["--untracked-files=normal", "--ignore-submodules=dirty"])
-            .stop(&stop)
-            .query_output(Vec::new())?;
-        Ok(count_dirty(&output))
-    }
-
-    /// Commits the caller's uncommitted and untracked files on top of `base`, without touching their index, refs or
-    /// files, and says what isn't in it. No ref holds the commit: whoever takes it as a base must keep it.
-    ///
-    /// # Errors
-    /// [`Error::BaseIsNotHead`], [`Error::NoCheckout`], [`Error::Unreadable`], or those of libgit2 and git.
-    pub fn snapshot_dirty(
-        &self,
-        base: CommitId,
-        message: &str,
-    ) -> Result<(CommitId, Vec<String>), Error> {
-        let Some(Checkout { git_dir, work_tree }) = &self.caller else {
-            return Err(Error::NoCheckout {
-                path: self.root.clone(),
-            });
-        };
-        if self.resolve_base("HEAD")? != base {
-            return Err(Error::BaseIsNotHead {
-                base: base.to_string(),
-            });
-        }
-        let repo = self.open()?;
-        let parent = repo
-            .find_commit(base.0)
-            .map_err(Error::git("read the base commit"))?;
-        let before = parent
-            .tree()
-            .map_err(Error::git("read the tree of the base commit"))?;
-        let (tree, notices) = capture::take_checkout((&repo, &before), git_dir, work_tree)?;
-        let tree = repo
-            .find_tree(tree)
-            .map_err(Error::git("read the captured tree"))?;
-        let commit = write_commit(&repo, (&tree, &parent), message)?;
-        Ok((CommitId(commit), notices))
-    }
-
     /// Whether `base` has something at that path.
     pub(crate) fn has_at(&self, base: CommitId, path: &Path) -> Result<bool, Error> {
         Ok(self.kind_at(base, path)?.is_some())
@@ -432,58 +351,9 @@ impl Repository {
     }
 }
 
-/// Refuses a checkout whose rules are a pipe: git would wait for somebody to write into it.
-fn refuse_pipes(work_tree: &Path) -> Result<(), Error> {
-    for name in [".gitignore", ".gitattributes", ".gitmodules"] {
-        let path = work_tree.join(name);
-        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.file_type().is_fifo()) {
-            let source = std::io::Error::other("it is a pipe, for which git would wait");
-            return Err(Error::io("read", &path)(source));
-        }
-    }
-    Ok(())
-}
-
-/// Cancels `stop` after a while, unless what it returns is dropped before.
-fn stop_after(limit: Duration, stop: &CancellationToken) -> mpsc::Sender<()> {
-    let (done, waits) = mpsc::channel();
-    let stop = stop.clone();
-    let timer = move || {
-        if waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            stop.cancel();
-        }
-    };
-    let _without_a_limit_then = thread::Builder::new().spawn(timer);
-    done
-}
-
-/// Counts the entries of `git status --porcelain=v1 -z --no-renames`.
-fn count_dirty(output: &[u8]) -> Dirty {
-    let entries = output.split(|b| *b == 0).filter(|entry| !entry.is_empty());
-    let (untracked, modified): (Vec<_>, Vec<_>) =
-        entries.partition(|entry| entry.starts_with(b"??"));
-    Dirty {
-        modified: modified.len(),
-        untracked: untracked.len(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn status_entries_are_counted_by_kind() {
-        let dirty = count_dirty(b" M a\0?? b\0D  c\nd\0?? e/\0");
-        assert_eq!(
-            dirty,
-            Dirty {
-                modified: 2,
-                untracked: 2
-            }
-        );
-        assert!(count_dirty(b"").is_clean());
-    }
 
     #[test]
     fn only_a_full_id_is_a_commit_id() {
