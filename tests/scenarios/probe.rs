@@ -247,10 +247,6 @@ async fn held_out(rig: &Rig) {
         let outcome = rig
             .delegate(saying(rig, &[message, answers[0], answers[1]]))
             .await;
-        println!(
-            "{is:?} {:?} {} turns: {message:?}",
-            outcome.status, outcome.turns
-        );
         // A status is told to go on, or asked first.
         let told = is == Some("status") && outcome.turns == 2;
         assert!(told || outcome.status == status, "{is:?}: {outcome:?}");
