@@ -87,6 +87,7 @@ words! {
     ];
     /// Asks for leave without a question mark.
     LEAVE = [
+        r"\bask(?:ing)? (?:for|you)\b.*{LEAVE}",
         r"{I} (?:need|want|like|love|require|request|requesting|ask|asking|await|awaiting|waiting)\b.*{LEAVE}",
         r"^(?:{LEAD})(?:requesting|awaiting|pending|needs?|requires?|with|without) .*{LEAVE}", r"{LEAVE} (?:is |are )?(?:needed|required|requested|pending)\b",
         r"\bneeds? your {LEAVE}", r"(?:please|kindly) (?:allow|approve|authori[sz]e|grant|permit)\b",
@@ -161,7 +162,7 @@ words! {
         r"{LEAD}(?:got it, ?)?(?:reading|(?:re-?)?running|(?:re-?)?checking|looking|searching|working|inspecting|opening|applying|editing|updating|investigating|analy[sz]ing|exploring|building|compiling|testing|starting|scanning|reviewing|tracing|debugging|writing|adding|implementing|creating|fixing|digging|verifying|waiting for|installing|fetching|continuing|proceeding|gathering|examining|trying|refactoring|finishing|removing|replacing)\b",
     ];
     /// A verb behind what may be a gerund as the subject.
-    FINITE = [r"\b(?:now [a-z]+s|complete|done|finished|pass(?:es|ed)?|gives?|shows?|works?|succeeds?|returns?|is|are|was|were|takes|took|confirms|confirmed|fails|prints|lists|reports|has|have|does|yields|produces|no longer)\b"];
+    FINITE = [r"\b(?:now [a-z]+s|complete|done|finished|needs?|requires?|pass(?:es|ed)?|gives?|shows?|works?|succeeds?|returns?|is|are|was|were|takes|took|confirms|confirmed|fails|prints|lists|reports|has|have|does|yields|produces|no longer)\b"];
     SUBORDINATE = [r"\b(?:how|what|where|why|which|whether|if|that|to see|before|until)\b"];
     NO_ANNOUNCEMENT = [
         r"{LEAD}let me (?:know|explain|summari[sz]e|be|recap|have)\b", r"{LEAD}(?:i'll|i will) (?:leave|be|stop|wait|need|gladly|happily|not|skip|hold|keep|add|never)\b",
@@ -171,7 +172,7 @@ words! {
     /// Admits that the job, or part of it, isn't done.
     STOPS = [
         r"\b(?:persists?|workaround|stays? (?:open|unresolved)|interrupted|instead of (?:doing|making|fixing|implementing|applying|running)|roll(?:ing|ed) back|ran out|for the time being|hung|hangs?|out of reach|fix in place)\b",
-        r"\b(?:disabled|skipped|ignored|commented out)(?: \w+){0,3} tests?\b", r"\bforbids?\b|\baccess denied\b|\b(?:changed|did|touched) nothing\b|\bwon't (?:work|do|be|happen|fit)\b",
+        r"\b(?:disabled|skipped|ignored|commented out)(?: \w+){0,3} tests?\b", r"\bforbids?\b|\bdoes (?:anything|nothing)\b|\b(?:feasible|(?:one|with) exceptions?)\b|\baccess denied\b|\b(?:changed|did|touched) nothing\b|\bwon't (?:work|do|be|happen|fit)\b",
         r"\bto go[.!]?$|^shall\b|\bexcept (?:items?|the|for)\b", r"\b(?:kindly|mostly|sometimes|occasionally|at times|rarely|without (?:being|(?:a |any )?(?:compil|test|runn|verif|check)\w+)|draft|no access|skeleton|stubs?|(?:first|second|other) half|half of|undid|abandon\w*|truncated|not comfortable|disk is full|dies|nope|rate limit reached|bigger than|larger than expected|aborting)\b|\bcovers?\b.*\bonly\b",
         r"\b(?:is|are|has|have|needs?) (?:all )?to be \w+(?:ed|en|ne)\b", r"\bboth approaches\b|\b(?:everything|all)\b.*\b(?:except|apart|but|besides)\b",
         r"\b(?:timed out|no (?:point|luck|idea)|in vain|exceed(?:s|ed)|paused|undone|denies|refused (?:my|the|to)|chose not|rather not|except (?:for|the|items?)|all but|for another day|hand(?:ing|ed)? (?:it |this )?back|by hand|yourself)\b",
@@ -200,7 +201,7 @@ words! {
     /// A check that couldn't be made, or a failure that is over, expected or another's.
     BENIGN = [
         r"\b(?:{NOT}|not|n't|not be|n't be)(?: \w+)? (?:run|re-?run|commit|committed|push|pushed|verify|verified|test|tested|exercise|exercised|find any|find (?:\w+ )?other|see any|check|validate|measure|confirm)\b",
-        r"\b(?:pre-?existing|unrelated|no longer|0 failed|expected failures?|half as|now requires?|(?:on|against|with|without) the (?:old|previous|original|unpatched|unfixed)|any ?more|previously|as expected|used to|would fail|before (?:my|this|the) change|on main|not caused by|as before)\b", r"\bnothing (?:else |more |left )?to do\b", r"\balso (?:fails?|occurs?) on\b", r"\b(?:failing|failed|fails) before\b",
+        r"\b(?:pre-?existing|unrelated|no longer (?:[a-ce-z]|d[a-np-z])\w*|0 failed|expected failures?|half as|(?:was|were) wrong|now requires?|(?:on|against|with|without) the (?:old|previous|original|unpatched|unfixed)|any ?more|previously|as expected|used to|would fail|before (?:my|this|the) change|on main|not caused by|as before)\b", r"\bnothing (?:else |more |left )?to do\b", r"\balso (?:fails?|occurs?) on\b", r"\b(?:failing|failed|fails) before\b",
         r"\bcan(?:'t|not) (?:be )?(?:go|happen|regress|rot|drift|break|race|overflow|recur|exceed|reach|leak|collide|be (?:\w+ (?:\w+ )?again|negative|null|empty|reached|mutated))\b",
     ];
     /// What is not so and need not be, and the reader without a part in what comes.
@@ -213,6 +214,7 @@ words! {
     ];
     /// Hints at something open: too little for a question, too much for a result, unless a verb of report leads.
     HINTS = [
+        r"\b(?:lost|wrong|problems?|warned|beware|careful|caution|dummy|fake|red|throws|neither|nor|separate|continue|unsigned|exception|today|risks?|does nothing|consider|experimental|in principle|supposedly|in theory|hopefully|believe)\b|\bfollows?[.!]?$",
         // Something is not so, unless it is what needed no change.
         r"(?:\b(?:is|are|was|were|be|been|does|do|have|has|had|will|could)(?: not\b|n't\b| never\b)|\bnever\b|\bnone (?:of|pass\w*|work\w*|is|are)\b|\bnobody\b)(?: (?:been|be|yet|even|actually|really|yet been))?(?: (?:[a-x][a-z]*))?",
         r"\b(?:have|has|had|need|needs) to (?:wait|be|come|decide)\b|\b(?:is|are|comes?) next\b|\bnext on\b|\bwait(?:ing)? (?:for|until)\b",
@@ -276,8 +278,9 @@ fn compile(alternatives: &[&str]) -> Regex {
 /// The clauses of a sentence, as far as its words mark them.
 fn clauses(text: &str) -> impl Iterator<Item = &str> {
     static BREAKS: LazyLock<Regex> = LazyLock::new(|| {
-        let ends =
-            ["; | (?:—|–|-) |: |,? (?:but|however|though|although|while|except|whereas|yet|and) "];
+        let ends = [
+            "; | (?:—|–|-) |: |,? (?:but|however|though|although|while|except|whereas|yet|and|since|because|which) ",
+        ];
         compile(&ends)
     });
     BREAKS.split(text).filter(|clause| !clause.is_empty())

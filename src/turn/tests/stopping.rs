@@ -185,3 +185,32 @@ fn an_agent_that_goes_on_by_itself_is_followed() {
     let end = play.on(stopped(OURS, "t2", RESULT)).into_end();
     assert_eq!(end.status, Status::Completed);
 }
+
+#[test]
+fn a_stop_alone_is_read_by_its_words() {
+    let described = "The parser takes tabs, too.";
+    let worked = Evidence {
+        worked: true,
+        ..Evidence::default()
+    };
+    let mut play = Play::working(plan());
+    let mut confirmed = stopped(OURS, "t1", described);
+    if let Event::TurnStopped { evidence, .. } = &mut confirmed {
+        *evidence = worked;
+    }
+    assert_eq!(play.on(confirmed).into_end().status, Status::Completed);
+    for (begun, message, status) in [
+        (false, RESULT, Some(Status::Completed)),
+        (false, described, Some(Status::NeedsInput)),
+        // Whoever finds the run later waits for no transcript, and believes one that says otherwise.
+        (true, RESULT, None),
+    ] {
+        let mut play = Play::working(plan());
+        if begun {
+            assert_eq!(play.on(began("t1")), Reaction::Wait);
+        }
+        assert_eq!(play.on(stopping(OURS, "t1", Some(message))), Reaction::Wait);
+        let end = play.machine.clone().end_unconfirmed();
+        assert_eq!(end.map(|end| end.status), status, "{message}");
+    }
+}
