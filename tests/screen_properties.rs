@@ -8,16 +8,17 @@ use cx_operator::tmux::Key;
 use proptest::prelude::*;
 
 /// The only labels that Enter may take.
-const ALLOWED: [&str; 5] = [
+const ALLOWED: [&str; 6] = [
     "Yes, continue",
     "Trust and continue",
     "Continue without trusting (hooks won't run)",
     "Use existing model",
     "Skip",
+    "Keep current model",
 ];
 
-/// The startup dialogs: title, options with the wanted one last, row of keys.
-const STARTUP: [(&str, &[&str], &str); 5] = [
+/// The dialogs of a start and the one after a turn: title, options with the wanted one last, row of keys.
+const STARTUP: [(&str, &[&str], &str); 6] = [
     (
         "Do you trust the contents of this directory? Working with untrusted contents …",
         &["No, quit", "Yes, continue"],
@@ -50,6 +51,15 @@ const STARTUP: [(&str, &[&str], &str); 5] = [
             "Skip",
         ],
         "Press enter to continue",
+    ),
+    (
+        "Approaching rate limits",
+        &[
+            "Switch to gpt-6-luna",
+            "Keep current model (never show again)  Hide future rate limit reminders",
+            "Keep current model",
+        ],
+        "enter select · esc back",
     ),
 ];
 

@@ -98,7 +98,8 @@ fn expected(screen: &Recorded) -> Option<&'static str> {
         "permission" | "permission-exec" | "permission-long" => "CommandApproval",
         "edit-approval" => "EditApproval",
         "tool-approval" => "ToolApproval",
-        "user-input" => "Question",
+        "user-input" | "pasted-into-form" => "Question",
+        "rate-limits" => "RateLimits",
         "model-picker" => "Unknown",
         "loading" | "composer-loading" | "trusting-hooks" => "loading",
         // The popup takes the place of the status row; ≥ 0.160 draws it above.
@@ -218,9 +219,10 @@ fn each_dialog_gets_its_answer() {
             DialogKind::SignIn => Move::SignIn,
             // The recorded focus stands on the first option, which is the one to take.
             DialogKind::DirectoryTrust => Move::Press(Key::Enter),
-            DialogKind::HookReview | DialogKind::ModelOffer | DialogKind::Update => {
-                Move::Press(Key::Down)
-            }
+            DialogKind::HookReview
+            | DialogKind::ModelOffer
+            | DialogKind::Update
+            | DialogKind::RateLimits => Move::Press(Key::Down),
             DialogKind::Unknown => Move::Surface(Reason::UnknownDialog),
             _ => Move::Surface(Reason::AgentAsks),
         };

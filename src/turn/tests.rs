@@ -12,6 +12,7 @@ use crate::tmux::Key;
 
 mod asking;
 mod ends;
+mod late;
 mod probe;
 mod properties;
 mod screen;
