@@ -1,7 +1,7 @@
 //! One pane: its screen, what is typed into it, its end.
 
 use tmux_interface::{
-    CapturePane, DisplayMessage, KillSession, LoadBuffer, SendKeys, SetOption, TmuxCommand,
+    CapturePane, DisplayMessage, KillSession, LoadBuffer, SetOption, TmuxCommand,
 };
 
 use super::client::absent_is_fine;
@@ -99,7 +99,8 @@ impl Pane {
         }
     }
 
-    /// Pastes `text` bracketed and submits it, in one tmux call. Seen to change nothing in codex's rate-limit notice and `/model` list.
+    /// Pastes `text` bracketed and submits it, in one tmux call: for a word that may be lost where a dialog comes up meanwhile,
+    /// see [`Pane::press_in_composer`] for what the two do in one.
     ///
     /// # Errors
     /// What tmux refuses.
@@ -130,9 +131,12 @@ impl Pane {
     }
 
     /// Presses a key meant for the composer. A dialog would take an Enter for its choice: it is pressed only while the
-    /// cursor shows, as it does in the composer alone.
+    /// cursor shows, as it does in the composer. The key that submits changes nothing in a dialog but in a form whose field
+    /// for notes is open: there it answers.
     ///
-    /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/real_dialogs.rs`.
+    /// Source: codex 0.130.0, 0.150.0 and 0.169.0, with a paste and then Shift-F12 in the dialogs of trust, hooks, approvals,
+    /// rate limits and `/model`, where neither has an effect, and in `request_user_input`, where a paste opens the field
+    /// for notes, the cursor shows in it, and Shift-F12 then answers (not in 0.130.0).
     ///
     /// # Errors
     /// What tmux refuses.
@@ -141,7 +145,24 @@ impl Pane {
             Key::Submit => self.is_ours(),
             _ => format!("#{{&&:#{{cursor_flag}},{}}}", self.is_ours()),
         };
-        let guarded = self.guarded(&condition, &self.send(key));
+        self.press_if(&condition, key).await
+    }
+
+    /// Presses a key meant for a dialog without any field to write in, only while no cursor shows: somebody may have closed
+    /// it, and an Enter would submit what they have written in the composer.
+    ///
+    /// Source: codex 0.130.0, 0.150.0 and 0.169.0 show no cursor in the dialogs of trust, hooks, update, model offer, rate
+    /// limits, approvals of commands and of edits.
+    ///
+    /// # Errors
+    /// What tmux refuses.
+    pub async fn press_in_dialog(&self, key: Key) -> Result<(), Error> {
+        let condition = format!("#{{&&:#{{?cursor_flag,0,1}},{}}}", self.is_ours());
+        self.press_if(&condition, key).await
+    }
+
+    async fn press_if(&self, condition: &str, key: Key) -> Result<(), Error> {
+        let guarded = self.guarded(condition, &self.send(key));
         let tmux = self.server.tmux().add_command(guarded);
         self.server.run("send-keys", tmux).await.map(drop)
     }
@@ -213,19 +234,12 @@ impl Pane {
         run.await.map(drop)
     }
 
-    /// Presses one key.
+    /// Presses one key, wherever it goes; none for an operator in whose place another one is.
     ///
     /// # Errors
     /// What tmux refuses.
     pub async fn press(&self, key: Key) -> Result<(), Error> {
-        let send = SendKeys::new()
-            .target_pane(self.id.as_str())
-            .key(key.name())
-            .build();
-        self.server
-            .run("send-keys", self.server.tmux().add_command(send))
-            .await
-            .map(drop)
+        self.press_if(&self.is_ours(), key).await
     }
 
     /// Ends the session with all that runs in it; its absence is fine.
@@ -293,6 +307,7 @@ mod tests {
             pane.submit("/exit ").await,
             pane.press_in_composer(Key::Submit).await,
             pane.press_in_composer(Key::Enter).await,
+            pane.press_in_dialog(Key::Down).await,
             pane.press(Key::Down).await,
         ];
         let lives = tmux(

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::screen::runs_hooks;
-use crate::agent::codex::{as_typed, sight};
+use crate::agent::codex::{as_typed, screen, sight};
 use crate::journal::{Journal, Progress};
 use crate::process::Exit;
 use crate::respond::{Chain, Context, Reply};
@@ -272,7 +272,8 @@ impl<'a> Driver<'a> {
                 });
                 match on {
                     COMPOSER => self.parts.pane.press_in_composer(key).await?,
-                    _ => self.parts.pane.press(key).await?,
+                    on if screen::has_fields(on) => self.parts.pane.press(key).await?,
+                    _ => self.parts.pane.press_in_dialog(key).await?,
                 }
             }
             Reaction::Note(text) => {

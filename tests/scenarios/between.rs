@@ -31,6 +31,7 @@ on_both!(
 on_every_codex!(
     rate_limits_appear_before_a_reply,
     rate_limits_appear_after_a_turn,
+    somebody_closes_a_dialog_before_its_key,
     a_list_opened_before_a_reply_is_closed_again,
     a_list_opened_before_a_reply_stays,
 );
@@ -329,6 +330,31 @@ async fn rate_limits_appear_after_a_turn(rig: &Rig) {
         .filter(|key| keys(rig, &outcome).contains(&owned(**key)));
     let on_dialog: Vec<_> = on_dialog.copied().collect();
     assert_replied(rig, &outcome, &on_dialog);
+}
+
+/// … and writes something, which the dialog's Enter would submit.
+async fn somebody_closes_a_dialog_before_its_key(rig: &Rig) {
+    let gate = Gate::new(rig);
+    let child = delegate_to(&talkative_codex(rig), rig, &gate, &near_the_limit(rig));
+    close_in_the_first_turn(rig, &gate, Step::Confirm).await;
+    gate.reached(Step::Confirm).await;
+    rig.tmux(&["send-keys", "-t", "=cx-t:", "Escape"]);
+    wait_for("the composer", || {
+        (!rig.screen().contains(RATE_LIMITS)).then_some(())
+    })
+    .await;
+    rig.tmux(&["send-keys", "-t", "=cx-t:", "-l", "mine alone"]);
+    rig.wait_for_screen("mine alone").await;
+    gate.open(Step::Confirm);
+    let outcome = outcome(rig, child).await;
+    assert_ended(&outcome, Status::BlockedDialog, Some("composer_in_use"), 1);
+    let pending = outcome.pending.as_ref().expect("the screen");
+    assert!(pending.text.contains("mine alone"), "{pending:?}");
+    let requests = rig.model.requests();
+    let theirs = requests
+        .iter()
+        .filter(|request| request.text.contains("mine alone"));
+    assert_eq!(theirs.count(), 0, "theirs was submitted");
 }
 
 /// Has somebody open a list of the program's when the reply is about to be pasted.

@@ -97,7 +97,7 @@ pub(super) const RELIED_ON: [&str; 10] = [
     "notice.hide_rate_limit_model_nudge=true",
     // The composer is ready when this row names the model.
     r#"tui.status_line=["model-with-reasoning","current-dir"]"#,
-    // The keys that are pressed: Shift-F12, which no dialog takes, submits the prompt, see `Key::Submit`.
+    // The keys that are pressed: Shift-F12, which no dialog takes but a form's open field, submits the prompt, see `Key::Submit`.
     r#"tui.keymap.composer.submit=["enter","shift-f12"]"#,
     r#"tui.keymap.list.accept="enter""#,
     r#"tui.keymap.list.move_up="up""#,

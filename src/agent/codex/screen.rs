@@ -24,6 +24,7 @@ use std::borrow::Cow;
 pub use answer::{DialogPolicy, Move, Reason, TrustPolicy, answer, approve};
 pub(crate) use composer::awaits_servers;
 pub use composer::{Composer, composer_holds};
+pub(crate) use dialog::has_fields;
 pub use dialog::{Choice, Dialog, DialogKind};
 pub use notices::{blocked_prompt, error_line, hooks_disabled, runs_hooks, trouble, update_banner};
 pub(crate) use question::{drawn, fill};

@@ -12,6 +12,7 @@ const TMUX: &str = r#"#!/bin/sh
 case "$*" in
   *paste-buffer*) step=paste ;;
   *S-F12*) step=send ;;
+  *" Enter"*) step=confirm ;;
   *capturep*) step=look ;;
   *) step=other ;;
 esac
@@ -38,6 +39,8 @@ pub(crate) enum Step {
     Paste,
     /// The key that submits a prompt is pressed.
     Send,
+    /// Enter is pressed.
+    Confirm,
 }
 
 impl Step {
@@ -45,6 +48,7 @@ impl Step {
         match self {
             Self::Paste => "paste",
             Self::Send => "send",
+            Self::Confirm => "confirm",
         }
     }
 }

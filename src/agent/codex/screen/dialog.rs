@@ -50,6 +50,13 @@ impl DialogKind {
     }
 }
 
+/// Whether a dialog of that name may have a field that is written in, so that the cursor shows.
+pub(crate) fn has_fields(name: &str) -> bool {
+    [DialogKind::Question, DialogKind::ToolApproval]
+        .map(DialogKind::name)
+        .contains(&name)
+}
+
 /// One option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
