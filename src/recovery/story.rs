@@ -209,6 +209,8 @@ impl Story {
                 self.turns.session = Some(session_id);
                 self.turns.turn_id = turn_id;
             }
+            // The answer how the task stands is not what the agent has to say of it.
+            Progress::TurnEnded { rule, .. } if rule.starts_with("probe_") => {}
             Progress::TurnEnded { message, .. } => self.turns.last_message = message,
             Progress::Replied {
                 turn,
@@ -276,7 +278,7 @@ impl Story {
             turns: self.turns.submitted,
             turn_id: self.turns.turn_id.clone(),
             pasted: self.turns.pasted > self.turns.submitted,
-            last_message: probed.clone().or_else(|| self.turns.last_message.clone()),
+            last_message: self.turns.last_message.clone(),
             probed,
             run_spent: spent(launched, self.waits.in_run),
             turn_spent: spent(self.turns.submitted_at.as_deref(), self.waits.in_turn),

@@ -178,6 +178,35 @@ fn a_journal_cut_at_any_byte_tells_what_its_whole_lines_say() {
     assert_eq!(known, 9, "all of it was there to be told");
 }
 
+#[test]
+fn the_answer_how_the_task_stands_is_not_the_last_message() {
+    let run = Recorded::new();
+    let mut lines = vec![started(&TaskName::parse("t").expect("a name"), &run.id)];
+    let ends = [
+        ("no_claim", "Voilà."),
+        ("probe_question", "STATUS: QUESTION Tabs?"),
+    ];
+    for (turn, (rule, message)) in (1..).zip(ends) {
+        lines.extend(a_turn(turn, Some(message.to_owned())).map(|mut line| {
+            if let Progress::TurnEnded { rule: by, .. } = &mut line {
+                *by = rule.to_owned();
+            }
+            line
+        }));
+    }
+    fs::remove_file(run.dir.events()).expect("the whole one");
+    let journal = Journal::create(&run.dir.events(), None).expect("a journal");
+    for line in lines {
+        journal.write(line);
+    }
+    let story = Story::load(&run.dir).expect("readable").expect("a run");
+    let standing = story.standing();
+    assert_eq!(
+        (standing.turns, standing.last_message.as_deref()),
+        (2, Some("Voilà."))
+    );
+}
+
 /// Damage to a journal.
 #[derive(Clone, Debug)]
 enum Damage {
