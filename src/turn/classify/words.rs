@@ -29,7 +29,7 @@ const PARTS: [(&str, &str); 9] = [
         |implement|import|improv|includ|index|inject|inlin|install|introduc|isolat|lazy-load|link|locali[sz]|lower|merg|migrat\
         |modif[iy]|mov|nam|narrow|normali[sz]|optimi[sz]|pars|patch|pinn|pipelin|polish|port|preload|prepend|publish|push|rais\
         |reduc|refactor|register|regist|relax|reload|remov|renam|reorder|repair|replac|resolv|restor|restructur|retir|reus\
-        |revis|reword|rotat|round|scop|seed|separat|seriali[sz]|shorten|simplifi|slimm|solv|sort|squash|standardi[sz]|stor\
+        |revis|reword|rework|rotat|round|scop|seed|separat|seriali[sz]|shorten|simplifi|slimm|solv|sort|squash|standardi[sz]|stor\
         |stream|stripp|structur|subset|support|switch|swapp|tagg|templat|tick|tidi|tighten|throttl|translat|transpos|trimm|tun\
         |turn|typ|unif[iy]|unifi|updat|upgrad|us|vendor|widen|wir|wrapp)e?d|(?:re)?(?:built|written|wrote|made|done)|set|split\
         |taught|sped|shipped|swept|shrunk|brought|cut|put",
@@ -117,7 +117,7 @@ words! {
         r"^(?:before|prior to) (?:proceeding|continuing|going|doing|starting|implementing|implementation|moving on)\b",
         r"(?:which|what|how|whether) you(?:'d| would)? (?:want|prefer|like|rather|need|meant|mean)\b", r"\bsay (?:which|the word\b.* (?:i'll|and i) {GO_ON})",
         r"(?:someone|somebody|anyone|anybody)(?: \w+){0,4} (?:should|has to|have to|needs? to|must|ought to)\b",
-        r"(?:type|enter|reply|answer|respond|say)(?: with| by)? (?:(?:yes|y|no|n|ok|go|stop|\d)\b|`)", r"^(?:(?:open|remaining|outstanding|my|some|unresolved|two|three|\d) )*(?:questions?|decisions?)(?: for you| needed| to make)?(?: before .*)?[:.]?$",
+        r"(?:type|enter|reply|answer|respond|(?:^|please |just |and |you )say)(?: with| by)? (?:(?:yes|y|no|n|ok|go|stop|\d)\b|`)", r"^(?:(?:open|remaining|outstanding|my|some|unresolved|two|three|\d) )*(?:questions?|decisions?)(?: for you| needed| to make)?(?: before .*)?[:.]?$",
         r"\b(?:my|the|one|remaining) question (?:is|here|remains|to you)\b", r"\b(?:one|two|three|four|five|some|several|few) (?:\w+ )?(?:questions?)\b", r"\b(?:i've|i have) (?:a|one|some|two|three) (?:\w+ )?(?:question|doubt)s?\b",
         r"(?:i'm|i am|we're) (?:open|happy|fine|good) (?:to|with) either\b", r"\b(?:i|we) can(?:'t| ?not) (?:continue|proceed|go on|go further|move on) (?:without|until|before)\b",
     ];
@@ -244,7 +244,7 @@ words! {
         r"{LEAD}(?:(?:i|we)(?:'ve| have)? )?(?:(?:\w+ly|now|also|then|all|both|just) )*(?:{MADE})\b", r"\b(?:is|are|was|were|been|gets?|got|has|have)(?: (?:now|all|also|both|fully|again|just|\w+ly|been))* (?:{MADE})\b",
         r"{LEAD}(?:done|complete|completed|finished|all set|all good|implemented|ready|works|verified|green|clean|shipped|gone|applied|fixed)(?:[.!:,]|$| -| –| —| as| in| with| for)", r":? (?:done|works|fixed|complete|passing|green)[.!]?$", r"\b(?:{MADE})(?: to| in| by| from| with| for|[.!,]?$)", r"\b(?:i|we)(?:'ve)? (?:went with|gone with|put the|kept the (?:change|diff|patch))\b",
         r"{LEAD}(?:adds|fixes|handles|makes|removes|replaces|updates|moves|renames|turns out to be fixed)\b",
-        r"\b(?:is|are|it's)(?: \w+)? (?:in place|complete|ready|green|clean|finished|gone|live|up to date|identical|the same|unchanged|idempotent|done)\b", r"\bnow [a-z]+s?\b", r"\b[a-z]+s? (?:it |them |both |all |again )?now\b", r"\bno longer\b|\bany ?more\b",
+        r"\b(?:is|are|it's)(?: \w+)? (?:in place|complete|ready|green|clean|finished|gone|live|up to date|identical|the same|unchanged|idempotent|done)\b", r"\bnow [a-z]+s?\b", r"(?:\b[a-z]+s?|`) (?:it |them |both |all |again )?now\b", r"\bno longer\b|\bany ?more\b",
         r"\b(?:pass|passes|passed|passing|succeeds?|compiles?|builds|works|green|runs clean)\b", r"\b(?:went|fell|dropped|grew|goes|drops?) (?:from|to|by)\b", r"(?:→|->) ?`?\d", r"\b(?:here's|here is) what (?:i did|changed)\b", r"\b(?:and|then) (?:{MADE})\b", r"^(?:what (?:i )?(?:changed|did)\??|changes(?: made)?)[:.]?$",
     ];
     /// Describes the thing, not the writer or the reader.
