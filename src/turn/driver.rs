@@ -216,7 +216,8 @@ impl<'a> Driver<'a> {
 
     /// Feeds the machine until it has nothing more to do.
     async fn settle(&mut self) -> Option<End> {
-        while let Some(event) = self.queue.pop_front() {
+        while let Some(mut event) = self.queue.pop_front() {
+            self.adopt(&mut event);
             let before = self.parts.machine.turns();
             if let Event::TurnStopped { turn_id, .. } = &event
                 && self.parts.machine.is_untold(turn_id.as_deref())

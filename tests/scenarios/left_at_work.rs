@@ -99,6 +99,7 @@ on_every_form!(
     sub_agent_is_waited_for,
     sub_agent_that_fails_is_waited_for,
     sub_agent_is_named,
+    sub_agent_that_asks_late,
     approval_of_a_sub_agent
 );
 
@@ -145,6 +146,22 @@ async fn sub_agent_is_named(rig: &Rig, form: Form) {
     if form.newer {
         assert!(told[0].ends_with("/root/helper"), "{told:?}");
     }
+}
+
+/// After the turn of its maker has ended.
+async fn sub_agent_that_asks_late(rig: &Rig, form: Form) {
+    let child = json!([
+        {"shell": "sleep 2"},
+        {"shell": "echo late > late.txt", "escalate": "I must"},
+        {"say": "Done too."}
+    ]);
+    form.scripts(rig, child, vec![json!({"say": DELEGATED})]);
+    let mut task = rig.task("[[play parent]]");
+    task.responders = rig.answers("[[permission]]\npattern = \".*\"\ndecision = \"allow\"");
+    let outcome = rig.delegate(task).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    assert_eq!(outcome.replies.len(), 1, "{outcome:?}");
+    assert_eq!(outcome.files[0].path, "late.txt");
 }
 
 /// What fails afterwards is seen, and the tokens are those of the session itself.

@@ -1,6 +1,7 @@
 //! Stop hooks of the user's own: a turn is over when all of them are done with it.
 
 use std::fs;
+use std::time::Duration;
 
 use cx_operator::agent::codex::trust::trusted_hash;
 use cx_operator::run::{Outcome, Status};
@@ -19,6 +20,8 @@ on_every_version!(
 );
 // The scripted agent's screen has no row for hooks.
 on_real!(long_stop_hook_without_a_transcript);
+
+on_scripted!(end_that_is_told_late, end_that_is_never_told);
 
 /// Trusts Stop hooks in the user's configuration.
 fn add_stop_hooks(rig: &Rig, scripts: &[&str]) {
@@ -131,4 +134,31 @@ async fn long_stop_hook_without_a_transcript(rig: &Rig) {
     assert_made(&outcome, &["formatted.txt"]);
     let told = |notice: &String| notice.contains("transcript");
     assert!(outcome.notices.iter().any(told), "{:?}", outcome.notices);
+}
+
+const STOPPED: &str = "expect-prompt *\nhook stop {\"last_assistant_message\":\"Done. Early.\"}\n";
+
+/// Long after our hook: what the agent did and said meanwhile counts.
+async fn end_that_is_told_late(rig: &Rig) {
+    let script = "sleep 6000\nexec echo late > late.txt\nsay Done. Late.\nhang";
+    let outcome = rig
+        .delegate(rig.scripted(&format!("{STOPPED}{script}")))
+        .await;
+    assert_made(&outcome, &["late.txt"]);
+    assert_eq!(outcome.last_message.as_deref(), Some("Done. Late."));
+    assert_transcript_told(&outcome);
+}
+
+/// The turn's budget is the limit of its hooks, too.
+async fn end_that_is_never_told(rig: &Rig) {
+    let mut task = rig.scripted(&format!("{STOPPED}hang"));
+    task.limits.turn = Duration::from_secs(7);
+    let outcome = rig.delegate(task).await;
+    let error = outcome.error.as_ref().expect("an error");
+    assert_eq!(
+        (outcome.status, error.code.as_str()),
+        (Status::TimedOut, "turn_timeout"),
+        "{outcome:?}"
+    );
+    assert!(error.message.contains("Stop hooks"), "{}", error.message);
 }

@@ -2,11 +2,27 @@
 
 use super::super::classify::Evidence;
 use super::super::{Answer, Event, Permissions, Reaction};
-use super::Driver;
+use super::{Driver, Transcript};
 use crate::journal::Progress;
 use crate::run::{self, RunDir};
 
 impl Driver<'_> {
+    /// Takes an approval of a sub-agent's for one of the session that made it.
+    ///
+    /// Source: codex 0.130.0 names the sub-agent's own session, later ones that of its maker
+    /// (`tests/scenarios/left_at_work.rs`).
+    pub(super) fn adopt(&mut self, event: &mut Event) {
+        let (Event::PermissionAsked { session, .. }, Some(ours)) =
+            (event, self.parts.machine.session())
+        else {
+            return;
+        };
+        let made = |transcript: &mut Transcript| transcript.has_made(session);
+        if session != ours && self.transcript.as_mut().is_some_and(made) {
+            ours.clone_into(session);
+        }
+    }
+
     pub(super) fn journal_before(&mut self, event: &Event) {
         let turn = self.parts.machine.turns();
         match event {

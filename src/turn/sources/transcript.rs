@@ -100,6 +100,12 @@ impl Transcript {
         self.running().next().is_some() || self.sub_agents().next().is_some()
     }
 
+    /// Whether that is the session of a sub-agent.
+    pub(crate) fn has_made(&mut self, session: &str) -> bool {
+        self.look_for_work();
+        self.children.has(session)
+    }
+
     /// The sub-agents that are at work, as far as was looked.
     pub(crate) fn sub_agents(&self) -> impl Iterator<Item = &str> {
         self.children.at_work()

@@ -139,6 +139,13 @@ pub(super) const ROWS: &[Row] = &[
         "a server that hangs",
         "[mcp_servers.a]\ncommand = \"/bin/sleep\"\nargs = [\"1000\"]\nstartup_timeout_sec = 600",
     ),
+    died(
+        tables(
+            "a server that is required",
+            "[mcp_servers.a]\ncommand = \"/nonexistent/x\"\nrequired = true",
+        ),
+        "required",
+    ),
     tables(
         "a server elsewhere",
         "[mcp_servers.a]\nurl = \"http://127.0.0.1:9/mcp\"\nstartup_timeout_sec = 2",
@@ -164,6 +171,20 @@ pub(super) const ROWS: &[Row] = &[
     tables(
         "a folder that isn't trusted",
         "[projects.\"@DIR@/repo\"]\ntrust_level = \"untrusted\"",
+    ),
+    file(
+        "managed settings",
+        &[(
+            "codex/managed_config.toml",
+            "[features]\nhooks = false\n[tui]\nstatus_line = []\n",
+        )],
+    ),
+    file(
+        "requirements in the wrong place",
+        &[(
+            "codex/requirements.toml",
+            "allowed_sandbox_modes = [\"read-only\"]\n",
+        )],
     ),
     // Looks.
     top(

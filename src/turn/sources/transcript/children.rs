@@ -66,6 +66,12 @@ impl Children {
         }
     }
 
+    /// Whether that is the session of one of them.
+    pub(super) fn has(&self, session: &str) -> bool {
+        let mut known = self.seen.values().flatten();
+        known.any(|child| child.session == session) || self.expected.contains_key(session)
+    }
+
     /// Those whose turn had not ended when they were looked at.
     pub(super) fn at_work(&self) -> impl Iterator<Item = &str> {
         let all = self.seen.values().flatten();
