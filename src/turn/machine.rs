@@ -290,7 +290,9 @@ impl Machine {
         if let Some(why) = self.foreign(&event) {
             return Reaction::Ignore(why);
         }
-        self.stopping.note(&event);
+        if !self.is_prompt_of_another(&event) {
+            self.stopping.note(&event);
+        }
         match event {
             Event::Screen(sight) => self.on_sight(now, sight),
             Event::SessionStarted {

@@ -217,6 +217,15 @@ impl Machine {
         Reaction::Wait
     }
 
+    /// Whether a prompt began a turn of another session while ours works: of a sub-agent's, in codex 0.130.0.
+    pub(super) fn is_prompt_of_another(&self, event: &Event) -> bool {
+        let works = matches!(
+            self.state,
+            State::Working { .. } | State::Approving { .. } | State::Consulting { .. }
+        );
+        works && matches!(event, Event::PromptSubmitted { session, .. } if !self.is_ours(session))
+    }
+
     /// Whether a turn's end waits for what the turn left at work.
     pub(in super::super) fn is_holding(&self) -> bool {
         self.stopping.held.is_some()

@@ -26,6 +26,8 @@ fn a_turn_that_never_ends_ends_at_its_deadline() {
     let mut play = Play::working(plan());
     assert_eq!(play.on(began("t1")), Reaction::Wait);
     assert_eq!(play.on(stopping(OURS, "t1", Some(RESULT))), Reaction::Wait);
+    assert!(play.on(prompted(FOREIGN, "t9", "Help.")).is_ignored());
+    assert!(play.machine.is_stopping());
     assert_eq!(play.remaining(), Limits::default().turn);
     assert_eq!(play.deadline().into_end().code(), "turn_timeout");
 }
@@ -130,6 +132,8 @@ fn lingering() -> Play {
 #[test]
 fn what_a_turn_left_at_work_is_waited_for() {
     let mut play = lingering();
+    // An older codex names no maker in what it tells of a sub-agent.
+    assert!(play.on(prompted(FOREIGN, "t9", "Help.")).is_ignored());
     assert_eq!(play.on(Event::LeftAtWork(true)), Reaction::Wait);
     let end = play.after(20_000, Event::LeftAtWork(false)).into_end();
     assert_eq!(end.status, Status::Completed);
