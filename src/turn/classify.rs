@@ -42,7 +42,7 @@ pub const PROBE: &str = "How does the task stand? Change nothing and run nothing
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The job is finished and nothing is asked, save an offer of more.
+    /// The job is finished and nothing is asked, save for an offer of more without a question mark.
     Result,
     /// The agent needs an answer or input.
     Question,
@@ -360,7 +360,7 @@ impl Said {
             let Sentence { text, asks, .. } = &self.sentences[at];
             if !self.waits(at) {
                 None
-            } else if self.claims && words::OFFERS_MORE.is_match(text) {
+            } else if self.claims && (words::OFFERS_MORE.is_match(text) || words::offers(text)) {
                 Some(OFFER_OR_QUESTION)
             } else if self.claims && !(*asks && self.sentences[at].block == last) {
                 Some(BURIED_QUESTION)
@@ -387,7 +387,7 @@ impl Said {
         let answered = |next: &Sentence| *heading || !next.asks;
         let introduces = words::is_rhetorical(text, *heading)
             && self.sentences.get(at + 1).is_some_and(answered);
-        !(introduces || self.claims && words::offers(text))
+        !introduces
     }
 
     /// Whether the message ends with what the agent is doing or is about to do.

@@ -201,7 +201,7 @@ words! {
     /// A check that couldn't be made, or a failure that is over, expected or another's.
     BENIGN = [
         r"\b(?:{NOT}|not|n't|not be|n't be)(?: \w+)? (?:run|re-?run|commit|committed|push|pushed|verify|verified|test|tested|exercise|exercised|find any|find (?:\w+ )?other|see any|check|validate|measure|confirm)\b",
-        r"\b(?:pre-?existing|unrelated|no longer (?:[a-ce-z]|d[a-np-z])\w*|0 failed|expected failures?|half as|(?:was|were) wrong|now requires?|(?:on|against|with|without) the (?:old|previous|original|unpatched|unfixed)|any ?more|previously|as expected|used to|would fail|before (?:my|this|the) change|on main|not caused by|as before)\b", r"\bnothing (?:else |more |left )?to do\b", r"\balso (?:fails?|occurs?) on\b", r"\b(?:failing|failed|fails) before\b",
+        r"\b(?:pre-?existing|unrelated|no longer (?:[a-ce-z]|d[a-np-z])\w*|0 failed|expected failures?|half as|fails (?:early|fast)|(?:was|were) wrong|now requires?|(?:on|against|with|without) the (?:old|previous|original|unpatched|unfixed)|any ?more|previously|as expected|used to|would fail|before (?:my|this|the) change|on main|not caused by|as before)\b", r"\bnothing (?:else |more |left )?to do\b", r"\balso (?:fails?|occurs?) on\b", r"\b(?:failing|failed|fails) before\b",
         r"\bcan(?:'t|not) (?:be )?(?:go|happen|regress|rot|drift|break|race|overflow|recur|exceed|reach|leak|collide|be (?:\w+ (?:\w+ )?again|negative|null|empty|reached|mutated))\b",
     ];
     /// What is not so and need not be, and the reader without a part in what comes.
