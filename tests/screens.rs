@@ -329,6 +329,22 @@ fn the_composer_is_compared_with_what_was_pasted() {
     }
 }
 
+/// As codex 0.130.0 draws it over a placeholder.
+#[test]
+fn cells_that_a_joined_character_leaves_are_no_text() {
+    let shown = |row: &str| format!("\n› {row}\n\n  gpt-5.5 default · /tmp/cx-demo\n");
+    let (flag, prompt) = ("🏳\u{fe0f}\u{200d}🌈", "🏳\u{fe0f}\u{200d}🌈 and more");
+    let left = shown(&format!("{flag}e and more"));
+    assert!(screen::composer_holds(&left, prompt));
+    for other in [
+        format!("{flag} and more of mine"),
+        format!("{flag}e and mor"),
+    ] {
+        assert!(!screen::composer_holds(&shown(&other), prompt), "{other}");
+    }
+    assert!(!screen::composer_holds(&shown("xand more"), "and more"));
+}
+
 #[test]
 fn the_model_is_the_status_rows() {
     for screen in own() {

@@ -127,6 +127,7 @@ mod deadlines;
 mod dialogs;
 mod directory;
 mod endings;
+mod exotic;
 mod failures;
 mod fault_table;
 mod forms;
