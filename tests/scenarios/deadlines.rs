@@ -38,7 +38,13 @@ async fn startup(rig: &Rig) {
 async fn startup_of_a_composer_that_never_loads(rig: &Rig) {
     let mut task = rig.scripted("hang");
     task.limits.startup = Duration::from_secs(1);
-    assert_late(&rig.delegate(task).await, "startup_timeout");
+    let outcome = rig.delegate(task).await;
+    assert_late(&outcome, "startup_timeout");
+    let pending = outcome.pending.as_ref().expect("the screen");
+    assert!(
+        pending.kind == "screen" && pending.text.contains("OpenAI Codex"),
+        "{pending:?}"
+    );
 }
 
 async fn turn(rig: &Rig) {

@@ -75,6 +75,31 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(replaced(rig, "/new")),
     };
+    every draft_at_a_question: Fault {
+        how: "… and leaves a draft of their own in the composer",
+        status: Status::BlockedDialog,
+        code: Some("composer_in_use"),
+        within: 8,
+        says: &["somebody's text"],
+        provoke: |rig| Box::pin(draft_at_a_question(rig)),
+    };
+    every draft_that_is_deleted: Fault {
+        how: "… and deletes it again when the reply is there",
+        status: Status::Completed,
+        code: None,
+        within: 12,
+        says: &["Done."],
+        provoke: |rig| Box::pin(draft_that_is_deleted(rig)),
+    };
+    // codex 0.130.0 opens none in a turn.
+    newest list_in_a_turn: Fault {
+        how: "somebody opens `/model` in a turn and leaves it open",
+        status: Status::Completed,
+        code: None,
+        within: 10,
+        says: &["Done."],
+        provoke: |rig| Box::pin(list_in_a_turn(rig)),
+    };
     newest dialog_at_a_question: Fault {
         how: "… and leaves the dialog that it opens to us",
         status: Status::BlockedDialog,
@@ -202,6 +227,10 @@ impl Responder for Held {
 async fn at_a_question(rig: &Rig) -> Run {
     let mut task = rig.task("[[question]]");
     task.responders = vec![Arc::new(Held(word(rig)))];
+    at_the_question(rig, task).await
+}
+
+async fn at_the_question(rig: &Rig, task: Task) -> Run {
     let mut run = submit(rig, task).await;
     until(&mut run, "the question", |progress| {
         matches!(progress, Progress::TurnEnded { .. })
@@ -230,6 +259,68 @@ async fn replaced(rig: &Rig, command: &str) -> Ended {
     fs::write(word(rig), "").expect("the word");
     let ended = end(rig, run).await;
     assert_eq!(ended.outcome.turns, 2);
+    ended
+}
+
+/// What somebody writes and doesn't send.
+const DRAFT: &str = "mine alone";
+
+async fn drafted_at_a_question(rig: &Rig) -> Run {
+    let mut task = rig.task("[[question]]");
+    task.responders = vec![Arc::new(Held(word(rig)))];
+    task.limits.submit = Duration::from_secs(4);
+    let run = at_the_question(rig, task).await;
+    rig.tmux(&["send-keys", "-t", "=cx-t:", "-l", DRAFT]);
+    rig.wait_for_screen(DRAFT).await;
+    fs::write(word(rig), "").expect("the word");
+    run
+}
+
+/// Neither pasted upon nor sent.
+async fn draft_at_a_question(rig: &Rig) -> Ended {
+    let run = drafted_at_a_question(rig).await;
+    let ended = end(rig, run).await;
+    assert_eq!(ended.outcome.turns, 1);
+    let pending = ended.outcome.pending.as_ref().expect("the screen");
+    let alone = pending
+        .text
+        .lines()
+        .any(|row| row.trim_end().ends_with(DRAFT));
+    assert!(pending.kind == "screen" && alone, "{pending:?}");
+    ended
+}
+
+async fn draft_that_is_deleted(rig: &Rig) -> Ended {
+    let mut run = drafted_at_a_question(rig).await;
+    until(&mut run, "the reply", |progress| {
+        matches!(progress, Progress::Replied { .. })
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..DRAFT.len() {
+        rig.tmux(&["send-keys", "-t", "=cx-t:", "BSpace"]);
+    }
+    let ended = end(rig, run).await;
+    assert_eq!(ended.outcome.turns, 2);
+    assert_eq!(rig.submitted_prompt(&ended.outcome, 2), "Spaces.");
+    ended
+}
+
+/// The agent works on behind it.
+async fn list_in_a_turn(rig: &Rig) -> Ended {
+    let ended = fault_in_a_turn(rig, "", async |_| {
+        rig.wait_for_screen("esc to interrupt").await;
+        rig.tmux(&["send-keys", "-t", "=cx-t:", "-l", "/model"]);
+        rig.wait_for_screen("/model").await;
+        // An Enter that follows closely is a newline of a paste.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+        rig.wait_for_screen("Select Model").await;
+        // Longer than a dialog must stand to be believed.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    })
+    .await;
+    assert_eq!(ended.outcome.turns, 1);
     ended
 }
 

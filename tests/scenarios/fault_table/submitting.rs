@@ -91,6 +91,11 @@ async fn never_submitted(rig: &Rig, fault: &str, more_enters: usize) -> Ended {
         ),
         (0, more_enters, 1)
     );
+    let pending = ended.outcome.pending.as_ref().expect("the screen");
+    assert!(
+        pending.kind == "screen" && pending.text.contains('›'),
+        "{pending:?}"
+    );
     ended
 }
 
