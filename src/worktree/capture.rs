@@ -158,11 +158,14 @@ pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
     let many = survey.files > prepared.count + MANY;
     let adding = source.adding(&path, many);
     let added = adding.run(&except, &survey.deep)?;
-    let mut left_out = report(source.work_tree, survey, added, &mut notices);
+    let mut left_out = report(source.work_tree, &survey, added, &mut notices);
     let kept = |path: Vec<u8>| PathBuf::from(OsString::from_vec(path));
     left_out.extend(links.left_out.into_iter().map(kept));
+    let tree = adding.write_tree()?;
+    // Until here: where it writes the index, git reads files of its second again, with their attributes.
+    drop(survey);
     Ok(Captured {
-        tree: adding.write_tree()?,
+        tree,
         histories: links.histories,
         notices,
         left_out,
@@ -209,13 +212,15 @@ pub(super) fn take_checkout(
     let what =
         "is a repository: the base has a link to its commit, and the agent won't see its files";
     let mut notices = say(&linked, what);
-    for lost in report(work_tree, survey, added, &mut notices) {
+    for lost in report(work_tree, &survey, added, &mut notices) {
         let lost = shown(&lost);
         notices.push(format!(
             "{lost} could not be read or stored: the agent won't see it"
         ));
     }
-    Ok((adding.write_tree()?, notices))
+    let tree = adding.write_tree()?;
+    drop(survey);
+    Ok((tree, notices))
 }
 
 /// Gives a copy of an index the time of the first: by it git knows which files may have changed in the instant that
@@ -234,7 +239,7 @@ fn keep_time(of: &Path, copy: &Path) -> Result<(), Error> {
 /// Says what isn't stored as git would, and returns the paths of what exists nowhere else.
 fn report(
     work_tree: &Path,
-    survey: Survey,
+    survey: &Survey,
     added: Added,
     notices: &mut Vec<String>,
 ) -> Vec<PathBuf> {
