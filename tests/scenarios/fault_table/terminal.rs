@@ -58,7 +58,7 @@ faults! {
         status: Status::TimedOut,
         code: Some("turn_timeout"),
         within: 13,
-        says: &["longer than 4s"],
+        says: &["longer than 6s"],
         provoke: |rig| Box::pin(socket_removed(rig, "[[sleep 60]]")),
     };
     both socket_removed_at_the_start: Fault {
@@ -90,7 +90,7 @@ faults! {
         status: Status::TimedOut,
         code: Some("turn_timeout"),
         within: 20,
-        says: &["longer than 4s"],
+        says: &["longer than 6s"],
         provoke: |rig| Box::pin(hung(rig, "[[sleep 60]]")),
     };
 }

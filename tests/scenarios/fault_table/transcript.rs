@@ -26,7 +26,7 @@ faults! {
         status: Status::TimedOut,
         code: Some("turn_timeout"),
         within: 11,
-        says: &["longer than 4s"],
+        says: &["longer than 6s"],
         provoke: |rig| Box::pin(missing(rig, "[[http 401]]")),
     };
     both late: Fault {
