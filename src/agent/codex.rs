@@ -43,7 +43,8 @@ pub(crate) const MOUNT_POINTS: [&str; 1] = [".codex"];
 /// A text that codex takes for a prompt: behind a `!` at the beginning its composer runs a shell command,
 /// with no sandbox and no question, and the bare path of an image becomes an attachment, so a line is put in front.
 ///
-/// Source: codex 0.130.0 and 0.150.0 run it behind spaces too; 0.169.0 doesn't.
+/// Source: codex 0.130.0 and 0.150.0 run it behind spaces too; 0.169.0 doesn't. The latter attaches no picture whose name has no
+/// such ending (`tests/scenarios/exotic.rs`).
 pub(crate) fn as_prompt(text: &str) -> Cow<'_, str> {
     match text.trim_start().starts_with('!') || is_image_path(text) {
         true => Cow::Owned(format!("Message:\n{text}")),

@@ -93,7 +93,8 @@ pub struct Options {
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/scenarios/configurations.rs`.
 pub(super) const RELIED_ON: [&str; 10] = [
     "check_for_update_on_startup=false",
-    // A question between two turns, which the Enter of the next prompt would answer.
+    // A question between two turns, which the Enter of the next prompt would answer; 0.169.0 also shows it when the next
+    // prompt has been sent (`tests/scenarios/between.rs`).
     "notice.hide_rate_limit_model_nudge=true",
     // The composer is ready when this row names the model.
     r#"tui.status_line=["model-with-reasoning","current-dir"]"#,
