@@ -29,6 +29,7 @@ on_both!(
     the_operator_and_its_key_are_gone,
 );
 on_every_codex!(
+    rate_limits_are_not_shown,
     rate_limits_appear_before_a_reply,
     rate_limits_appear_after_a_turn,
     somebody_closes_a_dialog_before_its_key,
@@ -299,6 +300,22 @@ fn assert_replied(rig: &Rig, outcome: &Outcome, dialogs: &[(&str, &str)]) {
         .collect();
     let same = models.iter().all(|model| *model == Some("gpt-5.5"));
     assert!(same && models.len() >= 2, "{models:?}");
+}
+
+/// With the settings that a run is started with.
+async fn rate_limits_are_not_shown(rig: &Rig) {
+    let gate = Gate::new(rig);
+    fs::write(rig.path("go"), "").expect("the word");
+    let child = delegate(rig, &gate, &near_the_limit(rig));
+    let outcome = outcome(rig, child).await;
+    assert_replied(rig, &outcome, &[]);
+    let log = outcome
+        .run_dir
+        .as_ref()
+        .expect("the run's directory")
+        .join("pane.log");
+    let drawn = fs::read(log).expect("all that was drawn");
+    assert!(!String::from_utf8_lossy(&drawn).contains("Keep current model"));
 }
 
 /// The look still showed the composer: the paste finds the dialog.
