@@ -172,7 +172,7 @@ words! {
     /// Admits that the job, or part of it, isn't done.
     STOPS = [
         r"\b(?:persists?|workaround|stays? (?:open|unresolved)|interrupted|instead of (?:doing|making|fixing|implementing|applying|running)|roll(?:ing|ed) back|ran out|for the time being|hung|hangs?|out of reach|fix in place)\b",
-        r"\b(?:disabled|skipped|ignored|commented out)(?: \w+){0,3} tests?\b", r"\bforbids?\b|\bdoes (?:anything|nothing)\b|\b(?:feasible|(?:one|with) exceptions?)\b|\baccess denied\b|\b(?:changed|did|touched) nothing\b|\bwon't (?:work|do|be|happen|fit)\b",
+        r"\b(?:disabled|skipped|ignored|commented out)(?: \w+){0,3} tests?\b", r"\bfailed(?::| for\b|[.!]?$)|\bforbids?\b|\bdoes (?:anything|nothing)\b|\b(?:feasible|(?:one|with) exceptions?)\b|\baccess denied\b|\b(?:changed|did|touched) nothing\b|\bwon't (?:work|do|be|happen|fit)\b",
         r"\bto go[.!]?$|^shall\b|\bexcept (?:items?|the|for)\b", r"\b(?:kindly|mostly|sometimes|occasionally|at times|rarely|without (?:being|(?:a |any )?(?:compil|test|runn|verif|check)\w+)|draft|no access|skeleton|stubs?|(?:first|second|other) half|half of|undid|abandon\w*|truncated|not comfortable|disk is full|dies|nope|rate limit reached|bigger than|larger than expected|aborting)\b|\bcovers?\b.*\bonly\b",
         r"\b(?:is|are|has|have|needs?) (?:all )?to be \w+(?:ed|en|ne)\b", r"\bboth approaches\b|\b(?:everything|all)\b.*\b(?:except|apart|but|besides)\b",
         r"\b(?:timed out|no (?:point|luck|idea)|in vain|exceed(?:s|ed)|paused|undone|denies|refused (?:my|the|to)|chose not|rather not|except (?:for|the|items?)|all but|for another day|hand(?:ing|ed)? (?:it |this )?back|by hand|yourself)\b",
