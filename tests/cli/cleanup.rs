@@ -275,11 +275,16 @@ fn what_lives_or_is_on_record_is_refused() {
     lock.lock().expect("held");
     place.assert_refused(orphan.path(), "lives");
     drop(lock);
-    for mark in [false, true] {
+    // Tests at the same time look for processes, too: the marked one is of a run of its own.
+    let marked = place.orphan("marked", "another");
+    for (orphan, mark) in [
+        (&orphan, None),
+        (&marked, Some(RUN.replace("-t-", "-marked-"))),
+    ] {
         let mut sleep = Command::new("sleep");
         match mark {
-            true => sleep.env("CX_OPERATOR_RUN", RUN),
-            false => sleep.current_dir(orphan.path()),
+            Some(run) => sleep.env("CX_OPERATOR_RUN", run),
+            None => sleep.current_dir(orphan.path()),
         };
         let mut sleep = sleep
             .arg("60")
@@ -290,6 +295,8 @@ fn what_lives_or_is_on_record_is_refused() {
         sleep.kill().expect("ours");
         sleep.wait().expect("ours");
     }
+    let ran = place.force(marked.path());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
     place.assert_forced(orphan.path());
 
     let orphan = place.orphan("t", "state");

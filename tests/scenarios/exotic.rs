@@ -198,28 +198,16 @@ fn thorough_briefs_of_0_169() {
 }
 
 #[test]
-fn briefs_of_0_150() {
-    briefs(OLDER[0], main_rows());
+fn thorough_replies_of_0_169() {
+    replies(PINNED, ROWS.iter().filter(|row| row.main || thorough()));
 }
 
 #[test]
-fn briefs_of_0_130() {
-    briefs(OLDER[1], main_rows());
-}
-
-#[test]
-fn replies_of_0_169() {
-    replies(PINNED, ROWS.iter());
-}
-
-#[test]
-fn replies_of_0_150() {
-    replies(OLDER[0], main_rows());
-}
-
-#[test]
-fn replies_of_0_130() {
-    replies(OLDER[1], main_rows());
+fn thorough_rows_of_older_versions() {
+    for version in OLDER.into_iter().filter(|_| thorough()) {
+        briefs(version, main_rows());
+        replies(version, main_rows());
+    }
 }
 
 /// codex takes seconds for such a line.

@@ -100,8 +100,16 @@ macro_rules! tests {
     (both) => { tests!(scripted); tests!(newest); };
     (every) => { tests!(scripted); tests!(real); };
     (real) => { tests!(newest); tests!(oldest); };
-    (newest) => { tests!(@ codex_0_169 NEWEST); };
-    (oldest) => { tests!(@ codex_0_130 OLDEST); };
+    (newest) => { tests!(@@ thorough_codex_0_169 NEWEST); };
+    (oldest) => { tests!(@@ thorough_codex_0_130 OLDEST); };
+    (@@ $test:ident $agent:expr) => {
+        #[test]
+        fn $test() {
+            if crate::size::thorough() {
+                FAULT.hold($agent);
+            }
+        }
+    };
     (@ $test:ident $agent:expr) => {
         #[test]
         fn $test() {

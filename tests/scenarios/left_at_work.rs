@@ -79,18 +79,24 @@ macro_rules! on_every_form {
         }
 
         #[test]
-        fn codex_0_169_newer() {
-            super::FORMS[1].play(super::$name);
+        fn thorough_codex_0_169_newer() {
+            if crate::size::thorough() {
+                super::FORMS[1].play(super::$name);
+            }
         }
 
         #[test]
-        fn codex_0_150() {
-            super::FORMS[2].play(super::$name);
+        fn thorough_codex_0_150() {
+            if crate::size::thorough() {
+                super::FORMS[2].play(super::$name);
+            }
         }
 
         #[test]
-        fn codex_0_130() {
-            super::FORMS[3].play(super::$name);
+        fn thorough_codex_0_130() {
+            if crate::size::thorough() {
+                super::FORMS[3].play(super::$name);
+            }
         }
     })+ };
 }

@@ -12,10 +12,10 @@ mod rig;
 #[path = "../support/size.rs"]
 mod size;
 
-/// Makes a test of each scenario on the scripted agent and on the newest and the older versions of codex.
+/// Makes a test of each scenario on the scripted agent, on the newest codex and, thoroughly, on the older versions.
 macro_rules! on_every_version {
     ($($name:ident),+ $(,)?) => { $(mod $name {
-        use crate::rig::{Agent, on};
+        use crate::rig::{Agent, on, on_thoroughly};
 
         #[test]
         fn scripted() {
@@ -28,21 +28,21 @@ macro_rules! on_every_version {
         }
 
         #[test]
-        fn codex_0_150() {
-            on(Agent::Codex(crate::agents::OLDER[0]), super::$name);
+        fn thorough_codex_0_150() {
+            on_thoroughly(Agent::Codex(crate::agents::OLDER[0]), super::$name);
         }
 
         #[test]
-        fn codex_0_130() {
-            on(Agent::Codex(crate::agents::OLDER[1]), super::$name);
+        fn thorough_codex_0_130() {
+            on_thoroughly(Agent::Codex(crate::agents::OLDER[1]), super::$name);
         }
     })+ };
 }
 
-/// Makes a test of each scenario on the newest and the older versions of codex.
+/// Makes a test of each scenario on the newest codex and, thoroughly, on the older versions.
 macro_rules! on_every_codex {
     ($($name:ident),+ $(,)?) => { $(mod $name {
-        use crate::rig::{Agent, on};
+        use crate::rig::{Agent, on, on_thoroughly};
 
         #[test]
         fn codex_0_169() {
@@ -50,13 +50,13 @@ macro_rules! on_every_codex {
         }
 
         #[test]
-        fn codex_0_150() {
-            on(Agent::Codex(crate::agents::OLDER[0]), super::$name);
+        fn thorough_codex_0_150() {
+            on_thoroughly(Agent::Codex(crate::agents::OLDER[0]), super::$name);
         }
 
         #[test]
-        fn codex_0_130() {
-            on(Agent::Codex(crate::agents::OLDER[1]), super::$name);
+        fn thorough_codex_0_130() {
+            on_thoroughly(Agent::Codex(crate::agents::OLDER[1]), super::$name);
         }
     })+ };
 }
@@ -84,28 +84,6 @@ macro_rules! on_both {
         #[test]
         fn codex_0_169() {
             on(Agent::Codex(crate::agents::PINNED), super::$name);
-        }
-    })+ };
-}
-
-/// Makes a test of each scenario on the newest and the older versions of codex.
-macro_rules! on_real {
-    ($($name:ident),+ $(,)?) => { $(mod $name {
-        use crate::rig::{Agent, on};
-
-        #[test]
-        fn codex_0_169() {
-            on(Agent::Codex(crate::agents::PINNED), super::$name);
-        }
-
-        #[test]
-        fn codex_0_150() {
-            on(Agent::Codex(crate::agents::OLDER[0]), super::$name);
-        }
-
-        #[test]
-        fn codex_0_130() {
-            on(Agent::Codex(crate::agents::OLDER[1]), super::$name);
         }
     })+ };
 }

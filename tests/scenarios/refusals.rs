@@ -15,7 +15,7 @@ use crate::agents::{OLDER, PINNED, native_codex};
 use crate::rig::{Agent, Rig, on};
 
 on_scripted!(ended_at_its_start);
-on_real!(
+on_every_codex!(
     nothing_blocked_without_a_reason,
     blocked_by_json,
     stopped_by_json

@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 
 use crate::agents::native_codex;
 use crate::mock_model::{MockModel, write_codex_home};
+use crate::size::thorough;
 
 /// The longest that a scenario may take; the slowest takes a tenth of it on an idle machine.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -52,6 +53,13 @@ impl Agent {
             Agent::Scripted => Some(env!("CARGO_BIN_EXE_scripted-agent").into()),
             Agent::Codex(version) => native_codex(version),
         }
+    }
+}
+
+/// The same, only where everything is played: `CX_THOROUGH=1`.
+pub(crate) fn on_thoroughly(agent: Agent, scenario: impl AsyncFn(&Rig)) {
+    if thorough() {
+        on(agent, scenario);
     }
 }
 

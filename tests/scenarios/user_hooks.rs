@@ -19,7 +19,7 @@ on_every_version!(
     stop_hook_that_talks_nonsense,
 );
 // The scripted agent's screen has no row for hooks.
-on_real!(long_stop_hook_without_a_transcript);
+on_every_codex!(long_stop_hook_without_a_transcript);
 
 on_scripted!(end_that_is_told_late, end_that_is_never_told);
 

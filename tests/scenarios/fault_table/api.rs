@@ -82,7 +82,7 @@ faults! {
         how: "the stream says nothing more",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
-        within: 8,
+        within: 12,
         says: &["longer than 2s", "--turn-timeout"],
         provoke: |rig| Box::pin(stalled(rig)),
     };
@@ -107,7 +107,7 @@ faults! {
         how: "… and codex waits for the network",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
-        within: 8,
+        within: 12,
         says: &["longer than 2s", "Reconnecting... waiting for network"],
         provoke: |rig| Box::pin(refused(rig)),
     };
@@ -115,7 +115,7 @@ faults! {
         how: "the API's port takes no connection",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
-        within: 8,
+        within: 12,
         says: &["longer than 2s"],
         provoke: |rig| Box::pin(unanswered(rig)),
     };

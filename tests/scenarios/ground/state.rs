@@ -11,6 +11,7 @@ use tokio::process::Child;
 
 use super::{assert_files, code, report, under};
 use crate::rig::{Agent, Rig, on};
+use crate::size::size;
 
 /// Starts a delegation whose agent ends its turn when `go` is there.
 fn start(rig: &Rig) -> Child {
@@ -63,9 +64,9 @@ async fn assert_one_wins(rig: &Rig) -> (Outcome, Duration) {
 }
 
 #[test]
-fn two_operators_at_the_same_instant() {
+fn two_operators_at_the_same_instant_thorough() {
     on(Agent::Scripted, async |rig: &Rig| {
-        for _ in 0..20 {
+        for _ in 0..size(5, 20) {
             let (loser, after) = assert_one_wins(rig).await;
             report("two_operators_at_the_same_instant", &loser, after);
         }

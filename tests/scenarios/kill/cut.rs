@@ -13,6 +13,7 @@ use proptest::test_runner::TestRunner;
 use super::classes::{ANSWERED, COMPLETED, FAILED};
 use super::frozen::{ENDED, Frozen, PATCHED, SUBMITTED, TURN_ENDED, killed_after};
 use super::outcome::tree_at;
+use crate::size::size;
 
 /// Everywhere within a byte of a line's end; every `step`-th of these.
 fn cuts(whole: &[u8], step: usize) -> BTreeSet<usize> {
@@ -26,7 +27,7 @@ fn cuts(whole: &[u8], step: usize) -> BTreeSet<usize> {
 
 async fn cut(frozen: &mut Frozen<'_>, step: usize) {
     let whole = frozen.whole.clone();
-    for cut in 0..=whole.len() {
+    for cut in (0..=whole.len()).step_by(size(17, 1)) {
         frozen.write_journal(&whole[..cut]);
         let read = journal::load(&frozen.run.path().join("events.jsonl"));
         let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
@@ -44,8 +45,10 @@ async fn cut(frozen: &mut Frozen<'_>, step: usize) {
 }
 
 #[test]
-fn cut_in_a_completed_run_whose_work_is_taken_in() {
-    killed_after(&COMPLETED, PATCHED, async |_, frozen| cut(frozen, 7).await);
+fn cut_in_a_completed_run_whose_work_is_taken_in_thorough() {
+    killed_after(&COMPLETED, PATCHED, async |_, frozen| {
+        cut(frozen, size(21, 7)).await;
+    });
 }
 
 /// Nothing says what the run is; a person does what `cleanup` tells of.
@@ -137,8 +140,10 @@ async fn damaged(frozen: &mut Frozen<'_>, cases: usize) {
 }
 
 #[test]
-fn damaged_in_an_answered_run() {
-    killed_after(&ANSWERED, ENDED, async |_, frozen| damaged(frozen, 6).await);
+fn damaged_in_an_answered_run_thorough() {
+    killed_after(&ANSWERED, ENDED, async |_, frozen| {
+        damaged(frozen, size(3, 6)).await;
+    });
 }
 
 #[test]
