@@ -71,10 +71,10 @@ macro_rules! on_codex {
     })+ };
 }
 
-/// Makes a test of each scenario on the scripted agent and on the newest codex.
+/// Makes a test of each scenario on the scripted agent and, thoroughly, on the newest codex.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => { $(mod $name {
-        use crate::rig::{Agent, on};
+        use crate::rig::{Agent, on, on_thoroughly};
 
         #[test]
         fn scripted() {
@@ -82,8 +82,8 @@ macro_rules! on_both {
         }
 
         #[test]
-        fn codex_0_169() {
-            on(Agent::Codex(crate::agents::PINNED), super::$name);
+        fn thorough_codex_0_169() {
+            on_thoroughly(Agent::Codex(crate::agents::PINNED), super::$name);
         }
     })+ };
 }

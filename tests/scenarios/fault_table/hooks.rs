@@ -41,7 +41,7 @@ faults! {
         says: &["longer than 4s"],
         provoke: |rig| Box::pin(with_hook(rig, "cx-stop-hook", "sleep 1000")),
     };
-    both prompt_hook_fails: Fault {
+    newest prompt_hook_fails: Fault {
         how: "the prompt hook fails",
         status: Status::TimedOut,
         code: Some("not_submitted"),

@@ -45,8 +45,8 @@ faults! {
         says: &["401 Unauthorized"],
         provoke: |rig| Box::pin(truncated(rig)),
     };
-    scripted gigabyte: Fault {
-        how: "the transcript grows by 1 GB in a turn that fails",
+    scripted thorough_gigabyte: Fault {
+        how: "the transcript grows by 1 GB (256 MB in a sample) in a turn that fails",
         status: Status::AgentFailed,
         code: Some("http_401"),
         within: 30,
@@ -120,7 +120,8 @@ async fn gigabyte(rig: &Rig) -> Ended {
     let path = transcript(rig).await;
     let mut file = fs::File::options().append(true).open(path).expect("it");
     let end = file.seek(SeekFrom::End(0)).expect("its end");
-    file.set_len(end + (1 << 30)).expect("1 GB");
+    let grown = crate::size::size(1 << 28, 1 << 30);
+    file.set_len(end + grown as u64).expect("a sparse file");
     file.write_all(b"\n").expect("the end of the line");
     let since = Instant::now();
     fs::write(word(rig), "").expect("the word");
