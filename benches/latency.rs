@@ -13,12 +13,13 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
 
 use cx_operator::Operator;
-use cx_operator::journal::Progress;
-use cx_operator::prompt::Prompt;
-use cx_operator::respond::{Answer, Context, Question, RespondError, Responder};
-use cx_operator::run::TaskName;
-use cx_operator::signals::{self, Kind};
+use cx_operator::agent::signals::{self, Kind};
+use cx_operator::record::journal::Progress;
 use cx_operator::task::Task;
+use cx_operator::task::name::TaskName;
+use cx_operator::task::prompt::Prompt;
+use cx_operator::task::question::{Answer, Question};
+use cx_operator::task::respond::{Context, RespondError, Responder};
 use notify::{RecursiveMode, Watcher};
 
 #[path = "../tests/support/mock_model.rs"]

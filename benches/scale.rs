@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use cx_operator::journal::Progress;
+use cx_operator::record::journal::Progress;
 use cx_operator::{Operator, Run};
 
 #[path = "../tests/support/crowd.rs"]
@@ -80,7 +80,7 @@ fn measure(size: usize, seed: u64) -> (Vec<Duration>, Duration) {
 }
 
 /// When the prompt was submitted, and how the run ended.
-async fn follow(mut run: Run, started: Instant) -> (Duration, cx_operator::run::Outcome) {
+async fn follow(mut run: Run, started: Instant) -> (Duration, cx_operator::record::Outcome) {
     let mut submitted = None;
     while let Some(entry) = run.events().next().await {
         if matches!(entry.progress, Progress::Submitted { .. }) {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cx_operator::diff::write_patch;
+use cx_operator::worktree::diff::write_patch;
 use cx_operator::worktree::{
     Owner, Removal, Repository, SnapshotSpec, Worktree, WorktreeSpec, remove,
 };

@@ -11,9 +11,9 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use cx_operator::Operator;
-use cx_operator::prompt::Prompt;
-use cx_operator::run::TaskName;
 use cx_operator::task::Task;
+use cx_operator::task::name::TaskName;
+use cx_operator::task::prompt::Prompt;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {

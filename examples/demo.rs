@@ -24,12 +24,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cx_operator::agent::codex::program;
-use cx_operator::cleanup::{Scope, cleanup};
-use cx_operator::error::Code;
-use cx_operator::prompt::Prompt;
-use cx_operator::respond::Answers;
-use cx_operator::run::{Outcome, TaskName};
+use cx_operator::operator::cleanup::{Scope, cleanup};
+use cx_operator::record::Outcome;
+use cx_operator::record::code::Code;
 use cx_operator::task::Task;
+use cx_operator::task::name::TaskName;
+use cx_operator::task::prompt::Prompt;
+use cx_operator::task::respond::Answers;
 use cx_operator::{Operator, tmux};
 
 use scene::{ANSWERS, BRIEF, Scene};

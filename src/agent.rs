@@ -5,3 +5,5 @@
 //! the few questions that only the program itself can answer.
 
 pub mod codex;
+pub mod executor;
+pub mod signals;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use cx_operator::Error;
-use cx_operator::error::Code;
-use cx_operator::redact::{redact, redact_json};
-use cx_operator::run::{Failure, Store};
+use cx_operator::record::code::Code;
+use cx_operator::record::redact::{redact, redact_json};
+use cx_operator::record::{Failure, Store};
 use regex::Regex;
 use rustix::process::Signal;
 use serde::Serialize;

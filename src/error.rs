@@ -1,248 +1,18 @@
 //! The one error on top: a stable code, what to do now, and an exit status.
 
-use std::error::Error as StdError;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
 use crate::agent::codex::{global_hooks, program, setup};
-use crate::{prompt, respond, run, tmux, worktree};
+use crate::os::blocking::Panicked;
+use crate::os::chain::chain;
+use crate::record::code::Code;
+use crate::task::{name, prompt, respond};
+use crate::{record, tmux, worktree};
 
-/// The stable names of what can go wrong before, around and after a run. How an agent's turn failed has
-/// names of its own, such as `http_429`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "`exit`, `hint` and the README's table say of each what it is"
-)]
-pub enum Code {
-    Usage,
-    TaskName,
-    Prompt,
-    AnswersFile,
-    ArgumentsTooLong,
-    RunNotFound,
-    RunAlive,
-    NewerRun,
-    StateDirectory,
-    TmuxMissing,
-    TmuxTooOld,
-    GitMissing,
-    AgentMissing,
-    AgentUnusable,
-    AgentHome,
-    AgentConfiguration,
-    AgentRestricted,
-    AgentCredentials,
-    NotSignedIn,
-    ProviderKeyMissing,
-    Limits,
-    HooksMissing,
-    DiskFull,
-    Watch,
-    Repository,
-    NameTaken,
-    WorktreeGone,
-    Tmux,
-    MalformedEvent,
-    PromptAltered,
-    Record,
-    GlobalHooks,
-    Io,
-}
-
-impl Code {
-    /// All of them, in the order of the README's table.
-    pub const ALL: [Self; 33] = [
-        Self::Usage,
-        Self::TaskName,
-        Self::Prompt,
-        Self::AnswersFile,
-        Self::ArgumentsTooLong,
-        Self::RunNotFound,
-        Self::RunAlive,
-        Self::NewerRun,
-        Self::StateDirectory,
-        Self::TmuxMissing,
-        Self::TmuxTooOld,
-        Self::GitMissing,
-        Self::AgentMissing,
-        Self::AgentUnusable,
-        Self::AgentHome,
-        Self::AgentConfiguration,
-        Self::AgentRestricted,
-        Self::AgentCredentials,
-        Self::NotSignedIn,
-        Self::ProviderKeyMissing,
-        Self::Limits,
-        Self::HooksMissing,
-        Self::DiskFull,
-        Self::Watch,
-        Self::Repository,
-        Self::NameTaken,
-        Self::WorktreeGone,
-        Self::Tmux,
-        Self::MalformedEvent,
-        Self::PromptAltered,
-        Self::Record,
-        Self::GlobalHooks,
-        Self::Io,
-    ];
-
-    /// The name, in snake case.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Usage => "usage",
-            Self::TaskName => "task_name",
-            Self::Prompt => "prompt",
-            Self::AnswersFile => "answers_file",
-            Self::ArgumentsTooLong => "arguments_too_long",
-            Self::RunNotFound => "run_not_found",
-            Self::RunAlive => "run_alive",
-            Self::NewerRun => "newer_run",
-            Self::StateDirectory => "state_directory",
-            Self::TmuxMissing => "tmux_missing",
-            Self::TmuxTooOld => "tmux_too_old",
-            Self::GitMissing => "git_missing",
-            Self::AgentMissing => "agent_missing",
-            Self::AgentUnusable => "agent_unusable",
-            Self::AgentHome => "agent_home",
-            Self::AgentConfiguration => "agent_configuration",
-            Self::AgentRestricted => "agent_restricted",
-            Self::AgentCredentials => "agent_credentials",
-            Self::NotSignedIn => "not_signed_in",
-            Self::ProviderKeyMissing => "provider_key_missing",
-            Self::Limits => "limits",
-            Self::HooksMissing => "hooks_missing",
-            Self::DiskFull => "disk_full",
-            Self::Watch => "watch",
-            Self::Repository => "repository",
-            Self::NameTaken => "name_taken",
-            Self::WorktreeGone => "worktree_gone",
-            Self::Tmux => "tmux",
-            Self::MalformedEvent => "malformed_event",
-            Self::PromptAltered => "prompt_altered",
-            Self::Record => "record",
-            Self::GlobalHooks => "global_hooks",
-            Self::Io => "io",
-        }
-    }
-
-    /// The code of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == name)
-    }
-
-    /// The process's exit status: 2 for a wrong use, 7 for what is not ready, 8 for the repository, 1 otherwise.
-    #[must_use]
-    pub fn exit(self) -> u8 {
-        match self {
-            Self::Usage
-            | Self::TaskName
-            | Self::Prompt
-            | Self::AnswersFile
-            | Self::ArgumentsTooLong
-            | Self::RunNotFound
-            | Self::RunAlive => 2,
-            Self::StateDirectory
-            | Self::NewerRun
-            | Self::TmuxMissing
-            | Self::TmuxTooOld
-            | Self::GitMissing
-            | Self::AgentMissing
-            | Self::AgentUnusable
-            | Self::AgentHome
-            | Self::AgentConfiguration
-            | Self::AgentRestricted
-            | Self::AgentCredentials
-            | Self::NotSignedIn
-            | Self::ProviderKeyMissing
-            | Self::Limits
-            | Self::HooksMissing
-            | Self::DiskFull
-            | Self::Watch => 7,
-            Self::Repository | Self::NameTaken | Self::WorktreeGone => 8,
-            Self::Tmux
-            | Self::MalformedEvent
-            | Self::PromptAltered
-            | Self::Record
-            | Self::GlobalHooks
-            | Self::Io => 1,
-        }
-    }
-
-    /// What to do now.
-    #[must_use]
-    pub fn hint(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Usage => "see the command's --help",
-            Self::TaskName => "see `cx-operator delegate --help`",
-            Self::Prompt => {
-                "give the brief by --prompt, --prompt-file or stdin; put what is longer into a file of the repository"
-            }
-            Self::AnswersFile => "see the answers file's format in the README",
-            Self::ArgumentsTooLong => "put what is long into codex's configuration",
-            Self::RunNotFound => "`cx-operator list` names the runs",
-            Self::RunAlive => {
-                "wait for it, watch it by `cx-operator attach`, or end its operator by SIGINT"
-            }
-            Self::NewerRun => "use the cx-operator that wrote it, or a newer one",
-            Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",
-            Self::TmuxMissing | Self::TmuxTooOld => {
-                "install it: `apt-get install tmux`, `dnf install tmux` or `brew install tmux`"
-            }
-            Self::GitMissing => {
-                "install it: `apt-get install git`, `dnf install git` or `brew install git`"
-            }
-            Self::AgentMissing => {
-                "install it: `npm install -g @openai/codex`, or name it by --codex"
-            }
-            Self::AgentUnusable => "run it by hand once; --codex names another",
-            Self::AgentHome => {
-                "make that directory and sign in with it set, or unset CODEX_HOME for ~/.codex"
-            }
-            Self::AgentConfiguration => "mend or remove the setting that the message names",
-            Self::AgentRestricted => "see the message: the setting goes before what a run passes",
-            Self::AgentCredentials => {
-                "run `codex login` anew (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
-            }
-            Self::NotSignedIn => {
-                "run `codex login` (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
-            }
-            Self::ProviderKeyMissing => {
-                "set that variable, which `env_key` of the provider in codex's configuration names"
-            }
-            Self::Limits => "raise the hard limit of open files, as by `ulimit -H -n 1024`",
-            Self::HooksMissing => {
-                "install cx-operator with its hook binaries, or name their directory by CX_OPERATOR_HOOKS"
-            }
-            Self::DiskFull => {
-                "free some space; --worktree-root and --state-dir choose other places"
-            }
-            Self::Watch => {
-                "Linux allows a user 128 inotify instances: see /proc/sys/fs/inotify/max_user_instances"
-            }
-            Self::WorktreeGone => {
-                "what was committed there is kept; see whether the directory was moved, and run the task again"
-            }
-            Self::NameTaken => "take another --task, or see whether `cx-operator cleanup` frees it",
-            Self::Tmux => "`cx-operator doctor` tells whether tmux works",
-            Self::MalformedEvent => {
-                "a codex newer than this cx-operator may send another format: see the run's signals"
-            }
-            Self::PromptAltered => {
-                "somebody typed into the pane; run the task again and attach read-only"
-            }
-            Self::Repository | Self::Record | Self::GlobalHooks | Self::Io => return None,
-        })
-    }
-}
-
-/// Why something could not be done. The ends of a run are no errors: see [`crate::run::Status`].
+/// Why something could not be done. The ends of a run are no errors: see [`crate::record::Status`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -255,9 +25,12 @@ pub enum Error {
     /// An argument is wrong.
     #[error("{0}")]
     Usage(String),
+    /// The name of a task is invalid.
+    #[error(transparent)]
+    Name(#[from] name::Error),
     /// A name, a directory or a record is wrong.
     #[error(transparent)]
-    Run(#[from] run::Error),
+    Run(#[from] record::Error),
     /// The repository, the worktree, the snapshot or the patch is in trouble.
     #[error(transparent)]
     Worktree(#[from] worktree::Error),
@@ -367,15 +140,17 @@ impl Error {
             Self::Prompt(_) => Code::Prompt,
             Self::Answers(_) => Code::AnswersFile,
             Self::Usage(_) => Code::Usage,
+            Self::Name(_) => Code::TaskName,
             Self::Run(error) => match error {
-                run::Error::TaskName { .. } => Code::TaskName,
-                run::Error::NotFound { .. } | run::Error::Ambiguous { .. } => Code::RunNotFound,
-                run::Error::Alive { .. } => Code::RunAlive,
-                run::Error::Newer { .. } => Code::NewerRun,
-                run::Error::NoStateDirectory
-                | run::Error::StatePathTooLong { .. }
-                | run::Error::StateUnusable { .. } => Code::StateDirectory,
-                run::Error::Io { source, .. }
+                record::Error::NotFound { .. } | record::Error::Ambiguous { .. } => {
+                    Code::RunNotFound
+                }
+                record::Error::Alive { .. } => Code::RunAlive,
+                record::Error::Newer { .. } => Code::NewerRun,
+                record::Error::NoStateDirectory
+                | record::Error::StatePathTooLong { .. }
+                | record::Error::StateUnusable { .. } => Code::StateDirectory,
+                record::Error::Io { source, .. }
                     if matches!(
                         source.kind(),
                         ErrorKind::StorageFull | ErrorKind::QuotaExceeded
@@ -383,7 +158,7 @@ impl Error {
                 {
                     Code::DiskFull
                 }
-                run::Error::Unreadable { .. } | run::Error::Io { .. } => Code::Record,
+                record::Error::Unreadable { .. } | record::Error::Io { .. } => Code::Record,
             },
             Self::Worktree(
                 worktree::Error::PathExists { .. } | worktree::Error::BranchExists { .. },
@@ -444,8 +219,8 @@ impl Error {
 
     /// The error as a record carries it.
     #[must_use]
-    pub fn to_failure(&self) -> run::Failure {
-        run::Failure {
+    pub fn to_failure(&self) -> record::Failure {
+        record::Failure {
             code: self.code().as_str().to_owned(),
             message: format!("failed to {}", self.message()),
             hint: self.hint(),
@@ -454,20 +229,10 @@ impl Error {
     }
 }
 
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // A transparent variant repeats its cause.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
+impl From<Panicked> for Error {
+    fn from(Panicked(panic): Panicked) -> Self {
+        io("finish a step")(std::io::Error::other(panic))
     }
-    text
 }
 
 pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {

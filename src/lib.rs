@@ -7,12 +7,13 @@
 //! ```
 //!
 //! Three sources feed one stream of events, and none is trusted alone: files that hook binaries write
-//! ([`signals`]), the agent's transcript, and its screen. A pure state machine ([`turn::Machine`]) decides;
+//! ([`agent::signals`]), the agent's transcript, and its screen. A pure state machine ([`turn::Machine`]) decides;
 //! every wait ends on evidence or at a named deadline. Whatever ends a run, the agent's work is kept as a
 //! commit and a patch, and everything made for the run is removed.
 //!
 //! ```no_run
-//! use cx_operator::{Operator, prompt::Prompt, run::TaskName, task::Task};
+//! use cx_operator::Operator;
+//! use cx_operator::task::{Task, name::TaskName, prompt::Prompt};
 //!
 //! # async fn example() -> Result<(), cx_operator::Error> {
 //! let operator = Operator::builder().build()?;
@@ -24,47 +25,28 @@
 //! # }
 //! ```
 //!
-//! | module | owns |
+//! Each room imports only rooms below it (`tests/docs.rs` holds the order):
+//!
+//! | room | owns |
 //! |---|---|
-//! | [`task`] | what a caller asks for |
-//! | [`run`] | names, directories, locks, `run.json` |
-//! | [`journal`] | `events.jsonl`, the events as a stream |
-//! | [`preflight`] | what must be there; `doctor` |
-//! | [`worktree`], [`diff`] | git: worktree, snapshot, patch |
+//! | [`operator`] | what a caller can ask for: runs, the queue, `cleanup`, `prune` |
+//! | [`run`] | one run: preflight, launch, the turns, collecting the work, teardown, recovery |
+//! | [`turn`] | pure: the state machine of the turns, the reading of messages |
+//! | [`error`] | the one error on top |
+//! | [`record`] | a run on disk: directories, locks, `run.json`, `events.jsonl`, what is hidden of it |
+//! | [`task`] | the order: name, prompt, policy, responders |
+//! | [`agent`] | all that is known about an agent's CLI, and what its hooks write |
+//! | [`worktree`] | git: worktree, snapshot, patch |
 //! | [`tmux`] | our own server, its sessions and panes |
-//! | [`agent`] | all that is known about an agent's CLI |
-//! | [`launcher`] | what a pane runs: the agent's parent, and of all that it orphans |
-//! | [`turn`] | the state machine, its sources, the reading of messages |
-//! | [`respond`] | who answers in the user's place |
-//! | [`cleanup`] | finding what dead runs left |
-//! | [`prune`] | removing the records of old runs |
-//! | [`redact`] | what is a key, and goes from what is shown |
-//! | [`cleanup`] | what dead runs left |
-//! | [`signals`] | what hook binaries write |
+//! | [`os`] | processes, files and their changes, time |
 
 pub mod agent;
-mod bounded;
-pub mod cancel;
-pub mod cleanup;
-mod delegate;
-pub mod diff;
 pub mod error;
-pub mod journal;
-pub mod launcher;
-mod operator;
-pub mod preflight;
-mod process;
-pub mod prompt;
-pub mod prune;
-mod queue;
-mod recovery;
-pub mod redact;
-pub mod respond;
+pub mod operator;
+pub mod os;
+pub mod record;
 pub mod run;
-mod search_path;
-pub mod signals;
 pub mod task;
-mod teardown;
 pub mod tmux;
 pub mod turn;
 pub mod worktree;

@@ -1,5 +1,9 @@
 //! The library's front door: an operator, and the runs that it drives.
 
+pub mod cleanup;
+pub mod prune;
+pub mod queue;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -12,19 +16,23 @@ use tokio::sync::OnceCell;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use crate::cancel::{Cancel, CancelOnDrop};
-use crate::delegate::{Shared, delegate};
 use crate::error::Error;
-use crate::journal::{Entry, Progress};
-use crate::preflight;
-use crate::queue::{Place, Queue};
-use crate::recovery::take_over;
-use crate::respond::Responder;
-use crate::run::{Outcome, Queued, RunDir, RunId, Store, millis, timestamp};
+use crate::operator::queue::Queued;
+use crate::operator::queue::{Place, Queue};
+use crate::os::time::{millis, timestamp};
+use crate::os::watch::Watch;
+use crate::record::journal::{Entry, Progress};
+use crate::record::{Outcome, RunDir, Store};
+use crate::run::cancel::{Cancel, CancelOnDrop};
+use crate::run::delegate;
+use crate::run::preflight;
+use crate::run::recovery::take_over;
+use crate::run::shared::Shared;
 use crate::task::Task;
+use crate::task::name::RunId;
+use crate::task::respond::Responder;
 use crate::tmux::Server;
 use crate::turn::End;
-use crate::turn::sources::Watch;
 
 /// How long a run waits for others to end, where nothing else is said.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -156,9 +164,9 @@ impl Operator {
     /// `responders`: who may answer from now on; `None` for those that the run had, as far as they can be made anew.
     ///
     /// # Errors
-    /// [`run::Error::Alive`](crate::run::Error::Alive) where an operator owns the run,
-    /// [`run::Error::NotFound`](crate::run::Error::NotFound) where it never began,
-    /// [`run::Error::Newer`](crate::run::Error::Newer) where a newer version wrote it.
+    /// [`run::Error::Alive`](crate::record::Error::Alive) where an operator owns the run,
+    /// [`run::Error::NotFound`](crate::record::Error::NotFound) where it never began,
+    /// [`run::Error::Newer`](crate::record::Error::Newer) where a newer version wrote it.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -199,7 +207,7 @@ impl Operator {
         cancel: &Cancel,
         listener: &UnboundedSender<Entry>,
     ) -> Result<Place, Box<Outcome>> {
-        let not_begun = |error: Error| Box::new(Outcome::not_begun(&task.name, &error));
+        let not_begun = |error: Error| Box::new(Outcome::not_begun(&task.name, error.to_failure()));
         let whose = Queued {
             run_id: run_id.as_str().to_owned(),
             task: task.name.as_str().to_owned(),

@@ -1,30 +1,23 @@
 //! What a caller asks for.
 
+pub mod name;
+pub mod policy;
+pub mod prompt;
+pub mod question;
+pub mod respond;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::codex::launch::{Options, TrustPolicy};
-use crate::prompt::Prompt;
-use crate::respond::{Recipe, Responder};
-use crate::run::TaskName;
-use crate::turn::{Limits, Permissions};
-
-/// What stays after a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Keep {
-    /// The record and the result's ref.
-    #[default]
-    Nothing,
-    /// The branch too, at the snapshot.
-    Branch,
-    /// The worktree and its branch too.
-    Worktree,
-    /// All of it, with the agent's session still running.
-    Session,
-}
+use crate::agent::codex::launch::Options;
+use crate::agent::executor::TrustPolicy;
+use crate::task::name::TaskName;
+use crate::task::policy::Keep;
+use crate::task::policy::{Limits, Permissions};
+use crate::task::prompt::Prompt;
+use crate::task::respond::{Recipe, Responder};
 
 /// One task for an agent. Made by [`Task::new`]; every field has a default but the first three.
 #[derive(Clone)]

@@ -22,11 +22,11 @@ use tmux_interface::{
 };
 use tokio::sync::Semaphore;
 
-use crate::search_path::search_path;
+use crate::os::search_path::search_path;
+use crate::os::shell::shell_quote;
 
 pub use error::Error;
-pub use launch::environment_file;
-pub(crate) use launch::{LAUNCHER, shell_quote};
+pub use key::Key;
 pub use pane::Pane;
 
 use client::{absent_is_fine, execute, no_server, understood};
@@ -36,6 +36,7 @@ use screens::Screens;
 
 mod client;
 mod error;
+mod key;
 mod launch;
 mod pane;
 mod process;
@@ -57,39 +58,6 @@ const SUSPICION: Duration = Duration::from_secs(1);
 /// tmux answers one client after the other: of more at once the last would wait out their limit.
 const CLIENTS: usize = 8;
 
-/// A key that tmux knows by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// Return.
-    Enter,
-    /// Escape.
-    Escape,
-    /// Cursor up.
-    Up,
-    /// Cursor down.
-    Down,
-    /// Tab.
-    Tab,
-    /// Shift-F12, which the agent is told to take for "submit" in its composer, and which means nothing in a dialog without
-    /// an open field for notes.
-    Submit,
-}
-
-impl Key {
-    /// tmux's name of the key.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Enter => "Enter",
-            Self::Escape => "Escape",
-            Self::Up => "Up",
-            Self::Down => "Down",
-            Self::Tab => "Tab",
-            Self::Submit => "S-F12",
-        }
-    }
-}
-
 /// What a session starts with.
 #[derive(Clone, Debug)]
 pub struct SessionSpec<'a> {
@@ -101,7 +69,7 @@ pub struct SessionSpec<'a> {
     pub launcher: &'a Path,
     /// The agent's working directory.
     pub cwd: &'a Path,
-    /// A file of variables (see [`environment_file`]); the launcher removes it.
+    /// A file of variables (see [`environment_file`](crate::os::launcher::environment_file)); the launcher removes it.
     pub environment: &'a Path,
     /// Where the agent's exit status goes: a decimal number and a newline.
     pub exit_status: &'a Path,

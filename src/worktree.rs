@@ -1,7 +1,7 @@
 //! Gives a run its own linked worktree, takes what the agent left there, and removes it again.
 //!
 //! The flow: [`Repository::discover`] → [`Repository::resolve_base`] → [`Worktree::add`] → the agent works →
-//! [`Worktree::snapshot`] → [`crate::diff::write_patch`] → [`remove`]. All functions block.
+//! [`Worktree::snapshot`] → [`crate::worktree::diff::write_patch`] → [`remove`]. All functions block.
 //!
 //! What this module owns: one directory, one branch, one administrative directory below `worktrees/` of the
 //! repository, and refs below `refs/cx-operator/`. What it refuses: to write anything else. The user's HEAD, index,
@@ -24,6 +24,7 @@ mod adopt;
 mod ancestry;
 mod branch;
 mod capture;
+pub mod diff;
 mod dirty;
 mod discovery;
 mod durable;

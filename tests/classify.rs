@@ -11,8 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use cx_operator::agent::executor::Phase;
 use cx_operator::turn::classify::{
-    Classification, Evidence, PREAMBLE, PROBE, Phase, RULES, Verdict, classify, classify_with,
+    Classification, Evidence, PREAMBLE, PROBE, RULES, Verdict, classify, classify_with,
 };
 use proptest::prelude::*;
 use serde::Deserialize;

@@ -2,6 +2,8 @@
 
 #[path = "docs/commands.rs"]
 mod commands;
+#[path = "docs/rooms.rs"]
+mod rooms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cx_operator::agent::codex::program::KNOWN_VERSIONS;
-use cx_operator::cancel::ENDING;
-use cx_operator::error::Code;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::os::signal::ENDING;
+use cx_operator::record::code::Code;
+use cx_operator::record::{Outcome, Status};
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -383,7 +385,7 @@ fn the_answers_files_are_ones() {
         let (_, rest) = text.split_once("```toml\n").expect("a block of TOML");
         let (block, _) = rest.split_once("```").expect("its end");
         fs::write(&path, block).expect("written");
-        cx_operator::respond::Answers::load(&path).expect(document);
+        cx_operator::task::respond::Answers::load(&path).expect(document);
     }
 }
 

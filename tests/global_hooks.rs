@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use cx_operator::agent::codex::global_hooks::{self, Action, Error, Report};
-use cx_operator::signals::Kind;
+use cx_operator::agent::signals::Kind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

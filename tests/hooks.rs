@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cx_operator::signals::{
+use cx_operator::agent::signals::{
     self, Decision, Kind, MALFORMED, POLICY_NAME, Policy, SESSION_ID_NAME, SignalFile, done_name,
     sentinel_name,
 };

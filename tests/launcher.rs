@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cx_operator::tmux::environment_file;
+use cx_operator::os::launcher::environment_file;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

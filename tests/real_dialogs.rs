@@ -11,8 +11,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cx_operator::agent::codex::screen::{
-    self, Dialog, DialogKind, DialogPolicy, Move, Reason, TrustPolicy, View,
+    self, Dialog, DialogKind, DialogPolicy, Move, Reason, View,
 };
+use cx_operator::agent::executor::TrustPolicy;
 use mock_model::{MockModel, write_codex_home};
 use tempfile::TempDir;
 

@@ -7,8 +7,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use cx_operator::journal::Progress;
-use cx_operator::run::Outcome;
+use cx_operator::record::Outcome;
+use cx_operator::record::journal::Progress;
 use cx_operator::{Operator, Run};
 
 use crowd::{Crowd, Member};

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use cx_operator::agent::codex::screen::{self, DialogKind, DialogPolicy, Move, TrustPolicy, View};
+use cx_operator::agent::codex::screen::{self, DialogKind, DialogPolicy, Move, View};
+use cx_operator::agent::executor::TrustPolicy;
 use cx_operator::tmux::Key;
 use proptest::prelude::*;
 

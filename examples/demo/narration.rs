@@ -1,6 +1,6 @@
 //! A run's events in words.
 
-use cx_operator::journal::{Progress, Step};
+use cx_operator::record::journal::{Progress, Step};
 
 /// What an event says to somebody who watches; `None` for those that another one tells of.
 pub(crate) fn line(progress: &Progress) -> Option<String> {

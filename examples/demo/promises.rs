@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use cx_operator::Operator;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::tmux::Server;
 use cx_operator::worktree::Changes;
 

@@ -5,8 +5,8 @@ use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cx_operator::journal::{self, Progress};
-use cx_operator::run::{RunDir, Store};
+use cx_operator::record::journal::{self, Progress};
+use cx_operator::record::{RunDir, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Result;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cx_operator::run::Outcome;
+use cx_operator::record::Outcome;
 use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
 

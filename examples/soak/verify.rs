@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use cx_operator::journal::{self, Progress};
-use cx_operator::run::{Outcome, RunDir, Store};
+use cx_operator::record::journal::{self, Progress};
+use cx_operator::record::{Outcome, RunDir, Store};
 use regex::Regex;
 
 use crate::Result;

@@ -24,7 +24,7 @@ pub mod trust;
 
 use std::borrow::Cow;
 
-use crate::turn::{Advice, DialogSight, Form, Holds, Sight};
+use crate::agent::executor::{Advice, DialogSight, Form, Holds, Sight};
 use launch::TrustPolicy;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cx_operator::Error;
-use cx_operator::run::TaskName;
+use cx_operator::task::name::TaskName;
 use cx_operator::tmux::Server;
 
 use super::{State, runtime, usage};

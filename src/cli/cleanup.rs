@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cx_operator::Error;
-use cx_operator::cleanup::{Action, Found, Scope, cleanup, force_orphan};
-use cx_operator::run::Store;
+use cx_operator::operator::cleanup::{Action, Found, Scope, cleanup, force_orphan};
+use cx_operator::record::Store;
 use serde::Serialize;
 
 use super::{State, block_on, one_line, print_json, print_text, safe};

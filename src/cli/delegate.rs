@@ -8,11 +8,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use cx_operator::agent::codex::launch::{Ask, Options, Sandbox, TrustPolicy};
-use cx_operator::prompt::{self, Prompt};
-use cx_operator::run::{Outcome, TaskName};
-use cx_operator::task::{Keep, Task};
-use cx_operator::turn::{Limits, Permissions};
+use cx_operator::agent::codex::launch::{Ask, Options, Sandbox};
+use cx_operator::agent::executor::TrustPolicy;
+use cx_operator::record::Outcome;
+use cx_operator::task::Task;
+use cx_operator::task::name::TaskName;
+use cx_operator::task::policy::Keep;
+use cx_operator::task::policy::{Limits, Permissions};
+use cx_operator::task::prompt::{self, Prompt};
 use cx_operator::{Error, Operator};
 use serde_json::Value;
 
@@ -205,7 +208,7 @@ impl Delegate {
     fn not_begun(&self, error: &Error) -> Value {
         let name = TaskName::parse(&self.task);
         let stand_in = TaskName::parse("none").expect("it is a name");
-        let outcome = Outcome::not_begun(name.as_ref().unwrap_or(&stand_in), error);
+        let outcome = Outcome::not_begun(name.as_ref().unwrap_or(&stand_in), error.to_failure());
         let mut document = serde_json::to_value(outcome).expect("a record has string keys only");
         if name.is_err() {
             document["task"] = Value::from(self.task.as_str());

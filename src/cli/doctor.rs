@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use cx_operator::Error;
 use cx_operator::agent::codex::launch::Options;
-use cx_operator::preflight::{Level, doctor};
+use cx_operator::run::preflight::{Level, doctor};
 use serde::Serialize;
 
 use super::{State, one_line, print_json, print_text, runtime, safe, usage};
@@ -31,7 +31,7 @@ pub(crate) struct Doctor {
 struct Document<'a> {
     schema_version: u32,
     ready: bool,
-    checks: &'a [cx_operator::preflight::Check],
+    checks: &'a [cx_operator::run::preflight::Check],
 }
 
 impl Doctor {

@@ -9,9 +9,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use clap::Args;
-use cx_operator::cancel::{Cancel, ENDING};
-use cx_operator::respond::{Answers, Command, Responder};
-use cx_operator::run::Outcome;
+use cx_operator::os::signal::ENDING;
+use cx_operator::record::Outcome;
+use cx_operator::run::cancel::Cancel;
+use cx_operator::task::respond::{Answers, Command, Responder};
 use cx_operator::{Error, Run};
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};

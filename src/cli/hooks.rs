@@ -8,7 +8,7 @@ use cx_operator::Error;
 use cx_operator::agent::codex::global_hooks::{self, Action, HookState, Report};
 use cx_operator::agent::codex::program::{codex_home, find};
 use cx_operator::agent::codex::trust::event_names;
-use cx_operator::preflight::find_hooks;
+use cx_operator::run::preflight::find_hooks;
 use serde::Serialize;
 
 use super::{print_json, print_text, safe, tell, usage};

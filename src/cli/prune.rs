@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use cx_operator::Error;
-use cx_operator::prune::{Plan, Pruned, Reach, Report, prune};
+use cx_operator::operator::prune::{Plan, Pruned, Reach, Report, prune};
 use serde::Serialize;
 
 use super::records::size;

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cx_operator::Error;
-use cx_operator::journal;
-use cx_operator::prune::disk_use;
-use cx_operator::run::{Outcome, Queued, RunDir, Status};
+use cx_operator::operator::prune::disk_use;
+use cx_operator::operator::queue::Queued;
+use cx_operator::record::journal;
+use cx_operator::record::{Outcome, RunDir, Status};
 use serde::Serialize;
 
 use super::{

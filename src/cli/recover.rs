@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use cx_operator::run::{Outcome, RunDir};
+use cx_operator::record::{Outcome, RunDir};
 use cx_operator::{Error, Operator};
 use serde::Serialize;
 
@@ -97,7 +97,7 @@ impl Recover {
 }
 
 fn describe(run: &RunDir, outcome: Result<Outcome, Error>) -> Recovered {
-    use cx_operator::error::Code;
+    use cx_operator::record::code::Code;
     let run_id = run.name().to_owned();
     let (action, record, error) = match outcome {
         Ok(outcome) if run.is_closed() => ("recovered", Some(outcome), None),

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use cx_operator::journal::{Entry, Progress, Step};
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::journal::{Entry, Progress, Step};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::worktree::Changes;
 
 use super::{advice, one_line, quoted, safe, tell};

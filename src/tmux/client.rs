@@ -8,7 +8,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use tmux_interface::Tmux;
 
 use super::Error;
-use crate::search_path::search_path;
+use crate::os::search_path::search_path;
 
 /// What tmux itself needs to be told beside PATH: mostly how characters are written.
 const ENVIRONMENT: [&str; 5] = ["HOME", "LANG", "LC_ALL", "LC_CTYPE", "TERM"];

@@ -4,34 +4,9 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::SessionSpec;
-use crate::process::RUN_VARIABLE;
+use crate::os::process::RUN_VARIABLE;
 
-/// The launcher's file name, beside the hook binaries.
-pub(crate) const LAUNCHER: &str = "cx-launcher";
-
-/// The text of an environment file, for [`SessionSpec::environment`]: `NAME=value` and a NUL for each variable.
-///
-/// What can't be a variable is left out: an empty name, a `=` in a name, a NUL.
-#[must_use]
-pub fn environment_file(variables: &[(String, String)]) -> String {
-    let is_variable = |name: &str, value: &str| {
-        !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
-    };
-    let mut text = String::new();
-    for (name, value) in variables {
-        if is_variable(name, value) {
-            text.push_str(&format!("{name}={value}\0"));
-        }
-    }
-    text
-}
-
-/// A word as one argument of a POSIX shell.
-pub(crate) fn shell_quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// The launcher's command line (see [`crate::launcher`]), in an environment that holds the run's mark alone: a tmux
+/// The launcher's command line (see [`crate::os::launcher`]), in an environment that holds the run's mark alone: a tmux
 /// server hands on the environment of whoever started it first, which may be that of another run.
 pub(super) fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
@@ -89,20 +64,6 @@ pub(super) fn escape_format(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_environment_file_holds_variables_only() {
-        let variables = [
-            ("A", "it's"),
-            ("", "no"),
-            ("B=C", "no"),
-            ("N", "n\0o"),
-            ("1 X", "a\nb"),
-        ];
-        let text =
-            environment_file(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(text, "A=it's\x001 X=a\nb\0");
-    }
 
     #[test]
     fn formats_are_escaped() {

@@ -20,6 +20,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::executor::Phase;
 use text::{Line, Sentence};
 use trailer::{Status, Trailer};
 
@@ -86,18 +87,6 @@ pub struct Evidence {
     pub phase: Phase,
     /// A tool was called after the message: it is not the last word.
     pub overtaken: bool,
-}
-
-/// The part that a message plays in its turn, as the agent's model has it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// It doesn't say.
-    #[default]
-    Unknown,
-    /// Said on the way.
-    Commentary,
-    /// The last word.
-    FinalAnswer,
 }
 
 impl Evidence {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Question, QuestionKind, words};
-use crate::cancel::exit_after;
-use crate::run::{Failure, Pending, Status};
+use crate::os::signal::exit_after;
+use crate::os::time::words;
+use crate::record::{Failure, Pending, Status};
+use crate::task::question::{Question, QuestionKind};
 
 /// Why a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +94,7 @@ impl Question {
     }
 }
 
-pub(super) fn unanswered(question: &Question) -> End {
+pub(crate) fn unanswered(question: &Question) -> End {
     let status = match question.kind {
         QuestionKind::Question | QuestionKind::Unclear => Status::NeedsInput,
         QuestionKind::Request | QuestionKind::Permission => Status::NeedsPermission,

@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::end::unanswered;
-use super::{End, Event, Holds, Limits, Permissions, Question, QuestionKind, Reaction, words};
-use crate::run::Status;
-use crate::signals::SignalFile;
+use super::{End, Event, Reaction};
+use crate::agent::executor::Holds;
+use crate::agent::signals::SignalFile;
+use crate::os::time::words;
+use crate::record::Status;
+use crate::task::policy::{Limits, Permissions};
+use crate::task::question::{Question, QuestionKind};
 pub use resume::Standing;
 
 use awaited::Awaited;
@@ -185,7 +189,7 @@ impl Machine {
     }
 
     /// How long an answer may take.
-    pub(super) fn answer_limit(&self) -> Duration {
+    pub(crate) fn answer_limit(&self) -> Duration {
         self.plan.limits.answer
     }
 
@@ -195,12 +199,12 @@ impl Machine {
     }
 
     /// What happens to approvals.
-    pub(super) fn permissions(&self) -> Permissions {
+    pub(crate) fn permissions(&self) -> Permissions {
         self.plan.permissions
     }
 
     /// The question that waits for an answer.
-    pub(super) fn asked(&self) -> Option<&Question> {
+    pub(crate) fn asked(&self) -> Option<&Question> {
         match &self.state {
             State::Asking { question, .. } | State::Consulting { question, .. } => Some(question),
             State::Approving { asked, .. } => asked.front().map(|first| &first.question),
@@ -209,7 +213,7 @@ impl Machine {
     }
 
     /// What waits in this turn though nobody is asked: a form's question, or the approval that was asked for last.
-    pub(super) fn awaited(&self) -> Option<Question> {
+    pub(crate) fn awaited(&self) -> Option<Question> {
         self.inquired().or(self.awaited.last().cloned())
     }
 

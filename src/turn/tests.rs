@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::classify::{Evidence, PROBE};
 use super::*;
-use crate::agent::codex::transcript::TurnError;
-use crate::run::Status;
-use crate::signals::{Kind, SignalFile};
+use crate::agent::executor::TurnError;
+use crate::agent::executor::{Advice, DialogSight, Holds, Sight};
+use crate::agent::signals::{Kind, SignalFile};
+use crate::record::Status;
+use crate::task::policy::{Limits, Permissions};
+use crate::task::question::{Answer, Question, QuestionKind};
 use crate::tmux::Key;
 
 mod asking;

@@ -22,7 +22,7 @@ use super::error::Error;
 use super::files::{Scratch, read_small};
 use super::repository::Repository;
 use super::snapshot::HEAD_LIMIT;
-use crate::diff::shown;
+use crate::worktree::diff::shown;
 use adding::{Added, Adding};
 pub(super) use nested::History;
 use survey::{Ground, Survey};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
-use crate::search_path::search_path;
+use crate::os::search_path::search_path;
 
 /// Long enough for a checkout of millions of files on a slow disk; git itself has no limit.
 const LIMIT: Duration = Duration::from_secs(15 * 60);

@@ -19,7 +19,7 @@ use super::guests;
 
 use super::marker::{Marker, leads_to};
 use super::repository::CommitId;
-use crate::diff::{self, DiffSummary};
+use crate::worktree::diff::{self, DiffSummary};
 
 /// Where results are kept.
 pub(super) const REF_PREFIX: &str = "refs/cx-operator/";

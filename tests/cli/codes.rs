@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cx_operator::error::Code;
+use cx_operator::record::code::Code;
 
 /// `Code` → exit status → what to do, as a Markdown table.
 pub(crate) fn table() -> String {

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use cx_operator::journal::{self, Progress};
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::journal::{self, Progress};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::{Operator, Run};
 
 use crate::crowd::{Crowd, Member};

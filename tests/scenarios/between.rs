@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cx_operator::journal::Progress;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::journal::Progress;
+use cx_operator::record::{Outcome, Status};
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::process::Child;

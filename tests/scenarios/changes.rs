@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use cx_operator::agent::codex::launch::Sandbox;
-use cx_operator::diff::FileStatus;
-use cx_operator::journal::Progress;
-use cx_operator::run::Status;
+use cx_operator::record::Status;
+use cx_operator::record::journal::Progress;
 use cx_operator::worktree::Changes;
+use cx_operator::worktree::diff::FileStatus;
 
 use crate::rig::Rig;
 

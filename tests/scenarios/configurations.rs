@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 
-use cx_operator::run::Status;
+use cx_operator::record::Status;
 
 use crate::agents::{OLDER, PINNED, native_codex};
 use crate::rig::{Agent, Rig, on};

@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cx_operator::journal::Progress;
-use cx_operator::respond::Command;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::journal::Progress;
+use cx_operator::record::{Outcome, Status};
+use cx_operator::task::respond::Command;
 use cx_operator::worktree::Changes;
 
 use crate::rig::{Rig, until};

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use cx_operator::agent::codex::launch::TrustPolicy;
-use cx_operator::journal::Progress;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::agent::executor::TrustPolicy;
+use cx_operator::record::journal::Progress;
+use cx_operator::record::{Outcome, Status};
 use cx_operator::worktree::Changes;
 
 use crate::rig::Rig;

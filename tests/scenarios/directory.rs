@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use cx_operator::journal::Progress;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::journal::Progress;
+use cx_operator::record::{Outcome, Status};
 
 use crate::rig::{Agent, Rig};
 

@@ -5,10 +5,10 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use cx_operator::agent::codex::launch::Sandbox;
-use cx_operator::cancel::ENDING;
-use cx_operator::cleanup::{Action, cleanup};
-use cx_operator::journal::Progress;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::operator::cleanup::{Action, cleanup};
+use cx_operator::os::signal::ENDING;
+use cx_operator::record::journal::Progress;
+use cx_operator::record::{Outcome, Status};
 use cx_operator::worktree::Changes;
 use rustix::process::Signal;
 use serde_json::Value;

@@ -4,8 +4,9 @@ use std::fs;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use cx_operator::respond::{Answer, Context, Question, RespondError, Responder};
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::{Outcome, Status};
+use cx_operator::task::question::{Answer, Question};
+use cx_operator::task::respond::{Context, RespondError, Responder};
 
 use crate::agents::{OLDER, PINNED};
 use crate::rig::{Agent, Rig, on};

@@ -18,9 +18,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use cx_operator::Run;
-use cx_operator::journal::Progress;
-use cx_operator::run::{Outcome, RunId, Status};
+use cx_operator::record::journal::Progress;
+use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
+use cx_operator::task::name::RunId;
 
 use crate::rig::{Agent, Rig, on, until};
 

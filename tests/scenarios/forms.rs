@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use cx_operator::journal::Progress;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::journal::Progress;
+use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
 use serde_json::{Value, json};
 

@@ -16,7 +16,7 @@ mod tree;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::worktree::Changes;
 use serde_json::Value;
 use tokio::process::Command;

@@ -5,8 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Stdio;
 
-use cx_operator::agent::codex::launch::TrustPolicy;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::agent::executor::TrustPolicy;
+use cx_operator::record::{Outcome, Status};
 
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use cx_operator::cleanup::{Action, Scope, cleanup};
-use cx_operator::run::{Outcome, Status};
-use cx_operator::task::Keep;
+use cx_operator::operator::cleanup::{Action, Scope, cleanup};
+use cx_operator::record::{Outcome, Status};
+use cx_operator::task::policy::Keep;
 
 use crate::rig::{Rig, scope};
 

@@ -17,8 +17,8 @@ use std::fs;
 use std::process::Output;
 use std::sync::Mutex;
 
-use cx_operator::journal::{self, Entry, Progress};
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::journal::{self, Entry, Progress};
+use cx_operator::record::{Outcome, Status};
 use rustix::process::Signal;
 use tokio::process::Command;
 

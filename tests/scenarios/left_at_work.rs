@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use cx_operator::run::{Outcome, Status};
-use cx_operator::task::Keep;
-use cx_operator::turn::Permissions;
+use cx_operator::record::{Outcome, Status};
+use cx_operator::task::policy::Keep;
+use cx_operator::task::policy::Permissions;
 use serde_json::{Value, json};
 
 use crate::agents::{OLDER, PINNED};

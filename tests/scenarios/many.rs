@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use cx_operator::run::Status;
+use cx_operator::record::Status;
 
 use crate::rig::Rig;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cx_operator::respond::Command;
-use cx_operator::run::{Outcome, Status};
-use cx_operator::turn::Permissions;
+use cx_operator::record::{Outcome, Status};
+use cx_operator::task::policy::Permissions;
+use cx_operator::task::respond::Command;
 use cx_operator::worktree::Changes;
 
 use crate::rig::Rig;

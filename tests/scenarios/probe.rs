@@ -3,7 +3,7 @@
 use std::env;
 use std::time::Duration;
 
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
 use cx_operator::turn::classify::PROBE;
 use serde_json::{Value, json};

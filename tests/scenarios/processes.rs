@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use cx_operator::Operator;
 use cx_operator::agent::codex::launch::Sandbox;
-use cx_operator::cleanup::{Action, cleanup};
-use cx_operator::run::{Outcome, Status};
+use cx_operator::operator::cleanup::{Action, cleanup};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
 use rustix::process::Signal;
 
@@ -451,7 +451,7 @@ async fn bystanders(rig: &Rig) {
     let file = rig.path("other");
     let command = format!("{} {}", script(rig, "waiting", WAITING), file.display());
     let mut other = endless(rig, &format!("{command} &"));
-    other.name = cx_operator::run::TaskName::parse("other").expect("a name");
+    other.name = cx_operator::task::name::TaskName::parse("other").expect("a name");
     let other = rig.operator.start(other);
     let seen = wait_for("the other's process", || find_pid(&file)).await;
     let (line, file) = hiding(rig);

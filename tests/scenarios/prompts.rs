@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cx_operator::respond::{Answer, Context, Question, RespondError, Responder};
-use cx_operator::run::Status;
+use cx_operator::record::Status;
+use cx_operator::task::question::{Answer, Question};
+use cx_operator::task::respond::{Context, RespondError, Responder};
 
 use crate::rig::{Agent, Rig};
 

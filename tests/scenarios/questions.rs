@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cx_operator::respond::Command;
-use cx_operator::run::Status;
+use cx_operator::record::Status;
+use cx_operator::task::respond::Command;
 use cx_operator::worktree::Changes;
 use serde_json::Value;
 

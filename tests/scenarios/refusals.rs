@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cx_operator::agent::codex::trust::trusted_hash;
-use cx_operator::respond::Command;
-use cx_operator::run::{Outcome, Status};
-use cx_operator::turn::Permissions;
+use cx_operator::record::{Outcome, Status};
+use cx_operator::task::policy::Permissions;
+use cx_operator::task::respond::Command;
 
 use crate::agents::{OLDER, PINNED, native_codex};
 use crate::rig::{Agent, Rig, on};

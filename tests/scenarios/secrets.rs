@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use cx_operator::journal::{self, Progress};
-use cx_operator::run::Status;
+use cx_operator::record::Status;
+use cx_operator::record::journal::{self, Progress};
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::worktree::Changes;
 use rustix::process::Signal;
 use tokio::process::Command;

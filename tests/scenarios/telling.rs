@@ -1,6 +1,6 @@
 //! What people are told while a run goes and at its end: nothing that isn't so.
 
-use cx_operator::run::Status;
+use cx_operator::record::Status;
 use serde_json::Value;
 
 use crate::rig::{Rig, wait_for};

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use cx_operator::agent::codex::trust::trusted_hash;
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::worktree::Changes;
 
 use crate::rig::Rig;

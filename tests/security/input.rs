@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cx_operator::respond::{
-    self, Answers, Context, Question, QuestionKind, RespondError, Responder,
-};
+use cx_operator::task::question::{Question, QuestionKind};
+use cx_operator::task::respond::{self, Answers, Context, RespondError, Responder};
 
 use crate::place::{PROGRAM, Place, Ran, run};
 

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cx_operator::prompt::Prompt;
-use cx_operator::run::{Outcome, Status, TaskName};
+use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
+use cx_operator::task::name::TaskName;
+use cx_operator::task::prompt::Prompt;
 use tempfile::TempDir;
 
 /// So long a member may take: a crowd of 200 on two cores takes a quarter of it.

@@ -11,8 +11,8 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use cx_operator::diff::write_patch;
 use cx_operator::worktree::Worktree;
+use cx_operator::worktree::diff::write_patch;
 
 use crate::fixture::{Fixture, command, git, output, snapshot_spec, write};
 use crate::size::size;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use cx_operator::diff::write_patch;
+use cx_operator::worktree::diff::write_patch;
 
 use crate::fixture::{Fixture, REF, git, snapshot, write};
 

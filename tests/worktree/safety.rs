@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use cx_operator::diff::write_patch;
+use cx_operator::worktree::diff::write_patch;
 use cx_operator::worktree::{Changes, CommitId, Error, Worktree};
 
 use crate::fixture::{Fixture, REF, git, snapshot, snapshot_spec, write};

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use cx_operator::diff::FileStatus;
+use cx_operator::worktree::diff::FileStatus;
 use cx_operator::worktree::{Changes, Worktree};
 
 use crate::fixture::{Fixture, REF, git, snapshot, write};

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::app_server::{self, HookList, ListedHook};
 use super::trust;
-use crate::signals::Kind;
+use crate::agent::signals::Kind;
 use file::HooksFile;
 
 /// Why the user's hooks were left as they are.

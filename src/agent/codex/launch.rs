@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use super::screen::TrustPolicy;
+pub use crate::agent::executor::TrustPolicy;
 
 use super::program::Program;
 use super::trust::{DEFAULT_TIMEOUT_SECS, trusted_hash};
-use crate::signals::{self, Kind};
-use crate::tmux::shell_quote;
+use crate::agent::signals::{self, Kind};
+use crate::os::shell::shell_quote;
 
 /// Settings that a repository brings along; obeyed where the repository is trusted. A server for tools that they name is
 /// started with the session, by codex itself and in no sandbox.

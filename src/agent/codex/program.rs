@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::run;
+use crate::os::files;
 
 /// The versions that every screen and fact here was seen on.
 pub const KNOWN_VERSIONS: (&str, &str) = ("0.125.0", "0.169.0");
@@ -108,9 +108,9 @@ impl Program {
             model_upgrades: models.map(|json| parse_upgrades(&json)).unwrap_or_default(),
             path,
         };
-        let _only_a_cache = cache.parent().map(run::make_private_directory);
+        let _only_a_cache = cache.parent().map(files::make_private_directory);
         if let Ok(bytes) = serde_json::to_vec(&known) {
-            let _only_a_cache = run::write_private(&cache, &bytes, run::Durability::Cached);
+            let _only_a_cache = files::write_private(&cache, &bytes, files::Durability::Cached);
         }
         Ok(known)
     }

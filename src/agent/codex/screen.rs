@@ -21,7 +21,7 @@ mod question;
 
 use std::borrow::Cow;
 
-pub use answer::{DialogPolicy, Move, Reason, TrustPolicy, answer, approve};
+pub use answer::{DialogPolicy, Move, Reason, answer, approve};
 pub(crate) use composer::awaits_servers;
 pub use composer::{Composer, composer_holds};
 pub(crate) use dialog::has_fields;

@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::app_server::{self, Asked, ask};
-use super::launch::{Options, RELIED_ON, SETTINGS, TrustPolicy, toml_string};
+use super::launch::{Options, RELIED_ON, SETTINGS, toml_string};
 use super::program::Program;
-use crate::run::{self, Durability};
+use crate::agent::executor::TrustPolicy;
+use crate::os::files::{self, Durability};
 
 mod required;
 
@@ -110,7 +111,7 @@ pub struct Setup {
 
 /// Whom to ask, and about what.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct Query<'a> {
     /// The program.
     pub program: &'a Program,
     /// What the caller wants.
@@ -125,7 +126,7 @@ pub struct Question<'a> {
     pub directory: &'a Path,
 }
 
-impl Question<'_> {
+impl Query<'_> {
     /// Asks codex, or remembers what it said below `state` of the same files. Blocks for some tenths of a second.
     /// `None`: this program can't be asked.
     ///
@@ -154,9 +155,9 @@ impl Question<'_> {
         else {
             return Ok(None);
         };
-        let _only_a_cache = cache.parent().map(run::make_private_directory);
+        let _only_a_cache = cache.parent().map(files::make_private_directory);
         if let Ok(bytes) = serde_json::to_vec(&setup) {
-            let _only_a_cache = run::write_private(&cache, &bytes, Durability::Cached);
+            let _only_a_cache = files::write_private(&cache, &bytes, Durability::Cached);
         }
         Ok(Some(setup))
     }

@@ -6,124 +6,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::run::{AnswerOption, Usage};
-use crate::turn::Inquiry;
-use crate::turn::classify::Phase;
-
-/// What a line says, as far as a run cares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// The first line of the file names its session; one that was forked off another has the other's line next.
-    Session {
-        /// The session's id.
-        id: String,
-        /// The session of the agent that made this one.
-        parent: Option<String>,
-        /// What that agent calls it.
-        name: Option<String>,
-        /// The version of codex.
-        version: Option<String>,
-    },
-    /// A turn began.
-    TurnStarted {
-        /// The turn.
-        turn_id: String,
-    },
-    /// A turn ended well; its Stop hook has run.
-    TurnCompleted {
-        /// The turn.
-        turn_id: String,
-        /// What the agent said last.
-        message: String,
-    },
-    /// A turn ended without a message: an API error, a usage limit.
-    TurnFailed {
-        /// The turn.
-        turn_id: String,
-        /// What codex says of it, where it does.
-        error: Option<TurnError>,
-    },
-    /// A turn was cut short, by Esc or a denied approval.
-    TurnAborted {
-        /// The turn, where it is named.
-        turn_id: Option<String>,
-        /// Why, for example `interrupted`.
-        reason: String,
-    },
-    /// The tokens of the session so far.
-    Tokens(Usage),
-    /// The agent said something.
-    Said {
-        /// What its model calls it.
-        phase: Phase,
-    },
-    /// The agent called a tool.
-    Called {
-        /// The call's id and its command, where it has one.
-        command: Option<(String, String)>,
-    },
-    /// The agent called the tool that asks by a form.
-    Inquired {
-        /// The call's id.
-        call: String,
-        /// Its questions.
-        inquiries: Vec<Inquiry>,
-    },
-    /// A tool returned.
-    Returned {
-        /// The call's id.
-        call: String,
-        /// The process that the call left running.
-        running: Option<String>,
-        /// Why the call was refused.
-        refused: Option<String>,
-        /// The session of the sub-agent that the call made, and what it is called.
-        made: Option<(String, String)>,
-    },
-    /// Something ended that began in a turn.
-    Ended {
-        /// The id of its process, where it was a command.
-        process: Option<String>,
-    },
-}
-
-/// Why a turn failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TurnError {
-    /// codex's words.
-    pub message: String,
-    /// codex's name of the error, for example `usage_limit_exceeded`; by its words, where it names none or `other`.
-    pub kind: Option<String>,
-    /// The HTTP status behind it, where one is known.
-    pub http_status: Option<u16>,
-}
-
-impl TurnError {
-    /// The error that a line on the screen tells.
-    #[must_use]
-    pub fn from_message(message: &str) -> Self {
-        Self {
-            message: message.to_owned(),
-            kind: kind_in(message).map(str::to_owned),
-            http_status: status_in(message),
-        }
-    }
-
-    /// A hook of the user's refused the prompt, for that reason.
-    #[must_use]
-    pub fn blocked_prompt(reason: &str) -> Self {
-        let reason = if reason.is_empty() {
-            "no reason given"
-        } else {
-            reason
-        };
-        Self {
-            message: format!("a UserPromptSubmit hook blocked the prompt: {reason}"),
-            kind: Some("prompt_blocked".to_owned()),
-            http_status: None,
-        }
-    }
-}
+use crate::agent::executor::Inquiry;
+use crate::agent::executor::Line;
+use crate::agent::executor::Phase;
+use crate::agent::executor::TurnError;
+use crate::agent::executor::{AnswerOption, Usage};
 
 #[derive(Deserialize)]
 struct Raw {
@@ -320,6 +207,16 @@ fn parse_error(error: &Value) -> TurnError {
 ///
 /// Source: codex 0.130.0, which names no error, and 0.169.0, which calls the first one `other`
 /// (`tests/scenarios/fault_table/api.rs`).
+/// The error that a sentence of codex's tells.
+#[must_use]
+pub fn error_in(message: &str) -> TurnError {
+    TurnError {
+        message: message.to_owned(),
+        kind: kind_in(message).map(str::to_owned),
+        http_status: status_in(message),
+    }
+}
+
 fn kind_in(message: &str) -> Option<&'static str> {
     [
         (
@@ -382,11 +279,8 @@ mod tests {
     fn errors_without_a_name_get_theirs_from_their_words() {
         let cut = "stream disconnected before completion: stream closed before response.completed";
         let kind = |error: &TurnError| error.kind.clone().unwrap_or_default();
-        assert_eq!(
-            kind(&TurnError::from_message(cut)),
-            "response_stream_disconnected"
-        );
-        let used_up = TurnError::from_message("You've hit your usage limit. Try again later.");
+        assert_eq!(kind(&error_in(cut)), "response_stream_disconnected");
+        let used_up = error_in("You've hit your usage limit. Try again later.");
         assert_eq!(kind(&used_up), "usage_limit_exceeded");
         for (name, expected) in [
             ("other", "response_stream_disconnected"),
@@ -403,7 +297,7 @@ mod tests {
             };
             assert_eq!(kind(&error), expected);
         }
-        assert_eq!(TurnError::from_message("something else").kind, None);
+        assert_eq!(error_in("something else").kind, None);
     }
 
     #[test]
@@ -424,11 +318,7 @@ mod tests {
             ("stream disconnected before completion", None),
             ("status \u{2019}\u{2019}", None),
         ] {
-            assert_eq!(
-                TurnError::from_message(message).http_status,
-                status,
-                "{message}"
-            );
+            assert_eq!(error_in(message).http_status, status, "{message}");
         }
     }
 
@@ -468,7 +358,7 @@ mod tests {
         fn no_line_panics(line in ".*") {
             let _any = parse_line(&line);
             let _any = parse_line(&format!(r#"{{"type":"event_msg","payload":{line}}}"#));
-            let _any = TurnError::from_message(&format!("status {line}"));
+            let _any = error_in(&format!("status {line}"));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::signals::Kind;
+use crate::agent::signals::Kind;
 
 /// Seconds that codex gives a hook whose entry names no timeout.
 ///

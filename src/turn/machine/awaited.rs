@@ -1,7 +1,8 @@
 //! Approvals that nobody is asked for: the agent's dialog ends the run, unless a hook of the user's decides before it comes
 //! up.
 
-use super::super::{Advice, DialogSight, Question};
+use crate::agent::executor::{Advice, DialogSight};
+use crate::task::question::Question;
 
 /// So many looks after an approval was asked for, its dialog is no longer expected at any moment.
 const LOOKS: u8 = 50;
@@ -14,23 +15,23 @@ pub(super) struct Awaited {
 }
 
 impl Awaited {
-    pub(super) fn add(&mut self, question: Question) {
+    pub(crate) fn add(&mut self, question: Question) {
         self.questions.push(question);
         self.looks = 0;
     }
 
     /// Takes note of a screen without a dialog.
-    pub(super) fn looked(&mut self) {
+    pub(crate) fn looked(&mut self) {
         self.looks = self.looks.saturating_add(1);
     }
 
     /// Whether a dialog is expected at any moment.
-    pub(super) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         !self.questions.is_empty() && self.looks < LOOKS
     }
 
     /// What a dialog asks, in the whole words of its hook: the one that it names, or else the last.
-    pub(super) fn shown(&self, dialog: &DialogSight) -> Option<Question> {
+    pub(crate) fn shown(&self, dialog: &DialogSight) -> Option<Question> {
         let command = match &dialog.advice {
             Advice::Approval { command, .. } => command.as_str(),
             Advice::Surface(_) => "",
@@ -42,7 +43,7 @@ impl Awaited {
     }
 
     /// The last of those that were asked.
-    pub(super) fn last(&self) -> Option<&Question> {
+    pub(crate) fn last(&self) -> Option<&Question> {
         self.questions.last()
     }
 }

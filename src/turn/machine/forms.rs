@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use super::super::Reaction;
 use super::super::end::unanswered;
-use super::super::{Answer, Form, Inquiry, Question, QuestionKind, Reaction, Step};
 use super::{Machine, State};
+use crate::agent::executor::{Form, Inquiry, Step};
+use crate::task::question::{Answer, Question, QuestionKind};
 
 /// A form that is open, as the transcript tells.
 #[derive(Clone, Debug)]
@@ -19,7 +21,7 @@ pub(super) struct OpenForm {
 
 impl Machine {
     /// The form that is open, and what is answered of it.
-    pub(in crate::turn) fn form(&self) -> Option<Form<'_>> {
+    pub(crate) fn form(&self) -> Option<Form<'_>> {
         let open = self.form.as_ref()?;
         Some(Form {
             inquiries: &open.inquiries,
@@ -28,12 +30,12 @@ impl Machine {
     }
 
     /// Whether a question of a form waits for its answer.
-    pub(in crate::turn) fn is_consulting(&self) -> bool {
+    pub(crate) fn is_consulting(&self) -> bool {
         matches!(self.state, State::Consulting { .. })
     }
 
     /// The question of the open form that has no answer yet, or else the first: nothing was sent.
-    pub(super) fn inquired(&self) -> Option<Question> {
+    pub(crate) fn inquired(&self) -> Option<Question> {
         let open = self.form.as_ref()?;
         let next = open.inquiries.get(open.answers.len());
         next.or(open.inquiries.first())
@@ -51,7 +53,7 @@ impl Machine {
     }
 
     /// The transcript tells of a form. Nothing is asked before it is seen: a hook of the user's may refuse it.
-    pub(super) fn on_inquiry(&mut self, call: String, inquiries: Vec<Inquiry>) -> Reaction {
+    pub(crate) fn on_inquiry(&mut self, call: String, inquiries: Vec<Inquiry>) -> Reaction {
         self.form = Some(OpenForm {
             call,
             inquiries,
@@ -62,7 +64,7 @@ impl Machine {
     }
 
     /// A form was closed: by our keys, by somebody in the pane, or by a hook.
-    pub(super) fn on_inquiry_closed(&mut self, now: Instant, call: &str) -> Reaction {
+    pub(crate) fn on_inquiry_closed(&mut self, now: Instant, call: &str) -> Reaction {
         if self.form.as_ref().is_none_or(|open| open.call != call) {
             return Reaction::Ignore("the end of a form that is not open");
         }
@@ -74,7 +76,7 @@ impl Machine {
     }
 
     /// A form is up, and its answers are not known.
-    pub(super) fn on_form(&mut self, now: Instant, drawn: &Inquiry) -> Reaction {
+    pub(crate) fn on_form(&mut self, now: Instant, drawn: &Inquiry) -> Reaction {
         let question = self.inquired().unwrap_or_else(|| self.question(drawn));
         let known = self.form.is_some();
         let until = self.answer_until(now);
@@ -97,7 +99,7 @@ impl Machine {
     }
 
     /// What a responder says to a form's question.
-    pub(super) fn consulted(&mut self, now: Instant, answer: Option<Answer>) -> Reaction {
+    pub(crate) fn consulted(&mut self, now: Instant, answer: Option<Answer>) -> Reaction {
         let (State::Consulting { question, .. }, Some(open)) = (&self.state, &mut self.form) else {
             return Reaction::Ignore("an answer that nobody waits for");
         };
@@ -136,7 +138,7 @@ impl Machine {
     }
 
     /// A form is up whose answers are known.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &mut self,
         now: Instant,
         (name, screen): (&'static str, &str),

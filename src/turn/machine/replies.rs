@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::super::Reaction;
 use super::super::end::unanswered;
-use super::super::{Answer, Permissions, Question, QuestionKind, Reaction};
 use super::{Approval, Machine, State};
-use crate::signals::SignalFile;
+use crate::agent::signals::SignalFile;
+use crate::task::policy::Permissions;
+use crate::task::question::{Answer, Question, QuestionKind};
 
 impl Machine {
-    pub(super) fn on_permission(
+    pub(crate) fn on_permission(
         &mut self,
         now: Instant,
         hook: SignalFile,
@@ -46,7 +48,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn on_answer(
+    pub(crate) fn on_answer(
         &mut self,
         now: Instant,
         answered: &Question,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::{Question, QuestionKind};
 use super::{Machine, Plan, Sent, State, Submission};
+use crate::task::question::{Question, QuestionKind};
 
 /// How far a run came under an operator that is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

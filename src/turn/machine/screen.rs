@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::super::end::{blocked, composer_in_use, sign_in};
-use super::super::{
-    Advice, COMPOSER, DialogSight, End, Holds, Permissions, Question, QuestionKind, Reaction,
-    Sight, words,
-};
+use super::super::{COMPOSER, End, Reaction};
 use super::{FIRST_LOOK, Machine, Sent, State, Submission, digestion, late};
-use crate::run::Status;
+use crate::agent::executor::{Advice, DialogSight, Holds, Sight};
+use crate::os::time::words;
+use crate::record::Status;
+use crate::task::policy::Permissions;
+use crate::task::question::{Question, QuestionKind};
 use crate::tmux::Key;
 
 /// Enter is pressed so often at most, when a prompt still stands in the composer that was sent.
@@ -38,7 +39,7 @@ pub(super) struct Face {
 }
 
 impl Machine {
-    pub(super) fn on_sight(&mut self, now: Instant, sight: Sight) -> Reaction {
+    pub(crate) fn on_sight(&mut self, now: Instant, sight: Sight) -> Reaction {
         if let Some(reaction) = self.on_sight_while_stopping(now, &sight) {
             return reaction;
         }
@@ -131,7 +132,7 @@ impl Machine {
         self.end(End::pending(Status::NeedsPermission, &question))
     }
 
-    pub(super) fn press(
+    pub(crate) fn press(
         &mut self,
         now: Instant,
         name: &'static str,
@@ -201,7 +202,7 @@ impl Machine {
     }
 
     /// The end of a run whose composer did not take a prompt in time.
-    pub(super) fn no_composer(&mut self) -> Reaction {
+    pub(crate) fn no_composer(&mut self) -> Reaction {
         let limits = self.plan.limits;
         if let Some(end) = self.in_the_way() {
             return self.end(end);
@@ -217,7 +218,7 @@ impl Machine {
     }
 
     /// The end of a run whose prompt was not proven to be submitted in time.
-    pub(super) fn no_proof(&mut self) -> Reaction {
+    pub(crate) fn no_proof(&mut self) -> Reaction {
         let State::Submitting(Submission { sent, enters, .. }) = self.state else {
             return Reaction::Wait;
         };

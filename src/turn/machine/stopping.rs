@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::super::classify::Evidence;
 use super::super::end::unanswered;
-use super::super::{End, Event, Reaction, Sight};
+use super::super::{End, Event, Reaction};
 use super::{Machine, State};
+use crate::agent::executor::Sight;
 
 /// So long after a Stop the transcript must have told of its turn, at least of its beginning; then the screen is asked.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
@@ -51,7 +52,7 @@ struct Held {
 
 impl Stopping {
     /// Takes note of what the transcript says, and of prompts: what was announced before one is past.
-    pub(super) fn note(&mut self, event: &Event) {
+    pub(crate) fn note(&mut self, event: &Event) {
         match event {
             Event::TurnBegan { turn_id } => self.begun = Some(turn_id.clone()),
             Event::TranscriptLost => self.begun = None,
@@ -83,7 +84,7 @@ impl Stopping {
         }
     }
 
-    pub(super) fn announce(
+    pub(crate) fn announce(
         &mut self,
         now: Instant,
         turn_id: Option<String>,
@@ -99,7 +100,7 @@ impl Stopping {
     }
 
     /// When the announced end counts without the transcript's word; `None` while that says that the turn runs.
-    pub(super) fn until(&self) -> Option<Instant> {
+    pub(crate) fn until(&self) -> Option<Instant> {
         let announced = self.announced.as_ref()?;
         let runs = match (&self.begun, &announced.turn_id) {
             (Some(begun), Some(turn_id)) => begun == turn_id,
@@ -137,7 +138,7 @@ impl Stopping {
     }
 
     /// Whether the turn was announced to end without a message.
-    pub(super) fn is_silent(&self, turn_id: &str) -> bool {
+    pub(crate) fn is_silent(&self, turn_id: &str) -> bool {
         self.announced.as_ref().is_some_and(|announced| {
             announced.message.is_none()
                 && announced
@@ -150,24 +151,24 @@ impl Stopping {
 
 impl Machine {
     /// Whether a turn was announced to end without a message, which is no failure.
-    pub(in super::super) fn stops_silently(&self, turn_id: &str) -> bool {
+    pub(crate) fn stops_silently(&self, turn_id: &str) -> bool {
         self.stopping.is_silent(turn_id)
     }
 
     /// Whether the turn that runs is this one, and no Stop hook has told of it.
-    pub(in super::super) fn is_untold(&self, turn_id: Option<&str>) -> bool {
+    pub(crate) fn is_untold(&self, turn_id: Option<&str>) -> bool {
         let running = turn_id.is_some() && self.turn_id() == turn_id;
         running && self.stopping.announced.is_none()
     }
 
     /// Whether a Stop hook has run of the turn that is under way, so that others may still.
-    pub(in super::super) fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.announced.is_some()
     }
 
     /// How the run ends where no more than a Stop will ever be told of its turn; `None` where none was announced, where
     /// the transcript says that the turn runs, or where the run would go on.
-    pub(in super::super) fn end_unconfirmed(mut self) -> Option<End> {
+    pub(crate) fn end_unconfirmed(mut self) -> Option<End> {
         let at = self.stopping.until()?;
         match self.stop_unconfirmed(at)? {
             Reaction::End(end) => Some(*end),
@@ -183,7 +184,7 @@ impl Machine {
     }
 
     /// What a look at the screen means for a turn of which only a Stop was told.
-    pub(super) fn on_sight_while_stopping(
+    pub(crate) fn on_sight_while_stopping(
         &mut self,
         now: Instant,
         sight: &Sight,
@@ -194,7 +195,7 @@ impl Machine {
     }
 
     /// A turn ended: what it left at work is waited for, and its end comes after that.
-    pub(super) fn on_turn_end(
+    pub(crate) fn on_turn_end(
         &mut self,
         now: Instant,
         turn_id: Option<String>,
@@ -218,7 +219,7 @@ impl Machine {
     }
 
     /// Whether a prompt began a turn of another session while ours works: of a sub-agent's, in codex 0.130.0.
-    pub(super) fn is_prompt_of_another(&self, event: &Event) -> bool {
+    pub(crate) fn is_prompt_of_another(&self, event: &Event) -> bool {
         let works = matches!(
             self.state,
             State::Working { .. } | State::Approving { .. } | State::Consulting { .. }
@@ -227,12 +228,12 @@ impl Machine {
     }
 
     /// Whether a turn's end waits for what the turn left at work.
-    pub(in super::super) fn is_holding(&self) -> bool {
+    pub(crate) fn is_holding(&self) -> bool {
         self.stopping.held.is_some()
     }
 
     /// The turn is over that left something at work: nothing is any more, or it was waited for long enough.
-    pub(super) fn release(&mut self, now: Instant) -> Reaction {
+    pub(crate) fn release(&mut self, now: Instant) -> Reaction {
         match self.stopping.held.take() {
             Some(held) => self.on_stop(now, held.turn_id.as_deref(), (held.message, held.evidence)),
             None => Reaction::Wait,
@@ -240,7 +241,7 @@ impl Machine {
     }
 
     /// The transcript says that a turn began. After the end of another, the agent went on by itself.
-    pub(super) fn on_turn_began(&mut self, now: Instant, began: String) -> Reaction {
+    pub(crate) fn on_turn_began(&mut self, now: Instant, began: String) -> Reaction {
         let held = self.stopping.held.take();
         if let (Some(_), State::Working { turn_id, until }) = (held, &mut self.state) {
             *turn_id = Some(began);
@@ -250,7 +251,7 @@ impl Machine {
     }
 
     /// What is due while a turn ends.
-    pub(super) fn on_deadline_while_stopping(&mut self, now: Instant) -> Option<Reaction> {
+    pub(crate) fn on_deadline_while_stopping(&mut self, now: Instant) -> Option<Reaction> {
         if !matches!(self.state, State::Working { .. }) {
             return None;
         }
@@ -267,20 +268,20 @@ impl Machine {
     }
 
     /// When that is.
-    pub(super) fn stopping_deadline(&self) -> Option<Instant> {
+    pub(crate) fn stopping_deadline(&self) -> Option<Instant> {
         let held = self.stopping.held.as_ref().map(|held| held.until);
         [held, self.stopping.until()].into_iter().flatten().min()
     }
 
     /// Lets what is held wait longer: somebody was asked meanwhile.
-    pub(super) fn hold_longer(&mut self, by: Duration) {
+    pub(crate) fn hold_longer(&mut self, by: Duration) {
         if let Some(held) = &mut self.stopping.held {
             held.until += by;
         }
     }
 
     /// Whether a turn's end was taken from its hook alone; told once.
-    pub(in super::super) fn take_unconfirmed(&mut self) -> bool {
+    pub(crate) fn take_unconfirmed(&mut self) -> bool {
         std::mem::take(&mut self.stopping.unconfirmed)
     }
 }

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use super::super::classify::{self, Answered, Classification, Evidence, PROBE, Verdict};
 use super::super::end::unanswered;
-use super::super::{CONTINUE, End, Question, QuestionKind, Reaction};
+use super::super::{CONTINUE, End, Reaction};
 use super::{Machine, State};
-use crate::agent::codex::transcript::TurnError;
-use crate::run::Status;
+use crate::agent::executor::TurnError;
+use crate::record::Status;
+use crate::task::question::{Question, QuestionKind};
 
 impl Machine {
-    pub(super) fn on_session(
+    pub(crate) fn on_session(
         &mut self,
         session: String,
         cwd: Option<&Path>,
@@ -32,7 +33,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn on_prompt(
+    pub(crate) fn on_prompt(
         &mut self,
         now: Instant,
         session: String,
@@ -100,7 +101,7 @@ impl Machine {
     }
 
     /// Whether this turn is under way; one that is not named may be.
-    pub(super) fn runs(&self, turn_id: Option<&str>) -> bool {
+    pub(crate) fn runs(&self, turn_id: Option<&str>) -> bool {
         match &self.state {
             State::Working {
                 turn_id: current, ..
@@ -118,7 +119,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn on_stop(
+    pub(crate) fn on_stop(
         &mut self,
         now: Instant,
         turn_id: Option<&str>,
@@ -170,7 +171,7 @@ impl Machine {
     }
 
     /// How a message is read that the turn which runs has ended with.
-    pub(in crate::turn) fn read(&self, text: &str, evidence: Evidence) -> Classification {
+    pub(crate) fn read(&self, text: &str, evidence: Evidence) -> Classification {
         let answered = self.answered(text, evidence);
         answered.map_or_else(
             || classify::classify_with(text, evidence),
@@ -189,7 +190,7 @@ impl Machine {
 
     /// What an earlier turn ended with, where the agent was asked about it and did not get to answer: that turn's work is no
     /// worse for it.
-    pub(super) fn take_probed(&mut self, why: &str) -> Option<Question> {
+    pub(crate) fn take_probed(&mut self, why: &str) -> Option<Question> {
         let question = self.probed.take()?;
         Some(Question {
             reason: Some(format!("asked how the task stands, {why}")),
@@ -216,14 +217,14 @@ impl Machine {
     }
 
     /// The agent told what it is about to do, and stopped.
-    pub(super) fn go_on(&mut self, now: Instant) -> Reaction {
+    pub(crate) fn go_on(&mut self, now: Instant) -> Reaction {
         if self.turns >= self.plan.limits.turns {
             return self.turn_cap(None);
         }
         self.reply_with(now, CONTINUE.to_owned())
     }
 
-    pub(super) fn turn_cap(&mut self, question: Option<&Question>) -> Reaction {
+    pub(crate) fn turn_cap(&mut self, question: Option<&Question>) -> Reaction {
         let message = format!("{} turns, and no result", self.turns);
         let mut end = End::failed(
             Status::TurnCap,
@@ -236,7 +237,7 @@ impl Machine {
     }
 
     /// The Stop hook ran: the turn may be over, and is when the transcript says so.
-    pub(super) fn on_stopping(
+    pub(crate) fn on_stopping(
         &mut self,
         now: Instant,
         turn_id: Option<String>,
@@ -249,7 +250,7 @@ impl Machine {
         Reaction::Wait
     }
 
-    pub(super) fn on_failure(
+    pub(crate) fn on_failure(
         &mut self,
         now: Instant,
         turn_id: &str,
@@ -261,8 +262,7 @@ impl Machine {
         if error.is_none() && self.stopping.is_silent(turn_id) {
             return self.on_stop(now, Some(turn_id), (None, Evidence::default()));
         }
-        let error =
-            error.unwrap_or_else(|| TurnError::from_message("the turn ended without a message"));
+        let error = error.unwrap_or_else(|| TurnError::new("the turn ended without a message"));
         if let Some(question) = self.take_probed(&format!("its turn failed: {}", error.message)) {
             return self.put(now, question);
         }
@@ -287,7 +287,7 @@ impl Machine {
         self.end(End::failed(Status::AgentFailed, &code, error.message, hint))
     }
 
-    pub(super) fn on_abortion(&mut self, turn_id: Option<&str>, reason: &str) -> Reaction {
+    pub(crate) fn on_abortion(&mut self, turn_id: Option<&str>, reason: &str) -> Reaction {
         if !self.runs(turn_id) {
             return Reaction::Ignore("the abortion of a turn that does not run");
         }
@@ -296,7 +296,7 @@ impl Machine {
         self.cut_off(End::failed(Status::Aborted, "interrupted", message, hint))
     }
 
-    pub(super) fn on_exit(&mut self, code: Option<i32>, screen: &str) -> Reaction {
+    pub(crate) fn on_exit(&mut self, code: Option<i32>, screen: &str) -> Reaction {
         let how = match code {
             Some(code @ 129..=192) => format!("by signal {}", code - 128),
             Some(code) => format!("with exit status {code}"),

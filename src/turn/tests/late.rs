@@ -9,8 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::agent::codex::launch::TrustPolicy;
 use crate::agent::codex::{screen, sight};
+use crate::agent::executor::TrustPolicy;
 
 /// What the recording `pasted` holds.
 const PASTED: &str =

@@ -169,7 +169,7 @@ fn without_a_turn_left_nothing_is_asked() {
 #[test]
 fn its_failure_is_not_the_works() {
     let mut play = probing(plan_with_probe());
-    let error = TurnError::from_message("unexpected status 401 Unauthorized");
+    let error = TurnError::new("unexpected status 401 Unauthorized");
     let end = play.on(failed("t2", Some(error))).into_end();
     assert_eq!((end.status, &end.error), (Status::NeedsInput, &None));
     let (kind, text, reason) = pending(&end);

@@ -14,7 +14,7 @@ use super::adding::entry;
 use super::staged::links_and_dirs;
 use super::survey::{Ground, Survey};
 use super::{COMMIT, FILE, Source, keep_time};
-use crate::diff::shown;
+use crate::worktree::diff::shown;
 use crate::worktree::error::Error;
 use crate::worktree::files::Scratch;
 use crate::worktree::snapshot::operator_signature;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cx_operator::respond::{Answer, Context, Question, RespondError, Responder};
+use cx_operator::task::question::{Answer, Question};
+use cx_operator::task::respond::{Context, RespondError, Responder};
 use rustix::process::Signal;
 
 use super::*;

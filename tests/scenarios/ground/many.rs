@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Instant;
 
-use cx_operator::run::Status;
+use cx_operator::record::Status;
 
 use super::{report, script, under};
 use crate::rig::{Agent, Rig, on};

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::{Outcome, Status};
 use serde_json::{Value, json};
 use tokio::process::Child;
 

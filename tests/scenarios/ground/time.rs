@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use cx_operator::journal::{Entry, Progress};
-use cx_operator::run::{Outcome, Status};
+use cx_operator::record::journal::{Entry, Progress};
+use cx_operator::record::{Outcome, Status};
 use rustix::process::Signal;
 use tokio::process::Child;
 

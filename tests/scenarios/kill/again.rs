@@ -3,8 +3,8 @@
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cx_operator::journal::Progress;
-use cx_operator::run::Outcome;
+use cx_operator::record::Outcome;
+use cx_operator::record::journal::Progress;
 
 use super::classes::ANSWERED;
 use super::{Heir, Kill, Killed, Reference, entries, kill_operator, outcome, recover, run};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cx_operator::run::Status;
+use cx_operator::record::Status;
 
 use crate::rig::Rig;
 

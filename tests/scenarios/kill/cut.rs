@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use cx_operator::cleanup::{Action, force_orphan};
-use cx_operator::journal;
+use cx_operator::operator::cleanup::{Action, force_orphan};
+use cx_operator::record::journal;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;

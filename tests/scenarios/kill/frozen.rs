@@ -5,8 +5,8 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-use cx_operator::cleanup::{Action, Found, cleanup};
-use cx_operator::run::{Outcome, RunDir};
+use cx_operator::operator::cleanup::{Action, Found, cleanup};
+use cx_operator::record::{Outcome, RunDir};
 
 use super::classes::Class;
 use super::outcome::{Tree, tree_at, work_tree};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use cx_operator::cleanup::{Scope, cleanup};
-use cx_operator::journal::Progress;
-use cx_operator::run::{Outcome, Status};
-use cx_operator::task::Keep;
+use cx_operator::operator::cleanup::{Scope, cleanup};
+use cx_operator::record::journal::Progress;
+use cx_operator::record::{Outcome, Status};
+use cx_operator::task::policy::Keep;
 
 use super::{Kill, Killed, Reference, asked};
 use crate::rig::{Agent, Rig, scope};
@@ -118,7 +118,7 @@ impl Killed {
         let tree = tree_of(rig, record);
         // A removal that was cut short has taken the work in before.
         let removing = self.has(|progress| {
-            let step = cx_operator::journal::Step::RemoveWorktree;
+            let step = cx_operator::record::journal::Step::RemoveWorktree;
             *progress == Progress::Begun(step)
         });
         let made =
@@ -206,8 +206,9 @@ pub(super) async fn remove_kept(rig: &Rig) {
     }
 }
 
-fn keeps(run: &cx_operator::run::RunDir, what: Keep) -> bool {
-    let entries = cx_operator::journal::load(&run.path().join("events.jsonl")).unwrap_or_default();
+fn keeps(run: &cx_operator::record::RunDir, what: Keep) -> bool {
+    let entries =
+        cx_operator::record::journal::load(&run.path().join("events.jsonl")).unwrap_or_default();
     entries.first().is_some_and(
         |entry| matches!(&entry.progress, Progress::Started { terms, .. } if terms.keep == what),
     )

@@ -4,9 +4,9 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use cx_operator::cleanup::{Action, Scope, cleanup};
-use cx_operator::journal::{Entry, Progress};
-use cx_operator::run::{Outcome, Status};
+use cx_operator::operator::cleanup::{Action, Scope, cleanup};
+use cx_operator::record::journal::{Entry, Progress};
+use cx_operator::record::{Outcome, Status};
 
 use super::classes::{ANSWERED, COMPLETED, MORE};
 use super::frozen::{Frozen, SUBMITTED, TURN_ENDED, killed_after};

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use super::{Rig, git, processes, wait_for};
-use cx_operator::journal::{self, Progress};
-use cx_operator::run::Outcome;
+use cx_operator::record::Outcome;
+use cx_operator::record::journal::{self, Progress};
 
 /// A configuration without what codex adds to it at any start: how often it has praised a model, and that it has looked
 /// for a screen reader. `None` for a text that is no configuration.

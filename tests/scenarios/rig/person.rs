@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use cx_operator::run::RunId;
+use cx_operator::task::name::RunId;
 use rustix::process::Signal;
 
 use super::{Rig, processes, wait_for};

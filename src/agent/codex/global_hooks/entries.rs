@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Action, Change};
 use crate::agent::codex::trust;
-use crate::signals::Kind;
+use crate::agent::signals::Kind;
 
 /// The command line of our entry for an event.
 pub(super) fn find(value: &Value, kind: Kind) -> Option<&str> {

@@ -1,20 +1,8 @@
 //! Which single key answers a dialog.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Choice, Dialog, DialogKind};
+use crate::agent::executor::TrustPolicy;
 use crate::tmux::Key;
-
-/// Whether codex may trust the repository that a task is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrustPolicy {
-    /// Trust it: the caller chose the repository and the commit.
-    #[default]
-    Accept,
-    /// Leave it to the caller.
-    Ask,
-}
 
 /// What may be answered without asking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

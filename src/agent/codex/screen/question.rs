@@ -8,9 +8,10 @@
 
 use super::composer::is_shown_as;
 use super::{Dialog, DialogKind};
-use crate::run::AnswerOption;
+use crate::agent::executor::AnswerOption;
+use crate::agent::executor::Step;
+use crate::agent::executor::{Form, Inquiry};
 use crate::tmux::Key;
-use crate::turn::{Form, Inquiry, Step};
 
 /// The option that codex adds to those of the agent.
 const OTHER: &str = "None of the above";

@@ -1,0 +1,148 @@
+//! Cleaning up: finds the runs whose operator died and has them recovered, and lists what merely looks like ours.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::record::{RunDir, Store};
+use crate::run::recovery::{Claim, Heir};
+use crate::task::policy::Keep;
+use crate::tmux::Server;
+use crate::worktree::Repository;
+
+pub use orphan::force_orphan;
+
+mod orphan;
+mod strangers;
+
+/// What became of something that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It was ours, its work was taken in, and it is gone.
+    Removed,
+    /// It is ours and would be removed.
+    WouldRemove,
+    /// It stays: it is alive, or not provably ours, or could not be made safe.
+    Left,
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// `run`, `worktree`, `branch`, `session`, `directory`.
+    pub kind: &'static str,
+    /// Its id, path or name.
+    pub name: String,
+    /// What became of it.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a cleanup goes for, beyond the orphans of this state directory.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// A path in a repository to look through for what only looks like ours.
+    pub repository: Option<PathBuf>,
+    /// A directory of worktrees to look through, such as `/tmp`.
+    pub worktree_root: Option<PathBuf>,
+    /// A run whose worktree or session was kept on purpose, and now shall go too.
+    pub kept: Option<RunDir>,
+    /// Only tell what would be done.
+    pub dry_run: bool,
+}
+
+/// Finds what dead runs left, removes it, and lists what only looks like ours.
+///
+/// # Errors
+/// [`Error::Run`] when the records can't be listed; what fails for one orphan is in its [`Found`].
+pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    let repository = scope.repository.as_deref();
+    let repository = repository.and_then(|path| Repository::discover(path).ok());
+    let mut runs = store.load_unfinished()?;
+    runs.extend(scope.kept.clone().filter(RunDir::is_closed));
+    for run in runs {
+        found.extend(clean_run(store, &run, scope).await);
+    }
+    let server = Server::at(store.tmux_socket());
+    if !scope.dry_run {
+        server.stop_if_idle().await?;
+    }
+    if let Some(repository) = &repository {
+        found.extend(strangers::in_repository(store, repository));
+    }
+    found.extend(strangers::sessions(store, &server).await?);
+    if let Some(root) = &scope.worktree_root {
+        found.extend(strangers::in_directory(root, repository.as_ref()));
+    }
+    Ok(found)
+}
+
+/// Ends a run whose operator died, and one that was kept and is named; `None` for one that lives or never was.
+async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> {
+    let describe = |action, reason: String| Found {
+        kind: "run",
+        name: run.name().to_owned(),
+        action,
+        reason,
+    };
+    let named = scope
+        .kept
+        .as_ref()
+        .is_some_and(|kept| kept.name() == run.name());
+    let why = match named {
+        true => "it was kept, and is named",
+        false => "its operator is gone",
+    };
+    let claim = match named {
+        true => Heir::claim_kept(store, run, None),
+        false => Heir::claim(store, run, None),
+    };
+    let heir = match claim {
+        Ok(Claim::Taken(heir)) => heir,
+        Ok(Claim::Empty) => {
+            if !scope.dry_run {
+                run.discard();
+            }
+            return None;
+        }
+        Ok(Claim::Alive | Claim::Ended) => return None,
+        Err(error) => {
+            let why = format!("failed to {}", error.message());
+            return Some(describe(Action::Left, why));
+        }
+    };
+    if heir.holds_this_process() {
+        let why = "this command runs in its session: run it outside".to_owned();
+        return Some(describe(Action::Left, why));
+    }
+    let keep = if named { Keep::Nothing } else { heir.keep() };
+    if scope.dry_run {
+        return Some(match heir.foresee(keep) {
+            None => describe(Action::WouldRemove, why.to_owned()),
+            Some(obstacle) => describe(Action::Left, format!("{why}; {obstacle}")),
+        });
+    }
+    let outcome = heir.finish(keep).await;
+    if run.is_closed() {
+        let why = format!("{why}; recorded as {}", outcome.status.as_str());
+        return Some(match &outcome.worktree {
+            None => describe(Action::Removed, why),
+            Some(path) => describe(
+                Action::Left,
+                format!("{why}; asked to keep {}", path.display()),
+            ),
+        });
+    }
+    let why = outcome.notices.last().cloned();
+    let why = why.or(outcome.error.map(|error| error.message));
+    Some(describe(Action::Left, why.unwrap_or_default()))
+}
+
+/// The run of exactly that id.
+fn find_run(store: &Store, id: &str) -> Option<RunDir> {
+    store.find(id).ok().filter(|run| run.name() == id)
+}

@@ -1,0 +1,135 @@
+//! Which runs go: decided from names where that is enough, and from records otherwise.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use super::{Plan, Report, began};
+use crate::error::Error;
+use crate::record::{RunDir, Store};
+use crate::task::name::TaskName;
+use crate::worktree::{Repository, owned};
+
+/// A run that may go.
+pub(super) struct Candidate {
+    pub(super) run: RunDir,
+    pub(super) repository: Option<(PathBuf, Option<PathBuf>)>,
+    /// Whether its record tells of a result.
+    pub(super) has_result: bool,
+}
+
+/// The little of a record that decides.
+#[derive(Deserialize)]
+struct Record {
+    schema_version: u32,
+    task: TaskName,
+    repository: Option<PathBuf>,
+    #[serde(default)]
+    common_dir: Option<PathBuf>,
+    #[serde(default)]
+    result_ref: Option<String>,
+    worktree: Option<PathBuf>,
+}
+
+/// The runs that the plan means, oldest first; those among them that must stay go into the report.
+pub(super) fn select(
+    store: &Store,
+    (plan, sessions): (&Plan, &BTreeSet<String>),
+    report: &mut Report,
+) -> Result<Vec<Candidate>, Error> {
+    let mut runs = store.load_runs()?;
+    if let Some(path) = &plan.repository {
+        let wanted = Repository::discover(path)?;
+        let is_of = |run: &RunDir| match load(run) {
+            Ok(Record {
+                common_dir: Some(dir),
+                ..
+            }) => dir == wanted.common_dir(),
+            Ok(record) => record.repository.as_deref() == Some(wanted.root()),
+            Err(_) => false,
+        };
+        runs.retain(is_of);
+    }
+    runs.truncate(runs.len().saturating_sub(plan.keep));
+    let before = SystemTime::now().checked_sub(plan.older_than);
+    let before = before.unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut found = Vec::new();
+    for run in runs {
+        // Whatever else is in the directory is no run of ours.
+        if began(run.name()).is_none_or(|began| began > before) {
+            continue;
+        }
+        match judge(store, &run, sessions) {
+            Ok((_, ended)) if ended > before => {}
+            Ok((record, _)) => found.push(Candidate {
+                has_result: record.result_ref.is_some(),
+                repository: record.repository.map(|root| (root, record.common_dir)),
+                run,
+            }),
+            Err(why) => report.leave(&run, why),
+        }
+    }
+    Ok(found)
+}
+
+/// The run's record and when it ended; or why it must stay.
+fn judge(
+    store: &Store,
+    run: &RunDir,
+    sessions: &BTreeSet<String>,
+) -> Result<(Record, SystemTime), String> {
+    if run.is_alive() {
+        return Err("it lives".to_owned());
+    }
+    if !run.is_closed() {
+        return Err("it is not brought to its end: `cx-operator recover` does that".to_owned());
+    }
+    let record = load(run)?;
+    if record.schema_version != 1 {
+        return Err(format!(
+            "its record has version {}, written by a newer cx-operator",
+            record.schema_version
+        ));
+    }
+    let kept = || {
+        format!(
+            "its worktree or session was kept: `cx-operator cleanup --kept {}` ends that",
+            run.name()
+        )
+    };
+    if let Some(worktree) = &record.worktree {
+        let there = worktree.symlink_metadata().is_ok()
+            || sessions.contains(&record.task.session())
+            || is_registered(store, run, &record);
+        if there {
+            return Err(kept());
+        }
+    }
+    let ended = fs::metadata(run.path().join("run.json")).and_then(|meta| meta.modified());
+    let ended = ended.map_err(|error| format!("failed to read its record: {error}"))?;
+    Ok((record, ended))
+}
+
+fn load(run: &RunDir) -> Result<Record, String> {
+    let bytes = fs::read(run.path().join("run.json"));
+    let bytes = bytes.map_err(|error| format!("failed to read its record: {error}"))?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("failed to read its record: {error}"))
+}
+
+/// Whether the repository still knows the run's worktree, whose directory is gone.
+fn is_registered(store: &Store, run: &RunDir, record: &Record) -> bool {
+    let common_dir = record.common_dir.as_deref();
+    let repository = record.repository.as_deref();
+    let repository = repository.map(|root| Repository::open_of_run(root, common_dir));
+    let Some(Ok(repository)) = repository else {
+        return false;
+    };
+    owned(&repository).is_ok_and(|owned| {
+        owned.iter().any(|found| {
+            found.spec.owner.run_id == run.name() && found.spec.owner.state_dir == store.root()
+        })
+    })
+}

@@ -1,0 +1,221 @@
+//! Changes of files, as the kernel reports them.
+//!
+//! A notification only says that something is worth reading again. A lost notification costs latency, never
+//! correctness: each user of this room also reads at intervals.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+use poll::Poller;
+
+mod poll;
+
+/// What a run is woken for.
+#[derive(Debug, Default)]
+pub(crate) struct Wake {
+    notify: Notify,
+    signals: AtomicBool,
+    transcript: AtomicBool,
+    pane: AtomicBool,
+    queue: AtomicBool,
+}
+
+/// What a run waits for and that may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Signals,
+    Transcript,
+    Pane,
+    Queue,
+}
+
+impl Wake {
+    fn flag(&self, part: Part) -> &AtomicBool {
+        match part {
+            Part::Signals => &self.signals,
+            Part::Transcript => &self.transcript,
+            Part::Pane => &self.pane,
+            Part::Queue => &self.queue,
+        }
+    }
+
+    pub(crate) fn mark(&self, part: Part) {
+        self.flag(part).store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
+
+    pub(crate) fn take(&self, part: Part) -> bool {
+        self.flag(part).swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) async fn notified(&self) {
+        self.notify.notified().await;
+    }
+}
+
+#[derive(Debug)]
+struct Route {
+    id: u64,
+    file: Option<OsString>,
+    part: Part,
+    wake: Arc<Wake>,
+}
+
+type Routes = Arc<Mutex<HashMap<PathBuf, Vec<Route>>>>;
+
+/// The one file watcher of a process: Linux allows a user 128 of them. What it can't watch is polled.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// `None` where the kernel gave none.
+    watcher: Mutex<Option<RecommendedWatcher>>,
+    poller: Arc<Poller>,
+    routes: Routes,
+}
+
+impl Watch {
+    pub(crate) fn new() -> notify::Result<Arc<Self>> {
+        // notify panics where its own may not be had.
+        let thread = std::thread::Builder::new().spawn(|| ());
+        drop(thread.map_err(notify::Error::io)?.join());
+        let routes = Routes::default();
+        let for_handler = Arc::clone(&routes);
+        let watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
+                Ok(event) if event.kind.is_access() => {}
+                Ok(event) => dispatch(&for_handler, &event),
+                // An overflow names no path: everybody reads again.
+                Err(_) => everybody(&for_handler),
+            });
+        let watcher = match watcher {
+            Err(error) if poll::is_limit(&error) => {
+                tracing::info!(%error, "no more file watchers are to be had: polling");
+                None
+            }
+            other => Some(other?),
+        };
+        Ok(Self::with(watcher, routes))
+    }
+
+    fn with(watcher: Option<RecommendedWatcher>, routes: Routes) -> Arc<Self> {
+        Arc::new(Self {
+            watcher: Mutex::new(watcher),
+            poller: Arc::default(),
+            routes,
+        })
+    }
+
+    #[cfg(test)]
+    fn without_watcher() -> Arc<Self> {
+        Self::with(None, Routes::default())
+    }
+
+    /// Reports changes in a directory, of one file in it or of all, until the guard is dropped.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        dir: &Path,
+        file: Option<&str>,
+        (part, wake): (Part, &Arc<Wake>),
+    ) -> notify::Result<Watched> {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let route = Route {
+            id,
+            file: file.map(OsString::from),
+            part,
+            wake: Arc::clone(wake),
+        };
+        // Never both: notify's thread takes the routes' lock while a watch waits for that thread.
+        let mut watcher = lock(&self.watcher);
+        let first = {
+            let mut routes = lock(&self.routes);
+            let here = routes.entry(dir.to_owned()).or_default();
+            here.push(route);
+            here.len() == 1
+        };
+        let watched = Watched {
+            watch: Arc::clone(self),
+            dir: dir.to_owned(),
+            id,
+        };
+        if first {
+            let began = watcher
+                .as_mut()
+                .map(|watcher| watcher.watch(dir, RecursiveMode::NonRecursive));
+            match began {
+                Some(Err(error)) if !poll::is_limit(&error) => {
+                    // The guard takes the watcher's lock.
+                    drop(watcher);
+                    return Err(error);
+                }
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => self.poller.add(dir, &self.routes),
+            }
+        }
+        drop(watcher);
+        // What was there before the watch began.
+        wake.mark(part);
+        Ok(watched)
+    }
+}
+
+/// Ends the watch of a directory when dropped, where nobody else watches it.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    watch: Arc<Watch>,
+    dir: PathBuf,
+    id: u64,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let mut watcher = lock(&self.watch.watcher);
+        let last = {
+            let mut routes = lock(&self.watch.routes);
+            let here = routes.get_mut(&self.dir);
+            let empty = here.is_some_and(|here| {
+                here.retain(|route| route.id != self.id);
+                here.is_empty()
+            });
+            empty && routes.remove(&self.dir).is_some()
+        };
+        if last
+            && !self.watch.poller.remove(&self.dir)
+            && let Some(watcher) = watcher.as_mut()
+        {
+            let _removed_with_its_directory = watcher.unwatch(&self.dir);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn dispatch(routes: &Routes, event: &notify::Event) {
+    if event.need_rescan() {
+        return everybody(routes);
+    }
+    let routes = lock(routes);
+    for path in &event.paths {
+        let (Some(dir), name) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        for route in routes.get(dir).into_iter().flatten() {
+            if route.file.is_none() || route.file.as_deref() == name {
+                route.wake.mark(route.part);
+            }
+        }
+    }
+}
+
+fn everybody(routes: &Routes) {
+    for route in lock(routes).values().flatten() {
+        route.wake.mark(route.part);
+    }
+}

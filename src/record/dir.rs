@@ -1,0 +1,179 @@
+//! One run's directory.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::mark::{Found as FoundMark, Mark};
+use super::{Error, Outcome, UNFINISHED, io_error};
+use crate::os::files::{Durability, write_private};
+use crate::task::name::task_of;
+
+/// One run's directory.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    pub(super) path: PathBuf,
+}
+
+impl RunDir {
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run's id, as the directory's name has it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("")
+    }
+
+    /// The task's name, as the run's id has it.
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        task_of(self.name())
+    }
+
+    /// The file that is there for as long as something of the run may have to be taken in or removed.
+    pub(super) fn unfinished_mark(&self) -> PathBuf {
+        let root = self.path.ancestors().nth(2).expect("a run is below runs/");
+        root.join(UNFINISHED).join(self.name())
+    }
+
+    /// Whether the run is recorded and nothing of it is left but what was kept on purpose.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        !self.unfinished_mark().exists()
+    }
+
+    /// Says that the run is recorded and nothing of it is left but what was kept on purpose.
+    pub(crate) fn close(&self) {
+        self.remove_half_written();
+        let _closed_before = fs::remove_file(self.unfinished_mark());
+    }
+
+    /// Takes the mark, so that nobody else makes the run or takes it over meanwhile.
+    pub(crate) fn find_mark(&self) -> Result<FoundMark, Error> {
+        let path = self.unfinished_mark();
+        Mark::find(&path).map_err(io_error("lock", &path))
+    }
+
+    /// Whether there is nothing in the directory but what is made before the journal's first line.
+    pub(crate) fn is_blank(&self) -> bool {
+        let early = ["lock", "signals", "events.jsonl"];
+        let mut names = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        names.all(|entry| early.iter().any(|name| entry.file_name() == *name))
+            && fs::read_dir(self.signals()).map_or(true, |mut files| files.next().is_none())
+    }
+
+    /// Removes the directory and the mark of a run that never began.
+    pub(crate) fn discard(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, run = self.name(), "an empty run can't be removed");
+            return;
+        }
+        self.close();
+    }
+
+    /// Removes what operators and hooks were writing when they were killed.
+    fn remove_half_written(&self) {
+        for dir in [self.path.clone(), self.signals()] {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().contains(".tmp-") {
+                    let _gone_already = fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn signals(&self) -> PathBuf {
+        self.path.join("signals")
+    }
+
+    pub(crate) fn events(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
+    pub(crate) fn pane_log(&self) -> PathBuf {
+        self.path.join("pane.log")
+    }
+
+    pub(crate) fn exit_status(&self) -> PathBuf {
+        self.path.join("exit-status")
+    }
+
+    pub(crate) fn environment(&self) -> PathBuf {
+        self.path.join("environment")
+    }
+
+    pub(crate) fn patch(&self) -> PathBuf {
+        self.path.join("patch.diff")
+    }
+
+    /// The file that keeps the prompt of a turn, from 1.
+    pub(crate) fn prompt_name(turn: u32) -> String {
+        format!("prompt-{turn}.md")
+    }
+
+    /// The prompt of a turn, as it was pasted or was about to be.
+    pub(crate) fn load_prompt(&self, turn: u32) -> Option<String> {
+        fs::read_to_string(self.path.join(Self::prompt_name(turn))).ok()
+    }
+
+    /// The agent's exit status, once its launcher has written it.
+    pub(crate) fn load_exit_status(&self) -> Option<i32> {
+        let text = fs::read_to_string(self.exit_status()).ok()?;
+        text.trim().parse().ok()
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// Whether an operator owns the run at this moment.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let Ok(file) = File::open(self.lock()) else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// The run's record; `None` while it lives, or where its operator died.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], [`Error::Io`].
+    pub fn load_record(&self) -> Result<Option<Outcome>, Error> {
+        let path = self.path.join("run.json");
+        match fs::read(&path) {
+            Ok(bytes) => Outcome::parse(&bytes)
+                .map(Some)
+                .map_err(|source| Error::Unreadable { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
+    }
+
+    /// Writes `run.json`; durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_record(&self, outcome: &Outcome) -> Result<(), Error> {
+        let path = self.path.join("run.json");
+        let mut text =
+            serde_json::to_string_pretty(outcome).expect("a record has string keys only");
+        text.push('\n');
+        write_private(&path, text.as_bytes(), Durability::Synced).map_err(io_error("write", &path))
+    }
+
+    /// Writes a small file of the run (mode 0600) in one step.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.path.join(name);
+        write_private(&path, bytes, Durability::Cached).map_err(io_error("write", &path))
+    }
+}

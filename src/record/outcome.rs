@@ -1,0 +1,282 @@
+//! `run.json`: the one document that tells how a run ended, for the file and for `--json` alike.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::executor::AnswerOption;
+use crate::agent::executor::Usage;
+use crate::os::signal::exit_after;
+use crate::os::time::timestamp;
+use crate::record::code::Code;
+use crate::task::name::{RunId, TaskName};
+use crate::worktree::diff::FileChange;
+use crate::worktree::{AgentCommit, Changes};
+
+/// The version of the record's format that this cx-operator writes.
+const SCHEMA_VERSION: u32 = 1;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A turn ended with what reads as a result.
+    Completed,
+    /// A question, or an unclear message, that nobody may answer.
+    NeedsInput,
+    /// An approval that nobody may give.
+    NeedsPermission,
+    /// A dialog that we don't know or may not answer.
+    BlockedDialog,
+    /// As many turns as allowed, and no result.
+    TurnCap,
+    /// The turn failed: an API error, a usage limit.
+    AgentFailed,
+    /// The agent's program ended.
+    AgentDied,
+    /// A deadline passed.
+    TimedOut,
+    /// Ended by the user or the parent.
+    Aborted,
+    /// Could not be done: not ready, a repository's trouble, a wrong use, or anything else.
+    Failed,
+}
+
+impl Status {
+    /// The name that stands in the record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::NeedsInput => "needs_input",
+            Self::NeedsPermission => "needs_permission",
+            Self::BlockedDialog => "blocked_dialog",
+            Self::TurnCap => "turn_cap",
+            Self::AgentFailed => "agent_failed",
+            Self::AgentDied => "agent_died",
+            Self::TimedOut => "timed_out",
+            Self::Aborted => "aborted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What waits for somebody's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// `question`, `unclear`, `permission` or `dialog`.
+    pub kind: String,
+    /// The question, the message, the command or the screen.
+    pub text: String,
+    /// Why the agent asks, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the agent offers to choose from, where its question is a form. Another text is an answer, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<AnswerOption>,
+}
+
+/// Why a run did not complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable name in snake case.
+    pub code: String,
+    /// What happened, for people.
+    pub message: String,
+    /// What to do now.
+    pub hint: Option<String>,
+    /// The signal that ended the run: `SIGINT`, `SIGTERM`, …
+    #[serde(default)]
+    pub signal: Option<String>,
+}
+
+/// Something that was said to the agent in the user's place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The turn whose end, or in whose course, it was asked.
+    pub turn: u32,
+    /// Who gave it: `answers`, `command`, `policy`, `operator`, or a library user's own name.
+    pub by: String,
+    /// What was asked.
+    pub question: String,
+    /// What was said: a text, or `allow` / `deny`.
+    pub reply: String,
+}
+
+/// A run's end, whole: the document of `run.json` and of `--json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// 1.
+    pub schema_version: u32,
+    /// The run's id.
+    pub run_id: RunId,
+    /// The task's name.
+    pub task: TaskName,
+    /// The CLI that did the work: `codex`.
+    pub executor: String,
+    /// Its version, when it was found.
+    pub agent_version: Option<String>,
+    /// How the run ended.
+    pub status: Status,
+    /// The agent's own session id, from its first event.
+    pub session_id: Option<String>,
+    /// Prompts submitted with proof.
+    pub turns: u32,
+    /// The commit that the worktree started from.
+    pub base_commit: Option<String>,
+    /// The snapshot, when anything changed.
+    pub result_commit: Option<String>,
+    /// The ref that keeps `result_commit`.
+    pub result_ref: Option<String>,
+    /// The branch of the worktree, until it is removed.
+    pub branch: Option<String>,
+    /// Whether the agent committed its work.
+    pub changes: Changes,
+    /// Files that differ from the base.
+    pub files_changed: usize,
+    /// Lines added.
+    pub insertions: usize,
+    /// Lines removed.
+    pub deletions: usize,
+    /// The complete diff base..result, `git apply`-able.
+    pub patch: Option<PathBuf>,
+    /// The run's directory; absent when the run never came to be.
+    pub run_dir: Option<PathBuf>,
+    /// The repository's root.
+    pub repository: Option<PathBuf>,
+    /// The git directory that all its worktrees share; absent in records of older versions.
+    #[serde(default)]
+    pub common_dir: Option<PathBuf>,
+    /// The caller's work tree, which `--repo` led to; absent for a bare repository.
+    #[serde(default)]
+    pub checkout: Option<PathBuf>,
+    /// Whether the agent started from the caller's uncommitted changes.
+    #[serde(default)]
+    pub base_dirty: bool,
+    /// The worktree, where it was kept.
+    pub worktree: Option<PathBuf>,
+    /// The agent's last message.
+    pub last_message: Option<String>,
+    /// What waits for somebody's word.
+    pub pending: Option<Pending>,
+    /// Tokens used.
+    pub usage: Option<Usage>,
+    /// Start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// From start to record, in milliseconds.
+    pub duration_ms: u64,
+    /// What went wrong.
+    pub error: Option<Failure>,
+    /// The agent's own commits, oldest first.
+    pub commits: Vec<AgentCommit>,
+    /// What changed, by file.
+    pub files: Vec<FileChange>,
+    /// What was said to the agent in the user's place.
+    pub replies: Vec<Reply>,
+    /// What people should know: warnings of the preflight, costs, things left alone.
+    pub notices: Vec<String>,
+}
+
+impl Outcome {
+    /// The end of a run that never came to be: nothing was created, and the id is in no record.
+    #[must_use]
+    pub fn not_begun(task: &TaskName, error: Failure) -> Self {
+        let now = SystemTime::now();
+        let mut outcome = Self::blank(task, RunId::new(task, now), now);
+        outcome.fail(error);
+        outcome
+    }
+
+    /// The process's exit status that tells of this end.
+    ///
+    /// | status | exit |
+    /// |---|---|
+    /// | completed | 0 |
+    /// | needs_input, needs_permission, blocked_dialog | 3 |
+    /// | turn_cap | 4 |
+    /// | agent_failed, agent_died | 5 |
+    /// | timed_out | 6 |
+    /// | aborted | after a signal 128 and its number (SIGINT 130, SIGTERM 143), else 9 |
+    /// | failed | 1, 2, 7 or 8, by `error.code` |
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let signal = self
+            .error
+            .as_ref()
+            .and_then(|error| error.signal.as_deref());
+        match self.status {
+            Status::Completed => 0,
+            Status::NeedsInput | Status::NeedsPermission | Status::BlockedDialog => 3,
+            Status::TurnCap => 4,
+            Status::AgentFailed | Status::AgentDied => 5,
+            Status::TimedOut => 6,
+            Status::Aborted => signal.and_then(exit_after).unwrap_or(9),
+            Status::Failed => self
+                .error
+                .as_ref()
+                .and_then(|error| Code::parse(&error.code))
+                .map_or(1, Code::exit),
+        }
+    }
+
+    /// Reads a record, unless a newer cx-operator wrote it.
+    pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            schema_version: u32,
+        }
+        // Before anything else of it, which may mean something else by now.
+        let Versioned { schema_version } = serde_json::from_slice(bytes)?;
+        if schema_version > SCHEMA_VERSION {
+            return Err(serde::de::Error::custom(format!(
+                "it is of schema version {schema_version}, and this cx-operator knows {SCHEMA_VERSION}"
+            )));
+        }
+        serde_json::from_slice(bytes)
+    }
+
+    /// A record of which nothing is known yet.
+    pub(crate) fn blank(task: &TaskName, run_id: RunId, started: SystemTime) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            run_id,
+            task: task.clone(),
+            executor: "codex".to_owned(),
+            agent_version: None,
+            status: Status::Failed,
+            session_id: None,
+            turns: 0,
+            base_commit: None,
+            result_commit: None,
+            result_ref: None,
+            branch: None,
+            changes: Changes::None,
+            files_changed: 0,
+            insertions: 0,
+            deletions: 0,
+            patch: None,
+            run_dir: None,
+            repository: None,
+            common_dir: None,
+            checkout: None,
+            base_dirty: false,
+            worktree: None,
+            last_message: None,
+            pending: None,
+            usage: None,
+            started_at: timestamp(started),
+            duration_ms: 0,
+            error: None,
+            commits: Vec::new(),
+            files: Vec::new(),
+            replies: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, error: Failure) {
+        self.status = Status::Failed;
+        self.error = Some(error);
+    }
+}

@@ -1,0 +1,493 @@
+//! Follows a run's turns: waits for whatever happens next, lets the machine decide, carries out what it
+//! decided.
+//!
+//! The arms of the one `select!` only name what woke us; everything is decided in [`Machine::on`], and
+//! effects run one after another.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::agent::codex::screen::runs_hooks;
+use crate::agent::codex::{as_typed, screen, sight};
+use crate::agent::executor::Sight;
+use crate::agent::executor::TrustPolicy;
+use crate::agent::signals::{self, Decision, SignalFile};
+use crate::os::process::Exit;
+use crate::os::watch::{Part, Wake, Watch, Watched};
+use crate::record::RunDir;
+use crate::record::journal::{Journal, Progress};
+use crate::run::drive::recorded::{Recorded, reached};
+use crate::run::drive::sources::{Signals, Transcript, wait_for_error};
+use crate::task::policy::Permissions;
+use crate::task::question::{Answer, Question};
+use crate::task::respond::{Chain, Context, Reply};
+use crate::tmux::{self, Pane};
+use crate::turn::classify::{Evidence, PROBE};
+use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, Standing};
+
+pub(crate) use ending::Ending;
+use ending::{explained, tmux_failed};
+use pace::{RESCAN, beat_after};
+pub(crate) use words::denial;
+use words::{as_prompts, describe, sanitised};
+
+pub(crate) mod ending;
+mod journal;
+mod pace;
+pub(crate) mod recorded;
+pub(crate) mod sources;
+mod words;
+
+/// What a driver works with.
+pub(crate) struct Parts<'a> {
+    pub(crate) machine: Machine,
+    pub(crate) pane: &'a Pane,
+    pub(crate) exit: &'a Exit,
+    pub(crate) dir: &'a RunDir,
+    pub(crate) watch: &'a Arc<Watch>,
+    pub(crate) journal: &'a Journal,
+    pub(crate) responder: &'a Chain,
+    pub(crate) context: &'a Context,
+    pub(crate) permissions: Permissions,
+    pub(crate) trust: TrustPolicy,
+}
+
+type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// What people are told of a turn whose end its transcript did not tell.
+const UNCONFIRMED: &str = "the transcript told nothing of a turn's end; the stop hook did";
+
+/// The same of a turn whose end no Stop hook told.
+const UNTOLD: &str = "the stop hook told nothing of a turn's end; the transcript did";
+
+/// What woke the driver.
+enum Woke {
+    Files,
+    Exited,
+    Time,
+    Cancelled(&'static str),
+    Replied(Reply),
+}
+
+pub(crate) struct Driver<'a> {
+    parts: Parts<'a>,
+    wake: Arc<Wake>,
+    _signals_watched: Watched,
+    /// Only while the screen can change what happens next: at work an agent never stops drawing.
+    pane_watched: Option<Watched>,
+    transcript_watched: Option<Watched>,
+    signals: Signals,
+    transcript: Option<Transcript>,
+    asking: Option<(Question, Asking<'a>)>,
+    /// Who answered what, in which words: until the machine says whether the agent is told.
+    given: Option<(String, String, String)>,
+    queue: VecDeque<Event>,
+    pane_bytes: u64,
+    /// When the screen was read, or seen to need no reading.
+    screen_read: Option<Instant>,
+    screen_due: bool,
+    replies: Vec<crate::record::Reply>,
+    recorded: Recorded,
+    notices: Vec<String>,
+}
+
+impl<'a> Driver<'a> {
+    pub(crate) fn new(parts: Parts<'a>) -> notify::Result<Self> {
+        let wake = Arc::new(Wake::default());
+        let signals = (Part::Signals, &wake);
+        let signals_watched = parts.watch.watch(&parts.dir.signals(), None, signals)?;
+        Ok(Self {
+            signals: Signals::new(parts.dir.signals()),
+            parts,
+            wake,
+            _signals_watched: signals_watched,
+            pane_watched: None,
+            transcript_watched: None,
+            transcript: None,
+            asking: None,
+            given: None,
+            queue: VecDeque::new(),
+            pane_bytes: 0,
+            screen_read: None,
+            screen_due: false,
+            replies: Vec::new(),
+            recorded: Recorded::default(),
+            notices: Vec::new(),
+        })
+    }
+
+    /// A driver that goes on where another one was cut off.
+    pub(crate) fn resume(
+        parts: Parts<'a>,
+        standing: &Standing,
+        replies: Vec<crate::record::Reply>,
+    ) -> notify::Result<Self> {
+        let mut driver = Self::new(parts)?;
+        let decided = driver.signals.pass_over(standing);
+        driver.recorded = Recorded::of_turn(standing.turns, &replies, decided);
+        driver.replies = replies;
+        Ok(driver)
+    }
+
+    /// Follows the turns to the end. `cancelled` tells by what the run is to be ended.
+    pub(crate) async fn follow(mut self, cancelled: impl Future<Output = &'static str>) -> Ending {
+        tokio::pin!(cancelled);
+        self.follow_transcript().await;
+        let mut rescan = beat_after(Instant::now(), RESCAN);
+        loop {
+            self.watch_pane();
+            let until = self.wake_at(rescan);
+            let woke = tokio::select! {
+                biased;
+                by = &mut cancelled => Woke::Cancelled(by),
+                reply = replied(&mut self.asking) => Woke::Replied(reply),
+                () = self.wake.notified() => Woke::Files,
+                () = self.parts.exit.wait() => Woke::Exited,
+                () = tokio::time::sleep_until(until.into()) => Woke::Time,
+            };
+            let now = Instant::now();
+            if now >= rescan {
+                rescan = beat_after(now, RESCAN);
+                self.wake.mark(Part::Signals);
+                self.wake.mark(Part::Transcript);
+                self.screen_due = true;
+            }
+            self.gather(woke, now).await;
+            if let Some(end) = self.settle().await {
+                let end = explained(end, self.parts.pane).await;
+                return self.ending(end);
+            }
+        }
+    }
+
+    fn ending(mut self, end: End) -> Ending {
+        self.tell_what_the_transcript_knows();
+        Ending {
+            end,
+            session: self.parts.machine.session().map(str::to_owned),
+            turns: self.parts.machine.turns(),
+            last_message: self.parts.machine.last_message().map(str::to_owned),
+            replies: reached(self.replies, &self.parts.machine),
+            transcript: self.transcript,
+            notices: self.notices,
+        }
+    }
+
+    /// Turns what woke us into events, the files' before all others: they may explain an exit.
+    async fn gather(&mut self, woke: Woke, now: Instant) {
+        let exited = matches!(woke, Woke::Exited);
+        let due = self.parts.machine.deadline().is_some_and(|at| now >= at);
+        // What happened before a deadline counts, noticed or not: we may have stood still when it passed.
+        let all = exited || due;
+        if self.wake.take(Part::Signals) || all {
+            let events = self.signals.read();
+            self.queue.extend(events);
+        }
+        if self.wake.take(Part::Transcript) || all {
+            self.read_transcript().await;
+            // The turn's end may be what a reply waits for.
+            self.screen_due |= self.parts.machine.watches_screen();
+        }
+        let rested = self.is_rested(now);
+        let unwatched = rested && self.pane_watched.is_none();
+        if self.wake.take(Part::Pane) || unwatched {
+            let bytes = fs::metadata(self.parts.dir.pane_log()).map_or(0, |meta| meta.len());
+            self.screen_due |= bytes != self.pane_bytes;
+            self.pane_bytes = bytes;
+        }
+        if unwatched {
+            self.screen_read = Some(now);
+        }
+        match woke {
+            Woke::Exited => self.queue.push_back(Event::AgentExited {
+                code: self.parts.dir.load_exit_status(),
+                screen: self.parts.pane.query_last_words().await.unwrap_or_default(),
+            }),
+            Woke::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
+            Woke::Replied(reply) => self.take_reply(reply),
+            Woke::Time if due => self.queue.push_back(Event::Deadline),
+            Woke::Time | Woke::Files => {}
+        }
+        if self.screen_due && rested && !exited {
+            self.look().await;
+        }
+    }
+
+    /// Feeds the machine until it has nothing more to do.
+    async fn settle(&mut self) -> Option<End> {
+        while let Some(mut event) = self.queue.pop_front() {
+            self.adopt(&mut event);
+            let before = self.parts.machine.turns();
+            if let Event::TurnStopped { turn_id, .. } = &event
+                && self.parts.machine.is_untold(turn_id.as_deref())
+            {
+                self.notices.push(UNTOLD.to_owned());
+            }
+            self.journal_before(&event);
+            let described = describe(&event);
+            let reaction = self.parts.machine.on(Instant::now(), event);
+            self.journal_after(before, described, &reaction);
+            self.record_given(&reaction);
+            if self.parts.machine.take_unconfirmed() {
+                self.journal_end(self.parts.machine.last_message(), Evidence::default());
+                self.notices.push(UNCONFIRMED.to_owned());
+            }
+            self.follow_transcript().await;
+            match self.carry_out(reaction).await {
+                Ok(Some(end)) => return Some(end),
+                Ok(None) => {}
+                Err(error) if self.parts.exit.has_ended() => {
+                    // A pane that is gone can't be typed into: its end is the event that counts.
+                    tracing::debug!(%error, "the pane is gone");
+                }
+                Err(error) => return Some(tmux_failed(&error)),
+            }
+        }
+        None
+    }
+
+    async fn carry_out(&mut self, reaction: Reaction) -> Result<Option<End>, tmux::Error> {
+        match reaction {
+            Reaction::Wait | Reaction::Ignore(_) => {}
+            Reaction::Paste(text) => {
+                if text == CONTINUE {
+                    self.record_reply("operator", "a status, not a result", CONTINUE);
+                } else if text == PROBE {
+                    let asked = self.parts.machine.asked().map(|asked| asked.text.clone());
+                    self.record_reply("operator", &asked.unwrap_or_default(), PROBE);
+                }
+                let turn = self.parts.machine.turns() + 1;
+                self.keep_prompt(turn, &text);
+                self.parts.journal.write(Progress::Pasted {
+                    turn,
+                    bytes: text.len(),
+                });
+                self.parts.pane.paste_turn(turn, &as_typed(&text)).await?;
+            }
+            Reaction::Press(key, on) => {
+                let key_name = key.name().to_owned();
+                self.parts.journal.write(Progress::KeyPressed {
+                    key: key_name,
+                    on: on.to_owned(),
+                });
+                match on {
+                    COMPOSER => self.parts.pane.press_in_composer(key).await?,
+                    on if screen::has_fields(on) => self.parts.pane.press(key).await?,
+                    _ => self.parts.pane.press_in_dialog(key).await?,
+                }
+            }
+            Reaction::Note(text) => {
+                self.parts.journal.write(Progress::KeyPressed {
+                    key: "paste".to_owned(),
+                    on: "question".to_owned(),
+                });
+                self.parts.pane.paste(&text).await?;
+            }
+            Reaction::Look => self.look().await,
+            Reaction::Ask(question) => self.ask(question),
+            Reaction::Decide { hook, answer, next } => {
+                self.decide(&hook, &answer);
+                if let Some(question) = next {
+                    self.ask(question);
+                }
+            }
+            Reaction::End(end) => return Ok(Some(*end)),
+        }
+        Ok(None)
+    }
+
+    fn ask(&mut self, question: Question) {
+        let (responder, context) = (self.parts.responder, self.parts.context);
+        let limit = self.parts.machine.answer_limit();
+        let (asked, known) = (question.clone(), self.recorded.answer(&question));
+        let reply = async move {
+            match known {
+                Some((by, answer)) => Reply {
+                    by,
+                    answer: Some(answer),
+                    problems: Vec::new(),
+                },
+                None => match tokio::time::timeout(limit, responder.ask(&asked, context)).await {
+                    Ok(reply) => reply,
+                    Err(_elapsed) => Reply::late(limit),
+                },
+            }
+        };
+        self.asking = Some((question, Box::pin(reply)));
+    }
+
+    async fn look(&mut self) {
+        self.screen_due = false;
+        self.screen_read = Some(Instant::now());
+        if self.parts.machine.watches_screen() {
+            self.read_transcript().await;
+        }
+        match self.parts.pane.query_styled_screen().await {
+            Ok(screen) => {
+                let machine = &self.parts.machine;
+                let expected = (machine.prompt(), machine.form());
+                let sight = match sight(&screen, expected, self.parts.trust) {
+                    Sight::Ready { .. } if self.is_turn_unended() => Sight::Working,
+                    Sight::Ready { .. }
+                        if self.parts.machine.is_stopping() && runs_hooks(&screen) =>
+                    {
+                        Sight::Working
+                    }
+                    sight => sight,
+                };
+                self.queue.push_back(Event::Screen(sight));
+            }
+            Err(error) => tracing::debug!(%error, "the screen can't be read"),
+        }
+    }
+
+    /// Whether the turn before is not over in the agent, though its Stop hook has run.
+    ///
+    /// Source: codex 0.150.0 adds what is submitted between the two to the turn that ends, runs the prompt's hook,
+    /// and never answers (`tests/scenarios/questions.rs`).
+    fn is_turn_unended(&self) -> bool {
+        let in_turn = self.transcript.as_ref().is_some_and(Transcript::in_turn);
+        in_turn && self.parts.machine.turns() > 0
+    }
+
+    async fn read_transcript(&mut self) {
+        let events = self
+            .transcript
+            .as_mut()
+            .map(Transcript::read)
+            .unwrap_or_default();
+        // codex writes of a turn's end when its Stop hooks have run: a stop that is there by now came first, and a
+        // turn that ended without a message is then no failed one.
+        if !events.is_empty() {
+            self.queue.extend(self.signals.read());
+        }
+        let stops = events
+            .iter()
+            .any(|event| matches!(event, Event::TurnStopped { .. }));
+        if stops {
+            self.look_for_work();
+        }
+        for event in events {
+            let event = match event {
+                Event::TurnFailed {
+                    turn_id,
+                    error: None,
+                } if !self.is_silent(&turn_id) => {
+                    let error = wait_for_error(self.parts.pane, self.parts.exit).await;
+                    Event::TurnFailed { turn_id, error }
+                }
+                other => other,
+            };
+            self.queue.push_back(event);
+        }
+        if !stops && self.parts.machine.is_holding() {
+            self.look_for_work();
+        }
+    }
+
+    /// Tells the machine whether sub-agents or commands are at work that a turn began.
+    fn look_for_work(&mut self) {
+        let any = self
+            .transcript
+            .as_mut()
+            .is_some_and(Transcript::look_for_work);
+        self.queue.push_back(Event::LeftAtWork(any));
+    }
+
+    /// Whether a Stop told that the turn ends without a message, be it still in the queue.
+    fn is_silent(&self, turn: &str) -> bool {
+        let told = |event: &Event| match event {
+            Event::TurnStopping {
+                turn_id, message, ..
+            } => message.is_none() && turn_id.as_deref().is_none_or(|turn_id| turn_id == turn),
+            _ => false,
+        };
+        self.parts.machine.stops_silently(turn) || self.queue.iter().any(told)
+    }
+
+    /// Follows the transcript of the session that the machine takes for the agent's.
+    async fn follow_transcript(&mut self) {
+        let Some(session) = self.parts.machine.session() else {
+            return;
+        };
+        let Some(path) = self
+            .signals
+            .transcript_of(session)
+            .map(std::path::Path::to_owned)
+        else {
+            return;
+        };
+        let current = self
+            .transcript
+            .as_ref()
+            .is_some_and(|transcript| transcript.path() == path);
+        if current && self.transcript_watched.is_some() {
+            return;
+        }
+        if !current {
+            self.transcript = Some(Transcript::new(path.clone()));
+        }
+        if let (Some(dir), Some(name)) = (
+            path.parent(),
+            path.file_name().and_then(|name| name.to_str()),
+        ) {
+            match self
+                .parts
+                .watch
+                .watch(dir, Some(name), (Part::Transcript, &self.wake))
+            {
+                Ok(watched) => self.transcript_watched = Some(watched),
+                // It is read at every rescan all the same.
+                Err(error) => tracing::debug!(%error, "the transcript can't be watched yet"),
+            }
+        }
+        self.read_transcript().await;
+    }
+
+    fn take_reply(&mut self, reply: Reply) {
+        let Some((question, _)) = self.asking.take() else {
+            return;
+        };
+        for text in reply.problems {
+            self.parts
+                .journal
+                .write(Progress::Notice { text: text.clone() });
+            self.notices.push(text);
+        }
+        self.given = reply.answer.as_ref().map(|answer| {
+            let question = question.text.clone();
+            (reply.by, question, answer.words())
+        });
+        // A form takes a text as it is: its field obeys nothing.
+        let said = match self.parts.machine.is_consulting() {
+            true => reply.answer.map(sanitised),
+            false => reply.answer.map(|answer| as_prompts(sanitised(answer))),
+        };
+        self.queue.push_back(Event::Answered(question, said));
+    }
+
+    fn decide(&mut self, hook: &SignalFile, answer: &Answer) {
+        let decision = match answer {
+            Answer::Allow => Decision::Allow,
+            Answer::Deny(why) => Decision::Deny {
+                message: denial(why),
+            },
+            Answer::Text(_) => Decision::Pass,
+        };
+        if let Err(error) = signals::write_decision(&self.parts.dir.signals(), hook, &decision) {
+            // The hook then passes, and the dialog comes up on the screen.
+            tracing::warn!(%error, "the decision can't be written");
+        }
+    }
+}
+
+async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
+    match asking {
+        Some((_, reply)) => reply.await,
+        None => std::future::pending().await,
+    }
+}

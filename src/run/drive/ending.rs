@@ -1,0 +1,97 @@
+//! What a driver hands back.
+
+use super::Transcript;
+use crate::agent::codex::screen::trouble;
+use crate::agent::executor::Usage;
+use crate::record::{self, Failure, Pending, Status};
+use crate::tmux::{self, Pane};
+use crate::turn::End;
+
+/// What the turns came to.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) end: End,
+    pub(crate) session: Option<String>,
+    pub(crate) turns: u32,
+    pub(crate) last_message: Option<String>,
+    pub(crate) replies: Vec<record::Reply>,
+    pub(crate) transcript: Option<Transcript>,
+    pub(crate) notices: Vec<String>,
+}
+
+impl Ending {
+    /// The end of a run whose turns never began.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self::before_turns(End {
+            status: Status::Failed,
+            error: Some(failure),
+            pending: None,
+        })
+    }
+
+    /// The same, for any reason.
+    pub(crate) fn before_turns(end: End) -> Self {
+        Self {
+            end,
+            session: None,
+            turns: 0,
+            last_message: None,
+            replies: Vec::new(),
+            transcript: None,
+            notices: Vec::new(),
+        }
+    }
+
+    /// The tokens used, read to the transcript's end.
+    pub(crate) fn load_usage(&mut self) -> Option<Usage> {
+        let transcript = self.transcript.as_mut()?;
+        let _turns_are_over = transcript.read();
+        transcript.usage()
+    }
+}
+
+/// Ends whose cause only the screen shows.
+const SHOWN: [&str; 3] = ["startup_timeout", "not_submitted", "composer_in_use"];
+
+/// The end with what the agent shows, where nothing else tells more: its trouble where a deadline passed meanwhile, and
+/// the whole screen where no prompt got through.
+pub(super) async fn explained(mut end: End, pane: &Pane) -> End {
+    let Some(error) = &mut end.error else {
+        return end;
+    };
+    let is_shown = SHOWN.contains(&error.code.as_str()) && end.pending.is_none();
+    if end.status != Status::TimedOut && !is_shown {
+        return end;
+    }
+    let Ok(screen) = pane.query_screen().await else {
+        return end;
+    };
+    if let Some(trouble) = trouble(&screen) {
+        error.message.push_str("; the agent's screen says: ");
+        error.message.push_str(&trouble);
+    }
+    if is_shown {
+        end.pending = Some(Pending {
+            kind: "screen".to_owned(),
+            text: screen.trim_end().to_owned(),
+            reason: None,
+            options: Vec::new(),
+        });
+    }
+    end
+}
+
+/// The end of a run whose pane can no longer be reached through tmux.
+pub(super) fn tmux_failed(error: &tmux::Error) -> End {
+    let failure = Failure {
+        code: "tmux".to_owned(),
+        message: format!("failed to {}", crate::os::chain::chain(error)),
+        hint: Some("`cx-operator doctor` tells whether tmux works".to_owned()),
+        signal: None,
+    };
+    End {
+        status: Status::Failed,
+        error: Some(failure),
+        pending: None,
+    }
+}

@@ -1,0 +1,187 @@
+//! What a driver writes down: the journal's lines about turns, the replies, the prompts.
+
+use super::{Driver, Transcript};
+use crate::record::journal::Progress;
+use crate::record::{self, RunDir};
+use crate::task::policy::Permissions;
+use crate::task::question::Answer;
+use crate::turn::classify::Evidence;
+use crate::turn::{Event, Reaction};
+
+impl Driver<'_> {
+    /// Takes an approval of a sub-agent's for one of the session that made it.
+    ///
+    /// Source: codex 0.130.0 names the sub-agent's own session, later ones that of its maker
+    /// (`tests/scenarios/left_at_work.rs`).
+    pub(super) fn adopt(&mut self, event: &mut Event) {
+        let (Event::PermissionAsked { session, .. }, Some(ours)) =
+            (event, self.parts.machine.session())
+        else {
+            return;
+        };
+        let made = |transcript: &mut Transcript| transcript.has_made(session);
+        if session != ours && self.transcript.as_mut().is_some_and(made) {
+            ours.clone_into(session);
+        }
+    }
+
+    pub(super) fn journal_before(&mut self, event: &Event) {
+        let turn = self.parts.machine.turns();
+        match event {
+            Event::TurnStopped {
+                message, evidence, ..
+            } => self.journal_end(message.as_deref(), *evidence),
+            Event::TurnFailed {
+                turn_id,
+                error: None,
+            } if self.parts.machine.stops_silently(turn_id) => {
+                self.journal_end(None, Evidence::default())
+            }
+            Event::PermissionAsked { command, .. } => {
+                self.parts.journal.write(Progress::PermissionAsked {
+                    turn,
+                    command: command.clone(),
+                });
+                match self.parts.permissions {
+                    Permissions::Allow => self.record_reply("policy", command, "allow"),
+                    Permissions::Deny => self.record_reply("policy", command, "deny"),
+                    Permissions::Ask => {}
+                }
+            }
+            Event::TurnFailed { error, .. } => {
+                let message = error
+                    .as_ref()
+                    .map_or("the turn ended without a message", |error| &error.message);
+                self.parts.journal.write(Progress::TurnFailed {
+                    turn,
+                    message: message.to_owned(),
+                });
+            }
+            Event::TurnAborted { reason, .. } => {
+                self.parts.journal.write(Progress::TurnFailed {
+                    turn,
+                    message: format!("aborted: {reason}"),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes down how a turn's last message was read.
+    pub(super) fn journal_end(&self, message: Option<&str>, evidence: Evidence) {
+        let read = self
+            .parts
+            .machine
+            .read(message.unwrap_or_default(), evidence);
+        self.parts.journal.write(Progress::TurnEnded {
+            turn: self.parts.machine.turns(),
+            verdict: read.verdict.as_str().to_owned(),
+            rule: read.rule.to_owned(),
+            message: message.map(str::to_owned),
+        });
+    }
+
+    pub(super) fn journal_after(
+        &self,
+        turns_before: u32,
+        described: Option<String>,
+        reaction: &Reaction,
+    ) {
+        let turn = self.parts.machine.turns();
+        if turn > turns_before
+            && let Some(session) = self.parts.machine.session()
+        {
+            self.parts.journal.write(Progress::Submitted {
+                turn,
+                session_id: session.to_owned(),
+                turn_id: self.parts.machine.turn_id().map(str::to_owned),
+            });
+        }
+        if let (Reaction::Ignore(why), Some(what)) = (reaction, described) {
+            self.parts.journal.write(Progress::Ignored {
+                why: (*why).to_owned(),
+                what,
+            });
+        }
+    }
+
+    /// Writes down what was answered, once it is on its way to the agent.
+    pub(super) fn record_given(&mut self, reaction: &Reaction) {
+        if let Some((by, question, said)) = self.given.take()
+            && !matches!(
+                reaction,
+                Reaction::Ignore(_)
+                    | Reaction::End(_)
+                    | Reaction::Decide {
+                        answer: Answer::Text(_),
+                        ..
+                    }
+            )
+        {
+            self.record_reply(&by, &question, &said);
+        }
+    }
+
+    /// Tells of commands and sub-agents that are still at work, and has the replies say what became of the approvals:
+    /// another hook's denial goes before our word.
+    pub(super) fn tell_what_the_transcript_knows(&mut self) {
+        let Some(transcript) = &self.transcript else {
+            return;
+        };
+        let mut told = Vec::new();
+        for command in transcript.running() {
+            told.push(format!("still ran when the run ended: `{command}`"));
+        }
+        for agent in transcript.sub_agents() {
+            told.push(format!(
+                "a sub-agent still worked when the run ended: {agent}"
+            ));
+        }
+        for (command, why) in transcript.refused() {
+            let allowed =
+                |reply: &&mut record::Reply| reply.question == *command && reply.reply == "allow";
+            if let Some(reply) = self.replies.iter_mut().find(allowed) {
+                told.push(format!("a hook of the user's denied `{command}`: {why}"));
+                reply.by = "hook".to_owned();
+                reply.reply = format!("deny {why}");
+            }
+        }
+        for text in told {
+            self.parts
+                .journal
+                .write(Progress::Notice { text: text.clone() });
+            self.notices.push(text);
+        }
+    }
+
+    /// Writes a reply down, unless the operator before us has: it read the same event.
+    pub(super) fn record_reply(&mut self, by: &str, question: &str, reply: &str) {
+        let reply = record::Reply {
+            turn: self.parts.machine.turns(),
+            by: by.to_owned(),
+            question: question.to_owned(),
+            reply: reply.to_owned(),
+        };
+        if self.recorded.take(&reply) {
+            return;
+        }
+        self.parts.journal.write(Progress::Replied {
+            turn: reply.turn,
+            by: reply.by.clone(),
+            question: reply.question.clone(),
+            reply: reply.reply.clone(),
+        });
+        self.replies.push(reply);
+    }
+
+    /// Keeps a prompt before it is pasted: an operator that takes the run over knows by it whose prompt was submitted.
+    pub(super) fn keep_prompt(&self, turn: u32, text: &str) {
+        if let Err(error) = self
+            .parts
+            .dir
+            .write(&RunDir::prompt_name(turn), text.as_bytes())
+        {
+            tracing::warn!(%error, "the prompt can't be kept");
+        }
+    }
+}

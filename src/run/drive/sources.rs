@@ -1,0 +1,172 @@
+//! Where events come from: the run's signal files and the agent's transcript, as the file watcher reports
+//! their changes.
+//!
+//! A notification only says that something is worth reading again; what is there is read from the files
+//! themselves. A lost notification costs latency, never correctness.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::agent::codex::payload::Payload;
+use crate::agent::signals::{self, Kind, SignalFile};
+use crate::turn::{Event, Standing};
+
+pub(crate) use transcript::{Transcript, wait_for_error};
+
+mod transcript;
+
+/// The most that is shown of a payload that is none.
+const EXCERPT: usize = 2_000;
+
+/// The signal files of a run, each read once.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    dir: PathBuf,
+    seen: HashSet<SignalFile>,
+    transcripts: HashMap<String, PathBuf>,
+}
+
+impl Signals {
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            seen: HashSet::new(),
+            transcripts: HashMap::new(),
+        }
+    }
+
+    /// Takes as read what another operator has acted upon: everything up to the prompt of its last turn, and approvals whose
+    /// hooks have the decision. Returns the commands of such approvals of that turn. The transcripts that those files name
+    /// are known afterwards.
+    pub(crate) fn pass_over(&mut self, standing: &Standing) -> Vec<String> {
+        let Some(session) = standing.session.as_deref() else {
+            return Vec::new();
+        };
+        let mut events: Vec<(SignalFile, Event)> = Vec::new();
+        for file in signals::list(&self.dir).unwrap_or_default() {
+            if let Ok(bytes) = fs::read(self.dir.join(file.name())) {
+                let event = self.event(&file, &bytes);
+                events.push((file, event));
+            }
+        }
+        let is_the_prompt = |(_, event): &(SignalFile, Event)| match event {
+            Event::PromptSubmitted {
+                session: of,
+                turn_id,
+                ..
+            } => of == session && (standing.turn_id.is_none() || *turn_id == standing.turn_id),
+            _ => false,
+        };
+        let passed = events.iter().rposition(is_the_prompt);
+        let passed = passed.map_or(0, |prompt| prompt + 1);
+        let mut decided = Vec::new();
+        for (at, (file, event)) in events.into_iter().enumerate() {
+            let has_decision = || self.dir.join(signals::decision_name(&file)).exists();
+            match event {
+                _ if at < passed => {}
+                Event::PermissionAsked { command, .. } if has_decision() => decided.push(command),
+                _ => continue,
+            }
+            self.seen.insert(file);
+        }
+        decided
+    }
+
+    /// Where a session said that its transcript is.
+    pub(crate) fn transcript_of(&self, session: &str) -> Option<&Path> {
+        self.transcripts.get(session).map(PathBuf::as_path)
+    }
+
+    /// The events of the files that are new, in the order of their writing.
+    pub(crate) fn read(&mut self) -> Vec<Event> {
+        let files = match signals::list(&self.dir) {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::warn!(%error, "the signals directory can't be listed");
+                return Vec::new();
+            }
+        };
+        let mut events = Vec::new();
+        for file in files {
+            if self.seen.contains(&file) {
+                continue;
+            }
+            match fs::read(self.dir.join(file.name())) {
+                Ok(bytes) => {
+                    events.push(self.event(&file, &bytes));
+                    self.seen.insert(file);
+                }
+                Err(error) => tracing::warn!(%error, file = file.name(), "a signal can't be read"),
+            }
+        }
+        events
+    }
+
+    fn event(&mut self, file: &SignalFile, bytes: &[u8]) -> Event {
+        let payload = match Payload::parse(bytes) {
+            Ok(payload) if file.session.is_some() => payload,
+            _ => {
+                let content =
+                    String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT)]).into_owned();
+                return Event::Malformed {
+                    file: file.name(),
+                    content,
+                };
+            }
+        };
+        let session = payload.session_id.clone();
+        let cwd = payload
+            .cwd
+            .as_ref()
+            .map(|cwd| cwd.canonicalize().unwrap_or_else(|_| cwd.clone()));
+        match (&payload.agent_id, file.kind) {
+            // The transcript is that agent's own, the session the one of the agent that made it.
+            (Some(_), Kind::Permission) => {}
+            (Some(agent), kind) => {
+                return Event::SubAgent {
+                    agent: agent.clone(),
+                    what: kind.binary_name(),
+                };
+            }
+            (None, kind) => self.note_transcript(kind, &payload),
+        }
+        match file.kind {
+            Kind::SessionStart => Event::SessionStarted {
+                session,
+                cwd,
+                source: payload.source.unwrap_or_default(),
+            },
+            Kind::Prompt => Event::PromptSubmitted {
+                session,
+                turn_id: payload.turn_id,
+                cwd,
+                prompt: payload.prompt.unwrap_or_default(),
+            },
+            Kind::Permission => Event::PermissionAsked {
+                session,
+                signal: file.clone(),
+                command: payload.asked_command(),
+                reason: payload.asked_reason(),
+            },
+            Kind::Stop => Event::TurnStopping {
+                session,
+                turn_id: payload.turn_id,
+                message: payload.last_assistant_message,
+            },
+        }
+    }
+
+    /// Notes where a session's transcript is. Its start and its prompts say so; a permission, which an older codex lets a
+    /// sub-agent ask without a name, only where nothing else has.
+    fn note_transcript(&mut self, kind: Kind, payload: &Payload) {
+        let Some(path) = &payload.transcript_path else {
+            return;
+        };
+        let known = self.transcripts.contains_key(&payload.session_id);
+        if !known || matches!(kind, Kind::SessionStart | Kind::Prompt) {
+            self.transcripts
+                .insert(payload.session_id.clone(), path.clone());
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The agent's transcript, read as it grows.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::agent::codex::screen;
+use crate::agent::codex::transcript::error_in;
+use crate::agent::codex::transcript::parse_line;
+use crate::agent::executor::Usage;
+use crate::agent::executor::{Line, TurnError};
+use crate::os::process::Exit;
+use crate::tmux::Pane;
+use crate::turn::Event;
+use crate::turn::classify::Evidence;
+use children::Children;
+
+mod children;
+
+#[cfg(test)]
+mod tests;
+
+/// The longest line of a transcript that is read, in bytes; what tells of a turn's course takes some hundred, and with
+/// the agent's last message some thousand.
+const LINE_LIMIT: usize = 4 << 20;
+/// So much of a transcript is read at once, in bytes.
+const BUFFER: usize = 128 << 10;
+
+/// A transcript, read as it grows.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    path: PathBuf,
+    offset: u64,
+    /// The beginning of a line whose end was not there yet.
+    partial: Vec<u8>,
+    /// Whether the line is too long, and the rest of it is passed over.
+    skipping: bool,
+    session: Option<String>,
+    /// The version of codex that writes it.
+    version: Option<String>,
+    /// The sub-agents, whose transcripts lie beside this one.
+    children: Children,
+    usage: Option<Usage>,
+    in_turn: bool,
+    evidence: Evidence,
+    /// The call of the form that is open.
+    inquired: Option<String>,
+    /// The commands whose calls have returned, by their hashes.
+    returned: HashSet<u64>,
+    /// The commands that were called, by the call's id.
+    called: HashMap<String, String>,
+    /// The commands that still run though their calls have returned, by the process.
+    running: BTreeMap<String, String>,
+    /// Whether it tells of a command's end. Source: codex 0.150.0 and 0.169.0, not 0.130.0.
+    tells_ends: bool,
+    /// The commands that were refused, and why.
+    refused: Vec<(String, String)>,
+}
+
+impl Transcript {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            offset: 0,
+            partial: Vec::new(),
+            skipping: false,
+            session: None,
+            version: None,
+            children: Children::default(),
+            usage: None,
+            in_turn: false,
+            evidence: Evidence::default(),
+            inquired: None,
+            returned: HashSet::new(),
+            called: HashMap::new(),
+            running: BTreeMap::new(),
+            tells_ends: false,
+            refused: Vec::new(),
+        }
+    }
+
+    /// The commands that the agent left running, as far as it was read.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &str> {
+        let told = self.running.values().filter(|_| self.tells_ends);
+        told.map(String::as_str)
+    }
+
+    /// Whether an approval of that command was given or refused, as far as was read: the last call of it has returned.
+    pub(crate) fn is_decided(&self, command: &str) -> bool {
+        let open = self.called.values().any(|open| open == command);
+        !open && self.returned.contains(&hash(command))
+    }
+
+    /// Looks again what the agent left at work: sub-agents and commands.
+    pub(crate) fn look_for_work(&mut self) -> bool {
+        if let Some(session) = &self.session {
+            self.children.look(&self.path, session);
+        }
+        self.running().next().is_some() || self.sub_agents().next().is_some()
+    }
+
+    /// Whether that is the session of a sub-agent.
+    pub(crate) fn has_made(&mut self, session: &str) -> bool {
+        self.look_for_work();
+        self.children.has(session)
+    }
+
+    /// The sub-agents that are at work, as far as was looked.
+    pub(crate) fn sub_agents(&self) -> impl Iterator<Item = &str> {
+        self.children.at_work()
+    }
+
+    /// The version of codex that writes it.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// The commands that were refused, and why.
+    pub(crate) fn refused(&self) -> &[(String, String)] {
+        &self.refused
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The tokens of the session so far.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Whether the last turn that began has not ended, as far as it was read.
+    pub(crate) fn in_turn(&self) -> bool {
+        self.in_turn
+    }
+
+    /// What the lines since the last reading say of a turn's end.
+    pub(crate) fn read(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        match self.read_lines(&mut events) {
+            Ok(()) => {}
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(%error, "the transcript can't be read");
+                }
+                if std::mem::take(&mut self.in_turn) {
+                    events.push(Event::TranscriptLost);
+                }
+            }
+        }
+        events
+    }
+
+    fn read_lines(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        let file = File::open(&self.path)?;
+        if file.metadata()?.len() < self.offset {
+            // Truncated or replaced: what is there now is read from its start.
+            self.offset = 0;
+            self.partial.clear();
+            self.skipping = false;
+        }
+        let mut reader = BufReader::with_capacity(BUFFER, file);
+        reader.seek(SeekFrom::Start(self.offset))?;
+        loop {
+            let room = (LINE_LIMIT - self.partial.len()) as u64;
+            let mut within = reader.by_ref().take(room);
+            let read = within.read_until(b'\n', &mut self.partial)?;
+            self.offset += read as u64;
+            if self.partial.last() == Some(&b'\n') {
+                let line = std::mem::take(&mut self.partial);
+                if !std::mem::take(&mut self.skipping) {
+                    self.take_line(&String::from_utf8_lossy(&line), events);
+                }
+            } else if self.partial.len() == LINE_LIMIT {
+                self.partial.clear();
+                self.skipping = true;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: &str, events: &mut Vec<Event>) {
+        match parse_line(line) {
+            Some(Line::TurnFailed { turn_id, error }) => {
+                self.in_turn = false;
+                events.push(Event::TurnFailed { turn_id, error });
+            }
+            Some(Line::TurnAborted { turn_id, reason }) => {
+                self.in_turn = false;
+                events.push(Event::TurnAborted { turn_id, reason });
+            }
+            Some(Line::Tokens(usage)) => self.usage = Some(usage),
+            Some(Line::TurnStarted { turn_id }) => {
+                self.in_turn = true;
+                events.push(Event::TurnBegan { turn_id });
+                self.evidence = Evidence::default();
+            }
+            Some(Line::Said { phase }) => {
+                self.evidence.phase = phase;
+                self.evidence.overtaken = false;
+            }
+            Some(Line::Returned {
+                call,
+                running,
+                refused,
+                made,
+            }) => {
+                let inquired = self.inquired.take_if(|open| *open == call);
+                events.extend(inquired.map(|call| Event::InquiryClosed { call }));
+                self.children.expect(made);
+                let command = self.called.remove(&call);
+                self.returned.extend(command.as_deref().map(hash));
+                let (running, refused) = (running.zip(command.clone()), command.zip(refused));
+                self.running.extend(running);
+                self.refused.extend(refused);
+            }
+            Some(Line::Inquired { call, inquiries }) => {
+                self.evidence.overtaken = true;
+                self.inquired = Some(call.clone());
+                events.push(Event::Inquired { call, inquiries });
+            }
+            Some(Line::Ended { process }) => {
+                self.tells_ends = true;
+                if let Some(process) = process {
+                    self.running.remove(&process);
+                }
+            }
+            Some(Line::Called { command }) => {
+                self.called.extend(command);
+                self.evidence.worked = true;
+                self.evidence.overtaken = true;
+            }
+            Some(Line::TurnCompleted { turn_id, message }) => {
+                self.in_turn = false;
+                events.extend(self.session.clone().map(|session| Event::TurnStopped {
+                    session,
+                    turn_id: Some(turn_id),
+                    message: Some(message),
+                    evidence: self.evidence,
+                }));
+            }
+            // A session that was forked off another has the other's line next.
+            Some(Line::Session { id, version, .. }) if self.session.is_none() => {
+                self.session = Some(id);
+                self.version = version;
+            }
+            Some(Line::Session { .. }) | None => {}
+        }
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// How long the reason of a failed turn may take to appear on the screen.
+const ERROR_LINE: Duration = Duration::from_millis(500);
+/// Between two looks for it.
+const ERROR_LINE_PACE: Duration = Duration::from_millis(20);
+
+/// Reads from the screen why a turn failed: before 0.150 the transcript doesn't tell, and never that a hook blocked the
+/// prompt.
+///
+/// Source: codex 0.130.0 draws the line some milliseconds after it wrote the end of the turn
+/// (`tests/scenarios/failures.rs`).
+pub(crate) async fn wait_for_error(pane: &Pane, exit: &Exit) -> Option<TurnError> {
+    let limit = Instant::now() + ERROR_LINE;
+    loop {
+        let screen = pane.query_screen().await.unwrap_or_default();
+        let line = screen::error_line(&screen).map(|line| error_in(&line));
+        let blocked = || screen::blocked_prompt(&screen).map(|why| TurnError::blocked_prompt(&why));
+        let error = line.or_else(blocked);
+        if error.is_some() || Instant::now() >= limit || exit.has_ended() {
+            return error;
+        }
+        tokio::time::sleep(ERROR_LINE_PACE).await;
+    }
+}

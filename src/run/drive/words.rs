@@ -1,0 +1,91 @@
+//! What is said to the agent, and of events.
+
+use crate::agent::codex::as_prompt;
+use crate::agent::executor::{DialogSight, Sight};
+use crate::task::prompt::{self, Prompt};
+use crate::task::question::Answer;
+use crate::turn::Event;
+
+/// What the agent is told with a "no".
+pub(crate) fn denial(why: &str) -> String {
+    if why.trim().is_empty() {
+        "Not permitted. Go on without it, or say what you need.".to_owned()
+    } else {
+        why.to_owned()
+    }
+}
+
+/// A reply goes through the same terminal as the prompt, the reason of a "no" to words included.
+pub(super) fn sanitised(answer: Answer) -> Answer {
+    // What is no prompt, such as an overlong text, is cut to what can be one.
+    let safe = |text: String| match Prompt::parse(text.as_bytes()) {
+        Ok(prompt) => prompt.as_str().to_owned(),
+        Err(_) => text
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(prompt::LIMIT / 4)
+            .collect(),
+    };
+    match answer {
+        Answer::Text(text) => Answer::Text(safe(text)),
+        Answer::Deny(why) => Answer::Deny(safe(why)),
+        Answer::Allow => Answer::Allow,
+    }
+}
+
+/// A text that is submitted like the prompt.
+pub(super) fn as_prompts(answer: Answer) -> Answer {
+    match answer {
+        Answer::Text(text) => Answer::Text(as_prompt(&text).into_owned()),
+        decision => decision,
+    }
+}
+
+/// What an event was, for the line that says it was ignored; screens are too many to be told.
+pub(super) fn describe(event: &Event) -> Option<String> {
+    match event {
+        Event::Screen(Sight::Dialog(DialogSight { name, .. })) => Some(format!("dialog {name}")),
+        Event::Screen(_) | Event::Deadline => None,
+        Event::SessionStarted {
+            session, source, ..
+        } => Some(format!("session {session} started ({source})")),
+        Event::PromptSubmitted { session, .. } => Some(format!("prompt of session {session}")),
+        Event::PermissionAsked {
+            session, command, ..
+        } => Some(format!("permission of session {session}: {command}")),
+        Event::TurnBegan { .. } | Event::LeftAtWork(_) | Event::TranscriptLost => None,
+        Event::Inquired { call, .. } => Some(format!("form {call}")),
+        Event::InquiryClosed { call } => Some(format!("the end of form {call}")),
+        Event::SubAgent { agent, what } => Some(format!("{what} of the agent {agent}")),
+        Event::TurnStopping { session, .. } => Some(format!("stop hook of session {session}")),
+        Event::TurnStopped { session, .. } => Some(format!("stop of session {session}")),
+        Event::TurnFailed { turn_id, .. } => Some(format!("failure of turn {turn_id}")),
+        Event::TurnAborted { turn_id, .. } => Some(format!(
+            "abortion of turn {}",
+            turn_id.as_deref().unwrap_or("?")
+        )),
+        Event::Malformed { file, .. } => Some(format!("malformed {file}")),
+        Event::AgentExited { .. } => Some("the agent's exit".to_owned()),
+        Event::Answered(..) => Some("an answer".to_owned()),
+        Event::Cancelled { by } => Some((*by).to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reply_presses_a_key() {
+        let escape = "so\x1b[201~\r".to_owned();
+        for answer in [Answer::Text(escape.clone()), Answer::Deny(escape)] {
+            match sanitised(answer) {
+                Answer::Text(text) | Answer::Deny(text) => {
+                    assert_eq!(text, "so\u{241b}[201~\u{240d}");
+                }
+                Answer::Allow => panic!("it was another"),
+            }
+        }
+        assert_eq!(sanitised(Answer::Allow), Answer::Allow);
+    }
+}

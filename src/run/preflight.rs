@@ -1,0 +1,470 @@
+//! Is everything there? Asked before anything is created, and by `doctor`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::agent::codex::launch::{Options, SETTINGS};
+use crate::agent::codex::program::{self, Program};
+use crate::agent::executor::TrustPolicy;
+use crate::agent::signals::Kind;
+use crate::error::{Error, io as io_error};
+use crate::os::chain::chain;
+use crate::os::launcher::LAUNCHER;
+use crate::os::process::RUN_VARIABLE;
+use crate::os::search_path::{absolute_entries, search_path};
+use crate::record::Store;
+use crate::task::Task;
+use crate::task::name::RunId;
+use crate::tmux::{self, Server};
+use crate::worktree::{CommitId, Dirty, Repository, owned, refuse_unspeakable};
+
+use directory::find_directory;
+pub use doctor::{Check, Level, doctor};
+
+mod agent;
+mod directory;
+mod doctor;
+
+/// Below this much free space a run doesn't start, in MB.
+const DISK_NEEDED_MB: u64 = 100;
+/// What a run starts from.
+pub(crate) struct Ready {
+    pub(crate) repository: Repository,
+    pub(crate) base: CommitId,
+    /// Whether that has the caller's uncommitted changes.
+    pub(crate) base_dirty: bool,
+    /// Where the agent works, relative to the worktree's top.
+    pub(crate) directory: PathBuf,
+    pub(crate) program: Program,
+    /// Further `-c` values for it.
+    pub(crate) unbound: Vec<String>,
+    pub(crate) hooks: PathBuf,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) notices: Vec<String>,
+}
+
+/// Checks what `task` needs, and creates nothing.
+pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<Ready, Error> {
+    check_git()?;
+    let mut environment = agent_environment(task, run_id);
+    let repository = {
+        let task = task.clone();
+        tokio::task::spawn_blocking(move || check_repository(&task))
+    };
+    let place = task.repository.as_path();
+    let (tmux, program, repository) = tokio::join!(
+        check_tmux(),
+        agent::check_program(&task.codex, &environment, place, store.root()),
+        repository
+    );
+    tmux?;
+    let program = program?;
+    let Start {
+        repository,
+        base,
+        base_dirty,
+        directory,
+        mut notices,
+    } = repository.map_err(|panic| io_error("check the repository")(io::Error::other(panic)))??;
+    environment.extend(repository.git_variables(&task.worktree())?);
+    let hooks = find_hooks()?;
+    check_disk(&task.worktree_root, "--worktree-root")?;
+    check_disk(store.root(), "--state-dir")?;
+    check_session(store, task).await?;
+    let place = repository.checkout().map(|top| below(top, &directory));
+    let place = place.filter(|place| place.is_dir());
+    let places = agent::Places {
+        repository: trusted(&repository),
+        directory: place.as_deref().unwrap_or(repository.root()),
+        state: store.root(),
+    };
+    let able = agent::check_access(&program, &task.codex, &environment, places).await?;
+    if able.api_key && note_once(store, "cost-note-shown") {
+        notices.push("codex uses an API key: it is billed by use, and an interactive session has no spending cap".to_owned());
+    }
+    if !program.is_known() {
+        let (oldest, newest) = program::KNOWN_VERSIONS;
+        notices.push(format!(
+            "codex {} was never tried with this cx-operator ({oldest} to {newest} were)",
+            program.version
+        ));
+    }
+    Ok(Ready {
+        repository,
+        base,
+        base_dirty,
+        directory,
+        program,
+        unbound: able.unbound,
+        hooks,
+        environment,
+        notices,
+    })
+}
+
+/// The directory that the repository's git directory lies in: codex trusts it in place of each worktree.
+pub(crate) fn trusted(repository: &Repository) -> &Path {
+    repository.common_dir().parent().unwrap_or(Path::new("/"))
+}
+
+/// A directory below another, which may be that one itself: joined by parts, as an empty path would add a slash, which the
+/// agent's shell then shows.
+pub(crate) fn below(top: &Path, directory: &Path) -> PathBuf {
+    top.join(directory).components().collect()
+}
+
+/// Git fills worktrees and reads the caller's checkout where libgit2 can't.
+fn check_git() -> Result<String, Error> {
+    let path = search_path();
+    let mut programs = std::env::split_paths(&path).map(|dir| dir.join("git"));
+    let git = programs.find(|program| is_executable(program));
+    Ok(git.ok_or(Error::GitMissing)?.display().to_string())
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+async fn check_tmux() -> Result<String, Error> {
+    let version = tmux::query_version().await?;
+    if tmux::is_recent(&version) {
+        Ok(version)
+    } else {
+        Err(Error::TmuxTooOld { version })
+    }
+}
+
+/// What the repository tells before a run.
+struct Start {
+    repository: Repository,
+    base: CommitId,
+    /// Whether that has the caller's uncommitted changes.
+    base_dirty: bool,
+    directory: PathBuf,
+    notices: Vec<String>,
+}
+
+fn check_repository(task: &Task) -> Result<Start, Error> {
+    let repository = Repository::discover(&task.repository)?;
+    let root = task.worktree_root.canonicalize();
+    refuse_unspeakable(&root.unwrap_or_else(|_| task.worktree_root.clone()))?;
+    let base = repository.resolve_base(&task.base)?;
+    check_names(&repository, task)?;
+    let mut notices = Vec::new();
+    let dirty = match repository.query_dirty() {
+        Err(error) if !task.include_dirty => {
+            let why = chain(&error);
+            notices.push(format!("nobody looked for uncommitted changes of yours, which the agent won't see: failed to {why}"));
+            Dirty::default()
+        }
+        found => found?,
+    };
+    if !dirty.is_clean() && !task.include_dirty {
+        let (modified, untracked) = (dirty.modified, dirty.untracked);
+        notices.push(format!(
+            "the agent won't see your uncommitted changes ({modified} modified, {untracked} untracked): commit them, or use --include-dirty"
+        ));
+    }
+    let base_dirty = task.include_dirty && !dirty.is_clean();
+    let base = if base_dirty {
+        let message = "cx-operator: uncommitted changes of the caller's checkout";
+        let (dirty, left_out) = repository.snapshot_dirty(base, message)?;
+        notices.extend(left_out);
+        dirty
+    } else {
+        base
+    };
+    let directory = find_directory(&repository, base, task, &mut notices)?;
+    if task.codex.trust == TrustPolicy::Accept {
+        for above in directory.ancestors() {
+            let settings = above.join(SETTINGS);
+            if repository.has_at(base, &settings)? {
+                let settings = settings.display();
+                notices.push(format!("codex obeys {settings} of the repository, which may start programs outside of the sandbox: --trust ask leaves the decision to you"));
+            }
+        }
+    }
+    Ok(Start {
+        repository,
+        base,
+        base_dirty,
+        directory,
+        notices,
+    })
+}
+
+/// Who holds the branch or the worktree that `task` needs, where somebody does.
+pub(crate) fn find_holder(task: &Task) -> Option<Error> {
+    let repository = Repository::discover(&task.repository).ok()?;
+    check_names(&repository, task).err()
+}
+
+fn check_names(repository: &Repository, task: &Task) -> Result<(), Error> {
+    let (branch, worktree) = (task.name.branch(), task.worktree());
+    let taken = |what, name, otherwise: &dyn Fn() -> String| Error::Taken {
+        what,
+        name,
+        holder: find_owner(repository, task).unwrap_or_else(otherwise),
+    };
+    if let Some(holder) = repository.find_branch_holder(&branch)? {
+        let otherwise = || match &holder.worktree {
+            _ if holder.branch != branch => {
+                format!("the branch {} exists, which keeps that name", holder.branch)
+            }
+            Some(path) => format!("it is checked out in {}", path.display()),
+            None => "a branch of that name exists".to_owned(),
+        };
+        return Err(taken("branch", branch.clone(), &otherwise));
+    }
+    if fs::symlink_metadata(&worktree).is_ok() {
+        let otherwise = || "something is there already".to_owned();
+        return Err(taken(
+            "worktree",
+            worktree.display().to_string(),
+            &otherwise,
+        ));
+    }
+    Ok(())
+}
+
+/// The run that has the branch or the worktree of `task`, by its marker: that is there before either is made.
+fn find_owner(repository: &Repository, task: &Task) -> Option<String> {
+    let root = task.worktree_root.canonicalize();
+    let worktree = root.map_or_else(|_| task.worktree(), |root| root.join(task.name.branch()));
+    let mut owned = owned(repository).ok()?.into_iter().map(|owned| owned.spec);
+    let spec = owned.find(|spec| spec.path == worktree || spec.branch == task.name.branch())?;
+    Some(format!(
+        "it belongs to run {}, whose worktree is {}",
+        spec.owner.run_id,
+        spec.path.display()
+    ))
+}
+
+async fn check_session(store: &Store, task: &Task) -> Result<(), Error> {
+    let session = task.name.session();
+    if Server::at(store.tmux_socket())
+        .query_session(&session)
+        .await?
+    {
+        let running = store
+            .load_runs()?
+            .into_iter()
+            .rev()
+            .find(|run| run.task() == Some(task.name.as_str()) && run.is_alive());
+        let holder = running.map_or_else(
+            || "a session of that name is there".to_owned(),
+            |run| format!("run {} is in it", run.name()),
+        );
+        return Err(Error::Taken {
+            what: "tmux session",
+            name: session,
+            holder,
+        });
+    }
+    Ok(())
+}
+
+/// The directory of the hook binaries and the launcher: `CX_OPERATOR_HOOKS`, beside our executable (or one level up, for
+/// what cargo builds as an example or a test), PATH.
+///
+/// # Errors
+/// [`Error::HooksMissing`].
+pub fn find_hooks() -> Result<PathBuf, Error> {
+    let complete = |dir: &PathBuf| {
+        Kind::ALL
+            .iter()
+            .map(|kind| kind.binary_name())
+            .chain([LAUNCHER])
+            .all(|name| is_executable(&dir.join(name)))
+    };
+    let executable = std::env::current_exe().unwrap_or_default();
+    let beside = executable.ancestors().skip(1).take(2).map(Path::to_owned);
+    let named = std::env::var_os("CX_OPERATOR_HOOKS").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let searched: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut candidates = named
+        .into_iter()
+        .chain(beside)
+        .chain(searched)
+        .filter(|dir| dir.is_absolute());
+    candidates
+        .find(complete)
+        .ok_or(Error::HooksMissing { executable })
+}
+
+/// `flag` is what chooses another place.
+fn check_disk(path: &Path, flag: &'static str) -> Result<u64, Error> {
+    let available_mb = available_mb(path)?;
+    if available_mb < DISK_NEEDED_MB {
+        return Err(Error::DiskFull {
+            path: path.to_owned(),
+            available_mb,
+            needed_mb: DISK_NEEDED_MB,
+            flag,
+        });
+    }
+    Ok(available_mb)
+}
+
+fn available_mb(path: &Path) -> Result<u64, Error> {
+    let stat = rustix::fs::statvfs(path).map_err(|errno| {
+        io_error(format!("read the free space of {}", path.display()))(errno.into())
+    })?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize) >> 20)
+}
+
+/// Whether this is the first time that the state directory is told so.
+fn note_once(store: &Store, name: &str) -> bool {
+    fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(store.root().join(name))
+        .is_ok()
+}
+
+/// Names of variables that mark a parent session, lead git astray, or belong to another terminal.
+const DROPPED: [&str; 32] = [
+    "TMUX",
+    "TMUX_PANE",
+    "STY",
+    "CLAUDECODE",
+    "CODEX_CI",
+    "CODEX_SHELL",
+    RUN_VARIABLE,
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_GRAFT_FILE",
+    "GIT_SHALLOW_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "TERM",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "COLUMNS",
+    "LINES",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+];
+/// Beginnings of such names.
+const DROPPED_PREFIXES: [&str; 8] = [
+    "GIT_CONFIG_KEY_",
+    "GIT_CONFIG_VALUE_",
+    "GIT_INTERNAL_",
+    "GIT_PUSH_OPTION_",
+    "CLAUDE_CODE_",
+    "CODEX_THREAD",
+    "CODEX_SANDBOX",
+    "CODEX_MANAGED_BY_",
+];
+/// Keys of other executors, which codex has no use for.
+const FOREIGN_KEYS: [&str; 8] = [
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "XAI_API_KEY",
+    "CURSOR_API_KEY",
+    "AMP_API_KEY",
+];
+
+/// The agent's environment: the caller's, less what is dropped, plus what the task adds and the run's mark.
+pub(crate) fn agent_environment(task: &Task, run_id: &RunId) -> Vec<(String, String)> {
+    let mut environment = caller_environment();
+    environment.extend(task.environment.iter().cloned());
+    environment.insert("TERM".to_owned(), "screen-256color".to_owned());
+    environment.insert(RUN_VARIABLE.to_owned(), run_id.as_str().to_owned());
+    with_absolute_home(environment)
+}
+
+/// A relative `CODEX_HOME` is the caller's: codex would look for it in the worktree.
+fn with_absolute_home(mut environment: BTreeMap<String, String>) -> Vec<(String, String)> {
+    if let Some(home) = environment.get_mut("CODEX_HOME")
+        && let Ok(path) = std::path::absolute(&*home)
+        && let Some(path) = path.to_str()
+    {
+        *home = path.to_owned();
+    }
+    environment.into_iter().collect()
+}
+
+fn caller_environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        // The repository's programs are not to be taken for the system's: codex's own wrapper looks for `node`.
+        let value = if name == "PATH" {
+            absolute_entries(&value)
+        } else {
+            value
+        };
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os()
+        .filter_map(text)
+        .filter(|(name, _)| !is_dropped(name) && name != "_")
+        .collect()
+}
+
+fn is_dropped(name: &str) -> bool {
+    DROPPED.contains(&name)
+        || FOREIGN_KEYS.contains(&name)
+        || DROPPED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+fn value(environment: &[(String, String)], name: &str) -> Option<OsString> {
+    environment
+        .iter()
+        .rev()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parents_marks_and_foreign_keys_are_dropped() {
+        for name in [
+            "TMUX",
+            "CLAUDECODE",
+            "CLAUDE_CODE_ENTRYPOINT",
+            "CODEX_THREAD_ID",
+            "GIT_DIR",
+            "GIT_QUARANTINE_PATH",
+            "GIT_CONFIG_COUNT",
+            "GIT_CONFIG_KEY_0",
+            "ANTHROPIC_API_KEY",
+        ] {
+            assert!(is_dropped(name), "{name}");
+        }
+        for name in [
+            "PATH",
+            "HOME",
+            "OPENAI_API_KEY",
+            "CODEX_HOME",
+            "GIT_AUTHOR_NAME",
+            "LANG",
+        ] {
+            assert!(!is_dropped(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! Recovery: what becomes of a run whose operator died.
+//!
+//! A run is taken over by taking its lock, which the kernel let go of when its operator died. Its journal tells what
+//! was made, reality what is left of it, and the files of hooks and transcript what happened meanwhile. Then the run
+//! is either followed on, where its agent still works, or ended: by the same code as any other.
+//!
+//! Only what is provably ours is touched: the processes with the run's mark, the session on our own socket that runs
+//! the run's launcher, the worktree whose marker names run and state directory.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::error::{Error, io as io_error};
+use crate::os::process::{Exit, Process, RunProcesses, boot_id, holds_this_process};
+use crate::os::time::millis;
+use crate::record::journal::{Entry, Journal, Progress};
+use crate::record::{self, Failure, FoundMark, Lock, Outcome, RunDir, Status, Store};
+use crate::run::cancel::Cancel;
+use crate::run::collect::miss_worktree;
+use crate::run::drive::{Driver, Ending, Parts};
+use crate::run::recovery::evidence::{Evidence, judge};
+use crate::run::shared::Shared;
+use crate::run::site::{Agent, Site};
+use crate::run::teardown::{self};
+use crate::task::policy::Keep;
+use crate::task::respond::{Chain, Context, Responder};
+use crate::tmux::Server;
+use crate::turn::{End, Machine, Plan};
+use crate::worktree::{Owner, Removal, Worktree, WorktreeSpec, owned, remove};
+use story::Story;
+
+pub(crate) use sweep::sweep_in_time;
+
+mod evidence;
+mod story;
+mod sweep;
+
+/// What is found of a run that nobody may own.
+pub(crate) enum Claim {
+    /// Its operator lives, or another process recovers it.
+    Alive,
+    /// It came to its end meanwhile.
+    Ended,
+    /// Its operator died before it made anything.
+    Empty,
+    /// It is ours now.
+    Taken(Box<Heir>),
+}
+
+/// What is left of a run, as far as looking tells.
+struct Remains {
+    store: Store,
+    tmux: Server,
+    dir: RunDir,
+    story: Story,
+}
+
+/// A run that was taken over.
+pub(crate) struct Heir {
+    found: Remains,
+    journal: Journal,
+    _lock: Lock,
+}
+
+impl Remains {
+    /// `None` where the run's operator died before it made anything.
+    fn load(store: &Store, dir: &RunDir) -> Result<Option<Self>, Error> {
+        Ok(Story::load(dir)?.map(|story| Self {
+            tmux: Server::at(store.tmux_socket()),
+            store: store.clone(),
+            dir: dir.clone(),
+            story,
+        }))
+    }
+
+    /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is none.
+    async fn is_working(&self) -> bool {
+        let answered = !self.story.terms.responders.is_empty();
+        self.judge(answered).0.is_none() && self.find_agent().await.is_some()
+    }
+
+    /// What the journal and the files of hooks and transcript say of the run's end. `responder`: whether somebody can answer.
+    fn judge(&self, responder: bool) -> (Option<End>, Ending) {
+        let standing = self.story.standing();
+        let machine = Machine::resume(self.plan(responder), standing.clone(), Instant::now());
+        let Evidence { end, mut ending } =
+            judge(machine, &self.dir, (&standing, &self.story.replies));
+        let Some(ended) = self.story.ended.clone() else {
+            return (end, ending);
+        };
+        ending.end = ended.clone();
+        ending.turns = standing.turns;
+        ending.last_message = standing.last_message;
+        (Some(ended), ending)
+    }
+
+    fn plan(&self, responder: bool) -> Plan {
+        let worktree = self.story.worktree.as_ref().map(|(path, _)| path);
+        let launched = self.story.launched.as_ref();
+        let directory = launched.and_then(|launched| launched.directory.as_ref());
+        Plan {
+            prompt: self
+                .dir
+                .load_prompt(self.story.turn().max(1))
+                .unwrap_or_default(),
+            limits: self.story.terms.limits,
+            permissions: self.story.terms.permissions,
+            // Who had replied was there to be asked.
+            responder: responder || self.story.has_responder(),
+            probe: self.story.terms.probe,
+            directory: directory.or(worktree).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The agent in its pane, if that very process still runs.
+    async fn find_agent(&self) -> Option<Agent> {
+        if self.story.is_of_another_boot() {
+            return None;
+        }
+        let launched = self.story.launched.as_ref()?;
+        let root = launched.root.filter(|root| root.is_running())?;
+        let ids = (launched.session_id.as_str(), launched.pane.as_str());
+        let pane = self
+            .tmux
+            .find_pane(ids, launched.pid)
+            .await
+            .ok()
+            .flatten()?;
+        let exit = Exit::of(launched.pid).ok()?;
+        Some(Agent {
+            pane,
+            exit,
+            root: Some(root),
+        })
+    }
+
+    /// The run's worktree, by its marker; where somebody removed its registration, by itself or by its branch.
+    fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
+        let repository = self.story.open_repository()?;
+        let ours = owned(&repository)?.into_iter().find(|owned| {
+            owned.spec.owner.run_id == self.story.run_id.as_str()
+                && owned.spec.owner.state_dir == self.store.root()
+        });
+        if let Some(owned) = ours {
+            return Ok(Some(Worktree::open(&repository, &owned.spec)?));
+        }
+        let Some(spec) = self.spec()? else {
+            return Ok(None);
+        };
+        let root = self.store.root();
+        match Worktree::find_lost(&repository, &spec.path, root)? {
+            Some(lost) if lost.owner == spec.owner => {
+                return Ok(Some(Worktree::adopt(&repository, &spec.path, root)?));
+            }
+            _ => {}
+        }
+        let revived = Worktree::revive(&repository, &spec)?;
+        if revived.is_none() {
+            // At most a registration that was only prepared.
+            let nothing_kept = remove(&repository, &spec, Removal::Worktree);
+            tracing::debug!(?nothing_kept, "no worktree is left");
+        }
+        Ok(revived)
+    }
+
+    /// What the worktree was to be made as.
+    fn spec(&self) -> Result<Option<WorktreeSpec>, Error> {
+        let Some((path, branch)) = &self.story.worktree else {
+            return Ok(None);
+        };
+        Ok(Some(WorktreeSpec {
+            path: path.clone(),
+            branch: branch.clone(),
+            base: self.story.base_commit.parse()?,
+            owner: Owner {
+                run_id: self.story.run_id.as_str().to_owned(),
+                state_dir: self.store.root().to_owned(),
+            },
+        }))
+    }
+}
+
+impl Heir {
+    /// Takes an unfinished run over, where nobody owns it.
+    pub(crate) fn claim(
+        store: &Store,
+        dir: &RunDir,
+        listener: Option<UnboundedSender<Entry>>,
+    ) -> Result<Claim, Error> {
+        let _nobody_else_looks = match dir.find_mark()? {
+            FoundMark::Gone => return Ok(Claim::Ended),
+            FoundMark::Held => return Ok(Claim::Alive),
+            FoundMark::Taken(mark) => mark,
+        };
+        if !dir.path().exists() {
+            return Ok(Claim::Empty);
+        }
+        match Self::claim_kept(store, dir, listener)? {
+            // Closed by another one, between our look at the mark and its letting go of the lock.
+            Claim::Taken(_) if dir.is_closed() => Ok(Claim::Ended),
+            claim => Ok(claim),
+        }
+    }
+
+    /// Takes a run over that may have been closed, where nobody owns it.
+    pub(crate) fn claim_kept(
+        store: &Store,
+        dir: &RunDir,
+        listener: Option<UnboundedSender<Entry>>,
+    ) -> Result<Claim, Error> {
+        let Some(lock) = Lock::take(&dir.lock())? else {
+            return Ok(Claim::Alive);
+        };
+        let Some(found) = Remains::load(store, dir)? else {
+            return Ok(Claim::Empty);
+        };
+        // One that this version can't read is not for it to replace.
+        dir.load_record()?;
+        let journal =
+            Journal::resume(&dir.events(), listener).map_err(io_error("open the journal"))?;
+        Ok(Claim::Taken(Box::new(Self {
+            found,
+            journal,
+            _lock: lock,
+        })))
+    }
+
+    fn take_over(&self) {
+        self.journal.write(Progress::TakenOver {
+            boot_id: boot_id(),
+            operator_pid: std::process::id(),
+        });
+    }
+
+    /// Ends the run now, its agent with it.
+    pub(crate) async fn finish(&self, keep: Keep) -> Outcome {
+        self.take_over();
+        let (_, ending) = self
+            .found
+            .judge(!self.found.story.terms.responders.is_empty());
+        let agent = self.found.find_agent().await;
+        self.conclude(agent, ending, (keep, &Cancel::new())).await
+    }
+
+    /// Why something would be left if the run were ended now, as far as a look tells.
+    pub(crate) fn foresee(&self, keep: Keep) -> Option<String> {
+        let story = &self.found.story;
+        if let Err(error) = story.open_repository() {
+            return Some(format!("failed to {}", error.message()));
+        }
+        let (path, _) = story.worktree.as_ref()?;
+        let kept = matches!(keep, Keep::Worktree | Keep::Session) && path.exists();
+        kept.then(|| format!("asked to keep {}", path.display()))
+    }
+
+    /// What the run asked to be kept.
+    pub(crate) fn keep(&self) -> Keep {
+        self.found.story.terms.keep
+    }
+
+    async fn conclude(
+        &self,
+        agent: Option<Agent>,
+        ending: Ending,
+        (keep, cancel): (Keep, &Cancel),
+    ) -> Outcome {
+        let site = Site {
+            dir: &self.found.dir,
+            journal: &self.journal,
+            tmux: &self.found.tmux,
+            keep,
+            cancel,
+        };
+        let mut outcome = self.found.story.to_outcome(&self.found.dir);
+        let found = self.found.find_worktree();
+        // Without its worktree an agent is no agent of ours to talk to, but a process to end.
+        let agent = agent.filter(|_| matches!(found, Ok(Some(_))));
+        // Before a process is ended: whoever recovers after us must not take our signal for the agent's own end.
+        teardown::announce(&site, &ending);
+        let left = match &agent {
+            Some(_) => Vec::new(),
+            None => self.end_orphans(&site).await,
+        };
+        let mut clean = left.is_empty();
+        match (found, self.found.dir.load_record()) {
+            // The work was taken in, and its going has begun: what is still there is not all of it.
+            (Ok(Some(worktree)), Ok(Some(record))) if self.found.story.removing => {
+                outcome = Outcome {
+                    worktree: None,
+                    ..record
+                };
+                clean &= teardown::remove_worktree(&site, &worktree, &mut outcome).await;
+            }
+            // It went after the record was written.
+            (Ok(None), Ok(Some(record))) => {
+                let kept = keep == Keep::Branch;
+                outcome = Outcome {
+                    worktree: None,
+                    branch: record.branch.filter(|_| kept),
+                    ..record
+                };
+            }
+            (found, _) => {
+                let trouble = found.as_ref().err().map(Error::to_failure);
+                let worktree = found.ok().flatten();
+                let missed = worktree.is_none() && trouble.is_none() && self.found.story.made;
+                let closing = (worktree.as_ref(), ending);
+                clean &= teardown::finish(&site, agent.as_ref(), closing, &mut outcome).await;
+                if let (true, Some((path, _))) = (missed, &self.found.story.worktree) {
+                    miss_worktree(path, &mut outcome);
+                }
+                if let Some(trouble) = trouble {
+                    // Work may be in a repository that is only away, though its worktree is gone.
+                    self.leave_tree(trouble, &mut outcome);
+                    clean = false;
+                }
+            }
+        }
+        outcome.notices.extend(left);
+        teardown::record(&site, &mut outcome, clean);
+        outcome
+    }
+
+    async fn end_orphans(&self, site: &Site<'_>) -> Vec<String> {
+        let Some(session) = &self.found.story.session else {
+            return Vec::new();
+        };
+        teardown::end_orphans(site, self.root(), session).await
+    }
+
+    /// The root of what the run's pane started; a pid of another boot is somebody else's by now.
+    fn root(&self) -> Option<Process> {
+        let root = self.found.story.launched.as_ref().and_then(|at| at.root);
+        root.filter(|_| !self.found.story.is_of_another_boot())
+    }
+
+    /// Whether the run's agent started this very process: it would end itself.
+    pub(crate) fn holds_this_process(&self) -> bool {
+        holds_this_process(&RunProcesses::of(
+            self.found.dir.name(),
+            self.found.dir.path(),
+            self.root(),
+        ))
+    }
+
+    /// Says that nothing can be taken in without the repository, and that it can be tried again.
+    fn leave_tree(&self, trouble: Failure, outcome: &mut Outcome) {
+        let (tree, branch) = self.found.story.worktree.clone().unzip();
+        outcome.branch = branch;
+        outcome.worktree = tree.filter(|path| path.exists());
+        let mut text = trouble.message.clone();
+        if let Some(path) = &outcome.worktree {
+            text += &format!("; nothing was removed: the work is in {}", path.display());
+        }
+        outcome.notices.push(text);
+        (outcome.status, outcome.error) = (Status::Failed, Some(trouble));
+    }
+
+    /// Follows the agent on, as its first operator would have, and ends the run.
+    pub(crate) async fn follow(
+        &self,
+        shared: &Shared,
+        responders: Option<Vec<Arc<dyn Responder>>>,
+        cancel: &Cancel,
+    ) -> Outcome {
+        self.take_over();
+        let started = Instant::now();
+        let (responders, problems) = self.responders(responders);
+        let (found, mut ending) = self.found.judge(!responders.is_empty());
+        let agent = self.found.find_agent().await;
+        if let (None, Some(agent), Some(_)) = (&found, &agent, self.found.dir.load_prompt(1)) {
+            ending = self
+                .drive((shared, agent), responders, cancel)
+                .await
+                .unwrap_or_else(|error| Ending::failed(error.to_failure()));
+            ending.notices.extend(problems);
+        }
+        let keep = self.found.story.terms.keep;
+        let mut outcome = self.conclude(agent, ending, (keep, cancel)).await;
+        outcome.duration_ms += millis(started.elapsed());
+        outcome
+    }
+
+    /// The responders of the run; those of the caller go before those that the journal tells how to make.
+    fn responders(
+        &self,
+        given: Option<Vec<Arc<dyn Responder>>>,
+    ) -> (Vec<Arc<dyn Responder>>, Vec<String>) {
+        if let Some(given) = given {
+            return (given, Vec::new());
+        }
+        let mut problems = Vec::new();
+        let mut made = Vec::new();
+        for recipe in &self.found.story.terms.responders {
+            match recipe.make() {
+                Ok(responder) => made.push(responder),
+                Err(error) => {
+                    problems.push(format!("failed to {}", crate::os::chain::chain(&error)))
+                }
+            }
+        }
+        (made, problems)
+    }
+
+    async fn drive(
+        &self,
+        (shared, agent): (&Shared, &Agent),
+        responders: Vec<Arc<dyn Responder>>,
+        cancel: &Cancel,
+    ) -> Result<Ending, Error> {
+        let responder = Chain(responders);
+        let (mut plan, mut standing) = (
+            self.found.plan(!responder.is_empty()),
+            self.found.story.standing(),
+        );
+        plan.limits = responder.limits(plan.limits);
+        let mut pane = agent.pane.clone();
+        // The journal says that a prompt was about to be pasted; tmux knows whether it was.
+        let was_pasted = pane.take_over().await? == Some(self.found.story.turn());
+        if standing.pasted && !was_pasted {
+            (standing.pasted, standing.probed) = (false, None);
+        }
+        let context = Context {
+            run_id: self.found.story.run_id.as_str().to_owned(),
+            task: self.found.story.task.as_str().to_owned(),
+            worktree: self
+                .found
+                .story
+                .worktree
+                .as_ref()
+                .map(|(path, _)| path.clone())
+                .unwrap_or_default(),
+        };
+        let parts = Parts {
+            machine: Machine::resume(plan, standing.clone(), Instant::now()),
+            pane: &pane,
+            exit: &agent.exit,
+            dir: &self.found.dir,
+            watch: &shared.watch,
+            journal: &self.journal,
+            responder: &responder,
+            context: &context,
+            permissions: self.found.story.terms.permissions,
+            trust: self.found.story.terms.trust,
+        };
+        let driver = Driver::resume(parts, &standing, self.found.story.replies.clone())?;
+        Ok(driver.follow(cancel.cancelled()).await)
+    }
+}
+
+/// Takes a run over to bring it to its end; hands back the record of one that has ended.
+///
+/// # Errors
+/// [`record::Error::Alive`] where an operator owns it, [`record::Error::NotFound`] where it never began.
+pub(crate) fn take_over(
+    store: &Store,
+    dir: &RunDir,
+    listener: Option<UnboundedSender<Entry>>,
+) -> Result<Result<Box<Heir>, Box<Outcome>>, Error> {
+    let name = dir.name().to_owned();
+    if dir.is_closed()
+        && let Some(record) = dir.load_record()?
+    {
+        return Ok(Err(Box::new(record)));
+    }
+    match Heir::claim(store, dir, listener)? {
+        Claim::Alive => Err(record::Error::Alive { name }.into()),
+        Claim::Empty => {
+            dir.discard();
+            Err(record::Error::NotFound { name }.into())
+        }
+        Claim::Ended => match dir.load_record()? {
+            Some(record) => Ok(Err(Box::new(record))),
+            None => Err(record::Error::NotFound { name }.into()),
+        },
+        Claim::Taken(heir) if heir.holds_this_process() => {
+            let why = format!("take over the run {name}: this command runs in its session");
+            Err(Error::Usage(why))
+        }
+        Claim::Taken(heir) => Ok(Ok(heir)),
+    }
+}

@@ -1,0 +1,128 @@
+//! What the files of a run say of its turns: for a run that nobody follows any more.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::record::{self, RunDir};
+use crate::run::drive::Ending;
+use crate::run::drive::recorded::{Recorded, reached};
+use crate::run::drive::sources::{Signals, Transcript};
+use crate::task::policy::Permissions;
+use crate::task::question::{Question, QuestionKind};
+use crate::turn::end::unanswered;
+use crate::turn::{End, Event, Machine, Reaction, Standing};
+
+/// What is known of a run's turns.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    /// How they ended, where the files tell of an end.
+    pub(crate) end: Option<End>,
+    /// The same as an ending; where there is no end, that of a run whose agent is gone as well as its operator.
+    pub(crate) ending: Ending,
+}
+
+/// Lets the machine read what hooks and transcript left since the standing was written down. An exit status on file is the
+/// end of a run of which they tell none.
+pub(crate) fn judge(
+    mut machine: Machine,
+    dir: &RunDir,
+    (standing, replies): (&Standing, &[record::Reply]),
+) -> Evidence {
+    let mut signals = Signals::new(dir.signals());
+    let decided = signals.pass_over(standing);
+    let mut recorded = Recorded::of_turn(standing.turns, replies, decided);
+    let events = signals.read();
+    let mut replies = replies.to_vec();
+    replies.extend(by_policy(&machine, &mut recorded, &events));
+    let mut end = feed(&mut machine, &mut recorded, events);
+    let path = machine
+        .session()
+        .and_then(|session| signals.transcript_of(session));
+    let mut transcript = path.map(|path| Transcript::new(path.to_owned()));
+    let lines = transcript
+        .as_mut()
+        .map(Transcript::read)
+        .unwrap_or_default();
+    end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
+    // Whoever follows the run on may have it answered.
+    let asked = machine.asked().cloned().or(machine.awaited());
+    // A hook of the user's may have decided, or somebody in the pane.
+    let is_decided = |question: &Question| {
+        let transcript = transcript.as_ref();
+        question.kind == QuestionKind::Permission
+            && transcript.is_some_and(|transcript| transcript.is_decided(&question.text))
+    };
+    let asked = asked.filter(|question| !is_decided(question));
+    let asked = asked.as_ref().map(unanswered);
+    // A Stop that no transcript contradicts is all that is known of an agent that is gone.
+    let unconfirmed = machine.clone().end_unconfirmed();
+    if dir.load_exit_status().is_some() && asked.is_none() {
+        end = end.or(unconfirmed.clone());
+    }
+    if let (None, None, Some(code)) = (&end, &asked, dir.load_exit_status()) {
+        let exited = Event::AgentExited {
+            code: Some(code),
+            screen: String::new(),
+        };
+        end = feed(&mut machine, &mut recorded, vec![exited]);
+    }
+    let ending = Ending {
+        end: end
+            .clone()
+            .or(asked)
+            .or(unconfirmed)
+            .unwrap_or_else(End::operator_died),
+        session: machine.session().map(str::to_owned),
+        turns: machine.turns(),
+        last_message: machine.last_message().map(str::to_owned),
+        replies: reached(replies, &machine),
+        transcript,
+        notices: Vec::new(),
+    };
+    Evidence { end, ending }
+}
+
+/// The approvals that the hooks decided by the policy, while nobody wrote it down.
+fn by_policy(machine: &Machine, recorded: &mut Recorded, events: &[Event]) -> Vec<record::Reply> {
+    let reply = match machine.permissions() {
+        Permissions::Allow => "allow",
+        Permissions::Deny => "deny",
+        Permissions::Ask => return Vec::new(),
+    };
+    let mut turn = machine.turns();
+    let mut replies = Vec::new();
+    for event in events {
+        match event {
+            Event::PromptSubmitted { .. } => turn += 1,
+            Event::PermissionAsked { command, .. } => replies.push(record::Reply {
+                turn,
+                by: "policy".to_owned(),
+                question: command.clone(),
+                reply: reply.to_owned(),
+            }),
+            _ => {}
+        }
+    }
+    replies.retain(|reply| !recorded.take(reply));
+    replies
+}
+
+/// What the machine wants to do is not done: there is nobody to type to. What was replied is known.
+fn feed(machine: &mut Machine, recorded: &mut Recorded, events: Vec<Event>) -> Option<End> {
+    let mut queue = VecDeque::from(events);
+    while let Some(event) = queue.pop_front() {
+        match machine.on(Instant::now(), event) {
+            Reaction::End(end) => return Some(*end),
+            Reaction::Ask(question)
+            | Reaction::Decide {
+                next: Some(question),
+                ..
+            } => {
+                let answer = recorded.answer_once(&question);
+                queue.extend(answer.map(|answer| Event::Answered(question, Some(answer))));
+            }
+            _ => {}
+        }
+    }
+    None
+}

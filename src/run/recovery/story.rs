@@ -1,0 +1,349 @@
+//! What a journal tells of a run.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, io as io_error};
+use crate::os::process::{Process, boot_id};
+use crate::os::time::millis;
+use crate::record::journal::{self, Entry, Progress, SCHEMA_VERSION, Step};
+use crate::record::{self, Outcome, Reply, RunDir};
+use crate::task::Terms;
+use crate::task::name::{RunId, TaskName};
+use crate::turn::classify::PROBE;
+use crate::turn::{End, Standing};
+use crate::worktree::{Changes, Repository};
+
+/// A run, as far as its journal goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) run_id: RunId,
+    pub(crate) task: TaskName,
+    pub(crate) repository: PathBuf,
+    common_dir: Option<PathBuf>,
+    pub(crate) base_commit: String,
+    pub(crate) terms: Terms,
+    agent_version: String,
+    started_at: String,
+    last_at: String,
+    boot_id: String,
+    /// The worktree's path and its branch, from before it was made.
+    pub(crate) worktree: Option<(PathBuf, String)>,
+    /// Whether the worktree was made to the end.
+    pub(crate) made: bool,
+    /// The session's name, from before it was made.
+    pub(crate) session: Option<String>,
+    pub(crate) launched: Option<Launched>,
+    turns: Turns,
+    waits: Waits,
+    pub(crate) replies: Vec<Reply>,
+    notices: Vec<String>,
+    /// Whether the worktree's removal was begun: the record was complete by then.
+    pub(crate) removing: bool,
+    /// How the turns ended, once that was decided.
+    pub(crate) ended: Option<End>,
+}
+
+/// The agent's place and process.
+#[derive(Clone, Debug)]
+pub(crate) struct Launched {
+    pub(crate) at: String,
+    pub(crate) session_id: String,
+    pub(crate) pane: String,
+    pub(crate) pid: u32,
+    pub(crate) root: Option<Process>,
+    /// Where the agent works.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Turns {
+    session: Option<String>,
+    submitted: u32,
+    submitted_at: Option<String>,
+    turn_id: Option<String>,
+    pasted: u32,
+    last_message: Option<String>,
+}
+
+/// How long somebody was asked: neither the run's clock nor the turn's runs meanwhile.
+#[derive(Clone, Debug, Default)]
+struct Waits {
+    /// Since when somebody is asked who has not answered.
+    since: Option<SystemTime>,
+    in_run: Duration,
+    in_turn: Duration,
+}
+
+impl Waits {
+    fn take(&mut self, at: SystemTime, progress: &Progress) {
+        match progress {
+            Progress::PermissionAsked { .. } | Progress::TurnEnded { .. } => {
+                self.since.get_or_insert(at);
+            }
+            Progress::Replied { .. } | Progress::Pasted { .. } | Progress::Submitted { .. } => {
+                let waited = self.since.take().map(|since| between(since, at));
+                self.in_run += waited.unwrap_or_default();
+                self.in_turn += waited.unwrap_or_default();
+            }
+            _ => {}
+        }
+        if matches!(progress, Progress::Submitted { .. }) {
+            self.in_turn = Duration::ZERO;
+        }
+    }
+}
+
+/// A clock that was set back gives the time anew rather than none.
+fn between(from: SystemTime, to: SystemTime) -> Duration {
+    to.duration_since(from).unwrap_or_default()
+}
+
+impl Story {
+    /// Reads a run's journal; `None` where its operator died before it wrote anything, so that nothing was made.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`record::Error::Newer`] where a newer version wrote it; [`record::Error::Unreadable`] where the line is
+    /// lost that says what the run is: then nothing proves what is the run's.
+    pub(crate) fn load(run: &RunDir) -> Result<Option<Self>, Error> {
+        let entries = match journal::load(&run.events()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(io_error("read the journal"))?,
+        };
+        let first = entries.iter().find_map(Self::begin);
+        let Some((mut story, schema_version)) =
+            first.filter(|(story, _)| story.run_id.as_str() == run.name())
+        else {
+            return match run.is_blank() && !journal::has_lines(&run.events()) {
+                true => Ok(None),
+                false => Err(unreadable(run)),
+            };
+        };
+        if schema_version > SCHEMA_VERSION {
+            return Err(Error::Run(record::Error::Newer {
+                name: run.name().to_owned(),
+            }));
+        }
+        for entry in entries {
+            story.take(entry);
+        }
+        Ok(Some(story))
+    }
+
+    /// The run and its journal's format, from the line that begins it.
+    fn begin(entry: &Entry) -> Option<(Self, u32)> {
+        let Progress::Started {
+            run_id,
+            task,
+            repository,
+            common_dir,
+            base_commit,
+            boot_id,
+            agent_version,
+            terms,
+            schema_version,
+            ..
+        } = &entry.progress
+        else {
+            return None;
+        };
+        let story = Self {
+            run_id: run_id.clone(),
+            task: task.clone(),
+            repository: repository.clone(),
+            common_dir: common_dir.clone(),
+            base_commit: base_commit.clone(),
+            terms: terms.clone(),
+            agent_version: agent_version.clone(),
+            started_at: entry.at.clone(),
+            last_at: entry.at.clone(),
+            boot_id: boot_id.clone(),
+            worktree: None,
+            made: false,
+            session: None,
+            launched: None,
+            turns: Turns::default(),
+            waits: Waits::default(),
+            replies: Vec::new(),
+            notices: Vec::new(),
+            removing: false,
+            ended: None,
+        };
+        Some((story, *schema_version))
+    }
+
+    fn take(&mut self, Entry { at, progress }: Entry) {
+        self.last_at.clone_from(&at);
+        self.waits.take(parse(&at), &progress);
+        match progress {
+            Progress::Begun(Step::Worktree { path, branch, .. }) => {
+                self.worktree = Some((path, branch));
+            }
+            Progress::Done(Step::Worktree { .. }) => self.made = true,
+            Progress::Begun(Step::RemoveWorktree) => self.removing = true,
+            Progress::Begun(Step::Session { session, .. }) => self.session = Some(session),
+            Progress::Launched {
+                session_id,
+                pane,
+                pid,
+                pid_start,
+                directory,
+                ..
+            } => {
+                self.launched = Some(Launched {
+                    at,
+                    session_id,
+                    pane,
+                    pid,
+                    directory,
+                    root: pid_start.map(|start| Process { pid, start }),
+                });
+            }
+            Progress::Notice { text } => self.notices.push(text),
+            Progress::Pasted { turn, .. } => self.turns.pasted = turn,
+            Progress::Submitted {
+                turn,
+                session_id,
+                turn_id,
+            } => {
+                self.turns.submitted = turn;
+                self.turns.submitted_at = Some(at);
+                self.turns.session = Some(session_id);
+                self.turns.turn_id = turn_id;
+            }
+            // The answer how the task stands is not what the agent has to say of it.
+            Progress::TurnEnded { rule, .. } if rule.starts_with("probe_") => {}
+            Progress::TurnEnded { message, .. } => self.turns.last_message = message,
+            Progress::Replied {
+                turn,
+                by,
+                question,
+                reply,
+            } => self.replies.push(Reply {
+                turn,
+                by,
+                question,
+                reply,
+            }),
+            other => self.take_end(other),
+        }
+    }
+
+    fn take_end(&mut self, progress: Progress) {
+        if let Progress::Ended {
+            status,
+            error,
+            pending,
+            last_message,
+        } = progress
+        {
+            self.turns.last_message = last_message;
+            self.ended = Some(End {
+                status,
+                error,
+                pending,
+            });
+        }
+    }
+
+    /// Opens the repository that the run was begun in: exactly that one.
+    ///
+    /// # Errors
+    /// [`worktree::Error::RepositoryGone`] where it isn't, also where another one has its place.
+    pub(crate) fn open_repository(&self) -> Result<Repository, Error> {
+        let base = self.base_commit.parse()?;
+        let repository = Repository::open_of_run(&self.repository, self.common_dir.as_deref())?;
+        repository.find_base(base)?;
+        Ok(repository)
+    }
+
+    /// Whether the machine has been started anew since: then every pid and socket of the run is somebody else's.
+    pub(crate) fn is_of_another_boot(&self) -> bool {
+        self.boot_id != boot_id()
+    }
+
+    /// Where the turns stood.
+    pub(crate) fn standing(&self) -> Standing {
+        let now = SystemTime::now();
+        let asking = self
+            .waits
+            .since
+            .map_or(Duration::ZERO, |at| between(at, now));
+        let spent = |at: Option<&str>, waited: Duration| {
+            let all = at.map_or(Duration::ZERO, |at| between(parse(at), now));
+            all.saturating_sub(waited + asking)
+        };
+        let probed = self.probed();
+        let launched = self.launched.as_ref().map(|launched| launched.at.as_str());
+        Standing {
+            session: self.turns.session.clone(),
+            turns: self.turns.submitted,
+            turn_id: self.turns.turn_id.clone(),
+            pasted: self.turns.pasted > self.turns.submitted,
+            last_message: self.turns.last_message.clone(),
+            probed,
+            run_spent: spent(launched, self.waits.in_run),
+            turn_spent: spent(self.turns.submitted_at.as_deref(), self.waits.in_turn),
+        }
+    }
+
+    /// The message that the agent is being asked about: the last turn was begun to ask.
+    fn probed(&self) -> Option<String> {
+        let begun_by = |reply: &&Reply| reply.reply == PROBE && reply.turn + 1 == self.turn();
+        let asked = self.replies.iter().rfind(begun_by);
+        asked
+            .filter(|_| self.ended.is_none())
+            .map(|reply| reply.question.clone())
+    }
+
+    /// Whether somebody beside ourselves has replied.
+    pub(crate) fn has_responder(&self) -> bool {
+        let others = |reply: &Reply| !matches!(reply.by.as_str(), "operator" | "policy");
+        self.replies.iter().any(others)
+    }
+
+    /// The turn whose prompt stands for proof: the last that was pasted or submitted.
+    pub(crate) fn turn(&self) -> u32 {
+        self.turns.pasted.max(self.turns.submitted)
+    }
+
+    /// The run's record, as far as the journal fills it.
+    pub(crate) fn to_outcome(&self, run: &RunDir) -> Outcome {
+        let started = parse(&self.started_at);
+        let mut outcome = Outcome::blank(&self.task, self.run_id.clone(), started);
+        let end = self.ended.clone().unwrap_or_else(End::operator_died);
+        (outcome.status, outcome.error, outcome.pending) = (end.status, end.error, end.pending);
+        outcome.agent_version = Some(self.agent_version.clone());
+        outcome.run_dir = Some(run.path().to_owned());
+        outcome.repository = Some(self.repository.clone());
+        outcome.common_dir.clone_from(&self.common_dir);
+        // Before that no agent can have changed anything.
+        if self.made {
+            outcome.changes = Changes::Unknown;
+        }
+        outcome.base_commit = Some(self.base_commit.clone());
+        outcome.session_id.clone_from(&self.turns.session);
+        outcome.turns = self.turns.submitted;
+        outcome.last_message = self.standing().last_message;
+        outcome.replies.clone_from(&self.replies);
+        outcome.notices.clone_from(&self.notices);
+        // To the last sign of life: nobody worked on it since.
+        let last = parse(&self.last_at).duration_since(started);
+        outcome.duration_ms = millis(last.unwrap_or_default());
+        outcome
+    }
+}
+
+/// The journal's beginning is lost.
+fn unreadable(run: &RunDir) -> Error {
+    let source = serde_json::from_slice::<Entry>(b"").expect_err("nothing is no entry");
+    let path = run.events();
+    Error::Run(record::Error::Unreadable { path, source })
+}
+
+fn parse(at: &str) -> SystemTime {
+    humantime::parse_rfc3339(at).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! What all runs of an operator share.
+
+use std::sync::Arc;
+
+use crate::os::watch::Watch;
+use crate::record::Store;
+use crate::run::recovery::sweep_in_time;
+use crate::tmux::Server;
+use tokio::sync::OnceCell;
+
+/// What all runs of an operator share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) tmux: Server,
+    /// Whether what dead operators left was recovered, once in an operator's life.
+    pub(crate) swept: OnceCell<Vec<String>>,
+    /// Whether runs get a cgroup of their own, where that is permitted.
+    pub(crate) cgroups: bool,
+}
+
+impl Shared {
+    /// Recovers what dead operators left, the first time that it is called. Returns what people should know.
+    pub(crate) async fn sweep(&self) -> &[String] {
+        let sweep = || sweep_in_time(&self.store);
+        self.swept.get_or_init(sweep).await
+    }
+}

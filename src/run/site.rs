@@ -1,0 +1,27 @@
+//! A run, as its end needs to know it.
+
+use crate::os::process::Exit;
+use crate::os::process::Process;
+use crate::record::RunDir;
+use crate::record::journal::Journal;
+use crate::run::cancel::Cancel;
+use crate::task::policy::Keep;
+use crate::tmux::Pane;
+use crate::tmux::Server;
+
+/// A run, as its end needs to know it: the operator that made it may be gone.
+pub(crate) struct Site<'a> {
+    pub(crate) dir: &'a RunDir,
+    pub(crate) journal: &'a Journal,
+    pub(crate) tmux: &'a Server,
+    pub(crate) keep: Keep,
+    pub(crate) cancel: &'a Cancel,
+}
+
+/// A started agent.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) pane: Pane,
+    pub(crate) exit: Exit,
+    pub(crate) root: Option<Process>,
+}

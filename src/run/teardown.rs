@@ -1,0 +1,300 @@
+//! The end of a run: the agent's program, its work, and everything that was made for it.
+//!
+//! Nothing is removed before its work is safe: where the snapshot fails, the worktree stays and the record
+//! says where it is.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::agent::codex::{EXIT_COMMAND, sight};
+use crate::agent::executor::Sight;
+use crate::agent::executor::TrustPolicy;
+use crate::agent::signals;
+use crate::error::Error;
+use crate::os::blocking::blocking;
+use crate::os::process::{GRACE, Process, RunProcesses, end_run_processes};
+use crate::record::journal::{Progress, Step};
+use crate::record::{Outcome, Status};
+use crate::run::drive::Ending;
+use crate::task::policy::Keep;
+use crate::tmux::Pane;
+use crate::worktree::{BranchRemoval, Changes, Removal, Worktree, remove};
+
+use crate::run::collect::patience::Refusal;
+use crate::run::collect::{keep_transcript, note, take_in};
+use crate::run::site::Agent;
+use crate::run::site::Site;
+
+/// How long an agent may take to leave when asked politely.
+const POLITE: Duration = Duration::from_secs(3);
+
+/// Ends the agent's program and all that it started; leaves it alone where the caller keeps the session. Returns
+/// what people should know: that something could not be ended.
+async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<String> {
+    let cancel = site.cancel;
+    if site.keep == Keep::Session {
+        // Whoever takes the session over answers in its dialogs from now on.
+        if let Err(error) = signals::pass_undecided(&site.dir.signals()) {
+            tracing::warn!(%error, "the permission hooks go on waiting");
+        }
+        return None;
+    }
+    let work = async {
+        if is_idle(ending)
+            && !agent.exit.has_ended()
+            && !has_dialog(&agent.pane).await
+            && agent.pane.submit(EXIT_COMMAND).await.is_ok()
+        {
+            tokio::select! {
+                () = agent.exit.wait() => {}
+                () = tokio::time::sleep(POLITE) => {}
+                () = cancel.hurried() => {}
+            }
+        }
+        end_processes(site, agent.root, || cancel.is_hurried()).await
+    };
+    let ended = site.journal.step(Step::EndAgent, work).await;
+    // The caller's credentials, where the launcher was ended before it had read and removed them.
+    let _gone_already = fs::remove_file(site.dir.environment());
+    ended.err()
+}
+
+/// Whether a dialog is up, whose options a pasted word and its Enter would choose from; so it is taken to be where
+/// the screen can't be read.
+async fn has_dialog(pane: &Pane) -> bool {
+    match pane.query_screen().await {
+        Ok(screen) => matches!(
+            sight(&screen, ("", None), TrustPolicy::Ask),
+            Sight::Dialog(_)
+        ),
+        Err(_) => true,
+    }
+}
+
+async fn end_processes(
+    site: &Site<'_>,
+    root: Option<Process>,
+    is_hurried: impl Fn() -> bool,
+) -> Result<(), String> {
+    let run = RunProcesses::of(site.dir.name(), site.dir.path(), root);
+    let ended = end_run_processes(&run, GRACE, is_hurried).await;
+    ended.map_err(|left| format!("failed to {left}"))
+}
+
+/// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
+/// A session of that name that another run started since is left alone. The server goes with its last session, also
+/// where that had gone before. Returns what could not be ended.
+pub(crate) async fn end_orphans(
+    site: &Site<'_>,
+    root: Option<Process>,
+    session: &str,
+) -> Vec<String> {
+    let mut left = Vec::new();
+    let work = end_processes(site, root, || site.cancel.is_hurried());
+    left.extend(site.journal.step(Step::EndAgent, work).await.err());
+    let remove = async {
+        match site.tmux.query_session_of(session, site.dir.name()).await? {
+            true => site.tmux.kill_session(session).await,
+            false => Ok(()),
+        }
+    };
+    let removed = site.journal.step(Step::RemoveSession, remove).await;
+    for result in [removed, site.tmux.stop_if_idle().await] {
+        left.extend(
+            result
+                .err()
+                .map(|error| format!("failed to {}", crate::os::chain::chain(&error))),
+        );
+    }
+    left
+}
+
+/// Whether the agent waits for a prompt, so that a word ends it.
+fn is_idle(ending: &Ending) -> bool {
+    let in_words = ending
+        .end
+        .pending
+        .as_ref()
+        .is_none_or(|pending| pending.kind != "dialog");
+    match ending.end.status {
+        Status::Completed | Status::NeedsInput | Status::TurnCap | Status::AgentFailed => in_words,
+        _ => false,
+    }
+}
+
+/// Writes down how the turns ended, before anything is ended: a recovery must not take our own signal for the agent's
+/// end.
+pub(crate) fn announce(site: &Site<'_>, ending: &Ending) {
+    site.journal.write(Progress::Ended {
+        status: ending.end.status,
+        error: ending.end.error.clone(),
+        pending: ending.end.pending.clone(),
+        last_message: ending.last_message.clone(),
+    });
+}
+
+/// Ends a run whose turns are over, as was announced: the agent, its work, what was made for the run. Says whether nothing is left
+/// that should be gone. Where the worktree is `None`, nobody knows of one.
+pub(crate) async fn finish(
+    site: &Site<'_>,
+    agent: Option<&Agent>,
+    (worktree, mut ending): (Option<&Worktree>, Ending),
+    outcome: &mut Outcome,
+) -> bool {
+    let mut left = None;
+    if let Some(agent) = agent {
+        left = end_agent(site, agent, &ending).await;
+    }
+    let ended = left.is_none();
+    outcome.notices.extend(left);
+    outcome.usage = ending.load_usage();
+    outcome.session_id = ending.session;
+    outcome.turns = ending.turns;
+    outcome.last_message = ending.last_message;
+    outcome.replies = ending.replies;
+    outcome.notices.extend(ending.notices);
+    outcome.status = ending.end.status;
+    outcome.error = ending.end.error;
+    outcome.pending = ending.end.pending;
+    outcome.branch = worktree.map(|worktree| worktree.spec().branch.clone());
+    if let Some(transcript) = &ending.transcript {
+        // A version manager may have started another one than it told of.
+        let version = transcript.version().map(str::to_owned);
+        outcome.agent_version = version.or(outcome.agent_version.take());
+        let lost = keep_transcript(site.dir, transcript.path()).await;
+        outcome.notices.extend(lost);
+    }
+    conclude(site, agent, worktree, outcome).await && ended
+}
+
+/// Takes the work in, writes the record, and removes what was made for the run.
+async fn conclude(
+    site: &Site<'_>,
+    agent: Option<&Agent>,
+    worktree: Option<&Worktree>,
+    outcome: &mut Outcome,
+) -> bool {
+    // The caller's credentials, where the launcher never came to remove them.
+    let _gone_already = fs::remove_file(site.dir.environment());
+    let (mut clean, mut whole) = (true, true);
+    let moved = worktree.and_then(|worktree| worktree.follow_move().ok().flatten());
+    if let Some(moved) = &moved {
+        let path = moved.path().display();
+        outcome.notices.push(format!(
+            "the worktree was moved to {path} while the run went on: its work is taken from there"
+        ));
+    }
+    let worktree = moved.as_ref().or(worktree);
+    if let Some(worktree) = worktree {
+        outcome.changes = Changes::Unknown;
+        let taken_in = take_in(site, worktree, outcome).await;
+        // Written before anything goes, and again at the very end. A disk that has no room for it may take no more
+        // lines of the journal either: then the tree is what tells how far the run came.
+        let recorded = taken_in.and_then(|all| {
+            whole = all;
+            let written = site.dir.write_record(outcome);
+            written.map_err(|error| Refusal::Failed(error.into()))
+        });
+        if let Err(refusal) = recorded {
+            outcome.worktree = Some(worktree.path().to_owned());
+            outcome.notices.push(format!(
+                "nothing was removed: the work is in {}",
+                worktree.path().display()
+            ));
+            refusal.tell(outcome);
+            clean = false;
+        }
+    }
+    let safe = clean && whole;
+    clean = safe;
+    if let Some(agent) = agent
+        && site.keep != Keep::Session
+    {
+        let removed = site
+            .journal
+            .step(Step::RemoveSession, agent.pane.kill())
+            .await;
+        clean &= note(outcome, removed.map_err(Error::from));
+        clean &= note(outcome, site.tmux.stop_if_idle().await.map_err(Error::from));
+    }
+    if let Some(worktree) = worktree.filter(|_| safe) {
+        clean &= remove_worktree(site, worktree, outcome).await;
+    }
+    clean
+}
+
+/// Writes the record for good. A run of which nothing is left that should be gone is finished with it.
+pub(crate) fn record(site: &Site<'_>, outcome: &mut Outcome, clean: bool) {
+    let written = site.dir.write_record(outcome);
+    site.journal.write(Progress::Recorded {
+        status: outcome.status,
+    });
+    match written {
+        Ok(()) if clean => site.dir.close(),
+        Ok(()) => {}
+        Err(error) => outcome
+            .notices
+            .push(format!("failed to {}", crate::os::chain::chain(&error))),
+    }
+}
+
+/// Removes what the caller doesn't keep of worktree and branch, the work being taken in. Says whether that is gone.
+pub(crate) async fn remove_worktree(
+    site: &Site<'_>,
+    worktree: &Worktree,
+    outcome: &mut Outcome,
+) -> bool {
+    if matches!(site.keep, Keep::Worktree | Keep::Session) {
+        outcome.worktree = Some(worktree.path().to_owned());
+        return true;
+    }
+    let (repository, spec) = (worktree.repository().clone(), worktree.spec().clone());
+    let branch = spec.branch.clone();
+    let (keep_branch, snapshot_ref) = (site.keep == Keep::Branch, outcome.run_id.result_ref());
+    let work = blocking(move || {
+        let what = match keep_branch {
+            true => Removal::Worktree,
+            false => Removal::WorktreeAndBranch {
+                snapshot_ref: &snapshot_ref,
+            },
+        };
+        let removed = remove(&repository, &spec, what)?;
+        if keep_branch {
+            repository.advance_branch(&spec.branch, &snapshot_ref)?;
+        }
+        Ok(removed)
+    });
+    let done = site.journal.step(Step::RemoveWorktree, work).await;
+    for path in done.iter().flat_map(|removed| &removed.inside) {
+        outcome.notices.push(format!(
+            "the worktree {}, which was made inside, is deregistered with it; its branch stays",
+            path.display()
+        ));
+    }
+    match done {
+        Ok(removed) if removed.branch == BranchRemoval::KeptForItsCommits => {
+            outcome.notices.push(format!(
+                "branch {branch} stays: it has commits that are in no snapshot"
+            ));
+            true
+        }
+        Ok(removed) if removed.branch == BranchRemoval::KeptInUse => {
+            outcome
+                .notices
+                .push(format!("branch {branch} stays: another checkout is on it"));
+            true
+        }
+        Ok(_) => {
+            if !keep_branch {
+                outcome.branch = None;
+            }
+            true
+        }
+        Err(error) => {
+            let path = worktree.path();
+            // It may be the branch or the registration that could not go.
+            outcome.worktree = path.exists().then(|| path.to_owned());
+            note(outcome, Err(error))
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a run may do, and for how long.
+
+use std::time::Duration;
+
+use crate::os::time::milliseconds;
+use serde::{Deserialize, Serialize};
+
+/// The longest deadline.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The deadlines and the number of turns of a run. More than a year counts as a year, no turn as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// From the agent's start to a composer that takes a prompt.
+    #[serde(rename = "startup_ms", with = "milliseconds")]
+    pub startup: Duration,
+    /// From a paste to the proof that the prompt was submitted.
+    #[serde(rename = "submit_ms", with = "milliseconds")]
+    pub submit: Duration,
+    /// For each turn.
+    #[serde(rename = "turn_ms", with = "milliseconds")]
+    pub turn: Duration,
+    /// For the whole run.
+    #[serde(rename = "run_ms", with = "milliseconds")]
+    pub run: Duration,
+    /// For each answer of the responders, who may be people. The two before stand still meanwhile.
+    #[serde(
+        rename = "answer_ms",
+        with = "milliseconds",
+        default = "default_answer"
+    )]
+    pub answer: Duration,
+    /// For what a turn leaves at work when it ends: sub-agents, commands in the background. It is part of the turn's time.
+    #[serde(
+        rename = "linger_ms",
+        with = "milliseconds",
+        default = "default_linger"
+    )]
+    pub linger: Duration,
+    /// Prompts at most.
+    pub turns: u32,
+}
+
+/// What journals stand for that say nothing of it.
+fn default_answer() -> Duration {
+    Duration::from_secs(60)
+}
+
+/// The same.
+fn default_linger() -> Duration {
+    Duration::from_secs(30)
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            startup: Duration::from_secs(20),
+            submit: Duration::from_secs(15),
+            turn: Duration::from_secs(15 * 60),
+            run: Duration::from_secs(60 * 60),
+            answer: default_answer(),
+            linger: default_linger(),
+            turns: 8,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits as a machine can keep them: a clock can't add up `Duration::MAX`, and the first prompt is
+    /// always sent.
+    pub(crate) fn within_reason(self) -> Self {
+        let within = |limit: Duration| limit.min(LONGEST);
+        Self {
+            startup: within(self.startup),
+            submit: within(self.submit),
+            turn: within(self.turn),
+            run: within(self.run),
+            answer: within(self.answer),
+            linger: within(self.linger),
+            turns: self.turns.max(1),
+        }
+    }
+}
+
+/// What happens to an approval that the agent asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permissions {
+    /// The responder decides; where it doesn't, the run ends with the question.
+    #[default]
+    Ask,
+    /// "No", through the permission hook: the agent goes on without.
+    Deny,
+    /// "Yes".
+    Allow,
+}
+
+/// What stays after a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The record and the result's ref.
+    #[default]
+    Nothing,
+    /// The branch too, at the snapshot.
+    Branch,
+    /// The worktree and its branch too.
+    Worktree,
+    /// All of it, with the agent's session still running.
+    Session,
+}

@@ -1,0 +1,74 @@
+//! What a responder is asked, and what it answers.
+
+use crate::agent::executor::AnswerOption;
+
+/// What the responder is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// `question`, `unclear` or `permission`.
+    pub kind: QuestionKind,
+    /// The message, or the command.
+    pub text: String,
+    /// Why an approval is wanted, where the agent says so.
+    pub reason: Option<String>,
+    /// What the agent offers to choose from; none but where it asks by a form. Another text is an answer, too.
+    pub options: Vec<AnswerOption>,
+    /// The turn, from 1.
+    pub turn: u32,
+}
+
+/// What kind of answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuestionKind {
+    /// The agent's turn ended with a question, or it asks by a form within its turn.
+    Question,
+    /// The agent's turn ended with a request for permission, in words.
+    Request,
+    /// The agent's turn ended with something that can't be told.
+    Unclear,
+    /// The agent waits for an approval within its turn.
+    Permission,
+}
+
+impl QuestionKind {
+    /// The name in records and in a responder's JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Question => "question",
+            Self::Unclear => "unclear",
+            Self::Request | Self::Permission => "permission",
+        }
+    }
+
+    /// Whether that is an answer at all: a decision is none to a question, nor is a text one to an approval.
+    pub(crate) fn takes(self, answer: &Answer) -> bool {
+        match self {
+            Self::Question | Self::Unclear => matches!(answer, Answer::Text(_)),
+            Self::Request => true,
+            Self::Permission => !matches!(answer, Answer::Text(_)),
+        }
+    }
+}
+
+/// What a responder says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The next prompt.
+    Text(String),
+    /// Yes, to an approval.
+    Allow,
+    /// No, to an approval, with a word to the agent.
+    Deny(String),
+}
+
+impl Answer {
+    /// As records have it: the text, `allow` or `deny …`.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Allow => "allow".to_owned(),
+            Self::Deny(why) => format!("deny {why}").trim_end().to_owned(),
+        }
+    }
+}

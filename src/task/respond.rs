@@ -1,0 +1,476 @@
+//! Who answers in the user's place, and only what the brief allows.
+//!
+//! A [`Responder`] is asked when a turn ends with a question and when the agent wants an approval. It
+//! answers, or it doesn't, and then the run ends with the question. Nothing is ever made up here.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::os::bounded;
+
+pub use command::Command;
+
+use crate::task::policy::Limits;
+pub use crate::task::question::{Answer, Question, QuestionKind};
+
+mod command;
+
+/// The longest answers file, in bytes.
+const FILE_LIMIT: usize = 256 * 1024;
+/// How long an answers file that is a pipe may say nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The most entries, and the memory of each one's pattern in bytes: a short pattern may take as much as there is.
+const ENTRIES_LIMIT: usize = 256;
+const PATTERN_LIMIT: usize = 1 << 20;
+
+/// Why an answers file can't be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AnswersError {
+    /// It can't be read.
+    #[error("read the answers file {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It is no TOML of the right shape.
+    #[error("understand the answers file {path}: {message}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        message: String,
+    },
+    /// A pattern is no regular expression.
+    #[error("understand the pattern `{pattern}` in the answers file {path}: {message}")]
+    Pattern {
+        /// The file.
+        path: PathBuf,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// Why a responder gave no usable answer. The run then ends with the question, and with this as a notice.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RespondError {
+    /// It could not be run.
+    #[error("run the responder")]
+    Io(#[source] io::Error),
+    /// It took too long.
+    #[error("get an answer from the responder within {0:?}")]
+    TimedOut(Duration),
+    /// It said that it failed.
+    #[error("get an answer from the responder: {0}")]
+    Failed(String),
+    /// Its answer is none.
+    #[error("understand the responder's answer: {0}")]
+    Answer(String),
+}
+
+/// What a responder is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The run's id.
+    pub run_id: String,
+    /// The task's name.
+    pub task: String,
+    /// The worktree, as it is at this moment.
+    pub worktree: PathBuf,
+}
+
+/// Somebody who may answer.
+#[async_trait]
+pub trait Responder: Send + Sync {
+    /// Under what name the record carries its replies.
+    fn name(&self) -> &str;
+
+    /// How to make this responder anew, for an operator that takes the run over; `None` if it can't be.
+    fn recipe(&self) -> Option<Recipe> {
+        None
+    }
+
+    /// Answers, or says by `None` that this is not its to answer.
+    ///
+    /// # Errors
+    /// [`RespondError`]; the question is then surfaced as if there were no answer.
+    async fn respond(
+        &self,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Option<Answer>, RespondError>;
+}
+
+/// How a responder can be made anew in another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Recipe {
+    /// [`Answers`] from this file.
+    Answers {
+        /// The file, absolute.
+        path: PathBuf,
+    },
+    /// A [`Command`].
+    Command {
+        /// What the shell is given.
+        shell_command: String,
+        /// The working directory.
+        directory: Option<PathBuf>,
+        /// How long its answer may take.
+        #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]
+        limit: Duration,
+    },
+}
+
+impl Recipe {
+    /// Makes the responder.
+    ///
+    /// # Errors
+    /// [`AnswersError`], where the file is no longer what it was.
+    pub fn make(&self) -> Result<Arc<dyn Responder>, AnswersError> {
+        Ok(match self {
+            Self::Answers { path } => Arc::new(Answers::load(path)?),
+            Self::Command {
+                shell_command,
+                directory,
+                limit,
+            } => {
+                let command = Command::new(shell_command.clone(), *limit);
+                Arc::new(match directory {
+                    Some(directory) => command.within(directory.clone()),
+                    None => command,
+                })
+            }
+        })
+    }
+}
+
+/// Several responders, asked in order until one answers.
+#[derive(Clone, Default)]
+pub(crate) struct Chain(pub(crate) Vec<Arc<dyn Responder>>);
+
+/// A reply and who gave it; or why there is none.
+pub(crate) struct Reply {
+    pub(crate) by: String,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) problems: Vec<String>,
+}
+
+impl Reply {
+    /// What becomes of a question that nobody answered in time.
+    pub(crate) fn late(limit: Duration) -> Self {
+        let error = RespondError::TimedOut(limit);
+        Self {
+            by: String::new(),
+            answer: None,
+            problems: vec![unanswered(&error)],
+        }
+    }
+}
+
+fn unanswered(error: &RespondError) -> String {
+    let why = crate::os::chain::chain(error);
+    format!("the responder did not answer: failed to {why}")
+}
+
+impl Chain {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The limits of a run with these responders: an answer may take as long as they all may.
+    pub(crate) fn limits(&self, limits: Limits) -> Limits {
+        let own = self.0.iter().map(|responder| match responder.recipe() {
+            Some(Recipe::Command { limit, .. }) => limit,
+            _ => Duration::ZERO,
+        });
+        let all = own.fold(Duration::ZERO, Duration::saturating_add);
+        Limits {
+            answer: limits.answer.max(all),
+            ..limits
+        }
+    }
+
+    pub(crate) async fn ask(&self, question: &Question, context: &Context) -> Reply {
+        let mut problems = Vec::new();
+        for responder in &self.0 {
+            match responder.respond(question, context).await {
+                Ok(Some(answer)) if !question.kind.takes(&answer) => {
+                    problems.push(mistaken(responder.name(), question, &answer));
+                }
+                Ok(Some(answer)) => {
+                    return Reply {
+                        by: responder.name().to_owned(),
+                        answer: Some(answer),
+                        problems,
+                    };
+                }
+                Ok(None) => {}
+                Err(error) => problems.push(unanswered(&error)),
+            }
+        }
+        Reply {
+            by: String::new(),
+            answer: None,
+            problems,
+        }
+    }
+}
+
+/// What is said of an answer that is none to the question.
+fn mistaken(by: &str, question: &Question, answer: &Answer) -> String {
+    let (asked, wanted) = match question.kind {
+        QuestionKind::Permission => ("an approval", "`allow` or `deny`"),
+        _ => ("a question", "a text"),
+    };
+    let said = answer.words();
+    format!("the answer `{said}` of `{by}` was not passed on: {asked} takes {wanted}")
+}
+
+/// Fixed answers from a TOML file.
+///
+/// ```toml
+/// [[answer]]                        # a question, or a message that can't be told
+/// pattern = "tabs or spaces"        # a regular expression; case is ignored; anywhere in the message
+/// reply = "Spaces."
+///
+/// [[permission]]                    # an approval
+/// pattern = "cargo (build|test)"    # `allow` must match the whole command, `deny` any part of it
+/// decision = "allow"
+///
+/// [[permission]]
+/// pattern = "curl"
+/// decision = "deny"
+/// message = "There is no network."
+/// ```
+///
+/// The first entry that matches answers; a `deny` is looked for before any `allow`.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    path: PathBuf,
+    answers: Vec<(Regex, String)>,
+    denials: Vec<(Regex, String)>,
+    allowances: Vec<Regex>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswersFile {
+    #[serde(default)]
+    answer: Vec<AnswerEntry>,
+    #[serde(default)]
+    permission: Vec<PermissionEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerEntry {
+    pattern: String,
+    reply: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PermissionEntry {
+    pattern: String,
+    decision: Verdict,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Allow,
+    Deny,
+}
+
+impl Answers {
+    /// Loads an answers file.
+    ///
+    /// # Errors
+    /// [`AnswersError`], with the line of a mistake.
+    pub fn load(path: &Path) -> Result<Self, AnswersError> {
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8");
+        let text = bounded::read(path, FILE_LIMIT, PATIENCE)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(not_text))
+            .map_err(|source| AnswersError::Io {
+                path: path.to_owned(),
+                source,
+            })?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, AnswersError> {
+        let file: AnswersFile = toml::from_str(text).map_err(|error| AnswersError::Format {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        if file.answer.len() + file.permission.len() > ENTRIES_LIMIT {
+            return Err(AnswersError::Format {
+                path: path.to_owned(),
+                message: format!("it has more than {ENTRIES_LIMIT} entries"),
+            });
+        }
+        let regex = |pattern: &str, whole: bool| {
+            let source = if whole {
+                format!("^(?:{pattern})$")
+            } else {
+                pattern.to_owned()
+            };
+            RegexBuilder::new(&source)
+                .case_insensitive(!whole)
+                .size_limit(PATTERN_LIMIT)
+                .build()
+                .map_err(|error| AnswersError::Pattern {
+                    path: path.to_owned(),
+                    pattern: pattern.to_owned(),
+                    message: error.to_string(),
+                })
+        };
+        let mut this = Self {
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+            answers: Vec::new(),
+            denials: Vec::new(),
+            allowances: Vec::new(),
+        };
+        for entry in file.answer {
+            if entry.reply.trim().is_empty() {
+                let message = format!("the reply to `{}` is empty", entry.pattern);
+                return Err(AnswersError::Format {
+                    path: path.to_owned(),
+                    message,
+                });
+            }
+            this.answers
+                .push((regex(&entry.pattern, false)?, entry.reply));
+        }
+        for entry in file.permission {
+            match entry.decision {
+                Verdict::Allow => this.allowances.push(regex(&entry.pattern, true)?),
+                Verdict::Deny => this
+                    .denials
+                    .push((regex(&entry.pattern, false)?, entry.message)),
+            }
+        }
+        Ok(this)
+    }
+
+    fn decide(&self, command: &str) -> Option<Answer> {
+        if let Some((_, message)) = self
+            .denials
+            .iter()
+            .find(|(pattern, _)| pattern.is_match(command))
+        {
+            return Some(Answer::Deny(message.clone()));
+        }
+        self.allowances
+            .iter()
+            .any(|pattern| pattern.is_match(command))
+            .then_some(Answer::Allow)
+    }
+
+    fn reply(&self, message: &str) -> Option<Answer> {
+        let found = self
+            .answers
+            .iter()
+            .find(|(pattern, _)| pattern.is_match(message));
+        found.map(|(_, reply)| Answer::Text(reply.clone()))
+    }
+}
+
+#[async_trait]
+impl Responder for Answers {
+    fn name(&self) -> &'static str {
+        "answers"
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        Some(Recipe::Answers {
+            path: self.path.clone(),
+        })
+    }
+
+    async fn respond(
+        &self,
+        question: &Question,
+        _context: &Context,
+    ) -> Result<Option<Answer>, RespondError> {
+        Ok(match question.kind {
+            QuestionKind::Permission => self.decide(&question.text),
+            QuestionKind::Question | QuestionKind::Request | QuestionKind::Unclear => {
+                self.reply(&question.text)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        [[answer]]
+        pattern = "tabs or spaces"
+        reply = "Spaces."
+        [[permission]]
+        pattern = "cargo (build|test)"
+        decision = "allow"
+        [[permission]]
+        pattern = "--release"
+        decision = "deny"
+        message = "Too slow."
+    "#;
+
+    fn answers(text: &str) -> Result<Answers, AnswersError> {
+        Answers::parse(text, Path::new("answers.toml"))
+    }
+
+    #[test]
+    fn an_allowance_covers_the_whole_command() {
+        let answers = answers(FILE).expect("valid");
+        assert_eq!(answers.decide("cargo test"), Some(Answer::Allow));
+        assert_eq!(answers.decide("cargo test; rm -rf /"), None);
+        assert_eq!(answers.decide("cargo test\nrm -rf /"), None);
+        assert_eq!(answers.decide("sudo cargo test"), None);
+        assert_eq!(
+            answers.decide("cargo build --release"),
+            Some(Answer::Deny("Too slow.".to_owned()))
+        );
+        assert_eq!(
+            answers.reply("Tabs or spaces?"),
+            Some(Answer::Text("Spaces.".to_owned()))
+        );
+        assert_eq!(answers.reply("Which port?"), None);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, word) in [
+            ("[[answer]]\npattern = \"(\"\nreply = \"x\"", "pattern `(`"),
+            ("[[answer]]\npattern = \"a\"\nreply = \" \"", "empty"),
+            ("[[answers]]\npattern = \"a\"", "answers"),
+            (
+                "[[permission]]\npattern = \"a\"\ndecision = \"maybe\"",
+                "maybe",
+            ),
+            ("[[answer]]\npattern = 1", "line 2"),
+        ] {
+            let message = answers(text).expect_err(text).to_string();
+            assert!(message.contains(word), "{message}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The order of the rooms of `src`: each imports only rooms below it, and no room but `agent` names an agent.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// From the lowest to the highest. `lib.rs` and `main.rs` are above all of them.
+const ROOMS: [&str; 11] = [
+    "os", "tmux", "worktree", "agent", "task", "record", "error", "turn", "run", "operator", "cli",
+];
+
+fn floor(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|name| *name == room)
+}
+
+/// Every file of `src` with its room and its code, without comments.
+fn files() -> Vec<(PathBuf, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut left = vec![root.clone()];
+    let mut found = Vec::new();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("a directory of src");
+            left.extend(entries.map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
+        let inner = path.strip_prefix(&root).expect("below src").to_owned();
+        let room = inner.iter().next().expect("a name").to_string_lossy();
+        let room = room.trim_end_matches(".rs").to_owned();
+        let text = fs::read_to_string(&path).expect("a source file");
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        let code: Vec<&str> = text.lines().filter(is_code).collect();
+        found.push((inner, room, code.join("\n")));
+    }
+    found
+}
+
+#[test]
+fn every_room_has_its_floor() {
+    for (path, room, _) in files() {
+        let above = ["lib", "main"].contains(&room.as_str());
+        assert!(above || floor(&room).is_some(), "{path:?}: no floor for it");
+    }
+}
+
+#[test]
+fn no_room_imports_one_above_it() {
+    let import = Regex::new(r"\b(?:crate|cx_operator)::([a-z_]+)\b").expect("a pattern");
+    let mut wrong = Vec::new();
+    for (path, room, code) in files() {
+        let Some(own) = floor(&room) else { continue };
+        for found in import.captures_iter(&code) {
+            if floor(&found[1]).is_some_and(|other| other > own) {
+                wrong.push(format!("{}: {}", path.display(), &found[0]));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "imports that run upwards:\n{}",
+        wrong.join("\n")
+    );
+}
