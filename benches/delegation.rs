@@ -9,14 +9,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use testkit::agents;
+use testkit::mock_model;
 
 use cx_operator::agent::codex::launch::{Hooks, Launch, Options};
 use cx_operator::agent::codex::program::Program;
-
-#[path = "../tests/support/agents.rs"]
-mod agents;
-#[path = "../tests/support/mock_model.rs"]
-mod mock_model;
 
 const PROMPT: &str = "Say that you are done.";
 const LIMIT: Duration = Duration::from_secs(60);

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
+use testkit::mock_model;
 
 use cx_operator::Operator;
 use cx_operator::agent::signals::{self, Kind};
@@ -21,9 +22,6 @@ use cx_operator::task::prompt::Prompt;
 use cx_operator::task::question::{Answer, Question};
 use cx_operator::task::respond::{Context, RespondError, Responder};
 use notify::{RecursiveMode, Watcher};
-
-#[path = "../tests/support/mock_model.rs"]
-mod mock_model;
 
 const TURNS: u32 = 200;
 

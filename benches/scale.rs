@@ -9,10 +9,7 @@ use std::time::{Duration, Instant};
 use cx_operator::record::journal::Progress;
 use cx_operator::{Operator, Run};
 
-#[path = "../tests/support/crowd.rs"]
-mod crowd;
-
-use crowd::Crowd;
+use testkit::crowd::Crowd;
 
 /// Runs to measure at least.
 const RUNS: usize = 20;
@@ -55,7 +52,7 @@ fn measure(size: usize, seed: u64) -> (Vec<Duration>, Duration) {
         .expect("a runtime");
     let begun = Instant::now();
     let (times, outcomes) = runtime.block_on(async {
-        let operator = Operator::builder().state_directory(crowd.state());
+        let operator = Operator::builder().state_directory(crowd.world.state());
         let operator = operator.build().expect("an operator");
         let followed: Vec<_> = crowd
             .members

@@ -35,8 +35,6 @@ use cx_operator::{Operator, tmux};
 
 use scene::{ANSWERS, BRIEF, Scene};
 
-#[path = "../tests/support/mock_model.rs"]
-mod mock_model;
 #[path = "demo/narration.rs"]
 mod narration;
 #[path = "demo/promises.rs"]

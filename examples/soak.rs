@@ -22,7 +22,6 @@
 )]
 
 use std::env;
-use std::error::Error as StdError;
 use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -31,32 +30,7 @@ use std::time::Instant;
 use cx_operator::agent::codex::program;
 use tempfile::TempDir;
 
-use campaign::Campaign;
-use scene::Programs;
-
-#[path = "soak/campaign.rs"]
-mod campaign;
-#[path = "soak/disturb.rs"]
-mod disturb;
-#[path = "soak/inventory.rs"]
-mod inventory;
-#[path = "../tests/support/mock_model.rs"]
-mod mock_model;
-#[path = "soak/plan.rs"]
-mod plan;
-#[path = "soak/random.rs"]
-mod random;
-#[path = "soak/report.rs"]
-mod report;
-#[path = "soak/scene.rs"]
-mod scene;
-#[path = "soak/trial.rs"]
-mod trial;
-#[path = "soak/verify.rs"]
-mod verify;
-
-/// Whatever keeps the soak itself from working.
-type Result<T> = std::result::Result<T, Box<dyn StdError>>;
+use testkit::soak::{Campaign, Programs, Result};
 
 const USAGE: &str =
     "usage: soak N [--seed S] [--first K] [--parallel P] [--codex PROGRAM | --scripted]";

@@ -1,9 +1,7 @@
 //! The real codex programs are there, at the versions that the tests name.
 
-#[path = "support/agents.rs"]
-mod agents;
-
 use std::process::Command;
+use testkit::agents;
 
 #[test]
 fn each_version_runs_as_script_and_as_native_program() {

@@ -9,8 +9,6 @@ use cx_operator::agent::signals::Kind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-#[path = "support/agents.rs"]
-mod agents;
 #[path = "global_hooks/app_server.rs"]
 mod app_server;
 

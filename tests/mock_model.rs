@@ -1,14 +1,11 @@
 //! The mock model against a plain HTTP client: each directive has the effect that its table promises.
 
-#[path = "support/mock_model.rs"]
-mod mock_model;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use mock_model::{MockModel, write_codex_home};
 use serde_json::{Value, json};
+use testkit::mock_model::{MockModel, write_codex_home};
 
 fn exchange(model: &MockModel, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", model.port())).expect("the model listens");

@@ -1,21 +1,17 @@
 //! The dialogs of the real codex, provoked all at once and answered by the engine alone, in a tmux server of the test's own.
 
-#[path = "support/agents.rs"]
-mod agents;
-#[path = "support/mock_model.rs"]
-mod mock_model;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use testkit::agents;
 
 use cx_operator::agent::codex::screen::{
     self, Dialog, DialogKind, DialogPolicy, Move, Reason, View,
 };
 use cx_operator::agent::executor::TrustPolicy;
-use mock_model::{MockModel, write_codex_home};
 use tempfile::TempDir;
+use testkit::mock_model::{MockModel, write_codex_home};
 
 /// How long anything may take to appear.
 const LIMIT: Duration = Duration::from_secs(20);

@@ -11,10 +11,8 @@ use cx_operator::record::Outcome;
 use cx_operator::record::journal::Progress;
 use cx_operator::{Operator, Run};
 
-use crowd::{Crowd, Member};
+use testkit::crowd::{Crowd, Member};
 
-#[path = "support/crowd.rs"]
-mod crowd;
 #[path = "scale/git.rs"]
 mod git;
 #[path = "scale/queue.rs"]
@@ -60,7 +58,7 @@ fn one_process(size: usize, seed: u64) {
 }
 
 fn start(crowd: &Crowd) -> Vec<(Member, Run)> {
-    let operator = Operator::builder().state_directory(crowd.state());
+    let operator = Operator::builder().state_directory(crowd.world.state());
     let operator = operator.build().expect("an operator");
     let start = |member: &Member| (member.clone(), operator.start(crowd.task(member)));
     crowd.members.iter().map(start).collect()

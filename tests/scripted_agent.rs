@@ -1,7 +1,5 @@
 //! The scripted agent behaves as codex 0.169.0 does, and fails loudly on what its script does not expect.
 
-#[path = "support/agents.rs"]
-mod agents;
 #[path = "scripted_agent/model.rs"]
 mod model;
 #[path = "scripted_agent/pane.rs"]
@@ -10,6 +8,7 @@ mod pane;
 mod scripts;
 
 use std::process::Command;
+use testkit::agents;
 
 use pane::Pane;
 use serde_json::json;

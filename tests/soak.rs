@@ -1,34 +1,9 @@
 //! The soak of `examples/soak.rs`, small: it works, and finds nothing.
 
-#[path = "../examples/soak/campaign.rs"]
-mod campaign;
-#[path = "../examples/soak/disturb.rs"]
-mod disturb;
-#[path = "../examples/soak/inventory.rs"]
-mod inventory;
-#[path = "support/mock_model.rs"]
-mod mock_model;
-#[path = "../examples/soak/plan.rs"]
-mod plan;
-#[path = "../examples/soak/random.rs"]
-mod random;
-#[path = "../examples/soak/report.rs"]
-mod report;
-#[path = "../examples/soak/scene.rs"]
-mod scene;
-#[path = "../examples/soak/trial.rs"]
-mod trial;
-#[path = "../examples/soak/verify.rs"]
-mod verify;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use campaign::Campaign;
-use scene::Programs;
-
-/// Whatever keeps the soak itself from working.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use testkit::soak::{Campaign, Programs};
 
 #[test]
 fn six_runs_lose_nothing_and_leave_nothing() {

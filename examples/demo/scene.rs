@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::Result;
-use crate::mock_model::{MockModel, write_codex_home};
+use testkit::mock_model::{MockModel, write_codex_home};
 
 /// What the agent is to do. `[[question]]` tells the model's stand-in to ask first.
 pub(crate) const BRIEF: &str = "\

@@ -12,8 +12,8 @@ use cx_operator::agent::codex::trust::{
     DEFAULT_TIMEOUT_SECS, event_names, shell_command, trusted_hash,
 };
 
-use super::agents::{PINNED, native_codex};
 use super::*;
+use testkit::agents::{PINNED, native_codex};
 
 /// Writes a program by another process: a file that this one has open for writing, or a child of another test, can't be run.
 fn script(home: &Home, text: &str) -> PathBuf {

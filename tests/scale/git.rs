@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::crowd::Crowd;
 use crate::{finish, runtime, start};
+use testkit::crowd::Crowd;
+use testkit::git;
 
 /// What a user's git may do to the repository at any moment.
 const HOUSEKEEPING: [&[&str]; 5] = [
@@ -38,7 +39,7 @@ fn a_crowd_beside_the_users_git() {
 }
 
 fn keep_house(crowd: &Crowd, command: &[&str]) {
-    let output = crowd.git_command(command).output().expect("git runs");
+    let output = git::output(&crowd.world.repo(), command);
     let said = String::from_utf8_lossy(&output.stderr);
     // One git gives up where another holds a ref's lock for more than 0.1 s, as these do among each other.
     let locked = said.contains(".lock': File exists");

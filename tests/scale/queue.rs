@@ -7,8 +7,8 @@ use cx_operator::record::journal::{self, Progress};
 use cx_operator::record::{Outcome, Status};
 use cx_operator::{Operator, Run};
 
-use crate::crowd::{Crowd, Member};
 use crate::{assert_idle, assert_small, finish, runtime};
+use testkit::crowd::{Crowd, Member};
 
 /// The longest that anything awaited may take.
 const WAIT: Duration = Duration::from_secs(60);
@@ -16,7 +16,7 @@ const WAIT: Duration = Duration::from_secs(60);
 /// An operator that lets one run at a time begin.
 fn one_at_a_time(crowd: &Crowd) -> cx_operator::Builder {
     Operator::builder()
-        .state_directory(crowd.state())
+        .state_directory(crowd.world.state())
         .max_parallel(NonZeroUsize::MIN)
 }
 
@@ -178,7 +178,7 @@ fn two_hundred_in_the_queue() {
     let crowd = Crowd::new(200, 15);
     crowd.hold();
     let outcomes = runtime().block_on(async {
-        let operator = Operator::builder().state_directory(crowd.state());
+        let operator = Operator::builder().state_directory(crowd.world.state());
         let limit = NonZeroUsize::new(4).expect("not zero");
         let operator = operator.max_parallel(limit).build().expect("an operator");
         let mut runs: Vec<_> = crowd

@@ -13,9 +13,9 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::process::Child;
 
-use crate::agents::native_codex;
 use crate::rig::{Agent, Rig, wait_for};
 use gate::{Gate, Step};
+use testkit::agents::native_codex;
 
 on_every_version!(
     the_agent_dies_before_the_paste,

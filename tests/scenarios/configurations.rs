@@ -14,9 +14,9 @@ use std::sync::Mutex;
 
 use cx_operator::record::Status;
 
-use crate::agents::{OLDER, PINNED, native_codex};
 use crate::rig::{Agent, Rig, on};
-use crate::size::{size, thorough};
+use testkit::agents::{OLDER, PINNED, native_codex};
+use testkit::size::{size, thorough};
 
 /// A configuration, and what must come of it. `@DIR@` is the rig's directory, `@CODEX@` the program.
 #[derive(Clone, Copy)]

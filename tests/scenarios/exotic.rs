@@ -8,9 +8,9 @@ use cx_operator::record::{Outcome, Status};
 use cx_operator::task::question::{Answer, Question};
 use cx_operator::task::respond::{Context, RespondError, Responder};
 
-use crate::agents::{OLDER, PINNED};
 use crate::rig::{Agent, Rig, on};
-use crate::size::thorough;
+use testkit::agents::{OLDER, PINNED};
+use testkit::size::thorough;
 
 /// A text and what arrives. `@DIR@` is a directory with the same picture as `pic.png`, `my pic.png` and `pic`.
 struct Row {

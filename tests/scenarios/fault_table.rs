@@ -55,8 +55,8 @@ pub(super) struct Row {
 }
 
 /// The newest codex, and the oldest that is supported.
-const NEWEST: Agent = Agent::Codex(crate::agents::PINNED);
-const OLDEST: Agent = Agent::Codex(crate::agents::OLDER[1]);
+const NEWEST: Agent = Agent::Codex(testkit::agents::PINNED);
+const OLDEST: Agent = Agent::Codex(testkit::agents::OLDER[1]);
 
 /// Makes a table of its rows, and of each a test per agent.
 macro_rules! faults {
@@ -106,7 +106,7 @@ macro_rules! tests {
     (@@ $test:ident $agent:expr) => {
         #[test]
         fn $test() {
-            if crate::size::thorough() {
+            if testkit::size::thorough() {
                 FAULT.hold($agent);
             }
         }

@@ -8,8 +8,8 @@ use cx_operator::task::policy::Keep;
 use cx_operator::task::policy::Permissions;
 use serde_json::{Value, json};
 
-use crate::agents::{OLDER, PINNED};
 use crate::rig::{Agent, Rig, on};
+use testkit::agents::{OLDER, PINNED};
 
 /// What the tool that makes a sub-agent is called: each of the two forms of it in a version, and the switch of the newer.
 #[derive(Clone, Copy)]
@@ -80,21 +80,21 @@ macro_rules! on_every_form {
 
         #[test]
         fn thorough_codex_0_169_newer() {
-            if crate::size::thorough() {
+            if testkit::size::thorough() {
                 super::FORMS[1].play(super::$name);
             }
         }
 
         #[test]
         fn thorough_codex_0_150() {
-            if crate::size::thorough() {
+            if testkit::size::thorough() {
                 super::FORMS[2].play(super::$name);
             }
         }
 
         #[test]
         fn thorough_codex_0_130() {
-            if crate::size::thorough() {
+            if testkit::size::thorough() {
                 super::FORMS[3].play(super::$name);
             }
         }

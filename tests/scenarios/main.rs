@@ -4,13 +4,7 @@
 //! says is written in the prompt (see the mock model), so both agents are driven by the same words. After each scenario the
 //! rig is clean, or the test fails: see [`rig::Rig::assert_clean`].
 
-#[path = "../support/agents.rs"]
-mod agents;
-#[path = "../support/mock_model.rs"]
-mod mock_model;
 mod rig;
-#[path = "../support/size.rs"]
-mod size;
 
 /// Makes a test of each scenario on the scripted agent, on the newest codex and, thoroughly, on the older versions.
 macro_rules! on_every_version {
@@ -24,17 +18,17 @@ macro_rules! on_every_version {
 
         #[test]
         fn codex_0_169() {
-            on(Agent::Codex(crate::agents::PINNED), super::$name);
+            on(Agent::Codex(testkit::agents::PINNED), super::$name);
         }
 
         #[test]
         fn thorough_codex_0_150() {
-            on_thoroughly(Agent::Codex(crate::agents::OLDER[0]), super::$name);
+            on_thoroughly(Agent::Codex(testkit::agents::OLDER[0]), super::$name);
         }
 
         #[test]
         fn thorough_codex_0_130() {
-            on_thoroughly(Agent::Codex(crate::agents::OLDER[1]), super::$name);
+            on_thoroughly(Agent::Codex(testkit::agents::OLDER[1]), super::$name);
         }
     })+ };
 }
@@ -46,17 +40,17 @@ macro_rules! on_every_codex {
 
         #[test]
         fn codex_0_169() {
-            on(Agent::Codex(crate::agents::PINNED), super::$name);
+            on(Agent::Codex(testkit::agents::PINNED), super::$name);
         }
 
         #[test]
         fn thorough_codex_0_150() {
-            on_thoroughly(Agent::Codex(crate::agents::OLDER[0]), super::$name);
+            on_thoroughly(Agent::Codex(testkit::agents::OLDER[0]), super::$name);
         }
 
         #[test]
         fn thorough_codex_0_130() {
-            on_thoroughly(Agent::Codex(crate::agents::OLDER[1]), super::$name);
+            on_thoroughly(Agent::Codex(testkit::agents::OLDER[1]), super::$name);
         }
     })+ };
 }
@@ -66,7 +60,7 @@ macro_rules! on_codex {
     ($($name:ident),+ $(,)?) => { $(mod $name {
         #[test]
         fn codex_0_169() {
-            crate::rig::on(crate::rig::Agent::Codex(crate::agents::PINNED), super::$name);
+            crate::rig::on(crate::rig::Agent::Codex(testkit::agents::PINNED), super::$name);
         }
     })+ };
 }
@@ -83,7 +77,7 @@ macro_rules! on_both {
 
         #[test]
         fn thorough_codex_0_169() {
-            on_thoroughly(Agent::Codex(crate::agents::PINNED), super::$name);
+            on_thoroughly(Agent::Codex(testkit::agents::PINNED), super::$name);
         }
     })+ };
 }

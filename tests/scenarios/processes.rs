@@ -13,8 +13,8 @@ use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
 use rustix::process::Signal;
 
-use crate::agents::{PINNED, native_codex};
 use crate::rig::{Rig, scope, wait_for};
+use testkit::agents::{PINNED, native_codex};
 
 on_both!(all_shapes_with_a_cgroup, all_shapes_without);
 on_scripted!(
@@ -34,7 +34,7 @@ on_scripted!(
 mod daemon_of_codex {
     #[test]
     fn codex_0_169() {
-        let agent = crate::rig::Agent::Codex(crate::agents::PINNED);
+        let agent = crate::rig::Agent::Codex(testkit::agents::PINNED);
         crate::rig::on(agent, super::daemon_of_codex);
     }
 }

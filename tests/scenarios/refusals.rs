@@ -11,8 +11,8 @@ use cx_operator::record::{Outcome, Status};
 use cx_operator::task::policy::Permissions;
 use cx_operator::task::respond::Command;
 
-use crate::agents::{OLDER, PINNED, native_codex};
 use crate::rig::{Agent, Rig, on};
+use testkit::agents::{OLDER, PINNED, native_codex};
 
 on_scripted!(ended_at_its_start);
 on_every_codex!(

@@ -3,7 +3,6 @@
 
 mod clean;
 mod person;
-mod processes;
 
 use std::fs;
 use std::io::{self, Write};
@@ -26,9 +25,11 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
-use crate::agents::native_codex;
-use crate::mock_model::{MockModel, write_codex_home};
-use crate::size::thorough;
+use testkit::processes;
+
+use testkit::agents::native_codex;
+use testkit::mock_model::{MockModel, write_codex_home};
+use testkit::size::thorough;
 
 /// The longest that a scenario may take; the slowest takes a tenth of it on an idle machine.
 const LIMIT: Duration = Duration::from_secs(90);

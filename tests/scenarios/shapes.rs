@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tokio::process::Command;
 
 use crate::rig::{Agent, Rig, on, wait_for};
-use crate::size::size;
+use testkit::size::size;
 
 mod settings;
 mod table;

@@ -15,7 +15,7 @@ use cx_operator::worktree::Worktree;
 use cx_operator::worktree::diff::write_patch;
 
 use crate::fixture::{Fixture, command, git, output, snapshot_spec, write};
-use crate::size::size;
+use testkit::size::size;
 
 const DIRS: [&str; 7] = ["", "a/", "a/b/", "data/", "data/x y/", "vendor/", "\u{e9}/"];
 const NAMES: [&str; 9] = [

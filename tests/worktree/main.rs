@@ -13,7 +13,5 @@ mod refused;
 mod removal;
 mod repository;
 mod safety;
-#[path = "../support/size.rs"]
-mod size;
 mod snapshot;
 mod snapshot_of_remains;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use super::*;
-use crate::mock_model::write_codex_home;
+use testkit::mock_model::write_codex_home;
 
 faults! {
     every http_401: Fault {

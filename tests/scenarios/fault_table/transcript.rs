@@ -120,7 +120,7 @@ async fn gigabyte(rig: &Rig) -> Ended {
     let path = transcript(rig).await;
     let mut file = fs::File::options().append(true).open(path).expect("it");
     let end = file.seek(SeekFrom::End(0)).expect("its end");
-    let grown = crate::size::size(1 << 28, 1 << 30);
+    let grown = testkit::size::size(1 << 28, 1 << 30);
     file.set_len(end + grown as u64).expect("a sparse file");
     file.write_all(b"\n").expect("the end of the line");
     let since = Instant::now();

@@ -11,7 +11,7 @@ use tokio::process::Child;
 
 use super::{assert_files, code, report, under};
 use crate::rig::{Agent, Rig, on};
-use crate::size::size;
+use testkit::size::size;
 
 /// Starts a delegation whose agent ends its turn when `go` is there.
 fn start(rig: &Rig) -> Child {

@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 use super::classes::{ANSWERED, COMPLETED, FAILED};
 use super::frozen::{ENDED, Frozen, PATCHED, SUBMITTED, TURN_ENDED, killed_after};
 use super::outcome::tree_at;
-use crate::size::size;
+use testkit::size::size;
 
 /// Everywhere within a byte of a line's end; every `step`-th of these.
 fn cuts(whole: &[u8], step: usize) -> BTreeSet<usize> {

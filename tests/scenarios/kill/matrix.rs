@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use super::classes::{ANSWERED, COMPLETED, Class, PROBED, all};
 use super::{Heir, Kill, Reference, kill_and_recover};
 use crate::rig::{Agent, on};
-use crate::size::size;
+use testkit::size::size;
 
 const WHEN: [&str; 3] = ["before", "within", "after"];
 /// Killings at once.

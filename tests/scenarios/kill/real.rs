@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::classes::{ANSWERED, COMPLETED, Class, FAILED};
 use super::matrix::assert_all;
 use super::{Heir, Kill, Reference};
-use crate::agents::{PINNED, native_codex};
 use crate::rig::Agent;
+use testkit::agents::{PINNED, native_codex};
 
 const CODEX: Agent = Agent::Codex(PINNED);
 

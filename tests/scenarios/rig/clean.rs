@@ -7,7 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use super::{Rig, git, processes, wait_for};
+use testkit::processes;
+
+use super::{Rig, git, wait_for};
 use cx_operator::record::Outcome;
 use cx_operator::record::journal::{self, Progress};
 

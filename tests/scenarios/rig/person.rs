@@ -5,7 +5,9 @@ use std::process::Stdio;
 use cx_operator::task::name::RunId;
 use rustix::process::Signal;
 
-use super::{Rig, processes, wait_for};
+use testkit::processes;
+
+use super::{Rig, wait_for};
 
 impl Rig {
     /// Runs a tmux command on the runs' own server; what it printed, which is nothing where that server hangs.

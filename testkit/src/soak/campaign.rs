@@ -5,30 +5,33 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::Result;
-use crate::inventory::{control_groups, open_files};
-use crate::plan::Plan;
-use crate::report::Report;
-use crate::scene::Programs;
-use crate::trial::carry_out;
+use super::Result;
+use super::inventory::{control_groups, open_files};
+use super::plan::Plan;
+use super::report::Report;
+use super::scene::Programs;
+use super::trial::carry_out;
 
 /// What a soak is asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Campaign {
-    pub(crate) programs: Programs,
+pub struct Campaign {
+    /// What takes part.
+    pub programs: Programs,
     /// Whether the agent is the real codex.
-    pub(crate) is_real: bool,
-    pub(crate) seed: u64,
-    /// The first run's number, and how many there are.
-    pub(crate) first: usize,
-    pub(crate) runs: usize,
+    pub is_real: bool,
+    /// What everything is drawn from.
+    pub seed: u64,
+    /// The first run's number.
+    pub first: usize,
+    /// How many runs there are.
+    pub runs: usize,
     /// How many at once.
-    pub(crate) parallel: usize,
+    pub parallel: usize,
 }
 
 impl Campaign {
     /// Carries all runs out below `root`, and tells `progress` how many are over and how many violations there are.
-    pub(crate) fn run(&self, root: &Path, progress: impl Fn(usize, usize) + Sync) -> Report {
+    pub fn run(&self, root: &Path, progress: impl Fn(usize, usize) + Sync) -> Report {
         let open_before = open_files();
         let next = AtomicUsize::new(0);
         let shared = Mutex::new(Report::default());
@@ -63,7 +66,7 @@ impl Campaign {
     }
 }
 
-fn take(report: &mut Report, plan: &Plan, verdict: Result<crate::trial::Verdict>) {
+fn take(report: &mut Report, plan: &Plan, verdict: Result<super::trial::Verdict>) {
     match verdict {
         Ok(verdict) => report.add(plan.number, verdict),
         Err(error) => report

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::trial::Verdict;
+use super::trial::Verdict;
 
 /// What a soak found.
 #[derive(Default)]
-pub(crate) struct Report {
+pub struct Report {
     runs: usize,
     /// (disturbance, status and code) → how long each such run took.
     rows: BTreeMap<(String, String), Vec<Duration>>,
     /// Everything that should not be so, one line each.
-    pub(crate) violations: Vec<String>,
+    pub violations: Vec<String>,
 }
 
 impl Report {

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use cx_operator::record::Outcome;
 use regex::Regex;
-use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Result;
-use crate::scene::{Scene, git};
+use super::Result;
+use super::scene::Scene;
+use crate::git;
+use crate::processes::{self, Process};
 
 /// How long what was told to end may take: a tmux server and what copies a pane's output go a moment later.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,64 +26,6 @@ static COUNTERS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"^(?:\n|\[tui\]|screen_reader_detection_done = true|\[tui\.model_availability_nux\]|"[\w.-]+" = \d+)*$"#)
         .expect("the pattern is constant")
 });
-
-/// A process that names a scene's directory in its arguments or its environment.
-pub(crate) struct Process {
-    pid: i32,
-    /// Its arguments.
-    pub(crate) command: String,
-    environment: Vec<u8>,
-}
-
-impl Process {
-    /// All of a scene's. What has ended and waits for its parent names nothing.
-    pub(crate) fn of(dir: &Path) -> Vec<Self> {
-        let own = std::process::id().to_string();
-        // With its end, since one scene's name may begin another's.
-        let below = format!("{}/", dir.display());
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| *name != own)
-            .filter_map(|name| {
-                let pid = name.parse().ok()?;
-                let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-                let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                let named = [&arguments, &environment].map(|text| contains(text, &below));
-                named.contains(&true).then(|| Self {
-                    pid,
-                    command: String::from_utf8_lossy(&arguments).replace('\0', " "),
-                    environment,
-                })
-            })
-            .collect()
-    }
-
-    /// The program that it runs.
-    pub(crate) fn program(&self) -> Option<PathBuf> {
-        fs::read_link(format!("/proc/{}/exe", self.pid)).ok()
-    }
-
-    /// Whether it carries the mark of a run.
-    pub(crate) fn is_marked(&self) -> bool {
-        contains(&self.environment, "CX_OPERATOR_RUN=")
-    }
-
-    fn describe(&self) -> String {
-        let command: String = self.command.chars().take(100).collect();
-        format!("process {}: {}", self.pid, command.escape_default())
-    }
-
-    pub(crate) fn kill(&self) {
-        let pid = Pid::from_raw(self.pid).expect("/proc lists no process 0");
-        let _ended_meanwhile = kill_process(pid, Signal::KILL);
-    }
-}
-
-fn contains(text: &[u8], part: &str) -> bool {
-    text.windows(part.len())
-        .any(|window| window == part.as_bytes())
-}
 
 /// Whatever is left of a scene's runs beyond their records and refs, one line each.
 pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<String>> {
@@ -139,22 +82,27 @@ fn is_named_after(name: &str, ours: &str) -> bool {
 fn processes(scene: &Scene) -> Vec<String> {
     let limit = Instant::now() + PATIENCE;
     loop {
-        let found = Process::of(&scene.dir);
+        let found = processes::mentioning(&scene.dir);
         if found.is_empty() || Instant::now() > limit {
-            return found.iter().map(Process::describe).collect();
+            return found.iter().map(describe).collect();
         }
         thread::sleep(PACE);
     }
 }
 
+fn describe(process: &Process) -> String {
+    let command: String = process.command.chars().take(100).collect();
+    format!("process {}: {}", process.pid, command.escape_default())
+}
+
 /// Ends what should have ended, once it is told of.
 pub(crate) fn end_processes(scene: &Scene) {
-    Process::of(&scene.dir).iter().for_each(Process::kill);
+    processes::kill(&processes::mentioning(&scene.dir));
 }
 
 fn references(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<String>> {
     let format = "--format=%(refname) %(objectname)";
-    let listed = git(&scene.repo(), &["for-each-ref", format])?;
+    let listed = git::query(&scene.repo(), &["for-each-ref", format])?;
     let expected: Vec<String> = outcomes
         .iter()
         .filter_map(|outcome| {

@@ -11,14 +11,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 /// The version that every scenario runs on.
-pub(crate) const PINNED: &str = "0.169.0";
+pub const PINNED: &str = "0.169.0";
 
 /// Older versions that the main scenarios run on, newest first.
-pub(crate) const OLDER: [&str; 2] = ["0.150.0", "0.130.0"];
-
-// Each includer uses a part of this interface; naming all of it keeps the rest from counting as dead code.
-const _: fn() -> Option<(PathBuf, PathBuf)> =
-    || Some((real_codex(PINNED)?, native_codex(OLDER[0])?));
+pub const OLDER: [&str; 2] = ["0.150.0", "0.130.0"];
 
 /// What became of each version asked for in this process.
 static INSTALLED: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
@@ -26,7 +22,7 @@ static INSTALLED: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(
 /// The codex of that version as npm installs it: a node script, `…/node_modules/.bin/codex`.
 ///
 /// The first call installs it (6 s, 400 MB); other processes that ask meanwhile wait for that install.
-pub(crate) fn real_codex(version: &str) -> Option<PathBuf> {
+pub fn real_codex(version: &str) -> Option<PathBuf> {
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     let known = installed.get(version).cloned();
     let first = known.is_none();
@@ -55,7 +51,7 @@ pub(crate) fn real_codex(version: &str) -> Option<PathBuf> {
 }
 
 /// The program inside that package, without the node script around it: a static ELF.
-pub(crate) fn native_codex(version: &str) -> Option<PathBuf> {
+pub fn native_codex(version: &str) -> Option<PathBuf> {
     let script = real_codex(version)?;
     let modules = script.ancestors().nth(2)?;
     let program = find_native(modules);
@@ -80,7 +76,7 @@ fn find_native(modules: &Path) -> Option<PathBuf> {
 }
 
 fn find_or_install(version: &str) -> Result<PathBuf, String> {
-    let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/agents");
+    let agents = crate::built::checkout().join("target/agents");
     let place = agents.join(format!("codex-{version}"));
     let program = place.join("node_modules/.bin/codex");
     // A finished install appears by one rename, so whatever is there is whole.

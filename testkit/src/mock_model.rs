@@ -39,13 +39,9 @@ use asked::Asked;
 use reply::Reply;
 use script::Step;
 
-#[path = "mock_model/asked.rs"]
 mod asked;
-#[path = "mock_model/directives.rs"]
 mod directives;
-#[path = "mock_model/reply.rs"]
 mod reply;
-#[path = "mock_model/script.rs"]
 mod script;
 
 /// Messages of the role `user` that codex writes itself begin with one of these.
@@ -68,40 +64,24 @@ const PACE: Duration = Duration::from_millis(10);
 /// The steps of a script; why they are none is text.
 type Steps = Result<Arc<[Step]>, String>;
 
-// Each includer uses a part of this interface; naming all of it keeps the rest from counting as dead code.
-const _: fn(&Path) -> io::Result<usize> = |home| {
-    let model = MockModel::start()?;
-    write_codex_home(home, model.port())?;
-    let fields = |request: &Request| {
-        let tools: usize = request.tools.iter().map(String::len).sum();
-        request.method.len()
-            + request.path.len()
-            + request.text.len()
-            + tools
-            + request.body.to_string().len()
-    };
-    model.script("idle", &json!([{"say": "Done."}]));
-    Ok(model.requests().iter().map(fields).sum())
-};
-
 /// One request as it arrived.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
+pub struct Request {
     /// `GET` or `POST`.
-    pub(crate) method: String,
+    pub method: String,
     /// The path below the host, with its query: `/v1/responses`.
-    pub(crate) path: String,
+    pub path: String,
     /// The newest message of the user, whole; empty where there is none.
-    pub(crate) text: String,
+    pub text: String,
     /// The tools that were offered to the model, by name.
-    pub(crate) tools: Vec<String>,
+    pub tools: Vec<String>,
     /// All that was sent.
-    pub(crate) body: Value,
+    pub body: Value,
 }
 
 /// A running server; dropping it closes the port and cuts what is still being answered.
 #[derive(Debug)]
-pub(crate) struct MockModel {
+pub struct MockModel {
     address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -112,7 +92,7 @@ impl MockModel {
     ///
     /// # Errors
     /// No port can be opened.
-    pub(crate) fn start() -> io::Result<MockModel> {
+    pub fn start() -> io::Result<MockModel> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
@@ -128,7 +108,7 @@ impl MockModel {
     }
 
     /// The port on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.address.port()
     }
 
@@ -136,13 +116,13 @@ impl MockModel {
     ///
     /// # Panics
     /// A step is none: what the test says is never played as something else.
-    pub(crate) fn script(&self, name: &str, steps: &Value) {
+    pub fn script(&self, name: &str, steps: &Value) {
         let steps = script::parse(steps.clone()).unwrap_or_else(|why| panic!("{name}: {why}"));
         self.shared.state().scripts.insert(name.to_owned(), steps);
     }
 
     /// Every request so far, in the order of arrival.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.shared.state().requests.clone()
     }
 }
@@ -166,7 +146,7 @@ impl Drop for MockModel {
 ///
 /// # Errors
 /// The directory or the file cannot be written.
-pub(crate) fn write_codex_home(dir: &Path, port: u16) -> io::Result<()> {
+pub fn write_codex_home(dir: &Path, port: u16) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)

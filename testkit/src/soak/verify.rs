@@ -9,10 +9,11 @@ use cx_operator::record::journal::{self, Progress};
 use cx_operator::record::{Outcome, RunDir, Store};
 use regex::Regex;
 
-use crate::Result;
-use crate::disturb::{Moment, find_run};
-use crate::plan::{Disturbance, Heir, Plan, Story};
-use crate::scene::{Scene, git};
+use super::Result;
+use super::disturb::{Moment, find_run};
+use super::plan::{Disturbance, Heir, Plan, Story};
+use super::scene::Scene;
+use crate::git;
 
 /// What any run's agent writes.
 static TOKEN: LazyLock<Regex> =
@@ -114,7 +115,7 @@ fn check_work(
 ) -> Result<()> {
     let is_done = scene.evidence().exists();
     let is_told = match &outcome.result_commit {
-        Some(commit) => git(&scene.repo(), &["show", &format!("{commit}:work")])
+        Some(commit) => git::query(&scene.repo(), &["show", &format!("{commit}:work")])
             .is_ok_and(|text| text.trim() == plan.token),
         None => false,
     };

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::disturb::{Moment, disturb, wait};
-use crate::inventory::{end_processes, left_overs};
-use crate::plan::{Disturbance, Heir, Plan};
-use crate::scene::{Programs, Scene};
-use crate::verify::{self, How};
+use super::Result;
+use super::disturb::{Moment, disturb, wait};
+use super::inventory::{end_processes, left_overs};
+use super::plan::{Disturbance, Heir, Plan};
+use super::scene::{Programs, Scene};
+use super::verify::{self, How};
 
 /// The longest that any program of a run may take; the deadlines of the run itself are shorter.
 const LIMIT: Duration = Duration::from_secs(60);

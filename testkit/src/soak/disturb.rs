@@ -9,10 +9,10 @@ use cx_operator::record::journal::{self, Progress};
 use cx_operator::record::{RunDir, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Result;
-use crate::inventory::Process;
-use crate::plan::{Disturbance, Plan};
-use crate::scene::Scene;
+use super::Result;
+use super::plan::{Disturbance, Plan};
+use super::scene::Scene;
+use crate::processes::{self, Process};
 
 /// Between two looks at what is awaited.
 const PACE: Duration = Duration::from_millis(3);
@@ -105,7 +105,7 @@ fn strike(scene: &Scene, plan: &Plan, operator: &mut Child) -> Result<bool> {
             Ok(true)
         }
         Disturbance::AgentKilled => Ok(kill(scene, |process| {
-            scene.is_agent(process.program().as_deref()) && process.is_marked()
+            scene.is_agent(process.program().as_deref()) && process.has("CX_OPERATOR_RUN=")
         })),
         Disturbance::SessionKilled => Ok(scene.tmux(&["kill-session", "-t", &session])),
         // A server without a session is one that is just being started or ended.
@@ -122,8 +122,10 @@ fn signal(program: &Child, signal: Signal) -> Result<bool> {
     Ok(kill_process(Pid::from_child(program), signal).map(|()| true)?)
 }
 
-/// Kills the processes of the scene that fit; whether there was one.
+/// Kills the processes of the scene that fit; returns whether there was one.
 fn kill(scene: &Scene, fits: impl Fn(&Process) -> bool) -> bool {
-    let found = Process::of(&scene.dir).into_iter().filter(fits);
-    found.map(|process| process.kill()).count() > 0
+    let mut found = processes::mentioning(&scene.dir);
+    found.retain(fits);
+    processes::kill(&found);
+    !found.is_empty()
 }

@@ -4,17 +4,29 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// `SplitMix64`: small, and good enough to choose by.
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    /// The numbers of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The numbers of one run of a soak: they depend on nothing that another run does.
-    pub(crate) fn of_run(seed: u64, number: usize) -> Self {
+    #[must_use]
+    pub fn of_run(seed: u64, number: usize) -> Self {
         let mut random = Self(seed);
         let start = random.next() ^ u64::try_from(number).unwrap_or(u64::MAX);
         Self(start)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// The next number. Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator would be endless, and takes `choose` for its own"
+    )]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,17 +41,20 @@ impl Random {
     }
 
     /// One of several.
-    pub(crate) fn choose<T: Copy>(&mut self, among: &[T]) -> T {
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn choose<T: Copy>(&mut self, among: &[T]) -> T {
         among[self.below(among.len())]
     }
 
     /// True once in `times`.
-    pub(crate) fn once_in(&mut self, times: usize) -> bool {
+    pub fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
     /// A time of whole milliseconds.
-    pub(crate) fn time(&mut self, range: Range<u64>) -> Duration {
+    pub fn time(&mut self, range: Range<u64>) -> Duration {
         Duration::from_millis(range.start + self.next() % (range.end - range.start))
     }
 }

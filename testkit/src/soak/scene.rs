@@ -4,16 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::Result;
+use super::Result;
+use super::plan::{Plan, Story};
+use crate::git;
 use crate::mock_model::{MockModel, write_codex_home};
-use crate::plan::{Plan, Story};
 
 /// The programs of a soak.
 #[derive(Clone, Debug)]
-pub(crate) struct Programs {
+pub struct Programs {
     /// The directory of `cx-operator` and its hook binaries.
-    pub(crate) binaries: PathBuf,
-    pub(crate) agent: PathBuf,
+    pub binaries: PathBuf,
+    /// The program that plays the agent.
+    pub agent: PathBuf,
 }
 
 /// What one run needs, and what it was before.
@@ -38,9 +40,7 @@ impl Scene {
         }
         let repo = dir.join("repo");
         fs::write(repo.join("README"), "one\n")?;
-        git(&repo, &["init", "-q", "-b", "main"])?;
-        git(&repo, &["add", "-A"])?;
-        git(&repo, &["commit", "-q", "-m", "base"])?;
+        git::init(&repo)?;
         fs::write(dir.join("answers.toml"), answers(plan, &dir))?;
         let model = MockModel::start()?;
         write_codex_home(&dir.join("codex"), model.port())?;
@@ -163,7 +163,8 @@ impl Scene {
             &["branch", "--all"],
             &["worktree", "list"],
         ] {
-            seen += &git(&self.repo(), arguments)?;
+            seen += &git::query(&self.repo(), arguments)?;
+            seen.push('\n');
         }
         Ok(seen)
     }
@@ -222,29 +223,4 @@ fn work(plan: &Plan, dir: &Path, words: &str) -> String {
         plan.token,
         evidence(dir).display()
     )
-}
-
-/// Runs git with an identity of its own and without the user's configuration; what it printed.
-pub(crate) fn git(dir: &Path, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new("git");
-    command
-        .args(arguments)
-        .current_dir(dir)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .stdin(Stdio::null());
-    for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "soak");
-        command.env(format!("GIT_{role}_EMAIL"), "soak@localhost");
-    }
-    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
-        command.env_remove(variable);
-    }
-    let output = command.output()?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("git {}: {}", arguments.join(" "), said.trim()).into())
-    }
 }

@@ -1,0 +1,26 @@
+//! The parts that the tests, the benches and the examples of cx-operator share. Never published.
+//!
+//! | part | what it is for |
+//! |---|---|
+//! | [`World`](world::World) | a home, a state directory, a repository and a tmux socket, below one temporary directory |
+//! | [`git`](git::git) | the git program with an identity and without the user's configuration |
+//! | [`wait_for`](wait::wait_for) | presence, with a limit |
+//! | [`MockModel`](mock_model::MockModel) | the model behind the real codex, on loopback |
+//! | [`agents`] | the real codex programs, installed at fixed versions |
+//! | [`processes`] | the processes that name a directory |
+//! | [`built`] | the programs that cargo built beside the running test |
+//! | [`size`] | a sample of a table, or all of it |
+//! | [`crowd`] | many runs at once |
+//! | [`soak`] | many runs, disturbed at random |
+
+pub mod agents;
+pub mod built;
+pub mod crowd;
+pub mod git;
+pub mod mock_model;
+pub mod processes;
+pub mod random;
+pub mod size;
+pub mod soak;
+pub mod wait;
+pub mod world;

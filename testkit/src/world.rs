@@ -1,0 +1,284 @@
+//! Everything that a run touches, below one temporary directory, and an environment that names nothing else.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::mock_model::{self, MockModel};
+use crate::processes::{self, Process};
+use crate::{built, git};
+
+/// A machine of its own: `home`, `codex` (its `CODEX_HOME`), `repo`, `worktrees`, `state` and what a test adds.
+///
+/// Every process that names it ends when it is dropped.
+#[derive(Debug)]
+pub struct World {
+    dir: PathBuf,
+    environment: Vec<(String, String)>,
+    /// Removed when dropped; absent where the directory is the caller's.
+    _temporary: Option<TempDir>,
+}
+
+impl World {
+    /// A world whose repository has one commit with these files.
+    ///
+    /// # Panics
+    /// Its directory can not be made.
+    #[must_use]
+    pub fn new(files: &[(&str, &str)]) -> Self {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let dir = temporary.path().canonicalize().expect("it is there");
+        let mut world = Self::make(dir).expect("a world");
+        world._temporary = Some(temporary);
+        world.begin(files);
+        world
+    }
+
+    /// A world in a directory of the caller's, which stays.
+    ///
+    /// # Panics
+    /// It can not be made.
+    #[must_use]
+    pub fn in_directory(dir: &Path, files: &[(&str, &str)]) -> Self {
+        let world = Self::make(dir.to_owned()).expect("a world");
+        world.begin(files);
+        world
+    }
+
+    fn make(dir: PathBuf) -> std::io::Result<Self> {
+        for name in ["home", "codex", "repo", "worktrees"] {
+            fs::create_dir_all(dir.join(name))?;
+        }
+        let path = |name: &str| dir.join(name).display().to_string();
+        let variables = [
+            ("HOME", path("home")),
+            ("CODEX_HOME", path("codex")),
+            ("SHELL", "/bin/sh".to_owned()),
+            // The model is on loopback.
+            ("NO_PROXY", "127.0.0.1".to_owned()),
+            ("no_proxy", "127.0.0.1".to_owned()),
+        ];
+        let environment = variables.map(|(name, value)| (name.to_owned(), value));
+        Ok(Self {
+            dir,
+            environment: environment.into(),
+            _temporary: None,
+        })
+    }
+
+    fn begin(&self, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            write(&self.repo().join(name), text);
+        }
+        git::init(&self.repo()).unwrap_or_else(|message| panic!("{message}"));
+    }
+
+    /// Has codex talk to that model.
+    ///
+    /// # Panics
+    /// Its configuration can not be written.
+    pub fn use_model(&mut self, model: &MockModel) {
+        mock_model::write_codex_home(&self.path("codex"), model.port()).expect("a codex home");
+        self.set("OPENAI_API_KEY", "no-secret");
+    }
+
+    /// Has codex be signed in with a key.
+    pub fn sign_in(&self) {
+        let key = r#"{"OPENAI_API_KEY":"no-secret","tokens":null,"last_refresh":null}"#;
+        self.write("codex/auth.json", key);
+    }
+
+    /// Adds a variable to the environment.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The directory of it all, with no symbolic link in it.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A path below the directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The user's checkout.
+    #[must_use]
+    pub fn repo(&self) -> PathBuf {
+        self.path("repo")
+    }
+
+    /// The operator's state directory.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// The root of the worktrees.
+    #[must_use]
+    pub fn worktrees(&self) -> PathBuf {
+        self.path("worktrees")
+    }
+
+    /// The socket of the operator's tmux server.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path("state/tmux.sock")
+    }
+
+    /// The variables that an agent gets.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, String)> {
+        self.environment.clone()
+    }
+
+    /// Writes a file below the directory.
+    ///
+    /// # Panics
+    /// It can not be written.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        write(&self.path(name), text);
+    }
+
+    /// Runs git on the repository; it must succeed.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        git::git(&self.repo(), arguments)
+    }
+
+    /// A program in the repository, in an environment that has nothing but this world.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.repo())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("CX_OPERATOR_STATE", self.state())
+            .envs(self.environment())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The operator's program with these arguments.
+    #[must_use]
+    pub fn operator(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(built::operator());
+        command.args(arguments);
+        command
+    }
+
+    /// `delegate` of a task to the scripted agent, with everything but the prompt.
+    #[must_use]
+    pub fn delegate(&self, task: &str) -> Command {
+        let mut command = self.operator(&["delegate", "--task", task]);
+        command.arg("--repo").arg(self.repo());
+        command.arg("--worktree-root").arg(self.worktrees());
+        command.arg("--codex").arg(built::scripted_agent());
+        command
+    }
+
+    /// Runs a tmux command on the operator's server; what it printed, which is nothing where there is no server or where
+    /// it hangs.
+    ///
+    /// # Panics
+    /// tmux can not be started.
+    pub fn tmux(&self, arguments: &[&str]) -> String {
+        // Without the socket tmux would start a server for some commands.
+        if !self.socket().exists() {
+            return String::new();
+        }
+        let output = Command::new("timeout")
+            .args(["5", "tmux", "-f", "/dev/null", "-S"])
+            .arg(self.socket())
+            .args(arguments)
+            .env_remove("TMUX")
+            .stdin(Stdio::null())
+            .output()
+            .expect("tmux runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Every process, but for this one, that names the world.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Process> {
+        processes::mentioning(&self.dir)
+    }
+}
+
+impl Drop for World {
+    /// Ends what a failed test left: the tmux server, which may be one that no longer answers, and its agents.
+    fn drop(&mut self) {
+        processes::kill(&self.processes());
+    }
+}
+
+/// Writes a file, with the directories above it.
+///
+/// # Panics
+/// It can not be written.
+pub fn write(path: &Path, text: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    fs::write(path, text).expect("a file");
+}
+
+/// What a process left behind when it ended.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Its exit status.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Runs a command that reads `stdin`.
+    ///
+    /// # Panics
+    /// It can not be started, is ended by a signal, or prints no UTF-8.
+    #[must_use]
+    pub fn of(command: &mut Command, stdin: &[u8]) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut pipe = child.stdin.take().expect("a pipe");
+        // A program that refuses its arguments reads nothing.
+        let _closed_early = pipe.write_all(stdin);
+        drop(pipe);
+        let output = child.wait_with_output().expect("it ends");
+        Self {
+            code: output.status.code().expect("an exit status"),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// The one JSON document on stdout.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Whether it has nothing in it that a terminal would obey.
+    #[must_use]
+    pub fn is_harmless(&self) -> bool {
+        let tame = |c: char| !c.is_control() || c == '\n';
+        self.stdout.chars().chain(self.stderr.chars()).all(tame)
+    }
+}
