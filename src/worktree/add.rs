@@ -281,7 +281,7 @@ fn remove_file(path: &Path) -> Result<(), Error> {
 ///
 /// The program and not libgit2, which looks for the branch among the packed refs without their lock: a `git pack-refs`
 /// or `git gc` next door that has read the branch and not yet written brings it back. Source: libgit2 1.9,
-/// `tests/scale/git.rs`.
+/// `tests/scenarios/scale/git.rs`.
 pub(super) fn delete_branch(repo: &Repository, full: &str, tip: git2::Oid) -> Result<(), Error> {
     let dir = repo.common_dir();
     let tip = tip.to_string();
@@ -430,7 +430,7 @@ fn move_to_worktrees(
 /// Writes what makes the administrative directory one of git's. Each file appears whole, and the one by which git knows
 /// a worktree comes last: a git of the user's that reads them meanwhile would end with an error at an empty one.
 ///
-/// Source: git 2.47, "failed to read …/commondir" of `git gc` and `git fetch` (`tests/scale/git.rs`).
+/// Source: git 2.47, "failed to read …/commondir" of `git gc` and `git fetch` (`tests/scenarios/scale/git.rs`).
 pub(super) fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
     write_whole(&admin_dir.join("commondir"), b"../..\n")?;
     let head = format!("ref: {}\n", branch_ref(&spec.branch)?);

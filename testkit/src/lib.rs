@@ -9,11 +9,13 @@
 //! | [`agents`] | the real codex programs, installed at fixed versions |
 //! | [`processes`] | the processes that name a directory |
 //! | [`built`] | the programs that cargo built beside the running test |
+//! | [`alone`] | tests that load the machine, or measure their own process |
 //! | [`size`] | a sample of a table, or all of it |
 //! | [`crowd`] | many runs at once |
 //! | [`soak`] | many runs, disturbed at random |
 
 pub mod agents;
+pub mod alone;
 pub mod built;
 pub mod crowd;
 pub mod git;

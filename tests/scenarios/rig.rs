@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
-use testkit::processes;
+use testkit::{alone, processes};
 
 use testkit::agents::native_codex;
 use testkit::mock_model::{MockModel, write_codex_home};
@@ -70,6 +70,7 @@ pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
     let Some(program) = agent.program() else {
         return;
     };
+    let _beside_others = alone::beside_others();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -9,7 +9,7 @@
 //! the end of the composer, and the transcript leaves out the lines that only a model or a resumed session reads
 //! (developer messages, `world_state`, `turn_context`, `thread_settings_applied`).
 //!
-//! Source: codex 0.169.0; `tests/scripted_agent.rs` compares payloads and transcript field by field where it is installed.
+//! Source: codex 0.169.0; `tests/agent/scripted_agent.rs` compares payloads and transcript field by field where it is installed.
 
 mod cli;
 mod composer;

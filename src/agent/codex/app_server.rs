@@ -67,7 +67,7 @@ pub enum Error {
 
 /// The hooks that codex sees in one directory.
 ///
-/// Source: codex 0.130.0, 0.150.0, 0.169.0, `hooks/list`; `tests/global_hooks.rs`.
+/// Source: codex 0.130.0, 0.150.0, 0.169.0, `hooks/list`; `tests/agent/global_hooks.rs`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct HookList {
     /// In the order in which codex shows them.

@@ -6,7 +6,7 @@
 //!
 //! Codex runs an entry only after the user has trusted it (`Hooks need review` at its next start); nothing here trusts anything.
 //!
-//! Source: codex 0.130.0, 0.150.0, 0.169.0, which refuse the same files, see `tests/global_hooks.rs`.
+//! Source: codex 0.130.0, 0.150.0, 0.169.0, which refuse the same files, see `tests/agent/global_hooks.rs`.
 
 mod entries;
 mod file;

@@ -39,7 +39,7 @@ pub enum View {
     /// The composer waits for a prompt, and the model is known: no startup dialog comes after this.
     ///
     /// Source: codex 0.130.0, 0.150.0 and 0.169.0 with the dialogs of trust, hooks, update and model due at one start
-    /// (`tests/real_dialogs.rs`).
+    /// (`tests/agent/real_dialogs.rs`).
     Composer(Composer),
     /// A turn runs, or MCP servers are being started: the row with `esc to interrupt` is up.
     Working,

@@ -14,7 +14,7 @@ pub const DEFAULT_TIMEOUT_SECS: u64 = 600;
 
 /// The names that codex gives to one event.
 ///
-/// Source: codex 0.130.0, 0.150.0, 0.169.0, `hooks/list`; `tests/global_hooks.rs`.
+/// Source: codex 0.130.0, 0.150.0, 0.169.0, `hooks/list`; `tests/agent/global_hooks.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventNames {
     /// In `hooks.json`, in `-c hooks=…` and in payloads: `UserPromptSubmit`.
@@ -48,7 +48,7 @@ pub const fn event_names(kind: Kind) -> EventNames {
 ///
 /// `event` is in snake case, `command` exactly as configured, `timeout_secs` the effective timeout.
 ///
-/// Source: codex 0.130.0, 0.150.0, 0.169.0, `currentHash` of `hooks/list`; `tests/global_hooks.rs`.
+/// Source: codex 0.130.0, 0.150.0, 0.169.0, `currentHash` of `hooks/list`; `tests/agent/global_hooks.rs`.
 pub fn trusted_hash(event: &str, command: &str, timeout_secs: u64) -> String {
     // Codex hashes the compact text with sorted keys; the keys stand here in that order.
     let identity = json!({

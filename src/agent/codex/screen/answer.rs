@@ -47,7 +47,7 @@ pub enum Reason {
 ///
 /// Digits are never used: on ≥ 0.160 they select at once in one dialog and move the focus in another.
 ///
-/// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/real_dialogs.rs`.
+/// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/agent/real_dialogs.rs`.
 pub fn answer(dialog: &Dialog, policy: &DialogPolicy) -> Move {
     match dialog.kind {
         DialogKind::SignIn => Move::SignIn,

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::pane::{EVENTS, Pane, await_some};
+use super::pane::{EVENTS, Pane, await_some};
 
 /// Lines of the transcript that are compared; the others are left out by the scripted agent.
 const COMPARED: [&str; 5] = [

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::pane::Pane;
+use super::pane::Pane;
 
 #[test]
 fn a_script_strands_an_enter_and_drops_a_paste() {

@@ -7,7 +7,8 @@ use cx_operator::record::journal::{self, Progress};
 use cx_operator::record::{Outcome, Status};
 use cx_operator::{Operator, Run};
 
-use crate::{assert_idle, assert_small, finish, runtime};
+use super::{assert_idle, assert_small, finish, runtime};
+use testkit::alone::{alone, in_own_process};
 use testkit::crowd::{Crowd, Member};
 
 /// The longest that anything awaited may take.
@@ -59,6 +60,7 @@ fn span(outcome: &Outcome) -> (String, String) {
 /// Ten processes of which two may run: never more do, and all come to their turn.
 #[test]
 fn a_limit_holds_over_processes() {
+    let _alone = alone();
     let crowd = Crowd::new(10, 11);
     let spawn = |member: &Member| {
         let mut command = crowd.command(member);
@@ -91,6 +93,7 @@ fn a_limit_holds_over_processes() {
 /// Who waits is told their position, and can be ended with nothing made; the others move up.
 #[test]
 fn a_waiting_run_is_cancelled() {
+    let _alone = alone();
     let crowd = Crowd::new(4, 12);
     crowd.hold();
     let outcomes = runtime().block_on(async {
@@ -124,6 +127,7 @@ fn a_waiting_run_is_cancelled() {
 /// A task that can't be run is refused at once and not when its turn has come.
 #[test]
 fn a_task_that_cannot_run_does_not_wait() {
+    let _alone = alone();
     let crowd = Crowd::new(2, 13);
     crowd.hold();
     let outcome = runtime().block_on(async {
@@ -144,6 +148,7 @@ fn a_task_that_cannot_run_does_not_wait() {
 /// Neither a killed process that ran nor one that waited holds up those behind it.
 #[test]
 fn killed_processes_hold_nobody_up() {
+    let _alone = alone();
     let crowd = Crowd::new(3, 14);
     crowd.hold();
     let spawn = |number: usize, said: &str| {
@@ -175,6 +180,10 @@ fn killed_processes_hold_nobody_up() {
 #[test]
 #[ignore = "takes minutes"]
 fn two_hundred_in_the_queue() {
+    in_own_process("scale::queue::two_hundred_in_the_queue", two_hundred);
+}
+
+fn two_hundred() {
     let crowd = Crowd::new(200, 15);
     crowd.hold();
     let outcomes = runtime().block_on(async {

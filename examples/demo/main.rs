@@ -35,11 +35,8 @@ use cx_operator::{Operator, tmux};
 
 use scene::{ANSWERS, BRIEF, Scene};
 
-#[path = "demo/narration.rs"]
 mod narration;
-#[path = "demo/promises.rs"]
 mod promises;
-#[path = "demo/scene.rs"]
 mod scene;
 
 /// Whatever keeps the demo from going on: it is only told, never decided upon.

@@ -42,7 +42,7 @@ struct End {
 }
 
 fn ends() -> Vec<End> {
-    include_str!("corpus/messages.jsonl")
+    include_str!("../corpus/messages.jsonl")
         .lines()
         .map(|line| serde_json::from_str(line).expect("a labelled message"))
         .collect()

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::{finish, runtime, start};
+use super::{finish, runtime, start};
+use testkit::alone::alone;
 use testkit::crowd::Crowd;
 use testkit::git;
 
@@ -19,6 +20,7 @@ const HOUSEKEEPING: [&[&str]; 5] = [
 /// The user's housekeeping and the runs are not in each other's way: no work is lost, no branch comes back.
 #[test]
 fn a_crowd_beside_the_users_git() {
+    let _alone = alone();
     let crowd = Crowd::new(24, 21);
     let over = AtomicBool::new(false);
     let outcomes = thread::scope(|scope| {

@@ -9,7 +9,6 @@ use cx_operator::agent::signals::Kind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-#[path = "global_hooks/app_server.rs"]
 mod app_server;
 
 const FOREIGN: &str = r#"{

@@ -1,17 +1,22 @@
 //! The soak of `examples/soak.rs`, small: it works, and finds nothing.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use testkit::alone::in_own_process;
+use testkit::built;
 use testkit::soak::{Campaign, Programs};
 
 #[test]
 fn six_runs_lose_nothing_and_leave_nothing() {
-    let operator = Path::new(env!("CARGO_BIN_EXE_cx-operator"));
+    in_own_process("soak::six_runs_lose_nothing_and_leave_nothing", soak);
+}
+
+/// It counts the files that this process has open.
+fn soak() {
     let campaign = Campaign {
         programs: Programs {
-            binaries: operator.parent().expect("it is in a directory").into(),
-            agent: env!("CARGO_BIN_EXE_scripted-agent").into(),
+            binaries: built::directory(),
+            agent: built::scripted_agent(),
         },
         is_real: false,
         seed: 1,

@@ -1,10 +1,7 @@
 //! The scripted agent behaves as codex 0.169.0 does, and fails loudly on what its script does not expect.
 
-#[path = "scripted_agent/model.rs"]
 mod model;
-#[path = "scripted_agent/pane.rs"]
 mod pane;
-#[path = "scripted_agent/scripts.rs"]
 mod scripts;
 
 use std::process::Command;

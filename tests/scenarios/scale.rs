@@ -1,7 +1,6 @@
 //! Many delegations at once: none lost, none mixed up, nothing left, and little spent on waiting.
 //!
-//! The crowds of 200 take minutes and are run one by one: `cargo test --release --test scale -- --ignored --test-threads 1
-//! --nocapture`.
+//! The crowds of 200 take minutes: `cargo test --release --test scenarios scale -- --ignored`.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,28 +10,29 @@ use cx_operator::record::Outcome;
 use cx_operator::record::journal::Progress;
 use cx_operator::{Operator, Run};
 
+use testkit::alone::{alone, in_own_process};
 use testkit::crowd::{Crowd, Member};
 
-#[path = "scale/git.rs"]
 mod git;
-#[path = "scale/queue.rs"]
 mod queue;
 
 #[test]
 fn a_crowd_in_one_process() {
-    one_process(24, 1);
+    in_own_process("scale::a_crowd_in_one_process", || one_process(24, 1));
 }
 
 #[test]
 #[ignore = "takes a minute"]
 fn two_hundred_in_one_process() {
-    one_process(200, 2);
+    in_own_process("scale::two_hundred_in_one_process", || one_process(200, 2));
 }
 
 #[test]
 #[ignore = "takes a minute"]
 fn two_hundred_that_wait() {
-    waiting(200, 6, Duration::from_secs(20));
+    in_own_process("scale::two_hundred_that_wait", || {
+        waiting(200, 6, Duration::from_secs(20));
+    });
 }
 
 #[test]
@@ -108,6 +108,7 @@ async fn assert_idle(window: Duration) {
 }
 
 fn many_processes(size: usize, seed: u64) {
+    let _alone = alone();
     let crowd = Crowd::new(size, seed);
     let spawn = |member: &Member| crowd.command(member).spawn().expect("cx-operator starts");
     let children: Vec<_> = crowd.members.iter().map(spawn).collect();

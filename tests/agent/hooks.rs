@@ -16,7 +16,6 @@ use cx_operator::agent::signals::{
 };
 use tempfile::TempDir;
 
-#[path = "hooks/decisions.rs"]
 mod decisions;
 
 const UUID: &str = "019a5b2c-1f00-7abc-8def-0123456789ab";

@@ -1,0 +1,12 @@
+//! The agent's side: its screens, dialogs, hooks, messages and settings, the stand-ins for it and for its model.
+
+mod classify;
+mod fuzz;
+mod global_hooks;
+mod hooks;
+mod installed;
+mod mock_model;
+mod real_dialogs;
+mod screen_properties;
+mod screens;
+mod scripted_agent;

@@ -1,0 +1,15 @@
+//! The programs as a person meets them, or an attacker: the text that they print, the exit status, and what they leave.
+
+mod advice;
+mod cleanup;
+mod codes;
+mod commands;
+mod launcher;
+mod place;
+mod prune;
+mod readiness;
+mod records;
+mod refusal;
+mod refusals;
+mod security;
+mod streams;
