@@ -22,7 +22,10 @@ use super::{print_failure, print_record, print_text, report, usage};
 /// Who may answer.
 #[derive(Args)]
 pub(super) struct Responders {
-    /// A TOML file with answers to questions and approvals (format: see the README).
+    /// A TOML file with answers to questions and approvals.
+    ///
+    /// `[[answer]]` with `pattern` and `reply` answers a message; `[[permission]]` with `pattern`, `decision` (`allow` or
+    /// `deny`) and, with `deny`, a `message` answers an approval. Patterns are regular expressions.
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
     /// A shell command that is given each question as JSON on stdin and prints its answer as JSON.

@@ -6,7 +6,7 @@
 #[non_exhaustive]
 #[expect(
     missing_docs,
-    reason = "`exit`, `hint` and the README's table say of each what it is"
+    reason = "`exit`, `hint` and the table of `docs/result.md` say what each one is"
 )]
 pub enum Code {
     Usage,
@@ -45,7 +45,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// All of them, in the order of the README's table.
+    /// All of them, in the order of the table in `docs/result.md`.
     pub const ALL: [Self; 33] = [
         Self::Usage,
         Self::TaskName,
@@ -175,7 +175,7 @@ impl Code {
             Self::Prompt => {
                 "give the brief by --prompt, --prompt-file or stdin; put what is longer into a file of the repository"
             }
-            Self::AnswersFile => "see the answers file's format in the README",
+            Self::AnswersFile => "see `--answers` in `cx-operator delegate --help`",
             Self::ArgumentsTooLong => "put what is long into codex's configuration",
             Self::RunNotFound => "`cx-operator list` names the runs",
             Self::RunAlive => {

@@ -1,4 +1,4 @@
-//! The table of error codes, as the README has it.
+//! The table of error codes, as docs/result.md has it.
 
 use std::collections::BTreeSet;
 

@@ -62,3 +62,14 @@ fn no_room_imports_one_above_it() {
         wrong.join("\n")
     );
 }
+
+/// The rooms that the page of the architecture lists, from the highest to the lowest.
+#[test]
+fn the_page_of_the_architecture_lists_the_rooms_in_their_order() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let page = fs::read_to_string(page).expect("a page");
+    let row = Regex::new(r"(?m)^\| `([a-z]+)` \|").expect("a pattern");
+    let listed: Vec<String> = row.captures_iter(&page).map(|row| row[1].into()).collect();
+    let real: Vec<&str> = ROOMS.into_iter().rev().collect();
+    assert_eq!(listed, real);
+}
