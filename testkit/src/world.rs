@@ -153,6 +153,12 @@ impl World {
         git::git(&self.repo(), arguments)
     }
 
+    /// Commits everything that is in the repository.
+    pub fn commit(&self, message: &str) {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+    }
+
     /// A program in the repository, in an environment that has nothing but this world.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
@@ -173,6 +179,11 @@ impl World {
         let mut command = self.command(built::operator());
         command.args(arguments);
         command
+    }
+
+    /// Runs the operator's program to its end.
+    pub fn cli(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.operator(arguments), b"")
     }
 
     /// `delegate` of a task to the scripted agent, with everything but the prompt.
@@ -213,6 +224,21 @@ impl World {
     }
 }
 
+/// The names in a directory, sorted; none where there is no directory.
+///
+/// # Panics
+/// It can not be read.
+#[must_use]
+pub fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<String> = entries
+        .map(|entry| name(entry).to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
 impl Drop for World {
     /// Ends what a failed test left: the tmux server, which may be one that no longer answers, and its agents.
     fn drop(&mut self) {
@@ -245,7 +271,6 @@ impl Ran {
     ///
     /// # Panics
     /// It can not be started, is ended by a signal, or prints no UTF-8.
-    #[must_use]
     pub fn of(command: &mut Command, stdin: &[u8]) -> Self {
         let mut child = command
             .stdin(Stdio::piped())

@@ -6,7 +6,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::place::{PROGRAM, Place, Ran, names, run};
+use testkit::world::{Ran, names};
+use testkit::{built, git};
+
+use crate::place::Place;
 
 const RUN: &str = "20260101-000000-one-0001";
 
@@ -14,38 +17,35 @@ const RUN: &str = "20260101-000000-one-0001";
 fn finished(dirty: bool) -> Place {
     let place = Place::new();
     let write =
-        |name: &str, text: &[u8]| fs::write(place.path("repo").join(name), text).expect("written");
+        |name: &str, text: &[u8]| fs::write(place.repo().join(name), text).expect("written");
     fs::create_dir(place.path("repo/sub")).expect("a directory");
     write("a", b"1\n2\n3\n4\n5\n6\n7\n8\n9\n");
     write("old", b"what moves\nstays\nas it is\n");
     write("sub/there", b"x\n");
-    place.git(&["add", "-A"]);
-    place.git(&["commit", "-q", "-m", "base"]);
-    let head = place.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    place.commit("base");
+    let head = place.git(&["rev-parse", "HEAD"]);
     if dirty {
         write("a", b"mine\n2\n3\n4\n5\n6\n7\n8\n9\n");
         write("untracked", b"mine too\n");
-        place.git(&["add", "-A"]);
-        place.git(&["commit", "-q", "-m", "dirty"]);
+        place.commit("dirty");
     }
-    let base = place.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    let base = place.git(&["rev-parse", "HEAD"]);
     let text = fs::read_to_string(place.path("repo/a")).expect("readable");
     write("a", text.replace("9\n", "nine\n").as_bytes());
     write("sub/new", b"new\n");
     write("picture", b"\0\x01\x02\xff");
     place.git(&["mv", "old", "sub/moved"]);
-    place.git(&["add", "-A"]);
-    place.git(&["commit", "-q", "-m", "work"]);
-    let result = place.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    place.commit("work");
+    let result = place.git(&["rev-parse", "HEAD"]);
     let name = format!("refs/cx-operator/{RUN}");
     place.git(&["update-ref", &name, &result]);
-    let patch = place.git(&["diff", "--binary", "-M", &base, &result]);
+    let patch = git::output(&place.repo(), &["diff", "--binary", "-M", &base, &result]);
     place.git(&["reset", "-q", "--hard", if dirty { &base } else { &head }]);
     if dirty {
         // The caller's changes are uncommitted, as they were when the run began.
         place.git(&["reset", "-q", &head]);
     }
-    place.put(RUN, "patch.diff", patch.as_bytes());
+    place.put(RUN, "patch.diff", &patch.stdout);
     let dir = place.path("state/runs").join(RUN);
     place.record(RUN, "one", |record| {
         record["patch"] = json!(dir.join("patch.diff"));
@@ -53,8 +53,8 @@ fn finished(dirty: bool) -> Place {
         record["changes"] = json!("committed");
         (record["base_commit"], record["result_commit"]) = (json!(base), json!(result));
         record["result_ref"] = json!(name);
-        record["repository"] = json!(place.path("repo"));
-        record["checkout"] = json!(place.path("repo"));
+        record["repository"] = json!(place.repo());
+        record["checkout"] = json!(place.repo());
         record["base_dirty"] = json!(dirty);
     });
     place
@@ -72,18 +72,18 @@ fn advised(ran: &Ran, word: &str) -> String {
 
 /// Runs a line as a person's shell does, in that directory.
 fn shell(place: &Place, directory: &Path, line: &str) -> Ran {
-    let bin = Path::new(PROGRAM).parent().expect("a directory");
+    let bin = built::directory();
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command: Command = place.command("/bin/sh");
     command
         .env("PATH", format!("{}:{path}", bin.display()))
         .args(["-c", line])
         .current_dir(directory);
-    run(&mut command, b"")
+    Ran::of(&mut command, b"")
 }
 
 fn assert_applied(place: &Place) {
-    let read = |name: &str| fs::read(place.path("repo").join(name)).unwrap_or_default();
+    let read = |name: &str| fs::read(place.repo().join(name)).unwrap_or_default();
     assert!(read("a").ends_with(b"8\nnine\n"));
     assert_eq!(read("sub/new"), b"new\n");
     assert_eq!(read("picture"), b"\0\x01\x02\xff");
@@ -148,13 +148,13 @@ fn work_that_meets_other_work_is_refused_aloud_and_whole() {
 #[test]
 fn advice_finds_the_records_that_it_speaks_of() {
     let place = finished(false);
-    fs::rename(place.path("state"), place.path("other state")).expect("moved");
+    fs::rename(place.state(), place.path("other state")).expect("moved");
     let state = place.path("other state");
     let state = state.to_str().expect("UTF-8");
     let moved = format!("{state}/runs/{RUN}");
     place.git(&["status"]);
     let record = fs::read_to_string(format!("{moved}/run.json")).expect("readable");
-    let old = place.path("state");
+    let old = place.state();
     fs::write(
         format!("{moved}/run.json"),
         record.replace(old.to_str().expect("UTF-8"), state),
@@ -224,7 +224,7 @@ fn json_is_one_document_whatever_is_wrong() {
 #[test]
 fn doctor_changes_nothing_and_needs_no_repository() {
     let place = Place::new();
-    let mut command = place.command(PROGRAM);
+    let mut command = place.command(built::operator());
     command.args([
         "doctor",
         "--json",
@@ -232,7 +232,7 @@ fn doctor_changes_nothing_and_needs_no_repository() {
         env!("CARGO_BIN_EXE_scripted-agent"),
     ]);
     let before = names(&place.path("."));
-    let ran = run(command.current_dir(place.path("home")), b"");
+    let ran = Ran::of(command.current_dir(place.path("home")), b"");
     let document = ran.document();
     assert_eq!(
         (ran.code, &document["ready"]),

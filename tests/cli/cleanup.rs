@@ -8,19 +8,18 @@ use std::process::{Command, Stdio};
 use cx_operator::worktree::{Owner, Repository, Worktree, WorktreeSpec};
 use serde_json::Value;
 
-use crate::place::{PROGRAM, Place, Ran, run};
+use testkit::built;
+use testkit::world::{Ran, names};
+
+use crate::place::Place;
 
 const RUN: &str = "20260101-000000-t-0a1b";
 const REF: &str = "refs/cx-operator/20260101-000000-t-0a1b";
 
 impl Place {
-    fn worktrees(&self) -> PathBuf {
-        self.path("worktrees").canonicalize().expect("it exists")
-    }
-
     /// A worktree with uncommitted work, of a run that is on no record.
     fn orphan(&self, task: &str, state: &str) -> Worktree {
-        let repository = Repository::discover(&self.path("repo")).expect("a repository");
+        let repository = Repository::discover(&self.repo()).expect("a repository");
         let spec = WorktreeSpec {
             path: self.worktrees().join(format!("cx-{task}")),
             branch: format!("cx-{task}"),
@@ -40,17 +39,17 @@ impl Place {
     }
 
     fn cleanup(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.command(PROGRAM);
+        let mut command = self.command(built::operator());
         command.args(["cleanup", "--json", "--repo"]);
-        command.arg(self.path("repo"));
+        command.arg(self.repo());
         command.arg("--worktree-root").arg(self.worktrees());
-        run(command.args(arguments), b"")
+        Ran::of(command.args(arguments), b"")
     }
 
     fn force(&self, path: &Path) -> Ran {
-        let mut command = self.command(PROGRAM);
-        command.args(["cleanup", "--repo"]).arg(self.path("repo"));
-        run(command.arg("--force-orphan").arg(path), b"")
+        let mut command = self.command(built::operator());
+        command.args(["cleanup", "--repo"]).arg(self.repo());
+        Ran::of(command.arg("--force-orphan").arg(path), b"")
     }
 
     fn assert_forced(&self, path: &Path) {
@@ -71,12 +70,8 @@ impl Place {
     /// Refused, with a word about it, and nothing is touched.
     fn assert_refused(&self, path: &Path, why: &str) {
         let state = |place: &Self| {
-            let admin = crate::place::names(&place.path("repo/.git/worktrees"));
-            (
-                place.git(&["for-each-ref"]),
-                admin,
-                crate::place::names(path),
-            )
+            let admin = names(&place.path("repo/.git/worktrees"));
+            (place.git(&["for-each-ref"]), admin, names(path))
         };
         let before = state(self);
         let ran = self.force(path);
@@ -129,7 +124,7 @@ fn plant_strangers(place: &Place) -> Worktree {
 fn strangers_are_listed_with_the_reason_and_left_alone() {
     let place = Place::new();
     let other = plant_strangers(&place);
-    fs::create_dir(place.path("state")).expect("a directory");
+    fs::create_dir(place.state()).expect("a directory");
     let tmux = |arguments: &[&str]| {
         let mut tmux = place.command("tmux");
         tmux.args(["-f", "/dev/null", "-S"])
@@ -137,19 +132,13 @@ fn strangers_are_listed_with_the_reason_and_left_alone() {
         tmux.args(arguments).status().expect("tmux runs").success()
     };
     assert!(tmux(&["new-session", "-d", "-s", "cx-own", "sleep 60"]));
-    let before = (
-        place.git(&["for-each-ref"]),
-        crate::place::names(&place.worktrees()),
-    );
+    let before = (place.git(&["for-each-ref"]), names(&place.worktrees()));
     let ran = place.cleanup(&[]);
     let alive = tmux(&["has-session", "-t", "=cx-own"]);
     tmux(&["kill-server"]);
     assert!(alive, "{}", ran.stderr);
     assert_eq!(
-        (
-            place.git(&["for-each-ref"]),
-            crate::place::names(&place.worktrees())
-        ),
+        (place.git(&["for-each-ref"]), names(&place.worktrees())),
         before
     );
     let found = ran.document()["found"].as_array().expect("a list").clone();
@@ -238,7 +227,7 @@ fn an_orphan_whose_directory_is_gone_goes_too() {
 fn what_no_mark_of_ours_speaks_of_is_refused() {
     let place = Place::new();
     let inside = |name: &str| place.worktrees().join(name);
-    place.assert_refused(&place.path("repo"), "it is a repository");
+    place.assert_refused(&place.repo(), "it is a repository");
     let theirs = inside("cx-t");
     place.git(&[
         "worktree",
@@ -335,11 +324,11 @@ fn an_orphan_whose_repository_is_gone_stays_and_its_advice_is_true() {
     let place = Place::new();
     let orphan = place.orphan("t", "another");
     let moved = place.path("moved");
-    fs::rename(place.path("repo"), &moved).expect("moved");
+    fs::rename(place.repo(), &moved).expect("moved");
     let cleanup = |arguments: &[&Path]| {
-        let mut command = place.command(PROGRAM);
+        let mut command = place.command(built::operator());
         command.current_dir(place.dir()).args(["cleanup", "--json"]);
-        run(command.args(arguments), b"")
+        Ran::of(command.args(arguments), b"")
     };
     let (path, root) = (orphan.path(), place.worktrees());
     let ran = cleanup(&[Path::new("--worktree-root"), &root]);

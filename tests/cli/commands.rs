@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::place::{PROGRAM, Place, names, run};
+use testkit::built;
+use testkit::world::{Ran, names};
+
+use crate::place::Place;
 
 #[test]
 fn version_and_help_answer() {
@@ -21,16 +24,16 @@ fn version_and_help_answer() {
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{command}");
     }
     assert_eq!(place.cli(&[]).code, 2);
-    assert!(!place.path("state").exists(), "help makes no directory");
+    assert!(!place.state().exists(), "help makes no directory");
 }
 
 #[test]
 fn doctor_names_each_check_and_what_mends_it() {
     let place = Place::new();
     let doctor = |codex: &str| {
-        let mut command = place.command(PROGRAM);
+        let mut command = place.command(built::operator());
         command.args(["doctor", "--json", "--codex", codex, "--repo"]);
-        run(command.arg(place.path("repo")), b"")
+        Ran::of(command.arg(place.repo()), b"")
     };
     let ran = doctor(env!("CARGO_BIN_EXE_scripted-agent"));
     let document = ran.document();
@@ -73,8 +76,8 @@ fn doctor_names_each_check_and_what_mends_it() {
 #[test]
 fn classify_reads_stdin() {
     let place = Place::new();
-    let mut command = place.command(PROGRAM);
-    let ran = run(
+    let mut command = place.command(built::operator());
+    let ran = Ran::of(
         command.args(["classify", "--json"]),
         b"Done.\n\nSTATUS: DONE\n",
     );
@@ -82,8 +85,8 @@ fn classify_reads_stdin() {
         ran.document(),
         json!({"verdict": "result", "rule": "trailer_done"})
     );
-    let ran = run(
-        place.command(PROGRAM).arg("classify"),
+    let ran = Ran::of(
+        place.command(built::operator()).arg("classify"),
         b"Should I use tabs?",
     );
     assert!(
@@ -91,7 +94,7 @@ fn classify_reads_stdin() {
         "{}",
         ran.stdout
     );
-    let ran = run(place.command(PROGRAM).arg("classify"), b"a\xff");
+    let ran = Ran::of(place.command(built::operator()).arg("classify"), b"a\xff");
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     assert!(
         ran.stderr.contains("no UTF-8, from byte 1 on"),

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::place::{Place, names};
+use testkit::world::names;
+
+use crate::place::Place;
 
 const OLD: &str = "20200101-000000-old-0001";
 
@@ -25,7 +27,7 @@ impl Place {
     }
 
     fn old_record(&self, run_id: &str, change: impl FnOnce(&mut Value)) {
-        let repository = self.path("repo").canonicalize().expect("it exists");
+        let repository = self.repo().canonicalize().expect("it exists");
         self.record(run_id, "t", |record| {
             record["repository"] = json!(repository);
             change(record);
@@ -126,7 +128,7 @@ fn the_newest_and_other_repositories_stay_on_wish() {
         ids(&place.prune(&["--older-than=100000d"])["pruned"]),
         [""; 0]
     );
-    let repo = place.path("repo");
+    let repo = place.repo();
     let repo = repo.to_str().expect("UTF-8");
     let one = place.prune(&["--repo", repo, "--keep=1"]);
     assert_eq!(ids(&one["pruned"]), [run_id(2)]);
@@ -148,7 +150,7 @@ fn what_lives_or_was_kept_or_is_not_understood_stays() {
     lock.lock().expect("held");
     place.put("../unfinished", &run_id(1), b"");
     place.old_record(&run_id(2), |record| {
-        record["worktree"] = json!(place.path("worktrees"))
+        record["worktree"] = json!(place.worktrees())
     });
     place.old_record(&run_id(3), |record| record["schema_version"] = json!(2));
     place.put(&run_id(4), "run.json", b"{");
@@ -205,7 +207,7 @@ fn a_result_that_a_branch_has_is_told_apart() {
         "{}",
         ran.stderr
     );
-    assert_eq!(place.git(&["rev-parse", "topic"]).trim(), merged);
+    assert_eq!(place.git(&["rev-parse", "topic"]), merged);
 }
 
 #[test]

@@ -4,14 +4,17 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::place::{PROGRAM, Place, run};
 use crate::refusal::{Refusal, assert_refused, refusal, repository};
+use testkit::built;
+use testkit::world::Ran;
+
+use crate::place::Place;
 
 #[test]
 fn places_that_are_no_repository_to_start_from() {
     let place = Place::new();
     let at = |path: &Path| {
-        let mut command = place.command(PROGRAM);
+        let mut command = place.command(built::operator());
         command.args([
             "delegate",
             "--task",
@@ -20,7 +23,7 @@ fn places_that_are_no_repository_to_start_from() {
             env!("CARGO_BIN_EXE_scripted-agent"),
         ]);
         command.arg("--repo").arg(path);
-        command.arg("--worktree-root").arg(place.path("worktrees"));
+        command.arg("--worktree-root").arg(place.worktrees());
         command
     };
     let nowhere = place.path("nowhere");
@@ -91,7 +94,7 @@ fn a_branch_that_is_checked_out_names_its_worktree() {
     let elsewhere = place.path("elsewhere");
     let path = elsewhere.display().to_string();
     place.git(&["worktree", "add", "-q", "-b", "cx-held", &path]);
-    let ran = run(place.delegate("held").arg("--json"), b"brief");
+    let ran = Ran::of(place.delegate("held").arg("--json"), b"brief");
     assert_eq!(ran.code, 8);
     assert!(
         ran.stderr.contains("checked out in") && ran.stderr.contains("elsewhere"),
@@ -111,14 +114,14 @@ fn agents_that_are_none() {
     };
     // Given twice, the last one would not count: the fixture's is left out.
     let bare = |program: &Path| {
-        let mut command = place.command(PROGRAM);
+        let mut command = place.command(built::operator());
         command.args(["delegate", "--task", "t"]);
-        command.arg("--repo").arg(place.path("repo"));
-        command.arg("--worktree-root").arg(place.path("worktrees"));
+        command.arg("--repo").arg(place.repo());
+        command.arg("--worktree-root").arg(place.worktrees());
         command.arg("--codex").arg(program);
         command
     };
-    assert_eq!(run(&mut with("x"), b"brief").code, 2, "once only");
+    assert_eq!(Ran::of(&mut with("x"), b"brief").code, 2, "once only");
     let missing = Refusal {
         code: "agent_missing",
         exit: 7,
@@ -157,7 +160,7 @@ fn hook_binaries_that_are_missing() {
     let alone = target.path().join("a/b");
     fs::create_dir_all(&alone).expect("a directory");
     let program = alone.join("cx-operator");
-    fs::hard_link(PROGRAM, &program).expect("a link");
+    fs::hard_link(built::operator(), &program).expect("a link");
     let command = || {
         let mut command = place.command(&program);
         command.env("PATH", "/usr/bin:/bin");
@@ -168,8 +171,8 @@ fn hook_binaries_that_are_missing() {
             "--codex",
             env!("CARGO_BIN_EXE_scripted-agent"),
         ]);
-        command.arg("--repo").arg(place.path("repo"));
-        command.arg("--worktree-root").arg(place.path("worktrees"));
+        command.arg("--repo").arg(place.repo());
+        command.arg("--worktree-root").arg(place.worktrees());
         command
     };
     let refused = Refusal {
@@ -212,7 +215,7 @@ fn state_directories_that_are_none() {
     fs::write(&file, "").expect("written");
     for state in [file.clone(), file.join("below")] {
         let state = state.display().to_string();
-        let ran = run(at(&state).arg("--json"), b"brief");
+        let ran = Ran::of(at(&state).arg("--json"), b"brief");
         assert_eq!(ran.code, 7, "{}", ran.stderr);
         assert!(
             ran.stderr.contains(&state) && ran.stderr.contains("hint: "),

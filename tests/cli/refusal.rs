@@ -4,7 +4,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::place::{Place, Ran, names, run};
+use testkit::world::{Ran, names};
+
+use crate::place::Place;
 
 /// What a refusal must look like.
 pub(crate) struct Refusal<'a> {
@@ -22,9 +24,9 @@ pub(crate) fn assert_refused(
     refusal: &Refusal,
 ) -> Ran {
     let branches = place.git(&["branch", "--format=%(refname)"]);
-    let worktrees = names(&place.path("worktrees"));
-    let told = run(&mut command(), stdin);
-    let ran = run(command().arg("--json"), stdin);
+    let worktrees = names(&place.worktrees());
+    let told = Ran::of(&mut command(), stdin);
+    let ran = Ran::of(command().arg("--json"), stdin);
     for (ran, how) in [(&told, "for people"), (&ran, "for programs")] {
         assert_eq!(ran.code, refusal.exit, "{how}: {}", ran.stderr);
         assert!(
@@ -56,7 +58,7 @@ pub(crate) fn assert_refused(
         );
     }
     assert_eq!(names(&place.path("state/runs")), [""; 0], "a record");
-    assert_eq!(names(&place.path("worktrees")), worktrees, "a worktree");
+    assert_eq!(names(&place.worktrees()), worktrees, "a worktree");
     assert_eq!(place.git(&["branch", "--format=%(refname)"]), branches);
     assert_eq!(place.git(&["worktree", "list"]).lines().count(), 1);
     ran

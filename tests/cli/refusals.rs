@@ -6,8 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::Value;
 
-use crate::place::{Place, run};
 use crate::refusal::{Refusal, assert_refused, refusal, repository, usage};
+use testkit::world::Ran;
+
+use crate::place::Place;
 
 #[test]
 fn task_names_that_are_none() {
@@ -76,7 +78,7 @@ fn prompts_that_are_none() {
     );
     let directory = || {
         let mut command = place.delegate("t");
-        command.arg("--prompt-file").arg(place.path("repo"));
+        command.arg("--prompt-file").arg(place.repo());
         command
     };
     let refused = Refusal {
@@ -143,7 +145,7 @@ fn durations_are_checked_by_the_command_line() {
     ] {
         for value in ["0s", "soon", "-5m", "8d", "15"] {
             let argument = format!("{flag}={value}");
-            let ran = run(place.delegate("t").args([&argument, "--json"]), b"brief");
+            let ran = Ran::of(place.delegate("t").args([&argument, "--json"]), b"brief");
             assert_eq!(ran.code, 2, "{argument}: {}", ran.stderr);
             assert_eq!(ran.document()["error"]["code"], "usage");
             assert!(
@@ -158,10 +160,10 @@ fn durations_are_checked_by_the_command_line() {
         ("--max-turns", "9"),
         ("--keep", "all"),
     ] {
-        let ran = run(place.delegate("t").args([flag, value]), b"brief");
+        let ran = Ran::of(place.delegate("t").args([flag, value]), b"brief");
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
     }
-    place.assert_untouched("refs/heads/main\n");
+    place.assert_untouched("refs/heads/main");
 }
 
 #[test]
@@ -215,16 +217,16 @@ fn arguments_that_are_no_text() {
     let place = Place::new();
     for flag in ["--task", "--prompt", "--base", "--env"] {
         let mut command = place.delegate("t");
-        let ran = run(command.arg(flag).arg(OsStr::from_bytes(b"a\xff")), b"brief");
+        let ran = Ran::of(command.arg(flag).arg(OsStr::from_bytes(b"a\xff")), b"brief");
         assert_eq!(ran.code, 2, "{flag}: {}", ran.stderr);
         assert_eq!(ran.stdout, "");
     }
-    let both = run(
+    let both = Ran::of(
         place
             .delegate("t")
             .args(["--prompt", "a", "--prompt-file", "b"]),
         b"",
     );
     assert_eq!(both.code, 2);
-    place.assert_untouched("refs/heads/main\n");
+    place.assert_untouched("refs/heads/main");
 }

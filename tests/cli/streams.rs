@@ -4,63 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tempfile::TempDir;
+use crate::place::Place;
+use testkit::built;
 
-/// A repository with one commit, and directories for all that a run needs, below one temporary directory.
-struct Place {
-    dir: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        for name in ["home", "codex", "worktrees", "repo"] {
-            fs::create_dir(dir.path().join(name)).expect("created");
-        }
-        let key = r#"{"OPENAI_API_KEY":"k","tokens":null}"#;
-        fs::write(dir.path().join("codex/auth.json"), key).expect("written");
-        let place = Self { dir };
-        place.git(&["init", "--quiet", "--initial-branch=main"]);
-        fs::write(place.path("repo/a.txt"), "a\n").expect("written");
-        place.git(&["add", "."]);
-        place.git(&["commit", "--quiet", "--message=first"]);
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.path("home"))
-            .env("CODEX_HOME", self.path("codex"))
-            .env("CX_OPERATOR_STATE", self.path("state"))
-            .current_dir(self.path("repo"));
-        command
-    }
-
-    fn git(&self, arguments: &[&str]) -> String {
-        let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
-        let output = self.command("git").args(identity).args(arguments).output();
-        let output = output.expect("git runs");
-        assert!(output.status.success(), "git {arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn delegate(&self, prompt: &str, worktrees: &Path) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_cx-operator"));
-        command
-            .args(["delegate", "--task=streams", "--no-preamble", "--json"])
-            .arg(format!("--prompt={prompt}"))
-            .arg(format!("--codex={}", env!("CARGO_BIN_EXE_scripted-agent")))
-            .arg("--worktree-root")
-            .arg(worktrees);
-        command
-    }
+fn delegate(world: &Place, prompt: &str, worktrees: &Path) -> Command {
+    let mut command = world.operator(&["delegate", "--task=streams", "--no-preamble", "--json"]);
+    command
+        .arg(format!("--prompt={prompt}"))
+        .arg("--codex")
+        .arg(built::scripted_agent())
+        .arg("--worktree-root")
+        .arg(worktrees);
+    command
 }
 
 fn status_of(json: &[u8]) -> String {
@@ -70,8 +25,11 @@ fn status_of(json: &[u8]) -> String {
 
 #[test]
 fn a_run_ends_in_good_order_where_nobody_reads_stderr() {
-    let place = Place::new();
-    let mut command = place.delegate("[[say Done.]]", &place.path("worktrees"));
+    let place = Place::with(&[(
+        "a.txt", "a
+",
+    )]);
+    let mut command = delegate(&place, "[[say Done.]]", &place.worktrees());
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let output = command.stderr(Stdio::from(writer)).output().expect("runs");
@@ -93,13 +51,16 @@ const ODD_NAMES: [&str; 6] = [
 #[test]
 fn paths_are_taken_as_they_are() {
     for name in ODD_NAMES {
-        let place = Place::new();
+        let place = Place::with(&[(
+            "a.txt", "a
+",
+        )]);
         let (state, worktrees) = (
             place.path(&format!("s{name}")),
             place.path(&format!("w{name}")),
         );
         fs::create_dir(&worktrees).expect("created");
-        let mut command = place.delegate("[[shell pwd >here.txt]]", &worktrees);
+        let mut command = delegate(&place, "[[shell pwd >here.txt]]", &worktrees);
         command.env("CX_OPERATOR_STATE", &state);
         let output = command.output().expect("runs");
         let record: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a record");
@@ -118,8 +79,15 @@ fn paths_are_taken_as_they_are() {
 
 #[test]
 fn the_agent_has_the_callers_environment_and_no_copy_of_it_stays() {
-    let place = Place::new();
-    let mut command = place.delegate("[[shell /usr/bin/env >env.txt]]", &place.path("worktrees"));
+    let place = Place::with(&[(
+        "a.txt", "a
+",
+    )]);
+    let mut command = delegate(
+        &place,
+        "[[shell /usr/bin/env >env.txt]]",
+        &place.worktrees(),
+    );
     // A PATH without `rm` (the scripted agent needs `stty`), a name that a launcher may use, one that bash keeps to itself.
     let tools = place.path("tools");
     fs::create_dir(&tools).expect("created");
@@ -149,7 +117,10 @@ fn the_agent_has_the_callers_environment_and_no_copy_of_it_stays() {
 
 #[test]
 fn a_start_that_went_wrong_half_way_leaves_nothing() {
-    let place = Place::new();
+    let place = Place::with(&[(
+        "a.txt", "a
+",
+    )]);
     let searched = std::env::var_os("PATH").expect("a PATH");
     let mut found = std::env::split_paths(&searched).map(|dir| dir.join("tmux"));
     let tmux = found.find(|path| path.exists()).expect("tmux is installed");
@@ -166,12 +137,12 @@ fn a_start_that_went_wrong_half_way_leaves_nothing() {
     let mut path = tools.into_os_string();
     path.push(":");
     path.push(searched);
-    let mut command = place.delegate("[[say Done.]]", &place.path("worktrees"));
+    let mut command = delegate(&place, "[[say Done.]]", &place.worktrees());
     let output = command.env("PATH", path).output().expect("runs");
     let record: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a record");
     assert_eq!(record["error"]["code"], "tmux", "{record:#}");
     assert!(!place.path("state/tmux.sock").exists());
-    let worktrees = fs::read_dir(place.path("worktrees")).expect("listed");
+    let worktrees = fs::read_dir(place.worktrees()).expect("listed");
     assert_eq!(worktrees.count(), 0);
 }
 
@@ -192,17 +163,20 @@ fn mark_unfinished(place: &Place, run: &Path) {
 }
 
 fn cleanup(place: &Place) -> serde_json::Value {
-    let mut command = place.command(env!("CARGO_BIN_EXE_cx-operator"));
+    let mut command = place.command(built::operator());
     command.args(["cleanup", "--json", "--worktree-root"]);
-    let output = command.arg(place.path("worktrees")).output();
+    let output = command.arg(place.worktrees()).output();
     let output = output.expect("runs");
     serde_json::from_slice(&output.stdout).expect("a document")
 }
 
 #[test]
 fn cleanup_tells_what_was_kept_from_what_could_not_be_removed() {
-    let place = Place::new();
-    let mut command = place.delegate("[[shell echo b >b.txt]]", &place.path("worktrees"));
+    let place = Place::with(&[(
+        "a.txt", "a
+",
+    )]);
+    let mut command = delegate(&place, "[[shell echo b >b.txt]]", &place.worktrees());
     let output = command.arg("--keep=worktree").output().expect("runs");
     assert!(output.status.code().is_some(), "{output:?}");
     let worktree = place.path("worktrees/cx-streams");
@@ -225,8 +199,11 @@ fn cleanup_tells_what_was_kept_from_what_could_not_be_removed() {
 
 #[test]
 fn cleanup_leaves_the_session_of_another_run_alone() {
-    let place = Place::new();
-    let mut command = place.delegate("[[say Done.]]", &place.path("worktrees"));
+    let place = Place::with(&[(
+        "a.txt", "a
+",
+    )]);
+    let mut command = delegate(&place, "[[say Done.]]", &place.worktrees());
     command.arg("--keep=session").output().expect("runs");
     let kept = only_run(&place);
     // A run of a task of the same name whose operator died before there was a pane.
@@ -253,7 +230,7 @@ fn cleanup_leaves_the_session_of_another_run_alone() {
     };
     let sessions = tmux("list-sessions").stdout;
     assert!(sessions.starts_with(b"cx-streams:"), "{sessions:?}");
-    let mut command = place.command(env!("CARGO_BIN_EXE_cx-operator"));
+    let mut command = place.command(built::operator());
     command.args(["cleanup", "--kept", name.expect("text")]);
     let ended = command.output().expect("runs");
     assert!(ended.status.success(), "{ended:?}");

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use cx_operator::task::question::{Question, QuestionKind};
 use cx_operator::task::respond::{self, Answers, Context, RespondError, Responder};
 
-use crate::place::{PROGRAM, Place, Ran, run};
+use testkit::built;
+use testkit::world::Ran;
+
+use crate::place::Place;
 
 /// Far above what anything here takes, and far below what it would take without a limit.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -17,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn refused_answers(place: &Place, file: &Path) -> Ran {
     let begun = Instant::now();
     let mut command = place.delegate("t");
-    let ran = run(command.arg("--answers").arg(file), b"brief");
+    let ran = Ran::of(command.arg("--answers").arg(file), b"brief");
     assert!(begun.elapsed() < LIMIT, "{file:?}: {:?}", begun.elapsed());
     assert_eq!(
         (ran.code, ran.stdout.as_str()),
@@ -30,7 +33,7 @@ fn refused_answers(place: &Place, file: &Path) -> Ran {
         "{}",
         ran.stderr
     );
-    place.assert_untouched("refs/heads/main\n");
+    place.assert_untouched("refs/heads/main");
     ran
 }
 
@@ -60,7 +63,7 @@ fn an_answers_file_has_an_end_and_somebody_writes_it() {
             .stderr
             .contains("nothing came from it")
     );
-    refused_answers(&place, &place.path("repo"));
+    refused_answers(&place, &place.repo());
 }
 
 #[test]
@@ -167,12 +170,11 @@ fn a_program_of_the_repository_is_never_taken_for_one_of_the_system() {
     let seen = place.path("seen");
     for name in ["git", "tmux", "codex", "sh", "env", "cat", "rm"] {
         plant(
-            &place.path("repo").join(name),
+            &place.repo().join(name),
             &format!("echo {name} >>'{}'", seen.display()),
         );
     }
-    place.git(&["add", "-A"]);
-    place.git(&["commit", "-q", "-m", "programs"]);
+    place.commit("programs");
     let system = std::env::var("PATH").expect("a PATH");
     for path in [
         format!(".:{system}"),
@@ -180,18 +182,18 @@ fn a_program_of_the_repository_is_never_taken_for_one_of_the_system() {
         format!("./:../repo:{system}"),
     ] {
         let mut command = place.delegate("t");
-        command.env("PATH", &path).current_dir(place.path("repo"));
-        let ran = run(&mut command, b"[[say Done.]]");
+        command.env("PATH", &path).current_dir(place.repo());
+        let ran = Ran::of(&mut command, b"[[say Done.]]");
         let seen = fs::read_to_string(&seen).unwrap_or_default();
         assert_eq!(seen, "", "{path}: {}", ran.stderr);
         assert_eq!(ran.code, 0, "{path}: {}", ran.stderr);
         let doctor = ["doctor", "--json"];
-        let mut command = place.command(PROGRAM);
-        run(
+        let mut command = place.command(built::operator());
+        Ran::of(
             command
                 .args(doctor)
                 .env("PATH", &path)
-                .current_dir(place.path("repo")),
+                .current_dir(place.repo()),
             b"",
         );
         assert!(!place.path("seen").exists(), "doctor");

@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::place::{PROGRAM, Place, Ran, run};
+use testkit::built;
+use testkit::world::Ran;
+
+use crate::place::Place;
 
 const RUN: &str = "20260101-000000-one-0001";
 /// Title, clipboard, link, colour, screen, 8-bit CSI, direction, marks of direction, tags, line separator.
@@ -183,7 +186,7 @@ fn words_of_the_command_line_are_made_harmless_too() {
         assert_ne!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");
         assert_tame(&ran);
     }
-    place.assert_untouched("refs/heads/main\n");
+    place.assert_untouched("refs/heads/main");
 }
 
 #[test]
@@ -197,21 +200,15 @@ fn names_of_a_repository_are_one_harmless_line() {
             .replace("forged (by", "forged -by"),
     );
     let held = held.to_str().expect("UTF-8");
-    fs::create_dir_all(place.path("worktrees")).expect("a directory");
+    fs::create_dir_all(place.worktrees()).expect("a directory");
     place.git(&["worktree", "add", "-q", "-b", "cx-held", held]);
     for arguments in [
         &["cleanup", "--dry-run"][..],
         &["cleanup", "--json"],
         &["cleanup"],
     ] {
-        let mut command = place.command(PROGRAM);
-        let ran = run(
-            command
-                .args(arguments)
-                .arg("--repo")
-                .arg(place.path("repo")),
-            b"",
-        );
+        let mut command = place.command(built::operator());
+        let ran = Ran::of(command.args(arguments).arg("--repo").arg(place.repo()), b"");
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert!(ran.stdout.contains("cx-held"), "{}", ran.stdout);
         assert_tame(&ran);
@@ -237,7 +234,7 @@ fn the_log_is_harmless_and_has_no_keys() {
     command
         .args(["-vv", "--no-preamble"])
         .env("SHELL", "/bin/sh");
-    let ran = run(&mut command, brief.as_bytes());
+    let ran = Ran::of(&mut command, brief.as_bytes());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("turn_ended") && ran.stdout.contains("COMPLETED"),
