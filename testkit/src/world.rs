@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -28,32 +29,39 @@ impl World {
     /// A world whose repository has one commit with these files.
     ///
     /// # Panics
-    /// Its directory can not be made.
+    /// It can not be made.
     #[must_use]
     pub fn new(files: &[(&str, &str)]) -> Self {
-        let temporary = tempfile::tempdir().expect("a temporary directory");
-        let dir = temporary.path().canonicalize().expect("it is there");
-        let mut world = Self::make(dir).expect("a world");
-        world._temporary = Some(temporary);
-        world.begin(files);
+        let world = Self::bare();
+        for (name, text) in files {
+            write(&world.repo().join(name), text);
+        }
+        git::init(&world.repo()).unwrap_or_else(|message| panic!("{message}"));
         world
     }
 
-    /// A world in a directory of the caller's, which stays.
+    /// A world whose `repo` is an empty directory.
     ///
     /// # Panics
     /// It can not be made.
     #[must_use]
-    pub fn in_directory(dir: &Path, files: &[(&str, &str)]) -> Self {
-        let world = Self::make(dir.to_owned()).expect("a world");
-        world.begin(files);
+    pub fn bare() -> Self {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let dir = temporary.path().canonicalize().expect("it is there");
+        let mut world = Self::below(&dir).expect("directories");
+        world._temporary = Some(temporary);
         world
     }
 
-    fn make(dir: PathBuf) -> std::io::Result<Self> {
+    /// A bare world in a directory of the caller's, which stays.
+    ///
+    /// # Errors
+    /// It can not be made.
+    pub fn below(dir: &Path) -> std::io::Result<Self> {
         for name in ["home", "codex", "repo", "worktrees"] {
             fs::create_dir_all(dir.join(name))?;
         }
+        fs::set_permissions(dir.join("codex"), fs::Permissions::from_mode(0o700))?;
         let path = |name: &str| dir.join(name).display().to_string();
         let variables = [
             ("HOME", path("home")),
@@ -65,17 +73,10 @@ impl World {
         ];
         let environment = variables.map(|(name, value)| (name.to_owned(), value));
         Ok(Self {
-            dir,
+            dir: dir.to_owned(),
             environment: environment.into(),
             _temporary: None,
         })
-    }
-
-    fn begin(&self, files: &[(&str, &str)]) {
-        for (name, text) in files {
-            write(&self.repo().join(name), text);
-        }
-        git::init(&self.repo()).unwrap_or_else(|message| panic!("{message}"));
     }
 
     /// Has codex talk to that model.
@@ -196,24 +197,25 @@ impl World {
         command
     }
 
-    /// Runs a tmux command on the operator's server; what it printed, which is nothing where there is no server or where
-    /// it hangs.
-    ///
-    /// # Panics
-    /// tmux can not be started.
-    pub fn tmux(&self, arguments: &[&str]) -> String {
-        // Without the socket tmux would start a server for some commands.
-        if !self.socket().exists() {
-            return String::new();
-        }
-        let output = Command::new("timeout")
+    /// A tmux command on the operator's server, which ends after 5 s where that server hangs.
+    #[must_use]
+    pub fn tmux_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("timeout");
+        command
             .args(["5", "tmux", "-f", "/dev/null", "-S"])
             .arg(self.socket())
             .args(arguments)
             .env_remove("TMUX")
-            .stdin(Stdio::null())
-            .output()
-            .expect("tmux runs");
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a tmux command on the operator's server; returns what it printed.
+    ///
+    /// # Panics
+    /// tmux can not be started.
+    pub fn tmux(&self, arguments: &[&str]) -> String {
+        let output = self.tmux_command(arguments).output().expect("tmux runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 

@@ -59,7 +59,7 @@ fn delegate_to(program: &Path, rig: &Rig, gate: &Gate, brief: &str) -> Child {
     let mut command = rig.binary(&["delegate", "--task", "t", "--prompt", brief, "--json"]);
     command.arg("--answers").arg(answers);
     command.arg("--codex").arg(program);
-    command.arg("--worktree-root").arg(rig.path("worktrees"));
+    command.arg("--worktree-root").arg(rig.worktrees());
     command.env("PATH", gate.search_path());
     command.spawn().expect("cx-operator starts")
 }
@@ -97,7 +97,7 @@ fn assert_the_other_session_lives(rig: &Rig) {
     let shown = rig.tmux(&["list-panes", "-t", "=other:", "-F", "#{pane_dead}"]);
     assert_eq!(shown.trim(), "0", "the tmux server died");
     rig.tmux(&["kill-server"]);
-    fs::remove_file(rig.path("state/tmux.sock")).expect("the server's socket");
+    fs::remove_file(rig.socket()).expect("the server's socket");
 }
 
 /// Kills the agent while the operator stands before a step; its pane is dead when the step is done.

@@ -55,10 +55,7 @@ async fn finished(rig: &Rig) {
         (&outcome.error, &outcome.pending, &outcome.worktree),
         (&None, &None, &None)
     );
-    assert_eq!(
-        outcome.base_commit,
-        Some(rig.git(&rig.repo(), &["rev-parse", "HEAD"]))
-    );
+    assert_eq!(outcome.base_commit, Some(rig.git(&["rev-parse", "HEAD"])));
     let clone = rig.apply(&outcome);
     assert_eq!(
         fs::read_to_string(clone.join("new.txt")).expect("the file"),
@@ -125,7 +122,7 @@ async fn committed_and_more(rig: &Rig) {
         (1, 2, 3)
     );
     let result = outcome.result_commit.as_deref().expect("a snapshot");
-    let authors = rig.git(&rig.repo(), &["log", "--format=%an", "-2", result]);
+    let authors = rig.git(&["log", "--format=%an", "-2", result]);
     assert_eq!(
         authors, "cx-operator\nAgent",
         "the snapshot stands on top of the agent's own commit"

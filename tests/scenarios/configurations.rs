@@ -214,8 +214,8 @@ impl Row {
             }
         }
         if self.files.iter().any(|(name, _)| name.starts_with("repo/")) {
-            rig.git(&rig.repo(), &["add", "-A"]);
-            rig.git(&rig.repo(), &["commit", "-q", "-m", "settings"]);
+            rig.git(&["add", "-A"]);
+            rig.git(&["commit", "-q", "-m", "settings"]);
         }
         (self.change)(&config);
         rig.note_the_callers_state();

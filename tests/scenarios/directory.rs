@@ -5,6 +5,8 @@ use std::fs;
 use cx_operator::record::journal::Progress;
 use cx_operator::record::{Outcome, Status};
 
+use testkit::git::git;
+
 use crate::rig::{Agent, Rig};
 
 on_every_codex!(as_the_caller);
@@ -24,9 +26,9 @@ fn prepare(rig: &Rig) {
     fs::create_dir_all(repo.join("ignored")).expect("a directory");
     fs::write(repo.join("app/web/page"), "page\n").expect("a file");
     fs::write(repo.join(".gitignore"), "ignored/\n").expect("a file");
-    rig.git(&repo, &["add", "-A"]);
+    git(&repo, &["add", "-A"]);
     let author = ["-c", "user.name=dev", "-c", "user.email=dev@localhost"];
-    rig.git(
+    git(
         &repo,
         &[&author[..], &["commit", "-qm", "directories"]].concat(),
     );
@@ -174,9 +176,9 @@ async fn settings_of_the_directory(rig: &Rig) {
         "model_reasoning_effort = \"low\"\n",
     )
     .expect("settings");
-    rig.git(&repo, &["add", "-A"]);
+    git(&repo, &["add", "-A"]);
     let author = ["-c", "user.name=dev", "-c", "user.email=dev@localhost"];
-    rig.git(
+    git(
         &repo,
         &[&author[..], &["commit", "-qm", "settings"]].concat(),
     );

@@ -21,6 +21,8 @@ use cx_operator::worktree::Changes;
 use serde_json::Value;
 use tokio::process::Command;
 
+use testkit::git::git;
+
 use crate::rig::{Agent, Rig, on};
 
 /// Makes a test of each row: `name = Row { … }`.
@@ -233,7 +235,7 @@ async fn assert_work(rig: &Rig, row: &Row, outcome: &Outcome) {
         Work::AsGit => assert_as_git(rig, row.does, outcome).await,
     }
     if row.in_repository {
-        let branches = rig.git(&rig.repo(), &["branch", "--list", "cx-*"]);
+        let branches = rig.git(&["branch", "--list", "cx-*"]);
         assert_eq!(branches, "", "a branch is left");
         let registered = rig.repo().join(".git/worktrees");
         assert!(!registered.exists(), "a worktree is registered");
@@ -272,20 +274,20 @@ fn assert_files(rig: &Rig, outcome: &Outcome, files: &[(&str, &str)]) {
 async fn assert_as_git(rig: &Rig, does: &str, outcome: &Outcome) {
     let reference = rig.path("reference");
     let (repo, at) = (rig.repo(), reference.to_string_lossy());
-    rig.git(&repo, &["clone", "-q", "--no-local", ".", &at]);
+    git(&repo, &["clone", "-q", "--no-local", ".", &at]);
     let aside = "mv .git $RIG/reference.git";
     let line = format!(
         "cd reference && {aside} && {{ {does}; }}; mv $RIG/reference.git $RIG/reference/.git"
     );
     shell(rig, &[], &line).await;
-    rig.git(&reference, &["add", "-A"]);
-    let expected = rig.git(&reference, &["write-tree"]);
+    git(&reference, &["add", "-A"]);
+    let expected = git(&reference, &["write-tree"]);
     let result = outcome
         .result_commit
         .as_ref()
         .or(outcome.base_commit.as_ref());
     let tree = format!("{}^{{tree}}", result.expect("a commit"));
-    assert_eq!(rig.git(&repo, &["rev-parse", &tree]), expected);
+    assert_eq!(git(&repo, &["rev-parse", &tree]), expected);
     if outcome.result_commit.is_some() {
         rig.apply(outcome);
     }

@@ -11,6 +11,8 @@ use cx_operator::record::{Outcome, Status};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
+use testkit::git::git;
+
 use crate::rig::Rig;
 
 on_both!(
@@ -37,8 +39,8 @@ fn plant_program(path: &Path, command: &str) {
 }
 
 fn commit(rig: &Rig) {
-    rig.git(&rig.repo(), &["add", "-A"]);
-    rig.git(&rig.repo(), &["commit", "-q", "-m", "as it came"]);
+    rig.git(&["add", "-A"]);
+    rig.git(&["commit", "-q", "-m", "as it came"]);
 }
 
 fn ran(rig: &Rig) -> String {
@@ -77,7 +79,7 @@ async fn a_repository_runs_nothing_of_its_own(rig: &Rig) {
     }
     let monitor = rig.path("monitor");
     plant_program(&monitor, &traced(rig, "fsmonitor"));
-    rig.git(
+    git(
         &repo,
         &["config", "core.fsmonitor", &monitor.to_string_lossy()],
     );

@@ -6,6 +6,8 @@ use cx_operator::operator::cleanup::{Action, Scope, cleanup};
 use cx_operator::record::{Outcome, Status};
 use cx_operator::task::policy::Keep;
 
+use testkit::git::git;
+
 use crate::rig::{Rig, scope};
 
 on_both!(branch, worktree, session);
@@ -41,7 +43,7 @@ pub(crate) async fn remove_kept(rig: &Rig, outcome: &Outcome) {
         "kept\n"
     );
     assert_eq!(
-        rig.git(worktree, &["rev-parse", "--abbrev-ref", "HEAD"]),
+        git(worktree, &["rev-parse", "--abbrev-ref", "HEAD"]),
         "cx-t"
     );
     let store = rig.operator.store();
@@ -68,13 +70,13 @@ async fn branch(rig: &Rig) {
         (outcome.worktree, outcome.branch.as_deref()),
         (None, Some("cx-t"))
     );
-    let tip = rig.git(&rig.repo(), &["rev-parse", "refs/heads/cx-t"]);
+    let tip = rig.git(&["rev-parse", "refs/heads/cx-t"]);
     assert_eq!(
         Some(tip),
         outcome.result_commit,
         "the branch is at the snapshot"
     );
-    rig.git(&rig.repo(), &["branch", "-q", "-D", "cx-t"]);
+    rig.git(&["branch", "-q", "-D", "cx-t"]);
 }
 
 async fn worktree(rig: &Rig) {

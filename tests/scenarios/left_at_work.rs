@@ -263,8 +263,8 @@ async fn goal(rig: &Rig) {
         "[features]\ngoals = true\n",
     )
     .expect("settings");
-    rig.git(&rig.repo(), &["add", "-A"]);
-    rig.git(&rig.repo(), &["commit", "-q", "-m", "settings"]);
+    rig.git(&["add", "-A"]);
+    rig.git(&["commit", "-q", "-m", "settings"]);
     rig.note_the_callers_state();
     rig.model.script(
         "goal",

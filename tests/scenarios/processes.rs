@@ -98,7 +98,7 @@ fn free(mut task: Task) -> Task {
 }
 
 fn operator(rig: &Rig, cgroups: bool) -> Operator {
-    let builder = Operator::builder().state_directory(rig.path("state"));
+    let builder = Operator::builder().state_directory(rig.state());
     let builder = match cgroups {
         true => builder,
         false => builder.without_cgroups(),
@@ -410,7 +410,7 @@ async fn cleaned_from_inside(rig: &Rig) {
         "while ! test -e {}; do sleep 0.01; done\n\
          CX_OPERATOR_STATE={} {} cleanup --json >{found}.part\nmv {found}.part {found}\nexec sleep 600\n",
         go.display(),
-        rig.path("state").display(),
+        rig.state().display(),
         env!("CARGO_BIN_EXE_cx-operator"),
         found = found.display()
     );

@@ -6,11 +6,12 @@ mod person;
 
 use std::fs;
 use std::io::{self, Write};
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cx_operator::operator::cleanup::Scope;
 use cx_operator::record::Outcome;
@@ -21,22 +22,22 @@ use cx_operator::task::policy::Limits;
 use cx_operator::task::prompt::Prompt;
 use cx_operator::task::respond::{Answers, Responder};
 use cx_operator::{Operator, Run};
-use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
-use testkit::{alone, processes};
+use testkit::git::{self, git};
+use testkit::wait::LIMIT as WAIT;
+use testkit::world::{self, World};
+use testkit::{alone, built};
+
+pub(crate) use testkit::wait::wait_for_async as wait_for;
 
 use testkit::agents::native_codex;
-use testkit::mock_model::{MockModel, write_codex_home};
+use testkit::mock_model::MockModel;
 use testkit::size::thorough;
 
 /// The longest that a scenario may take; the slowest takes a tenth of it on an idle machine.
 const LIMIT: Duration = Duration::from_secs(90);
-/// The longest that anything awaited may take.
-const WAIT: Duration = Duration::from_secs(30);
-/// Between two looks at what is awaited.
-const PACE: Duration = Duration::from_millis(5);
 
 /// So many of the real programs run at once: each takes 100 MB and a good part of a core while it starts.
 static REAL: Semaphore = Semaphore::const_new(4);
@@ -52,7 +53,7 @@ pub(crate) enum Agent {
 impl Agent {
     fn program(self) -> Option<PathBuf> {
         match self {
-            Agent::Scripted => Some(env!("CARGO_BIN_EXE_scripted-agent").into()),
+            Agent::Scripted => Some(built::scripted_agent()),
             Agent::Codex(version) => native_codex(version),
         }
     }
@@ -88,65 +89,47 @@ pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
     });
 }
 
-/// Asks again and again until there is an answer.
-pub(crate) async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let limit = Instant::now() + WAIT;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < limit, "waited in vain for {what}");
-        tokio::time::sleep(PACE).await;
-    }
-}
-
 /// What a scenario runs in.
 pub(crate) struct Rig {
     pub(crate) agent: Agent,
     pub(crate) model: MockModel,
     pub(crate) operator: Operator,
+    world: World,
     program: PathBuf,
-    dir: PathBuf,
     before: Mutex<clean::Before>,
     outcomes: Mutex<Vec<Outcome>>,
-    _temp: TempDir,
+}
+
+impl Deref for Rig {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
 }
 
 impl Rig {
     fn new(agent: Agent, program: PathBuf) -> Self {
-        let temp = tempfile::tempdir().expect("a temporary directory");
-        let dir = temp.path().canonicalize().expect("it is there");
-        for name in ["home", "worktrees", "repo"] {
-            fs::create_dir(dir.join(name)).expect("a directory");
-        }
+        let mut world = World::bare();
         let model = MockModel::start().expect("a model");
-        write_codex_home(&dir.join("codex"), model.port()).expect("a codex home");
+        world.use_model(&model);
+        let log = world.path("log").display().to_string();
+        world.set("CX_SCRIPT_LOG", &log);
+        make_repository(&world.repo());
         let operator = Operator::builder()
-            .state_directory(dir.join("state"))
+            .state_directory(world.state())
             .build()
             .expect("an operator");
-        make_repository(&dir.join("repo"));
-        let before = Mutex::new(clean::Before::of(&dir));
+        let before = Mutex::new(clean::Before::of(world.dir()));
         Self {
             agent,
             model,
             operator,
+            world,
             program,
-            dir,
             before,
             outcomes: Mutex::default(),
-            _temp: temp,
         }
-    }
-
-    /// A path below the rig's directory.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
-    }
-
-    /// The caller's checkout.
-    pub(crate) fn repo(&self) -> PathBuf {
-        self.path("repo")
     }
 
     /// The worktree of the task that [`Rig::task`] makes.
@@ -157,7 +140,7 @@ impl Rig {
     /// Takes the repository as it is now for what it must be in the end.
     pub(crate) fn note_the_callers_state(&self) {
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        *before = clean::Before::of(&self.dir);
+        *before = clean::Before::of(self.dir());
     }
 
     /// Adds a line to the configuration of the model that the agent talks to.
@@ -179,7 +162,7 @@ impl Rig {
         let name = TaskName::parse(name).expect("a task's name");
         let mut task = Task::new(name, self.repo(), prompt);
         task.codex.program = Some(self.program.clone());
-        task.worktree_root = self.path("worktrees");
+        task.worktree_root = self.worktrees();
         task.environment = self.environment();
         task.limits = Limits {
             turn: WAIT,
@@ -197,20 +180,6 @@ impl Rig {
         task.environment
             .push(("CX_SCRIPT".to_owned(), path.display().to_string()));
         task
-    }
-
-    fn environment(&self) -> Vec<(String, String)> {
-        let path = |name: &str| self.path(name).display().to_string();
-        let variables = [
-            ("HOME", path("home")),
-            ("CODEX_HOME", path("codex")),
-            ("OPENAI_API_KEY", "no-secret".to_owned()),
-            ("SHELL", "/bin/sh".to_owned()),
-            ("CX_SCRIPT_LOG", path("log")),
-        ];
-        variables
-            .map(|(name, value)| (name.to_owned(), value))
-            .into()
     }
 
     /// Runs a task to its end.
@@ -262,26 +231,19 @@ impl Rig {
 
     /// The binary, in an environment of its own.
     pub(crate) fn binary(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.program(Path::new(env!("CARGO_BIN_EXE_cx-operator"))));
+        let mut command = self.command(self.program(&built::operator()));
         command
             .args(arguments)
-            .current_dir(self.repo())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("CX_OPERATOR_STATE", self.path("state"))
-            .envs(self.environment())
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        command
+        command.into()
     }
 
     /// Copies the programs to where another user may run them: a checkout may lie in a home that is closed to others.
     pub(crate) fn open_programs(&self) {
-        let built = Path::new(env!("CARGO_BIN_EXE_cx-operator")).parent();
         let bin = self.path("bin");
         fs::create_dir(&bin).expect("a directory");
-        for entry in fs::read_dir(built.expect("a directory")).expect("it is listed") {
+        for entry in fs::read_dir(built::directory()).expect("it is listed") {
             let entry = entry.expect("it is listed");
             let name = entry.file_name();
             let is_ours = name.to_str().is_some_and(|name| {
@@ -317,7 +279,7 @@ impl Rig {
             .arg("--codex")
             .arg(self.program(&self.program))
             .arg("--worktree-root")
-            .arg(self.path("worktrees"))
+            .arg(self.worktrees())
             .args(arguments);
         command
     }
@@ -359,11 +321,6 @@ impl Rig {
         (outcome, output.status.code().expect("it exited by itself"))
     }
 
-    /// Runs git on a directory, in an environment without any configuration; returns what it printed, trimmed.
-    pub(crate) fn git(&self, dir: &Path, arguments: &[&str]) -> String {
-        git(dir, arguments)
-    }
-
     /// The journal of a run.
     pub(crate) fn journal(&self, outcome: &Outcome) -> Vec<Entry> {
         let dir = outcome.run_dir.as_ref().expect("the run came to be");
@@ -385,7 +342,7 @@ impl Rig {
         let (base, result) = (&outcome.base_commit, &outcome.result_commit);
         let (base, result) = (base.as_deref().expect("a base"), result.as_deref());
         let result = result.expect("a snapshot");
-        git(&self.dir, &["init", "-q", &clone.to_string_lossy()]);
+        git(self.dir(), &["init", "-q", &clone.to_string_lossy()]);
         // By the commit's id: an included state of the caller's is on no branch.
         let repo = self.repo();
         git(
@@ -428,10 +385,10 @@ impl Rig {
 }
 
 impl Drop for Rig {
-    /// Ends what a failed scenario left, and shows how far it came.
+    /// Shows how far a failed scenario came.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let mut text = format!("--- {:?} in {}\n", self.agent, self.dir.display());
+            let mut text = format!("--- {:?} in {}\n", self.agent, self.dir().display());
             for run in self.operator.store().load_runs().unwrap_or_default() {
                 let events = fs::read_to_string(run.path().join("events.jsonl"));
                 text += &events.unwrap_or_default();
@@ -440,8 +397,6 @@ impl Drop for Rig {
             // Straight to the stream: a panic's output may be captured and cut.
             drop(io::stderr().write_all(text.as_bytes()));
         }
-        // The tmux server among them, which may be one that no longer answers.
-        processes::kill(&processes::mentioning(&self.dir));
     }
 }
 
@@ -461,8 +416,6 @@ pub(crate) async fn until(run: &mut Run, what: &str, fits: impl Fn(&Progress) ->
 }
 
 fn make_repository(root: &Path) {
-    git(root, &["init", "-q", "-b", "main"]);
-    fs::create_dir(root.join("src")).expect("a directory");
     for (name, text) in [
         ("README", "one\ntwo\nthree\n"),
         ("src/lib.rs", "pub fn f() {}\n"),
@@ -470,35 +423,11 @@ fn make_repository(root: &Path) {
         ("run.sh", "#!/bin/sh\n"),
         (".gitignore", "*.log\n"),
     ] {
-        fs::write(root.join(name), text).expect("a file");
+        world::write(&root.join(name), text);
     }
     let script = root.join("run.sh");
     fs::set_permissions(script, fs::Permissions::from_mode(0o755)).expect("a mode");
-    git(root, &["add", "-A"]);
-    git(root, &["commit", "-q", "-m", "base"]);
-}
-
-fn git(dir: &Path, arguments: &[&str]) -> String {
-    let mut command = std::process::Command::new("git");
-    command
-        .current_dir(dir)
-        .args(arguments)
-        .env("HOME", "/nonexistent")
-        .env("XDG_CONFIG_HOME", "/nonexistent")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .stdin(Stdio::null());
-    for role in ["AUTHOR", "COMMITTER"] {
-        command
-            .env(format!("GIT_{role}_NAME"), "Ada")
-            .env(format!("GIT_{role}_EMAIL"), "ada@example.com");
-    }
-    let output = command.output().expect("git runs");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "git {arguments:?}: {stderr}");
-    String::from_utf8_lossy(&output.stdout)
-        .trim_end()
-        .to_owned()
+    git::init(root).expect("a repository");
 }
 
 /// What a cleanup of the rig's repository goes for.

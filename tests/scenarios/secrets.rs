@@ -86,7 +86,7 @@ fn all_below(dir: &Path) -> Vec<PathBuf> {
 
 /// The files below the state directory in which a text stands.
 fn whose_content_has(rig: &Rig, text: &str) -> Vec<PathBuf> {
-    let mut files = all_below(&rig.path("state"));
+    let mut files = all_below(&rig.state());
     files.retain(|path| path.is_file() && contains(&fs::read(path).unwrap_or_default(), text));
     files
 }
@@ -196,7 +196,7 @@ fn without_a_umask(command: &Command) -> Command {
 
 #[track_caller]
 fn assert_private(rig: &Rig, when: &str) {
-    let all = all_below(&rig.path("state"));
+    let all = all_below(&rig.state());
     assert!(all.len() > 3, "{when}: {all:?}");
     let open: BTreeSet<String> = all
         .iter()

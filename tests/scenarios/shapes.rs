@@ -11,6 +11,8 @@ use cx_operator::worktree::Changes;
 use rustix::process::Signal;
 use tokio::process::Command;
 
+use testkit::git::git;
+
 use crate::rig::{Agent, Rig, on, wait_for};
 use testkit::size::size;
 
@@ -134,7 +136,7 @@ async fn play(rig: &Rig, shape: &Shape) {
         let git = fs::read_to_string(rig.path("tree-of-git")).expect("a tree");
         let ours = fs::read_to_string(rig.path("tree")).expect("a tree");
         let differ = ["diff-tree", "-r", git.trim(), ours.trim()];
-        let differ = || rig.git(&rig.repo(), &differ);
+        let differ = || rig.git(&differ);
         assert_eq!(ours, git, "{}: {}", shape.name, differ());
     }
 }
@@ -199,9 +201,9 @@ async fn assert_applies(rig: &Rig, outcome: &Outcome) {
     );
     sh(rig, &line).await;
     let tree = fs::read_to_string(rig.path("tree")).expect("a tree");
-    let expected = rig.git(&rig.repo(), &["rev-parse", &format!("{result}^{{tree}}")]);
+    let expected = rig.git(&["rev-parse", &format!("{result}^{{tree}}")]);
     assert_eq!(tree.trim(), expected, "the patch gives another tree");
-    let half = rig.git(&rig.repo(), &["show", &format!("{result}:half")]);
+    let half = rig.git(&["show", &format!("{result}:half")]);
     assert_eq!(half, "done");
 }
 
@@ -298,7 +300,7 @@ fn a_path_that_is_no_text_is_refused() {
         fs::create_dir(&odd).expect("a directory");
         for option in ["--worktree-root", "--state-dir", "--repo"] {
             if option == "--repo" {
-                rig.git(&rig.path(""), &["clone", "-q", "repo", "clone"]);
+                git(&rig.path(""), &["clone", "-q", "repo", "clone"]);
                 fs::remove_dir_all(&odd).expect("it was there");
                 fs::rename(rig.path("clone"), &odd).expect("renamed");
             }

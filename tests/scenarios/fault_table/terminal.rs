@@ -119,7 +119,7 @@ async fn server_killed(rig: &Rig) -> Ended {
 }
 
 async fn socket_removed(rig: &Rig, then: &str) -> Ended {
-    let socket = rig.path("state/tmux.sock");
+    let socket = rig.socket();
     fault_in_a_turn(rig, then, async |_| {
         fs::remove_file(socket).expect("the socket");
     })
@@ -142,7 +142,7 @@ async fn server_killed_at_the_start(rig: &Rig) -> Ended {
 
 async fn socket_removed_at_the_start(rig: &Rig) -> Ended {
     fault_at_the_start(rig, async |_| {
-        fs::remove_file(rig.path("state/tmux.sock")).expect("the socket");
+        fs::remove_file(rig.socket()).expect("the socket");
     })
     .await
 }

@@ -39,10 +39,10 @@ async fn peak_of(rig: &Rig, files: usize) -> u64 {
     assert_eq!((outcome.files_changed, outcome.insertions), (files, files));
     assert_eq!(outcome.files.len(), files.min(10_000));
     let result = outcome.result_commit.as_deref().expect("a result");
-    let listed = rig.git(&rig.repo(), &["ls-tree", "-r", "--name-only", result]);
+    let listed = rig.git(&["ls-tree", "-r", "--name-only", result]);
     let ours = listed.lines().filter(|name| name.starts_with("faa"));
     assert!(listed.lines().count() > files && ours.count() > 0);
-    let last = rig.git(&rig.repo(), &["show", &format!("{result}:faaaaa")]);
+    let last = rig.git(&["show", &format!("{result}:faaaaa")]);
     assert_eq!(last, "1");
     peak
 }

@@ -17,7 +17,7 @@ use crate::rig::{Agent, Rig, on, wait_for};
 fn snapshot_hangs_and_a_second_signal() {
     on(Agent::Scripted, async |rig: &Rig| {
         let filter = format!("touch {}; exec sleep 7777", rig.path("filtering").display());
-        let configure = |value: &str| rig.git(&rig.repo(), &["config", "filter.slow.clean", value]);
+        let configure = |value: &str| rig.git(&["config", "filter.slow.clean", value]);
         configure(&filter);
         let began = Instant::now();
         let brief = "[[shell echo done > half; echo 'h* filter=slow' > .gitattributes]]";
@@ -44,7 +44,7 @@ fn snapshot_hangs_and_a_second_signal() {
         configure("cat");
         rig.note_the_callers_state();
         assert_files(rig, &clean(rig, &[]).await, &[("half", "done\n")]);
-        rig.git(&rig.repo(), &["config", "--remove-section", "filter.slow"]);
+        rig.git(&["config", "--remove-section", "filter.slow"]);
         rig.note_the_callers_state();
     });
 }

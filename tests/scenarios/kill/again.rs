@@ -128,7 +128,7 @@ async fn cut_removal(rig: &Rig, reference: &Reference) {
     assert!(kill_operator(rig, kill).await.status.code().is_none());
     let killed = Killed::now(rig);
     std::fs::remove_dir_all(rig.worktree()).expect("a part of the removal");
-    rig.git(&rig.repo(), &["update-ref", "-d", "refs/heads/cx-t"]);
+    rig.git(&["update-ref", "-d", "refs/heads/cx-t"]);
     recover(rig, kill).await;
     killed.assert_recovered(rig, kill, reference);
     outcome::remove_kept(rig).await;

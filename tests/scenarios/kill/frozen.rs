@@ -11,6 +11,8 @@ use cx_operator::record::{Outcome, RunDir};
 use super::classes::Class;
 use super::outcome::{Tree, tree_at, work_tree};
 use super::{Heir, Kill, Reference, kill_operator};
+use testkit::git::git;
+
 use crate::rig::{Agent, Rig, on, scope};
 
 /// What the rig's directory holds that a run may change.
@@ -102,7 +104,7 @@ impl<'a> Frozen<'a> {
         self.put_back_alone();
         self.serves = true;
         // Only tmux can make a socket anew that was copied.
-        let _not_there = fs::remove_file(self.rig.path("state/tmux.sock"));
+        let _not_there = fs::remove_file(self.rig.socket());
         for name in SESSIONS {
             self.rig
                 .tmux(&["new-session", "-d", "-s", name, "sleep", "600"]);
@@ -112,7 +114,7 @@ impl<'a> Frozen<'a> {
     /// The same with no server, but the socket file of the one that was killed.
     pub(super) fn put_back_alone(&mut self) {
         copy(self.rig, "still/", "");
-        let socket = self.rig.path("state/tmux.sock");
+        let socket = self.rig.socket();
         assert!(fs::symlink_metadata(socket).is_ok(), "no socket is left");
         self.serves = false;
     }
@@ -173,9 +175,7 @@ impl<'a> Frozen<'a> {
         assert!(!self.rig.worktree().exists(), "{what}: the worktree");
         let admin_dir = self.rig.repo().join(".git/worktrees/cx-t");
         assert!(!admin_dir.exists(), "{what}: its registration");
-        let branch = self
-            .rig
-            .git(&self.rig.repo(), &["branch", "--list", "cx-t"]);
+        let branch = self.rig.git(&["branch", "--list", "cx-t"]);
         assert_eq!(branch, "", "{what}: its branch");
     }
 
@@ -202,12 +202,12 @@ impl<'a> Frozen<'a> {
         let rig = self.rig;
         let repo = rig.repo();
         let format = "--format=%(refname) %(objectname)";
-        let mut lines = rig.git(&repo, &["for-each-ref", format]);
+        let mut lines = git(&repo, &["for-each-ref", format]);
         for name in ["worktrees/cx-other/precious", "worktrees/cx-plain/precious"] {
             let text = fs::read_to_string(rig.path(name));
             lines += &format!("\n{name}: {text:?}");
         }
-        lines += &format!("\n{}", rig.git(&repo, &["worktree", "list"]));
+        lines += &format!("\n{}", git(&repo, &["worktree", "list"]));
         let own = ["refs/heads/cx-t ", "[cx-t]", "(cx-t)", self.run.name()];
         let mut lines: Vec<String> = lines
             .lines()
@@ -258,8 +258,8 @@ fn copy(rig: &Rig, from: &str, to: &str) {
 fn make_others(rig: &Rig) {
     let repo = rig.repo();
     let other = rig.path("worktrees/cx-other");
-    rig.git(&repo, &["branch", "cx-mine"]);
-    rig.git(
+    git(&repo, &["branch", "cx-mine"]);
+    git(
         &repo,
         &[
             "worktree",
@@ -271,7 +271,7 @@ fn make_others(rig: &Rig) {
         ],
     );
     let name = format!("refs/cx-operator/{OTHER_RUN}");
-    rig.git(&repo, &["update-ref", &name, "HEAD"]);
+    git(&repo, &["update-ref", &name, "HEAD"]);
     let plain = rig.path("worktrees/cx-plain");
     fs::create_dir(&plain).expect("a directory");
     for dir in [other, plain] {

@@ -200,9 +200,9 @@ pub(super) async fn remove_kept(rig: &Rig) {
         let record = run.load_record().expect("readable").expect("written");
         rig.expect_record(record);
     }
-    let branch = rig.git(&rig.repo(), &["branch", "--list", "cx-t"]);
+    let branch = rig.git(&["branch", "--list", "cx-t"]);
     if keeps(&run, Keep::Branch) && !branch.is_empty() {
-        rig.git(&rig.repo(), &["branch", "-q", "-D", "cx-t"]);
+        rig.git(&["branch", "-q", "-D", "cx-t"]);
     }
 }
 

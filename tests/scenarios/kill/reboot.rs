@@ -94,8 +94,8 @@ async fn recovered_with_commits(frozen: &mut Frozen<'_>, what: &str) -> Outcome 
 }
 
 fn prune(rig: &Rig) {
-    rig.git(&rig.repo(), &["worktree", "unlock", "cx-t"]);
-    rig.git(&rig.repo(), &["worktree", "prune", "--expire", "now"]);
+    rig.git(&["worktree", "unlock", "cx-t"]);
+    rig.git(&["worktree", "prune", "--expire", "now"]);
     let admin_dir = rig.repo().join(".git/worktrees/cx-t");
     assert!(!admin_dir.exists(), "git has pruned it");
 }

@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use testkit::processes;
+use testkit::git::git;
 
-use super::{Rig, git, wait_for};
+use super::{Rig, wait_for};
 use cx_operator::record::Outcome;
 use cx_operator::record::journal::{self, Progress};
 
@@ -80,7 +80,7 @@ impl Rig {
     pub(crate) async fn assert_clean(&self) {
         self.assert_nothing_runs().await;
         self.assert_user_untouched();
-        let left = fs::read_dir(self.path("worktrees")).expect("the worktrees' root");
+        let left = fs::read_dir(self.worktrees()).expect("the worktrees' root");
         let left: Vec<_> = left.filter_map(Result::ok).collect();
         assert!(left.is_empty(), "a worktree is left: {left:?}");
         let outcomes = self.outcomes().clone();
@@ -106,11 +106,12 @@ impl Rig {
     }
 
     async fn assert_nothing_runs(&self) {
-        let socket = self.path("state/tmux.sock");
+        let socket = self.socket();
         assert!(!socket.exists(), "the tmux server's socket is left");
         for run in self.operator.store().load_runs().expect("the runs") {
             let mark = format!("CX_OPERATOR_RUN={}", run.name());
-            let marked: Vec<_> = processes::mentioning(&self.dir)
+            let marked: Vec<_> = self
+                .processes()
                 .into_iter()
                 .filter(|process| process.has(&mark))
                 .collect();
@@ -121,7 +122,7 @@ impl Rig {
         }
         // The tmux server and what copies a pane's output end a moment after they are told to.
         wait_for("the end of everything that names the rig", || {
-            processes::mentioning(&self.dir).is_empty().then_some(())
+            self.processes().is_empty().then_some(())
         })
         .await;
     }

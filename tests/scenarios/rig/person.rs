@@ -10,24 +10,11 @@ use testkit::processes;
 use super::{Rig, wait_for};
 
 impl Rig {
-    /// Runs a tmux command on the runs' own server; what it printed, which is nothing where that server hangs.
-    pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
-        let output = std::process::Command::new("timeout")
-            .args(["5", "tmux", "-f", "/dev/null", "-S"])
-            .arg(self.path("state/tmux.sock"))
-            .args(arguments)
-            .env_remove("TMUX")
-            .stdin(Stdio::null())
-            .output()
-            .expect("tmux runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
     /// Joins the session of task `t`, as a client that needs no terminal.
     pub(crate) fn attach(&self) -> tokio::process::Child {
         tokio::process::Command::new("tmux")
             .args(["-C", "-f", "/dev/null", "-S"])
-            .arg(self.path("state/tmux.sock"))
+            .arg(self.socket())
             .args(["attach-session", "-t", "=cx-t"])
             .env_remove("TMUX")
             .stdin(Stdio::piped())
@@ -60,7 +47,7 @@ impl Rig {
         let mark = format!("CX_OPERATOR_RUN={run}");
         let program = self.program.canonicalize().expect("it is there");
         wait_for("the agent's process", || {
-            processes::mentioning(&self.dir)
+            self.processes()
                 .into_iter()
                 .find(|process| process.has(&mark) && process.program().as_ref() == Some(&program))
                 .map(|process| process.pid)
@@ -71,7 +58,7 @@ impl Rig {
     /// Ends every process of the rig at once, as the end of the machine would.
     pub(crate) async fn cut_power(&self) {
         wait_for("the end of everything that names the rig", || {
-            let running = processes::mentioning(&self.dir);
+            let running = self.processes();
             processes::kill(&running);
             running.is_empty().then_some(())
         })
