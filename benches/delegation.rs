@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use testkit::agents;
 use testkit::mock_model;
 
-use cx_operator::agent::codex::launch::{Hooks, Launch, Options};
 use cx_operator::agent::codex::program::Program;
+use cx_operator::agent::executor::Options;
+use cx_operator::agent::executor::{Hooks, Installed, Launch};
 
 const PROMPT: &str = "Say that you are done.";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -115,18 +116,17 @@ impl Site {
         };
         let repository = self.path("repo");
         let launch = Launch {
-            program,
             options: &Options::default(),
             repository: &repository,
             worktree: &repository,
             directory: &repository,
-            unbound: &[],
+            settings: &[],
             hooks,
         };
         let begun = Instant::now();
         let started = tmux(&["new-session", "-d", "-x", "200", "-y", "50", "-c"])
             .arg(self.path("repo"))
-            .args(launch.argv())
+            .args(program.command_line(&launch).argv)
             .arg(PROMPT)
             .env("CODEX_HOME", self.path("home"))
             .env("OPENAI_API_KEY", "none")

@@ -68,7 +68,7 @@ fn task(root: &Path) -> Task {
         prompt,
     );
     task.worktree_root = root.to_owned();
-    task.codex.program = Some(env!("CARGO_BIN_EXE_scripted-agent").into());
+    task.agent.program = Some(env!("CARGO_BIN_EXE_scripted-agent").into());
     task.environment = vec![
         (
             "CODEX_HOME".to_owned(),

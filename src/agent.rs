@@ -1,9 +1,87 @@
 //! The executors: the interactive CLIs that a task can be handed to.
 //!
-//! One module each. Everything that is known about a CLI (its flags, dialogs, payloads, transcript, and
-//! the versions that a fact holds for) is in its module and nowhere else: facts and pure functions, plus
-//! the few questions that only the program itself can answer.
+//! One folder each. Everything that is known about a CLI (its flags, dialogs, payloads, transcript, and the versions that
+//! a fact holds for) is in its folder and nowhere else. [`executor`] is the boundary; [`sight`] and [`report`] are its words;
+//! [`signals`] are the files that hook binaries write; [`environment`] is what an agent gets of its caller's.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+pub use codex::global_hooks::Error as GlobalHooksError;
+use executor::Executor;
 
 pub mod codex;
+pub mod environment;
 pub mod executor;
+pub mod report;
+pub mod sight;
 pub mod signals;
+
+/// All executors; the first is taken where none is named.
+pub static EXECUTORS: [&dyn Executor; 1] = [&codex::Codex];
+
+/// The leftovers ([`Executor::leftovers`]) of all executors: for work of which nobody knows whose it is.
+pub(crate) static ALL_LEFTOVERS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let all = EXECUTORS.iter().flat_map(|executor| executor.leftovers());
+    all.copied().collect()
+});
+
+/// The executor that a caller chose. Documents have its name.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Chosen(&'static dyn Executor);
+
+impl Chosen {
+    /// The executor of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut all = EXECUTORS.iter();
+        all.find(|executor| executor.name() == name)
+            .map(|executor| Self(*executor))
+    }
+}
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Self(EXECUTORS[0])
+    }
+}
+
+impl Deref for Chosen {
+    type Target = dyn Executor;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
+impl PartialEq for Chosen {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Chosen {}
+
+impl fmt::Debug for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<Chosen> for String {
+    fn from(chosen: Chosen) -> Self {
+        chosen.name().to_owned()
+    }
+}
+
+impl TryFrom<String> for Chosen {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::parse(&name).ok_or_else(|| format!("no executor is called `{name}`"))
+    }
+}

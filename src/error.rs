@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::agent::codex::{global_hooks, program, setup};
+use crate::agent::GlobalHooksError;
+use crate::agent::executor::{Refusal, Trouble};
 use crate::os::blocking::Panicked;
 use crate::os::chain::chain;
 use crate::record::code::Code;
@@ -62,41 +63,9 @@ pub enum Error {
     /// No `git` on PATH.
     #[error("find git on PATH")]
     GitMissing,
-    /// codex is missing or no codex.
+    /// The agent's program can't be used.
     #[error(transparent)]
-    Program(#[from] program::Error),
-    /// codex is not signed in.
-    #[error("use codex: it is not signed in")]
-    SignedOut,
-    /// The configured provider's key is not in the environment.
-    #[error(
-        "use codex: {variable}, the key of its model provider {provider}, is not in the environment"
-    )]
-    ProviderKeyMissing {
-        /// The provider's name.
-        provider: String,
-        /// The variable that its key should be in.
-        variable: String,
-    },
-    /// codex would not do with its configuration.
-    #[error(transparent)]
-    Setup(#[from] setup::Error),
-    /// What codex signs in with can't be used.
-    #[error("sign in with {}: {why}", path.display())]
-    Credentials {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The agent may open too few files.
-    #[error("run codex with {files} open files at most: {needed} are needed")]
-    Limit {
-        /// The hard limit.
-        files: u64,
-        /// What it needs.
-        needed: u64,
-    },
+    Agent(#[from] Refusal),
     /// The hook binaries are not where they are looked for.
     #[error("find the hook binaries beside {} or on PATH", executable.display())]
     HooksMissing {
@@ -115,9 +84,9 @@ pub enum Error {
         /// The flag that names another place.
         flag: &'static str,
     },
-    /// codex's `hooks.json` is in trouble.
+    /// The hooks for all of a user's sessions are in trouble.
     #[error(transparent)]
-    GlobalHooks(#[from] global_hooks::Error),
+    GlobalHooks(#[from] GlobalHooksError),
     /// The file watcher can't be had.
     #[error("watch files for changes")]
     Watch(#[from] notify::Error),
@@ -178,17 +147,21 @@ impl Error {
             },
             Self::TmuxTooOld { .. } => Code::TmuxTooOld,
             Self::GitMissing => Code::GitMissing,
-            Self::Program(program::Error::Missing(_)) => Code::AgentMissing,
-            Self::Program(program::Error::Unusable { .. }) => Code::AgentUnusable,
-            Self::SignedOut => Code::NotSignedIn,
-            Self::ProviderKeyMissing { .. } => Code::ProviderKeyMissing,
-            Self::Setup(error) => match error {
-                setup::Error::Home { .. } => Code::AgentHome,
-                setup::Error::Invalid(_) | setup::Error::Profile { .. } => Code::AgentConfiguration,
-                setup::Error::Forced(_) => Code::AgentRestricted,
+            Self::Agent(refusal) => match refusal.trouble {
+                Trouble::Missing => Code::AgentMissing,
+                Trouble::Home => Code::AgentHome,
+                Trouble::Configuration => Code::AgentConfiguration,
+                Trouble::Restricted => Code::AgentRestricted,
+                Trouble::Credentials | Trouble::Rejected => Code::AgentCredentials,
+                Trouble::SignedOut => Code::NotSignedIn,
+                Trouble::KeyMissing => Code::ProviderKeyMissing,
+                Trouble::Limits => Code::Limits,
+                Trouble::Unusable
+                | Trouble::Dialog
+                | Trouble::PromptBlocked
+                | Trouble::WrongDirectory
+                | Trouble::EndedAtStart => Code::AgentUnusable,
             },
-            Self::Credentials { .. } => Code::AgentCredentials,
-            Self::Limit { .. } => Code::Limits,
             Self::HooksMissing { .. } => Code::HooksMissing,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::GlobalHooks(_) => Code::GlobalHooks,
@@ -208,6 +181,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let flag = match self {
             Self::DiskFull { flag, .. } => flag,
+            Self::Agent(refusal) => return Some(refusal.hint.to_owned()),
             // A record's own directory, or what is beside it.
             Self::Run(_) if self.code() == Code::DiskFull => "--state-dir",
             _ => return self.code().hint().map(str::to_owned),

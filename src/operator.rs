@@ -220,7 +220,7 @@ impl Operator {
         let (now, began) = (SystemTime::now(), Instant::now());
         // What can be said now is not said after hours.
         self.shared.sweep().await;
-        let ready = preflight::check(&self.shared.store, task, run_id).await;
+        let ready = preflight::check(&self.shared.store, (task, &task.names()), run_id).await;
         ready.map_err(not_begun)?;
         let tell = |position| {
             let _gone_listeners_miss_nothing = listener.send(Entry {
@@ -235,6 +235,7 @@ impl Operator {
             place = self.queue.wait(place, &self.shared.watch, tell) => return place.map_err(not_begun),
         };
         let mut outcome = Outcome::blank(&task.name, run_id.clone(), now);
+        outcome.executor = task.agent.executor.name().to_owned();
         (outcome.status, outcome.error) = (end.status, end.error);
         outcome.duration_ms = millis(began.elapsed());
         Err(Box::new(outcome))

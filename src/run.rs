@@ -16,13 +16,12 @@ pub(crate) mod site;
 pub(crate) mod teardown;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::agent::codex::as_prompt;
-use crate::agent::codex::launch::{Hooks, Launch};
+use crate::agent::executor::{CommandLine, Hooks, Launch};
 use crate::agent::signals::{self, Policy};
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
@@ -38,7 +37,7 @@ use crate::run::drive::{Driver, Ending, Parts, denial};
 use crate::run::shared::Shared;
 use crate::run::site::{Agent, Site};
 use crate::task::Task;
-use crate::task::name::RunId;
+use crate::task::name::{Names, RunId};
 use crate::task::policy::Permissions;
 use crate::task::prompt;
 use crate::task::respond::{Chain, Context};
@@ -57,6 +56,7 @@ pub(crate) async fn delegate(
 ) -> Outcome {
     let (now, started) = (SystemTime::now(), Instant::now());
     let mut outcome = Outcome::blank(&task.name, run_id.clone(), now);
+    outcome.executor = task.agent.executor.name().to_owned();
     match Run::begin(shared, task, run_id, listener).await {
         Ok(run) => run.carry_out(cancel, &mut outcome).await,
         Err(error) => outcome.fail(error.to_failure()),
@@ -71,6 +71,7 @@ pub(crate) struct Run<'a> {
     pub(crate) task: Task,
     pub(crate) run_id: RunId,
     pub(crate) ready: Ready,
+    pub(crate) names: Names,
     pub(crate) dir: RunDir,
     pub(crate) journal: Journal,
     pub(crate) started: Instant,
@@ -87,9 +88,11 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Error> {
         let started = Instant::now();
         let swept = shared.sweep().await;
-        let mut ready = preflight::check(&shared.store, &task, &run_id).await?;
+        let names = task.names();
+        let mut ready = preflight::check(&shared.store, (&task, &names), &run_id).await?;
         ready.notices.extend(swept.iter().cloned());
         let (dir, lock) = shared.store.create(&run_id)?;
+        dir.write_order(&task)?;
         let journal =
             Journal::create(&dir.events(), listener).map_err(io_error("create the journal"))?;
         journal.write(Progress::Started {
@@ -100,8 +103,9 @@ impl<'a> Run<'a> {
             base_commit: ready.base.to_string(),
             boot_id: boot_id(),
             operator_pid: std::process::id(),
-            agent_version: ready.program.version.clone(),
-            terms: task.terms(),
+            agent_version: ready.program.version().to_owned(),
+            names: Some(names.clone()),
+            terms: None,
             schema_version: SCHEMA_VERSION,
         });
         dir.write("task.md", task.prompt.as_str().as_bytes())?;
@@ -114,6 +118,7 @@ impl<'a> Run<'a> {
             task,
             run_id,
             ready,
+            names,
             dir,
             journal,
             started,
@@ -128,6 +133,7 @@ impl<'a> Run<'a> {
             tmux: &self.shared.tmux,
             keep: self.task.keep,
             cancel,
+            executor: self.task.agent.executor,
         }
     }
 
@@ -159,7 +165,7 @@ impl<'a> Run<'a> {
     }
 
     fn describe(&self, outcome: &mut Outcome) {
-        outcome.agent_version = Some(self.ready.program.version.clone());
+        outcome.agent_version = Some(self.ready.program.version().to_owned());
         outcome.base_commit = Some(self.ready.base.to_string());
         outcome.checkout = self.ready.repository.checkout().map(Into::into);
         outcome.base_dirty = self.ready.base_dirty;
@@ -168,13 +174,18 @@ impl<'a> Run<'a> {
         outcome.run_dir = Some(self.dir.path().to_owned());
         outcome.notices.clone_from(&self.ready.notices);
         if self.task.preamble && !has_preamble(&self.task) {
-            let text = "the brief was sent without the preamble: both are longer than codex takes";
-            outcome.notices.push(text.to_owned());
+            let agent = self.task.agent.executor.name();
+            outcome.notices.push(format!(
+                "the brief was sent without the preamble: both are longer than {agent} takes"
+            ));
         }
-        if !self.task.preamble && as_prompt(self.task.prompt.as_str()) != self.task.prompt.as_str()
-        {
-            let text = "the brief begins with `!`, which codex would run as a shell command: a line `Message:` was put before it";
-            outcome.notices.push(text.to_owned());
+        let executor = self.task.agent.executor;
+        let brief = self.task.prompt.as_str();
+        if !self.task.preamble && executor.prompt(brief) != brief {
+            let agent = executor.name();
+            outcome.notices.push(format!(
+                "{agent} would take the brief as it is for a command of its own or an attachment: a line `Message:` was put before it"
+            ));
         }
         if self.task.prompt.neutralised() > 0 {
             let count = self.task.prompt.neutralised();
@@ -186,8 +197,8 @@ impl<'a> Run<'a> {
 
     async fn add_worktree(&self) -> Result<Worktree, Error> {
         let spec = WorktreeSpec {
-            path: self.task.worktree(),
-            branch: self.task.name.branch(),
+            path: self.names.worktree.clone(),
+            branch: self.names.branch.clone(),
             base: self.ready.base,
             owner: Owner {
                 run_id: self.run_id.as_str().to_owned(),
@@ -199,12 +210,12 @@ impl<'a> Run<'a> {
             branch: spec.branch.clone(),
             base_commit: spec.base.to_string(),
         };
-        let (repository, task) = (self.ready.repository.clone(), self.task.clone());
+        let (repository, names) = (self.ready.repository.clone(), self.names.clone());
         let add = blocking(move || {
             let added = Worktree::add(&repository, &spec).map_err(Error::from);
             added.map_err(|error| match error.code() {
                 // Taken since the preflight.
-                Code::NameTaken => preflight::find_holder(&task).unwrap_or(error),
+                Code::NameTaken => preflight::find_holder(&repository, &names).unwrap_or(error),
                 _ => error,
             })
         });
@@ -225,8 +236,8 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 // The session may be there all the same: tmux was late, or did a part of what it was told.
-                let session = self.task.name.session();
-                let left = teardown::end_orphans(&self.site(cancel), None, &session).await;
+                let session = &self.names.session;
+                let left = teardown::end_orphans(&self.site(cancel), None, session).await;
                 outcome.notices.extend(left);
                 (None, Ending::failed(error.to_failure()))
             }
@@ -262,16 +273,15 @@ impl<'a> Run<'a> {
             signals: &signals,
         };
         let launch = Launch {
-            program: &self.ready.program,
-            options: &self.task.codex,
+            options: &self.task.agent,
             repository: preflight::trusted(&self.ready.repository),
             worktree: worktree.path(),
             directory: &self.directory(worktree),
-            unbound: &self.ready.unbound,
+            settings: &self.ready.settings,
             hooks,
         };
-        let argv = launch.argv();
-        let name = self.task.name.session();
+        let command = self.ready.program.command_line(&launch);
+        let name = &self.names.session;
         let step = Step::Session {
             socket: self.shared.tmux.socket().to_owned(),
             session: name.clone(),
@@ -279,7 +289,7 @@ impl<'a> Run<'a> {
         let start = async {
             let cgroup = self.make_cgroup();
             let spec = SessionSpec {
-                name: &name,
+                name,
                 run_id: self.run_id.as_str(),
                 launcher: &self.ready.hooks.join(LAUNCHER),
                 cwd: launch.directory,
@@ -287,12 +297,12 @@ impl<'a> Run<'a> {
                 exit_status: &self.dir.exit_status(),
                 cgroup: cgroup.as_ref().map(Cgroup::path),
                 log: &self.dir.pane_log(),
-                argv: &argv,
+                argv: &command.argv,
             };
             self.shared.tmux.new_session(&spec).await
         };
         let pane = self.journal.step(step, start).await;
-        self.watch_over(pane?, &launch)
+        self.watch_over(pane?, launch.directory, command)
     }
 
     /// Where the agent works. What the base has can be hidden in the worktree, as it is in the caller's checkout.
@@ -311,15 +321,20 @@ impl<'a> Run<'a> {
             .flatten()
     }
 
-    fn watch_over(&self, pane: Pane, launch: &Launch<'_>) -> Result<Agent, Error> {
+    fn watch_over(
+        &self,
+        pane: Pane,
+        directory: &Path,
+        command: CommandLine,
+    ) -> Result<Agent, Error> {
         let root = Process::find(pane.pid());
         self.journal.write(Progress::Launched {
             session_id: pane.session_id().to_owned(),
             pane: pane.id().to_owned(),
             pid: pane.pid(),
             pid_start: root.map(|process| process.start),
-            directory: Some(launch.directory.to_owned()),
-            argv: launch.recorded(),
+            directory: Some(directory.to_owned()),
+            argv: command.recorded,
         });
         let exit = Exit::of(pane.pid()).map_err(io_error("watch the agent's process"))?;
         Ok(Agent { pane, exit, root })
@@ -334,6 +349,7 @@ impl<'a> Run<'a> {
             responder: !responder.is_empty(),
             probe: self.task.probe,
             directory: self.directory(worktree),
+            executor: self.task.agent.executor,
         };
         let context = Context {
             run_id: self.run_id.as_str().to_owned(),
@@ -350,7 +366,8 @@ impl<'a> Run<'a> {
             responder: &responder,
             context: &context,
             permissions: self.task.permissions,
-            trust: self.task.codex.trust,
+            trust: self.task.agent.trust,
+            executor: self.task.agent.executor,
         };
         match Driver::new(parts) {
             Ok(driver) => driver.follow(cancel.cancelled()).await,
@@ -365,7 +382,7 @@ fn first_prompt(task: &Task) -> String {
         true => format!("{PREAMBLE}\n\n{}", task.prompt),
         false => task.prompt.as_str().to_owned(),
     };
-    as_prompt(&prompt).into_owned()
+    task.agent.executor.prompt(&prompt).into_owned()
 }
 
 /// Whether the preamble goes before the brief. It is left out where both together are more than codex takes.

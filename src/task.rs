@@ -1,4 +1,4 @@
-//! What a caller asks for.
+//! The order: what a caller asks for.
 
 pub mod name;
 pub mod policy;
@@ -11,16 +11,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::codex::launch::Options;
-use crate::agent::executor::TrustPolicy;
-use crate::task::name::TaskName;
+use crate::agent::executor::Options;
+use crate::task::name::{Names, TaskName};
 use crate::task::policy::Keep;
 use crate::task::policy::{Limits, Permissions};
 use crate::task::prompt::Prompt;
-use crate::task::respond::{Recipe, Responder};
+#[cfg(doc)]
+use crate::task::respond::Recipe;
+use crate::task::respond::Responder;
 
 /// One task for an agent. Made by [`Task::new`]; every field has a default but the first three.
-#[derive(Clone)]
+///
+/// As a document it is the order that a run carries out: `order.json` in the run's directory, from which an operator takes
+/// the run over. What may hold a credential is not in it: [`Task::environment`] and [`Options::arguments`]. A responder of a
+/// caller's own, without a [`Recipe`], is not in it either.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Task {
     /// The task's name.
     pub name: TaskName,
@@ -36,13 +41,15 @@ pub struct Task {
     pub preamble: bool,
     /// Whether the agent is asked, once, how the task stands where its last message doesn't tell. Default: yes.
     pub probe: bool,
-    /// How codex is started.
-    pub codex: Options,
+    /// How the agent is started.
+    pub agent: Options,
     /// Variables for the agent, beyond the caller's environment.
+    #[serde(skip)]
     pub environment: Vec<(String, String)>,
     /// What happens to approvals.
     pub permissions: Permissions,
     /// Who may answer, asked in order.
+    #[serde(with = "respond::recipes")]
     pub responders: Vec<Arc<dyn Responder>>,
     /// The deadlines and the number of turns.
     pub limits: Limits,
@@ -67,7 +74,7 @@ impl Task {
             include_dirty: false,
             preamble: true,
             probe: true,
-            codex: Options::default(),
+            agent: Options::default(),
             environment: Vec::new(),
             permissions: Permissions::default(),
             responders: Vec::new(),
@@ -78,43 +85,10 @@ impl Task {
         }
     }
 
-    /// The worktree's path: `<worktree-root>/cx-<task>`.
+    /// The names of what a run of the task makes.
     #[must_use]
-    pub fn worktree(&self) -> PathBuf {
-        self.worktree_root.join(self.name.branch())
+    pub fn names(&self) -> Names {
+        let prefix = self.agent.executor.prefix();
+        Names::new(prefix, &self.name, &self.worktree_root)
     }
-
-    /// What of it an operator needs that takes the run over.
-    pub(crate) fn terms(&self) -> Terms {
-        Terms {
-            permissions: self.permissions,
-            probe: self.probe,
-            trust: self.codex.trust,
-            limits: self.limits,
-            keep: self.keep,
-            responders: self
-                .responders
-                .iter()
-                .filter_map(|responder| responder.recipe())
-                .collect(),
-        }
-    }
-}
-
-/// What of a task an operator needs that takes its run over: the journal has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
-    /// What happens to approvals.
-    pub permissions: Permissions,
-    /// Whether the agent is asked how the task stands.
-    #[serde(default)]
-    pub probe: bool,
-    /// What happens to trust dialogs.
-    pub trust: TrustPolicy,
-    /// The deadlines and the number of turns.
-    pub limits: Limits,
-    /// What stays.
-    pub keep: Keep,
-    /// Who may answer, as far as they can be made anew.
-    pub responders: Vec<Recipe>,
 }

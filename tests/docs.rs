@@ -14,7 +14,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use cx_operator::agent::EXECUTORS;
 use cx_operator::agent::codex::program::KNOWN_VERSIONS;
+use cx_operator::agent::executor::Trouble;
 use cx_operator::os::signal::ENDING;
 use cx_operator::record::code::Code;
 use cx_operator::record::{Outcome, Status};
@@ -133,16 +135,15 @@ fn every_command_that_the_program_advises_is_one() {
     assert!(seen > 15, "{seen} lines of advice");
     let flags = help.all_flags();
     let flag = Regex::new(r"(?:^|[ (`])(--[a-z][a-z-]*)").expect("the pattern is constant");
-    for code in Code::ALL {
+    let remedies = EXECUTORS.iter().flat_map(|executor| {
+        let remedy = |trouble| executor.remedy(trouble);
+        Trouble::ALL.map(remedy)
+    });
+    for hint in Code::ALL.into_iter().filter_map(Code::hint).chain(remedies) {
         // A command of another program has its own.
-        let hint = code
-            .hint()
-            .unwrap_or_default()
-            .split('`')
-            .step_by(2)
-            .collect::<String>();
+        let hint = hint.split('`').step_by(2).collect::<String>();
         for found in flag.captures_iter(&hint) {
-            assert!(flags.contains_key(&found[1]), "{code:?}: {hint}");
+            assert!(flags.contains_key(&found[1]), "{hint}");
         }
     }
 }

@@ -178,7 +178,7 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
 async fn delegate(operator: &Operator, scene: &Scene, program: PathBuf) -> Result<Outcome> {
     let name = TaskName::parse("demo")?;
     let mut task = Task::new(name, scene.repository(), Prompt::parse(BRIEF.as_bytes())?);
-    task.codex.program = Some(program);
+    task.agent.program = Some(program);
     task.worktree_root = scene.worktrees();
     task.environment = scene.environment();
     task.responders = vec![Arc::new(Answers::load(&scene.answers())?)];

@@ -12,7 +12,9 @@
 //! | [`app_server`] | the hooks as codex itself lists them, its configuration as it reads it |
 //! | [`global_hooks`] | its `hooks.json`, for people who want the hooks everywhere |
 
+mod access;
 pub mod app_server;
+mod executor;
 pub mod global_hooks;
 pub mod launch;
 pub mod payload;
@@ -24,8 +26,10 @@ pub mod trust;
 
 use std::borrow::Cow;
 
-use crate::agent::executor::{Advice, DialogSight, Form, Holds, Sight};
-use launch::TrustPolicy;
+use crate::agent::executor::{Expected, TrustPolicy};
+use crate::agent::sight::{Advice, DialogSight, Form, Holds, Sight};
+pub use executor::Codex;
+use executor::refusal;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
 
 /// What ends codex when it waits for a prompt.
@@ -90,21 +94,19 @@ pub(crate) fn as_typed(prompt: &str) -> Cow<'_, str> {
     }
 }
 
-/// What a screen means for a run whose present prompt is `prompt`, and whose agent waits for the answers of `form`.
-pub(crate) fn sight(
-    text: &str,
-    (prompt, form): (&str, Option<Form<'_>>),
-    trust: TrustPolicy,
-) -> Sight {
+/// What a screen means.
+fn sight(text: &str, expected: Expected<'_>, trust: TrustPolicy) -> Sight {
     // tmux 3.3a shows a joiner of the text in another row, between the words of the status row.
     let text = &text.replace('\u{200d}', "");
-    let holds_prompt = || screen::composer_holds(text, &as_typed(prompt));
+    let holds_prompt = || screen::composer_holds(text, &as_typed(expected.prompt));
     match screen::read(text) {
         View::Blank | View::Loading | View::Other => Sight::Nothing,
         View::Working if screen::awaits_servers(text) && holds_prompt() => Sight::Ready {
             holds: Holds::Prompt,
         },
         View::Working => Sight::Working,
+        // Its Stop hooks are at work, and some version shows its composer meanwhile.
+        View::Composer(_) if expected.is_stopping && screen::runs_hooks(text) => Sight::Working,
         View::Composer(composer) => Sight::Ready {
             holds: match composer.text {
                 None => Holds::Nothing,
@@ -115,7 +117,7 @@ pub(crate) fn sight(
         View::Dialog(dialog) => Sight::Dialog(DialogSight {
             name: dialog.kind.name(),
             face: face(&dialog),
-            advice: advice(&dialog, form, trust),
+            advice: advice(&dialog, expected.form, trust),
             screen: screen::plain(text).into_owned(),
         }),
     }

@@ -1,112 +1,236 @@
-//! The words between an agent's module and the rooms above it: screens, forms, transcript lines, usage.
+//! The boundary between an agent's CLI and the rooms above: what an executor must tell, and what it is told.
+//!
+//! Owns the trait [`Executor`] and the words of a start. An executor is facts and pure functions, but for its two questions
+//! to the program: [`Executor::find`] and [`Installed::query_access`]. Everything that depends on a CLI is behind
+//! this trait; no room above `agent` names one. Used by `task`, `record`, `turn`, `run` and `operator`.
+//!
+//! Every executor passes the conformance suite (`tests/executors`).
 
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use crate::tmux::Key;
+use super::Chosen;
+use super::report::Report;
+use super::signals::{Decision, Kind};
+use crate::agent::report::{Line, TurnError};
+use crate::agent::sight::{Form, Sight};
+use crate::os::blocking::Panicked;
 
-/// What the screen means.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Sight {
-    /// Nothing to act on: blank, loading, in transition.
-    Nothing,
-    /// The composer takes a prompt.
-    Ready {
-        /// What stands in it.
-        holds: Holds,
-    },
-    /// A turn runs.
-    Working,
-    /// A dialog is up.
-    Dialog(DialogSight),
+/// An agent's interactive CLI.
+#[async_trait]
+pub trait Executor: fmt::Debug + Send + Sync {
+    /// The name that a caller chooses it by and that the record has as `executor`, for example `codex`.
+    fn name(&self) -> &'static str;
+
+    /// The beginning of the names of its branches, worktrees and sessions, for example `cx`.
+    fn prefix(&self) -> &'static str;
+
+    /// The oldest and the newest version that every fact about it was seen on.
+    fn known_versions(&self) -> (&'static str, &'static str);
+
+    /// The variables of a caller that may hold its credentials. Those of other executors are kept from it.
+    fn key_variables(&self) -> &'static [&'static str];
+
+    /// The variable that names its directory of settings, which the program resolves against its working directory.
+    fn home_variable(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The advice for a trouble: a sentence that says what to do now.
+    fn remedy(&self, trouble: Trouble) -> &'static str;
+
+    /// Finds the program and asks it what it is, in the directory `place.directory`.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with [`Trouble::Missing`], [`Trouble::Unusable`] or [`Trouble::Limits`].
+    async fn find(
+        &self,
+        options: &Options,
+        place: Place<'_>,
+    ) -> Result<Arc<dyn Installed>, Refusal>;
+
+    /// A text that the program takes for nothing but a prompt. The result is what the prompt hook tells.
+    fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str>;
+
+    /// A prompt as it is pasted.
+    fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str>;
+
+    /// What a screen means. `screen` may hold escape sequences for colours.
+    fn sight(&self, screen: &str, expected: Expected<'_>, trust: TrustPolicy) -> Sight;
+
+    /// Whether the options of that dialog ([`DialogSight::name`](super::sight::DialogSight::name)) stand beside a field
+    /// for text, so that a cursor may show in it.
+    fn has_fields(&self, dialog: &str) -> bool;
+
+    /// Why a turn failed, as the screen shows it.
+    fn failure(&self, screen: &str) -> Option<TurnError>;
+
+    /// A trouble that the screen shows while nothing has failed yet: a connection that is tried again, say.
+    fn trouble(&self, screen: &str) -> Option<String>;
+
+    /// The report of a hook, of the payload that its program gave it; `None` for what is no such payload.
+    fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report>;
+
+    /// The meaning of a line of the transcript; `None` for a line that says nothing of a turn's course.
+    fn line(&self, line: &str) -> Option<Line>;
+
+    /// The transcripts in which sub-agents of the session with the transcript `own` may write, in the order of their
+    /// beginning.
+    fn sub_agent_transcripts(&self, own: &Path) -> Vec<PathBuf>;
+
+    /// The line that tells the program a decision on a permission, from its hook; `None` where its dialog decides.
+    fn decision(&self, decision: &Decision) -> Option<String>;
+
+    /// The text that ends the program when it is submitted like a prompt.
+    fn exit_command(&self) -> &'static str;
+
+    /// The files that the program itself leaves at the top of a worktree, empty, with no wish to change anything.
+    fn leftovers(&self) -> &'static [&'static str];
+
+    /// The file of a repository whose settings the program obeys where it trusts the repository.
+    fn repository_settings(&self) -> Option<&'static str>;
 }
 
-/// What stands in the composer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
-    /// Nothing, or what the agent itself shows in an empty one.
-    Nothing,
-    /// The present prompt, whole, and nothing else.
-    Prompt,
-    /// Another text: somebody types, or the prompt has not arrived whole.
-    Other,
+/// An executor's program on this machine.
+#[async_trait]
+pub trait Installed: fmt::Debug + Send + Sync {
+    /// The program's path, absolute.
+    fn path(&self) -> &Path;
+
+    /// Its version, for example `0.169.0`.
+    fn version(&self) -> &str;
+
+    /// Whether the version lies within [`Executor::known_versions`].
+    fn is_known(&self) -> bool;
+
+    /// Asks the program whether it can reach a model with its configuration and credentials.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that says what stands against it.
+    async fn query_access(&self, options: &Options, place: Place<'_>) -> Result<Access, Refusal>;
+
+    /// The command line of a start.
+    fn command_line(&self, launch: &Launch<'_>) -> CommandLine;
+
+    /// Forgets what is kept about the program below `state`: it refused its arguments.
+    fn forget(&self, state: &Path);
 }
 
-/// A dialog, and what the agent's module advises.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DialogSight {
-    /// Which dialog, for people and for counting: `directory_trust`, `unknown`, …
-    pub name: &'static str,
-    /// Title, options and focus: changes when a key was taken.
-    pub face: String,
-    /// What to do.
-    pub advice: Advice,
-    /// The whole screen.
-    pub screen: String,
-}
-
-/// What to do about a dialog.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Advice {
-    /// Press one key, then look again.
-    Press(Key),
-    /// Look again: it will go by itself.
-    Wait,
-    /// Nobody may answer it.
-    Surface(&'static str),
-    /// The same, of one that the agent's work doesn't wait for: somebody who looks on has opened it.
-    Leave(&'static str),
-    /// codex wants to be signed in.
-    SignIn,
-    /// A question of a form that nobody has answered yet, as it is drawn.
-    Ask(Inquiry),
-    /// A question of a form whose answers are known.
-    Fill {
-        /// Which one, from 1.
-        number: usize,
-        /// What to do.
-        step: Step,
-    },
-    /// An approval: the policy decides.
-    Approval {
-        /// The command.
-        command: String,
-        /// Why, where it says so.
-        reason: Option<String>,
-        /// The key that leads to "yes".
-        allow: Key,
-    },
-}
-
-/// A question of a form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inquiry {
-    /// The question.
-    pub text: String,
-    /// The answers that are offered, in their order.
-    pub options: Vec<AnswerOption>,
-}
-
-/// A form's questions and what is answered, as far as it is known.
+/// Where a program is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Form<'a> {
-    /// The questions, in their order.
-    pub inquiries: &'a [Inquiry],
-    /// The answers to the first of them; to all of them once they may be typed.
-    pub answers: &'a [String],
+pub struct Place<'a> {
+    /// The agent's environment.
+    pub environment: &'a [(String, String)],
+    /// The directory that the repository's git directory lies in.
+    pub repository: &'a Path,
+    /// The directory in the caller's checkout that stands for the agent's own.
+    pub directory: &'a Path,
+    /// The state directory, which keeps the answers.
+    pub state: &'a Path,
 }
 
-/// The next step towards a form's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Press one key, then look again.
-    Press(Key),
-    /// Paste the text into the field for notes, then look again.
-    Note(String),
-    /// Look again: nothing is sure at the moment.
-    Wait,
+/// A program that can reach a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Whether it is paid by use, through an API key.
+    pub is_billed: bool,
+    /// Settings that this user's configuration makes necessary, for [`Launch::settings`].
+    pub settings: Vec<String>,
 }
 
-/// Whether codex may trust the repository that a task is for.
+/// What the screen is expected to show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected<'a> {
+    /// The run's present prompt.
+    pub prompt: &'a str,
+    /// The form whose answers the agent waits for.
+    pub form: Option<Form<'a>>,
+    /// Whether a turn is ending whose hooks may still run.
+    pub is_stopping: bool,
+}
+
+/// Why an executor can't be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The kind of trouble, which decides the code and the exit status.
+    pub trouble: Trouble,
+    /// Completes "failed to …".
+    pub message: String,
+    /// What to do now.
+    pub hint: &'static str,
+}
+
+impl From<Panicked> for Refusal {
+    fn from(Panicked(panic): Panicked) -> Self {
+        Self {
+            trouble: Trouble::Unusable,
+            message: format!("finish a step: {panic}"),
+            hint: "try again",
+        }
+    }
+}
+
+/// The kinds of trouble that an executor knows a remedy for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// The program is not there.
+    Missing,
+    /// The program does not answer as it should.
+    Unusable,
+    /// Its directory of settings can't be used.
+    Home,
+    /// It refuses its configuration.
+    Configuration,
+    /// A setting stronger than the run's own stands against the run.
+    Restricted,
+    /// What it signs in with can't be used.
+    Credentials,
+    /// It is not signed in.
+    SignedOut,
+    /// The key of its model's provider is not in the environment.
+    KeyMissing,
+    /// The operating system grants it too little.
+    Limits,
+    /// The service refused its credentials in a turn.
+    Rejected,
+    /// A dialog that nobody may answer is in the way.
+    Dialog,
+    /// A hook of the user's refused the prompt.
+    PromptBlocked,
+    /// It works in another directory than it was started in.
+    WrongDirectory,
+    /// It ended at its start, with an error.
+    EndedAtStart,
+}
+
+impl Trouble {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Missing,
+        Self::Unusable,
+        Self::Home,
+        Self::Configuration,
+        Self::Restricted,
+        Self::Credentials,
+        Self::SignedOut,
+        Self::KeyMissing,
+        Self::Limits,
+        Self::Rejected,
+        Self::Dialog,
+        Self::PromptBlocked,
+        Self::WrongDirectory,
+        Self::EndedAtStart,
+    ];
+}
+
+/// Whether the agent may trust the repository that a task is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrustPolicy {
@@ -117,156 +241,107 @@ pub enum TrustPolicy {
     Ask,
 }
 
-/// Why a turn failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TurnError {
-    /// codex's words.
-    pub message: String,
-    /// codex's name of the error, for example `usage_limit_exceeded`; by its words, where it names none or `other`.
-    pub kind: Option<String>,
-    /// The HTTP status behind it, where one is known.
-    pub http_status: Option<u16>,
-}
-
-impl TurnError {
-    /// An error of which nothing but a sentence is known.
-    #[must_use]
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            kind: None,
-            http_status: None,
-        }
-    }
-
-    /// A hook of the user's refused the prompt, for that reason.
-    #[must_use]
-    pub fn blocked_prompt(reason: &str) -> Self {
-        let reason = if reason.is_empty() {
-            "no reason given"
-        } else {
-            reason
-        };
-        Self {
-            message: format!("a UserPromptSubmit hook blocked the prompt: {reason}"),
-            kind: Some("prompt_blocked".to_owned()),
-            http_status: None,
-        }
-    }
-}
-
-/// What a line says, as far as a run cares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// The first line of the file names its session; one that was forked off another has the other's line next.
-    Session {
-        /// The session's id.
-        id: String,
-        /// The session of the agent that made this one.
-        parent: Option<String>,
-        /// What that agent calls it.
-        name: Option<String>,
-        /// The version of codex.
-        version: Option<String>,
-    },
-    /// A turn began.
-    TurnStarted {
-        /// The turn.
-        turn_id: String,
-    },
-    /// A turn ended well; its Stop hook has run.
-    TurnCompleted {
-        /// The turn.
-        turn_id: String,
-        /// What the agent said last.
-        message: String,
-    },
-    /// A turn ended without a message: an API error, a usage limit.
-    TurnFailed {
-        /// The turn.
-        turn_id: String,
-        /// What codex says of it, where it does.
-        error: Option<TurnError>,
-    },
-    /// A turn was cut short, by Esc or a denied approval.
-    TurnAborted {
-        /// The turn, where it is named.
-        turn_id: Option<String>,
-        /// Why, for example `interrupted`.
-        reason: String,
-    },
-    /// The tokens of the session so far.
-    Tokens(Usage),
-    /// The agent said something.
-    Said {
-        /// What its model calls it.
-        phase: Phase,
-    },
-    /// The agent called a tool.
-    Called {
-        /// The call's id and its command, where it has one.
-        command: Option<(String, String)>,
-    },
-    /// The agent called the tool that asks by a form.
-    Inquired {
-        /// The call's id.
-        call: String,
-        /// Its questions.
-        inquiries: Vec<Inquiry>,
-    },
-    /// A tool returned.
-    Returned {
-        /// The call's id.
-        call: String,
-        /// The process that the call left running.
-        running: Option<String>,
-        /// Why the call was refused.
-        refused: Option<String>,
-        /// The session of the sub-agent that the call made, and what it is called.
-        made: Option<(String, String)>,
-    },
-    /// Something ended that began in a turn.
-    Ended {
-        /// The id of its process, where it was a command.
-        process: Option<String>,
-    },
-}
-
-/// The tokens that a run used, as the transcript counts them.
+/// What the agent's shell commands may write to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Tokens sent.
-    pub input_tokens: u64,
-    /// Tokens received.
-    pub output_tokens: u64,
-    /// Both.
-    pub total_tokens: u64,
-    /// Of those sent, what the service had in its cache.
-    #[serde(default)]
-    pub cached_input_tokens: Option<u64>,
-    /// Of those received, what the model thought with.
-    #[serde(default)]
-    pub reasoning_output_tokens: Option<u64>,
-}
-
-/// One of the answers that the agent offers with its question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerOption {
-    /// The answer: said in reply, it is chosen.
-    pub label: String,
-    /// What it means, in the agent's words.
-    #[serde(default)]
-    pub description: String,
-}
-
-/// The part that a message plays in its turn, as the agent's model has it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// It doesn't say.
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// Nothing.
+    ReadOnly,
+    /// The worktree and /tmp, but no `.git`: the agent can't commit.
     #[default]
-    Unknown,
-    /// Said on the way.
-    Commentary,
-    /// The last word.
-    FinalAnswer,
+    WorkspaceWrite,
+    /// Everything that the user may write to.
+    DangerFullAccess,
+}
+
+impl Sandbox {
+    /// Its name: `read-only`, …
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::WorkspaceWrite => "workspace-write",
+            Self::DangerFullAccess => "danger-full-access",
+        }
+    }
+}
+
+/// When the agent asks before it runs something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// When the model says that a command needs more than the sandbox gives.
+    #[default]
+    OnRequest,
+    /// Never: what the sandbox refuses stays refused.
+    Never,
+}
+
+impl Ask {
+    /// Its name: `on-request` or `never`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnRequest => "on-request",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// The choices of a caller that an agent is started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// The executor.
+    pub executor: Chosen,
+    /// The program; `None`: the executor's, on PATH.
+    pub program: Option<PathBuf>,
+    /// What its commands may write to.
+    pub sandbox: Sandbox,
+    /// When it asks.
+    pub ask: Ask,
+    /// The model, in place of the configured one.
+    pub model: Option<String>,
+    /// A profile of the user's configuration.
+    pub profile: Option<String>,
+    /// Whether its folder question is answered.
+    pub trust: TrustPolicy,
+    /// Further arguments, passed as they are. They may hold a credential, so no document has them.
+    #[serde(skip)]
+    pub arguments: Vec<String>,
+}
+
+/// Where a run's hooks are and where they write.
+#[derive(Clone, Copy, Debug)]
+pub struct Hooks<'a> {
+    /// The directory of the four hook binaries.
+    pub binaries: &'a Path,
+    /// The run's `signals/`.
+    pub signals: &'a Path,
+}
+
+/// A start of an agent.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// What the caller wants.
+    pub options: &'a Options,
+    /// The directory that the repository's git directory lies in: the main checkout, as a rule.
+    pub repository: &'a Path,
+    /// The top of the worktree, all of which may be written to where the sandbox allows that of the workspace.
+    pub worktree: &'a Path,
+    /// Where in it the agent works.
+    pub directory: &'a Path,
+    /// [`Access::settings`].
+    pub settings: &'a [String],
+    /// The run's hooks.
+    pub hooks: Hooks<'a>,
+}
+
+/// A command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The whole of it, program first.
+    pub argv: Vec<String>,
+    /// The same for the record: without the caller's own arguments, which may hold a credential.
+    pub recorded: Vec<String>,
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cx_operator::Error;
-use cx_operator::task::name::TaskName;
+use cx_operator::task::name::{TaskName, sessions_of};
 use cx_operator::tmux::Server;
 
 use super::{State, runtime, usage};
@@ -25,19 +25,20 @@ pub(crate) struct Attach {
 
 impl Attach {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let session = TaskName::parse(&self.task)?.session();
+        let task = TaskName::parse(&self.task)?;
         let server = Server::at(self.state.open()?.tmux_socket());
         let running = runtime()?.block_on(server.query_sessions())?;
-        if !running.contains(&session) {
+        let session = sessions_of(&task).find(|session| running.contains(session));
+        let Some(session) = session else {
             let names = if running.is_empty() {
                 "none".to_owned()
             } else {
                 running.join(", ")
             };
             return Err(usage(format!(
-                "find the session {session}: running are {names}"
+                "find the session of {task}: running are {names}"
             )));
-        }
+        };
         if !io::stdin().is_terminal() {
             return Err(usage("attach: stdin is no terminal"));
         }

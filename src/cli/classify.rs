@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use cx_operator::Error;
-use cx_operator::agent::executor::Phase;
+use cx_operator::agent::report::Phase;
 use cx_operator::turn::classify::{Evidence, classify_with};
 
 use super::{print_json, print_text, usage};

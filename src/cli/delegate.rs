@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use cx_operator::agent::codex::launch::{Ask, Options, Sandbox};
+use cx_operator::agent::Chosen;
 use cx_operator::agent::executor::TrustPolicy;
+use cx_operator::agent::executor::{Ask, Options, Sandbox};
 use cx_operator::record::Outcome;
 use cx_operator::task::Task;
 use cx_operator::task::name::TaskName;
@@ -229,7 +230,7 @@ impl Delegate {
         task.probe = !self.no_probe;
         task.worktree_root = absolute(&self.worktree_root)?;
         task.directory.clone_from(&self.cwd);
-        task.codex = self.agent.options();
+        task.agent = self.agent.options();
         task.environment = self.agent.environment()?;
         task.permissions = match self.replies.permissions {
             PermissionsArg::Ask => Permissions::Ask,
@@ -294,6 +295,7 @@ impl Delegate {
 impl Agent {
     fn options(&self) -> Options {
         Options {
+            executor: Chosen::default(),
             program: self.codex.clone(),
             sandbox: match self.sandbox {
                 SandboxArg::ReadOnly => Sandbox::ReadOnly,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cx_operator::Error;
-use cx_operator::agent::codex::launch::Options;
+use cx_operator::agent::executor::Options;
 use cx_operator::run::preflight::{Level, doctor};
 use serde::Serialize;
 

@@ -8,6 +8,7 @@ use cx_operator::Error;
 use cx_operator::agent::codex::global_hooks::{self, Action, HookState, Report};
 use cx_operator::agent::codex::program::{codex_home, find};
 use cx_operator::agent::codex::trust::event_names;
+use cx_operator::agent::executor::Refusal;
 use cx_operator::run::preflight::find_hooks;
 use serde::Serialize;
 
@@ -173,7 +174,8 @@ struct VerifyDocument {
 
 impl Verify {
     fn run(self) -> Result<ExitCode, Error> {
-        let codex = find(self.codex.as_deref(), std::env::var_os("PATH").as_ref())?;
+        let search = std::env::var_os("PATH");
+        let codex = find(self.codex.as_deref(), search.as_ref()).map_err(Refusal::from)?;
         let found = global_hooks::verify(&codex, &self.target.home()?)?;
         let hooks: Vec<Verified> = found.hooks.iter().map(verified).collect();
         let works = hooks.iter().all(|hook| hook.works);

@@ -176,7 +176,7 @@ impl Code {
                 "give the brief by --prompt, --prompt-file or stdin; put what is longer into a file of the repository"
             }
             Self::AnswersFile => "see `--answers` in `cx-operator delegate --help`",
-            Self::ArgumentsTooLong => "put what is long into codex's configuration",
+            Self::ArgumentsTooLong => "put what is long into the agent's configuration",
             Self::RunNotFound => "`cx-operator list` names the runs",
             Self::RunAlive => {
                 "wait for it, watch it by `cx-operator attach`, or end its operator by SIGINT"
@@ -189,25 +189,14 @@ impl Code {
             Self::GitMissing => {
                 "install it: `apt-get install git`, `dnf install git` or `brew install git`"
             }
-            Self::AgentMissing => {
-                "install it: `npm install -g @openai/codex`, or name it by --codex"
-            }
-            Self::AgentUnusable => "run it by hand once; --codex names another",
-            Self::AgentHome => {
-                "make that directory and sign in with it set, or unset CODEX_HOME for ~/.codex"
-            }
-            Self::AgentConfiguration => "mend or remove the setting that the message names",
+            Self::AgentMissing => "install the agent's CLI, or name its program",
+            Self::AgentUnusable => "run the agent's program by hand once, or name another",
+            Self::AgentHome => "make that directory, or unset the variable that names it",
+            Self::AgentConfiguration => "fix or remove the setting that the message names",
             Self::AgentRestricted => "see the message: the setting goes before what a run passes",
-            Self::AgentCredentials => {
-                "run `codex login` anew (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
-            }
-            Self::NotSignedIn => {
-                "run `codex login` (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
-            }
-            Self::ProviderKeyMissing => {
-                "set that variable, which `env_key` of the provider in codex's configuration names"
-            }
-            Self::Limits => "raise the hard limit of open files, as by `ulimit -H -n 1024`",
+            Self::AgentCredentials | Self::NotSignedIn => "sign in with the agent's CLI",
+            Self::ProviderKeyMissing => "set the variable that the message names",
+            Self::Limits => "raise the limit that the message names",
             Self::HooksMissing => {
                 "install cx-operator with its hook binaries, or name their directory by CX_OPERATOR_HOOKS"
             }
@@ -223,7 +212,7 @@ impl Code {
             Self::NameTaken => "take another --task, or see whether `cx-operator cleanup` frees it",
             Self::Tmux => "`cx-operator doctor` tells whether tmux works",
             Self::MalformedEvent => {
-                "a codex newer than this cx-operator may send another format: see the run's signals"
+                "an agent newer than this cx-operator may send another format: see the run's signals"
             }
             Self::PromptAltered => {
                 "somebody typed into the pane; run the task again and attach read-only"

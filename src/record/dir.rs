@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::mark::{Found as FoundMark, Mark};
 use super::{Error, Outcome, UNFINISHED, io_error};
+use serde::de::DeserializeOwned;
+
 use crate::os::files::{Durability, write_private};
+use crate::task::Task;
 use crate::task::name::task_of;
 
 /// One run's directory.
@@ -63,7 +66,7 @@ impl RunDir {
 
     /// Whether there is nothing in the directory but what is made before the journal's first line.
     pub(crate) fn is_blank(&self) -> bool {
-        let early = ["lock", "signals", "events.jsonl"];
+        let early = ["lock", "signals", "order.json", "events.jsonl"];
         let mut names = fs::read_dir(&self.path).into_iter().flatten().flatten();
         names.all(|entry| early.iter().any(|name| entry.file_name() == *name))
             && fs::read_dir(self.signals()).map_or(true, |mut files| files.next().is_none())
@@ -152,6 +155,34 @@ impl RunDir {
         let path = self.path.join("run.json");
         match fs::read(&path) {
             Ok(bytes) => Outcome::parse(&bytes)
+                .map(Some)
+                .map_err(|source| Error::Unreadable { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
+    }
+
+    /// The order that the run carries out; `None` in runs of older versions.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], [`Error::Io`].
+    pub fn load_order(&self) -> Result<Option<Task>, Error> {
+        self.load_document("order.json")
+    }
+
+    /// Writes `order.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn write_order(&self, order: &Task) -> Result<(), Error> {
+        let text = serde_json::to_vec(order).expect("an order has string keys only");
+        self.write("order.json", &text)
+    }
+
+    fn load_document<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        let path = self.path.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
                 .map_err(|source| Error::Unreadable { path, source }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -12,12 +12,12 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::os::time::timestamp;
 use crate::record::{Failure, Pending, Status};
-use crate::task::Terms;
-use crate::task::name::{RunId, TaskName};
+use crate::task::name::{Names, RunId, TaskName};
 
 /// The format of the journals that this version writes, and the newest that it understands.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -94,8 +94,13 @@ pub enum Progress {
         operator_pid: u32,
         /// The agent's version.
         agent_version: String,
-        /// What of the task an operator needs that takes the run over.
-        terms: Terms,
+        /// The names of what the run makes; absent in journals of older versions.
+        #[serde(default)]
+        names: Option<Names>,
+        /// In journals of older versions, which have no `order.json`, what of the task an operator needs that takes the run
+        /// over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        terms: Option<Value>,
         /// The journal's format: [`SCHEMA_VERSION`].
         schema_version: u32,
     },

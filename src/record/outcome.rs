@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::executor::AnswerOption;
-use crate::agent::executor::Usage;
+use crate::agent::Chosen;
+use crate::agent::report::Usage;
+use crate::agent::sight::AnswerOption;
 use crate::os::signal::exit_after;
 use crate::os::time::timestamp;
 use crate::record::code::Code;
@@ -242,7 +243,7 @@ impl Outcome {
             schema_version: SCHEMA_VERSION,
             run_id,
             task: task.clone(),
-            executor: "codex".to_owned(),
+            executor: Chosen::default().name().to_owned(),
             agent_version: None,
             status: Status::Failed,
             session_id: None,

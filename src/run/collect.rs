@@ -1,6 +1,5 @@
 //! Collecting the work: snapshot, patch, numbers and transcript.
 
-use crate::agent::codex::MOUNT_POINTS;
 use crate::error::Error;
 use crate::os::blocking::blocking;
 use crate::record::Outcome;
@@ -41,7 +40,7 @@ pub(super) async fn take_in(
     let spec = SnapshotSpec {
         ref_name: result_ref.clone(),
         message: format!("cx-operator: {}", outcome.task),
-        mount_points: &MOUNT_POINTS,
+        mount_points: site.executor.leftovers(),
     };
     let from = worktree.clone();
     let begun = Step::Snapshot {

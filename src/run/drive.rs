@@ -11,10 +11,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::agent::codex::screen::runs_hooks;
-use crate::agent::codex::{as_typed, screen, sight};
-use crate::agent::executor::Sight;
+use crate::agent::Chosen;
+use crate::agent::executor::Expected;
 use crate::agent::executor::TrustPolicy;
+use crate::agent::sight::Sight;
 use crate::agent::signals::{self, Decision, SignalFile};
 use crate::os::process::Exit;
 use crate::os::watch::{Part, Wake, Watch, Watched};
@@ -54,6 +54,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) context: &'a Context,
     pub(crate) permissions: Permissions,
     pub(crate) trust: TrustPolicy,
+    pub(crate) executor: Chosen,
 }
 
 type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
@@ -101,7 +102,7 @@ impl<'a> Driver<'a> {
         let signals = (Part::Signals, &wake);
         let signals_watched = parts.watch.watch(&parts.dir.signals(), None, signals)?;
         Ok(Self {
-            signals: Signals::new(parts.dir.signals()),
+            signals: Signals::new(parts.dir.signals(), parts.executor),
             parts,
             wake,
             _signals_watched: signals_watched,
@@ -158,7 +159,7 @@ impl<'a> Driver<'a> {
             }
             self.gather(woke, now).await;
             if let Some(end) = self.settle().await {
-                let end = explained(end, self.parts.pane).await;
+                let end = explained(end, self.parts.executor, self.parts.pane).await;
                 return self.ending(end);
             }
         }
@@ -266,7 +267,8 @@ impl<'a> Driver<'a> {
                     turn,
                     bytes: text.len(),
                 });
-                self.parts.pane.paste_turn(turn, &as_typed(&text)).await?;
+                let typed = self.parts.executor.keystrokes(&text);
+                self.parts.pane.paste_turn(turn, &typed).await?;
             }
             Reaction::Press(key, on) => {
                 let key_name = key.name().to_owned();
@@ -276,7 +278,7 @@ impl<'a> Driver<'a> {
                 });
                 match on {
                     COMPOSER => self.parts.pane.press_in_composer(key).await?,
-                    on if screen::has_fields(on) => self.parts.pane.press(key).await?,
+                    on if self.parts.executor.has_fields(on) => self.parts.pane.press(key).await?,
                     _ => self.parts.pane.press_in_dialog(key).await?,
                 }
             }
@@ -329,14 +331,14 @@ impl<'a> Driver<'a> {
         match self.parts.pane.query_styled_screen().await {
             Ok(screen) => {
                 let machine = &self.parts.machine;
-                let expected = (machine.prompt(), machine.form());
-                let sight = match sight(&screen, expected, self.parts.trust) {
+                let expected = Expected {
+                    prompt: machine.prompt(),
+                    form: machine.form(),
+                    is_stopping: machine.is_stopping(),
+                };
+                let executor = self.parts.executor;
+                let sight = match executor.sight(&screen, expected, self.parts.trust) {
                     Sight::Ready { .. } if self.is_turn_unended() => Sight::Working,
-                    Sight::Ready { .. }
-                        if self.parts.machine.is_stopping() && runs_hooks(&screen) =>
-                    {
-                        Sight::Working
-                    }
                     sight => sight,
                 };
                 self.queue.push_back(Event::Screen(sight));
@@ -360,7 +362,7 @@ impl<'a> Driver<'a> {
             .as_mut()
             .map(Transcript::read)
             .unwrap_or_default();
-        // codex writes of a turn's end when its Stop hooks have run: a stop that is there by now came first, and a
+        // A turn's end is written when its Stop hooks have run: a stop that is there by now came first, and a
         // turn that ended without a message is then no failed one.
         if !events.is_empty() {
             self.queue.extend(self.signals.read());
@@ -377,7 +379,8 @@ impl<'a> Driver<'a> {
                     turn_id,
                     error: None,
                 } if !self.is_silent(&turn_id) => {
-                    let error = wait_for_error(self.parts.pane, self.parts.exit).await;
+                    let (pane, exit) = (self.parts.pane, self.parts.exit);
+                    let error = wait_for_error(self.parts.executor, pane, exit).await;
                     Event::TurnFailed { turn_id, error }
                 }
                 other => other,
@@ -429,7 +432,7 @@ impl<'a> Driver<'a> {
             return;
         }
         if !current {
-            self.transcript = Some(Transcript::new(path.clone()));
+            self.transcript = Some(Transcript::new(path.clone(), self.parts.executor));
         }
         if let (Some(dir), Some(name)) = (
             path.parent(),
@@ -465,7 +468,9 @@ impl<'a> Driver<'a> {
         // A form takes a text as it is: its field obeys nothing.
         let said = match self.parts.machine.is_consulting() {
             true => reply.answer.map(sanitised),
-            false => reply.answer.map(|answer| as_prompts(sanitised(answer))),
+            false => reply
+                .answer
+                .map(|answer| as_prompts(self.parts.executor, sanitised(answer))),
         };
         self.queue.push_back(Event::Answered(question, said));
     }

@@ -1,31 +1,27 @@
 //! Is everything there? Asked before anything is created, and by `doctor`.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::agent::codex::launch::{Options, SETTINGS};
-use crate::agent::codex::program::{self, Program};
-use crate::agent::executor::TrustPolicy;
+use crate::agent::environment::agent_environment;
+use crate::agent::executor::{Installed, Place, TrustPolicy};
 use crate::agent::signals::Kind;
 use crate::error::{Error, io as io_error};
 use crate::os::chain::chain;
 use crate::os::launcher::LAUNCHER;
-use crate::os::process::RUN_VARIABLE;
-use crate::os::search_path::{absolute_entries, search_path};
+use crate::os::search_path::search_path;
 use crate::record::Store;
 use crate::task::Task;
-use crate::task::name::RunId;
+use crate::task::name::{Names, RunId};
 use crate::tmux::{self, Server};
 use crate::worktree::{CommitId, Dirty, Repository, owned, refuse_unspeakable};
 
 use directory::find_directory;
 pub use doctor::{Check, Level, doctor};
 
-mod agent;
 mod directory;
 mod doctor;
 
@@ -39,28 +35,36 @@ pub(crate) struct Ready {
     pub(crate) base_dirty: bool,
     /// Where the agent works, relative to the worktree's top.
     pub(crate) directory: PathBuf,
-    pub(crate) program: Program,
-    /// Further `-c` values for it.
-    pub(crate) unbound: Vec<String>,
+    pub(crate) program: Arc<dyn Installed>,
+    /// Settings that the user's configuration makes necessary.
+    pub(crate) settings: Vec<String>,
     pub(crate) hooks: PathBuf,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) notices: Vec<String>,
 }
 
 /// Checks what `task` needs, and creates nothing.
-pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<Ready, Error> {
+pub(crate) async fn check(
+    store: &Store,
+    (task, names): (&Task, &Names),
+    run_id: &RunId,
+) -> Result<Ready, Error> {
     check_git()?;
-    let mut environment = agent_environment(task, run_id);
+    let (options, executor) = (&task.agent, task.agent.executor);
+    let mut environment = agent_environment(&*executor, &task.environment, run_id.as_str());
     let repository = {
-        let task = task.clone();
-        tokio::task::spawn_blocking(move || check_repository(&task))
+        let (task, names) = (task.clone(), names.clone());
+        tokio::task::spawn_blocking(move || check_repository(&task, &names))
     };
-    let place = task.repository.as_path();
-    let (tmux, program, repository) = tokio::join!(
-        check_tmux(),
-        agent::check_program(&task.codex, &environment, place, store.root()),
-        repository
-    );
+    let here = existing(&task.repository);
+    let place = Place {
+        environment: &environment,
+        repository: here,
+        directory: here,
+        state: store.root(),
+    };
+    let (tmux, program, repository) =
+        tokio::join!(check_tmux(), executor.find(options, place), repository);
     tmux?;
     let program = program?;
     let Start {
@@ -70,27 +74,29 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
         directory,
         mut notices,
     } = repository.map_err(|panic| io_error("check the repository")(io::Error::other(panic)))??;
-    environment.extend(repository.git_variables(&task.worktree())?);
+    environment.extend(repository.git_variables(&names.worktree)?);
     let hooks = find_hooks()?;
     check_disk(&task.worktree_root, "--worktree-root")?;
     check_disk(store.root(), "--state-dir")?;
-    check_session(store, task).await?;
-    let place = repository.checkout().map(|top| below(top, &directory));
-    let place = place.filter(|place| place.is_dir());
-    let places = agent::Places {
+    check_session(store, (task, names)).await?;
+    let stands = repository.checkout().map(|top| below(top, &directory));
+    let stands = stands.filter(|place| place.is_dir());
+    let place = Place {
+        environment: &environment,
         repository: trusted(&repository),
-        directory: place.as_deref().unwrap_or(repository.root()),
+        directory: stands.as_deref().unwrap_or(repository.root()),
         state: store.root(),
     };
-    let able = agent::check_access(&program, &task.codex, &environment, places).await?;
-    if able.api_key && note_once(store, "cost-note-shown") {
-        notices.push("codex uses an API key: it is billed by use, and an interactive session has no spending cap".to_owned());
+    let access = program.query_access(options, place).await?;
+    let name = executor.name();
+    if access.is_billed && note_once(store, "cost-note-shown") {
+        notices.push(format!("{name} uses an API key: it is billed by use, and an interactive session has no spending cap"));
     }
     if !program.is_known() {
-        let (oldest, newest) = program::KNOWN_VERSIONS;
+        let (oldest, newest) = executor.known_versions();
         notices.push(format!(
-            "codex {} was never tried with this cx-operator ({oldest} to {newest} were)",
-            program.version
+            "{name} {} was never tried with this cx-operator ({oldest} to {newest} were)",
+            program.version()
         ));
     }
     Ok(Ready {
@@ -99,14 +105,22 @@ pub(crate) async fn check(store: &Store, task: &Task, run_id: &RunId) -> Result<
         base_dirty,
         directory,
         program,
-        unbound: able.unbound,
+        settings: access.settings,
         hooks,
         environment,
         notices,
     })
 }
 
-/// The directory that the repository's git directory lies in: codex trusts it in place of each worktree.
+/// The directory, or the root where it is none.
+fn existing(path: &Path) -> &Path {
+    match path.is_dir() {
+        true => path,
+        false => Path::new("/"),
+    }
+}
+
+/// The directory that the repository's git directory lies in, which an agent may trust in place of each worktree.
 pub(crate) fn trusted(repository: &Repository) -> &Path {
     repository.common_dir().parent().unwrap_or(Path::new("/"))
 }
@@ -148,12 +162,12 @@ struct Start {
     notices: Vec<String>,
 }
 
-fn check_repository(task: &Task) -> Result<Start, Error> {
+fn check_repository(task: &Task, names: &Names) -> Result<Start, Error> {
     let repository = Repository::discover(&task.repository)?;
     let root = task.worktree_root.canonicalize();
     refuse_unspeakable(&root.unwrap_or_else(|_| task.worktree_root.clone()))?;
     let base = repository.resolve_base(&task.base)?;
-    check_names(&repository, task)?;
+    check_names(&repository, names)?;
     let mut notices = Vec::new();
     let dirty = match repository.query_dirty() {
         Err(error) if !task.include_dirty => {
@@ -179,12 +193,16 @@ fn check_repository(task: &Task) -> Result<Start, Error> {
         base
     };
     let directory = find_directory(&repository, base, task, &mut notices)?;
-    if task.codex.trust == TrustPolicy::Accept {
+    let settings = task.agent.executor.repository_settings();
+    if task.agent.trust == TrustPolicy::Accept
+        && let Some(settings) = settings
+    {
+        let agent = task.agent.executor.name();
         for above in directory.ancestors() {
-            let settings = above.join(SETTINGS);
+            let settings = above.join(settings);
             if repository.has_at(base, &settings)? {
                 let settings = settings.display();
-                notices.push(format!("codex obeys {settings} of the repository, which may start programs outside of the sandbox: --trust ask leaves the decision to you"));
+                notices.push(format!("{agent} obeys {settings} of the repository, which may start programs outside of the sandbox: --trust ask leaves the decision to you"));
             }
         }
     }
@@ -197,18 +215,17 @@ fn check_repository(task: &Task) -> Result<Start, Error> {
     })
 }
 
-/// Who holds the branch or the worktree that `task` needs, where somebody does.
-pub(crate) fn find_holder(task: &Task) -> Option<Error> {
-    let repository = Repository::discover(&task.repository).ok()?;
-    check_names(&repository, task).err()
+/// Who holds the branch or the worktree that a run needs, where somebody does.
+pub(crate) fn find_holder(repository: &Repository, names: &Names) -> Option<Error> {
+    check_names(repository, names).err()
 }
 
-fn check_names(repository: &Repository, task: &Task) -> Result<(), Error> {
-    let (branch, worktree) = (task.name.branch(), task.worktree());
+fn check_names(repository: &Repository, names: &Names) -> Result<(), Error> {
+    let (branch, worktree) = (names.branch.clone(), &names.worktree);
     let taken = |what, name, otherwise: &dyn Fn() -> String| Error::Taken {
         what,
         name,
-        holder: find_owner(repository, task).unwrap_or_else(otherwise),
+        holder: find_owner(repository, names).unwrap_or_else(otherwise),
     };
     if let Some(holder) = repository.find_branch_holder(&branch)? {
         let otherwise = || match &holder.worktree {
@@ -220,7 +237,7 @@ fn check_names(repository: &Repository, task: &Task) -> Result<(), Error> {
         };
         return Err(taken("branch", branch.clone(), &otherwise));
     }
-    if fs::symlink_metadata(&worktree).is_ok() {
+    if fs::symlink_metadata(worktree).is_ok() {
         let otherwise = || "something is there already".to_owned();
         return Err(taken(
             "worktree",
@@ -231,12 +248,12 @@ fn check_names(repository: &Repository, task: &Task) -> Result<(), Error> {
     Ok(())
 }
 
-/// The run that has the branch or the worktree of `task`, by its marker: that is there before either is made.
-fn find_owner(repository: &Repository, task: &Task) -> Option<String> {
-    let root = task.worktree_root.canonicalize();
-    let worktree = root.map_or_else(|_| task.worktree(), |root| root.join(task.name.branch()));
+/// The run that has that branch or worktree, by its marker: that is there before either is made.
+fn find_owner(repository: &Repository, names: &Names) -> Option<String> {
+    let root = names.worktree.parent()?.canonicalize();
+    let worktree = root.map_or_else(|_| names.worktree.clone(), |root| root.join(&names.branch));
     let mut owned = owned(repository).ok()?.into_iter().map(|owned| owned.spec);
-    let spec = owned.find(|spec| spec.path == worktree || spec.branch == task.name.branch())?;
+    let spec = owned.find(|spec| spec.path == worktree || spec.branch == names.branch)?;
     Some(format!(
         "it belongs to run {}, whose worktree is {}",
         spec.owner.run_id,
@@ -244,8 +261,8 @@ fn find_owner(repository: &Repository, task: &Task) -> Option<String> {
     ))
 }
 
-async fn check_session(store: &Store, task: &Task) -> Result<(), Error> {
-    let session = task.name.session();
+async fn check_session(store: &Store, (task, names): (&Task, &Names)) -> Result<(), Error> {
+    let session = names.session.clone();
     if Server::at(store.tmux_socket())
         .query_session(&session)
         .await?
@@ -325,146 +342,4 @@ fn note_once(store: &Store, name: &str) -> bool {
         .mode(0o600)
         .open(store.root().join(name))
         .is_ok()
-}
-
-/// Names of variables that mark a parent session, lead git astray, or belong to another terminal.
-const DROPPED: [&str; 32] = [
-    "TMUX",
-    "TMUX_PANE",
-    "STY",
-    "CLAUDECODE",
-    "CODEX_CI",
-    "CODEX_SHELL",
-    RUN_VARIABLE,
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-    "GIT_CEILING_DIRECTORIES",
-    "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_COUNT",
-    "GIT_GRAFT_FILE",
-    "GIT_SHALLOW_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_QUARANTINE_PATH",
-    "GIT_REPLACE_REF_BASE",
-    "TERM",
-    "TERM_PROGRAM",
-    "TERM_PROGRAM_VERSION",
-    "COLUMNS",
-    "LINES",
-    "PWD",
-    "OLDPWD",
-    "SHLVL",
-];
-/// Beginnings of such names.
-const DROPPED_PREFIXES: [&str; 8] = [
-    "GIT_CONFIG_KEY_",
-    "GIT_CONFIG_VALUE_",
-    "GIT_INTERNAL_",
-    "GIT_PUSH_OPTION_",
-    "CLAUDE_CODE_",
-    "CODEX_THREAD",
-    "CODEX_SANDBOX",
-    "CODEX_MANAGED_BY_",
-];
-/// Keys of other executors, which codex has no use for.
-const FOREIGN_KEYS: [&str; 8] = [
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "CLAUDE_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "XAI_API_KEY",
-    "CURSOR_API_KEY",
-    "AMP_API_KEY",
-];
-
-/// The agent's environment: the caller's, less what is dropped, plus what the task adds and the run's mark.
-pub(crate) fn agent_environment(task: &Task, run_id: &RunId) -> Vec<(String, String)> {
-    let mut environment = caller_environment();
-    environment.extend(task.environment.iter().cloned());
-    environment.insert("TERM".to_owned(), "screen-256color".to_owned());
-    environment.insert(RUN_VARIABLE.to_owned(), run_id.as_str().to_owned());
-    with_absolute_home(environment)
-}
-
-/// A relative `CODEX_HOME` is the caller's: codex would look for it in the worktree.
-fn with_absolute_home(mut environment: BTreeMap<String, String>) -> Vec<(String, String)> {
-    if let Some(home) = environment.get_mut("CODEX_HOME")
-        && let Ok(path) = std::path::absolute(&*home)
-        && let Some(path) = path.to_str()
-    {
-        *home = path.to_owned();
-    }
-    environment.into_iter().collect()
-}
-
-fn caller_environment() -> BTreeMap<String, String> {
-    let text = |(name, value): (OsString, OsString)| {
-        // The repository's programs are not to be taken for the system's: codex's own wrapper looks for `node`.
-        let value = if name == "PATH" {
-            absolute_entries(&value)
-        } else {
-            value
-        };
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os()
-        .filter_map(text)
-        .filter(|(name, _)| !is_dropped(name) && name != "_")
-        .collect()
-}
-
-fn is_dropped(name: &str) -> bool {
-    DROPPED.contains(&name)
-        || FOREIGN_KEYS.contains(&name)
-        || DROPPED_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-}
-
-fn value(environment: &[(String, String)], name: &str) -> Option<OsString> {
-    environment
-        .iter()
-        .rev()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parents_marks_and_foreign_keys_are_dropped() {
-        for name in [
-            "TMUX",
-            "CLAUDECODE",
-            "CLAUDE_CODE_ENTRYPOINT",
-            "CODEX_THREAD_ID",
-            "GIT_DIR",
-            "GIT_QUARANTINE_PATH",
-            "GIT_CONFIG_COUNT",
-            "GIT_CONFIG_KEY_0",
-            "ANTHROPIC_API_KEY",
-        ] {
-            assert!(is_dropped(name), "{name}");
-        }
-        for name in [
-            "PATH",
-            "HOME",
-            "OPENAI_API_KEY",
-            "CODEX_HOME",
-            "GIT_AUTHOR_NAME",
-            "LANG",
-        ] {
-            assert!(!is_dropped(name), "{name}");
-        }
-    }
 }

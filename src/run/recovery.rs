@@ -77,7 +77,7 @@ impl Remains {
 
     /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is none.
     async fn is_working(&self) -> bool {
-        let answered = !self.story.terms.responders.is_empty();
+        let answered = !self.story.order.responders.is_empty();
         self.judge(answered).0.is_none() && self.find_agent().await.is_some()
     }
 
@@ -105,12 +105,13 @@ impl Remains {
                 .dir
                 .load_prompt(self.story.turn().max(1))
                 .unwrap_or_default(),
-            limits: self.story.terms.limits,
-            permissions: self.story.terms.permissions,
+            limits: self.story.order.limits,
+            permissions: self.story.order.permissions,
             // Who had replied was there to be asked.
             responder: responder || self.story.has_responder(),
-            probe: self.story.terms.probe,
+            probe: self.story.order.probe,
             directory: directory.or(worktree).cloned().unwrap_or_default(),
+            executor: self.story.order.agent.executor,
         }
     }
 
@@ -239,7 +240,7 @@ impl Heir {
         self.take_over();
         let (_, ending) = self
             .found
-            .judge(!self.found.story.terms.responders.is_empty());
+            .judge(!self.found.story.order.responders.is_empty());
         let agent = self.found.find_agent().await;
         self.conclude(agent, ending, (keep, &Cancel::new())).await
     }
@@ -257,7 +258,7 @@ impl Heir {
 
     /// What the run asked to be kept.
     pub(crate) fn keep(&self) -> Keep {
-        self.found.story.terms.keep
+        self.found.story.order.keep
     }
 
     async fn conclude(
@@ -272,6 +273,7 @@ impl Heir {
             tmux: &self.found.tmux,
             keep,
             cancel,
+            executor: self.found.story.order.agent.executor,
         };
         let mut outcome = self.found.story.to_outcome(&self.found.dir);
         let found = self.found.find_worktree();
@@ -367,7 +369,7 @@ impl Heir {
     ) -> Outcome {
         self.take_over();
         let started = Instant::now();
-        let (responders, problems) = self.responders(responders);
+        let responders = responders.unwrap_or_else(|| self.found.story.order.responders.clone());
         let (found, mut ending) = self.found.judge(!responders.is_empty());
         let agent = self.found.find_agent().await;
         if let (None, Some(agent), Some(_)) = (&found, &agent, self.found.dir.load_prompt(1)) {
@@ -375,33 +377,11 @@ impl Heir {
                 .drive((shared, agent), responders, cancel)
                 .await
                 .unwrap_or_else(|error| Ending::failed(error.to_failure()));
-            ending.notices.extend(problems);
         }
-        let keep = self.found.story.terms.keep;
+        let keep = self.found.story.order.keep;
         let mut outcome = self.conclude(agent, ending, (keep, cancel)).await;
         outcome.duration_ms += millis(started.elapsed());
         outcome
-    }
-
-    /// The responders of the run; those of the caller go before those that the journal tells how to make.
-    fn responders(
-        &self,
-        given: Option<Vec<Arc<dyn Responder>>>,
-    ) -> (Vec<Arc<dyn Responder>>, Vec<String>) {
-        if let Some(given) = given {
-            return (given, Vec::new());
-        }
-        let mut problems = Vec::new();
-        let mut made = Vec::new();
-        for recipe in &self.found.story.terms.responders {
-            match recipe.make() {
-                Ok(responder) => made.push(responder),
-                Err(error) => {
-                    problems.push(format!("failed to {}", crate::os::chain::chain(&error)))
-                }
-            }
-        }
-        (made, problems)
     }
 
     async fn drive(
@@ -442,8 +422,9 @@ impl Heir {
             journal: &self.journal,
             responder: &responder,
             context: &context,
-            permissions: self.found.story.terms.permissions,
-            trust: self.found.story.terms.trust,
+            permissions: self.found.story.order.permissions,
+            trust: self.found.story.order.agent.trust,
+            executor: self.found.story.order.agent.executor,
         };
         let driver = Driver::resume(parts, &standing, self.found.story.replies.clone())?;
         Ok(driver.follow(cancel.cancelled()).await)

@@ -1,5 +1,6 @@
 //! A run, as its end needs to know it.
 
+use crate::agent::Chosen;
 use crate::os::process::Exit;
 use crate::os::process::Process;
 use crate::record::RunDir;
@@ -16,6 +17,7 @@ pub(crate) struct Site<'a> {
     pub(crate) tmux: &'a Server,
     pub(crate) keep: Keep,
     pub(crate) cancel: &'a Cancel,
+    pub(crate) executor: Chosen,
 }
 
 /// A started agent.

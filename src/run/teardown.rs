@@ -6,9 +6,10 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::agent::codex::{EXIT_COMMAND, sight};
-use crate::agent::executor::Sight;
+use crate::agent::Chosen;
+use crate::agent::executor::Expected;
 use crate::agent::executor::TrustPolicy;
+use crate::agent::sight::Sight;
 use crate::agent::signals;
 use crate::error::Error;
 use crate::os::blocking::blocking;
@@ -42,8 +43,12 @@ async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<St
     let work = async {
         if is_idle(ending)
             && !agent.exit.has_ended()
-            && !has_dialog(&agent.pane).await
-            && agent.pane.submit(EXIT_COMMAND).await.is_ok()
+            && !has_dialog(site.executor, &agent.pane).await
+            && agent
+                .pane
+                .submit(site.executor.exit_command())
+                .await
+                .is_ok()
         {
             tokio::select! {
                 () = agent.exit.wait() => {}
@@ -61,10 +66,10 @@ async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<St
 
 /// Whether a dialog is up, whose options a pasted word and its Enter would choose from; so it is taken to be where
 /// the screen can't be read.
-async fn has_dialog(pane: &Pane) -> bool {
+async fn has_dialog(executor: Chosen, pane: &Pane) -> bool {
     match pane.query_screen().await {
         Ok(screen) => matches!(
-            sight(&screen, ("", None), TrustPolicy::Ask),
+            executor.sight(&screen, Expected::default(), TrustPolicy::Ask),
             Sight::Dialog(_)
         ),
         Err(_) => true,

@@ -1,8 +1,10 @@
 //! The names of tasks and runs, parsed once at the edge.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::agent::EXECUTORS;
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
@@ -62,21 +64,38 @@ impl TaskName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
 
-    /// The branch of the task's worktree: `cx-<task>`.
-    #[must_use]
-    pub fn branch(&self) -> String {
-        format!("cx-{}", self.0)
-    }
-
-    /// The name of the task's tmux session: `cx-<task>`, with `_` for the dots that tmux would
-    /// replace by itself.
+/// The names of what is made for a run, formed once and recorded: everything else takes them from here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// The branch of its worktree: `<prefix>-<task>`.
+    pub branch: String,
+    /// Its worktree: `<worktree-root>/<prefix>-<task>`.
+    pub worktree: PathBuf,
+    /// Its tmux session: `<prefix>-<task>`, with `_` for the dots that tmux would replace by itself.
     ///
     /// Source: tmux 3.3a renames a session `a.b` to `a_b` without a word.
+    pub session: String,
+}
+
+impl Names {
+    /// The names for a task whose executor has that prefix, with worktrees below `root`.
     #[must_use]
-    pub fn session(&self) -> String {
-        format!("cx-{}", self.0.replace('.', "_"))
+    pub fn new(prefix: &str, task: &TaskName, root: &Path) -> Self {
+        let branch = format!("{prefix}-{task}");
+        Self {
+            worktree: root.join(&branch),
+            session: branch.replace('.', "_"),
+            branch,
+        }
     }
+}
+
+/// The names that a session of the task may have, whichever its executor.
+pub fn sessions_of(task: &TaskName) -> impl Iterator<Item = String> {
+    let prefixes = EXECUTORS.iter().map(|executor| executor.prefix());
+    prefixes.map(|prefix| Names::new(prefix, task, Path::new("")).session)
 }
 
 impl TryFrom<String> for TaskName {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The longest prompt, in bytes.
@@ -29,10 +30,25 @@ pub enum Error {
 }
 
 /// A prompt that a terminal can be given: newlines and tabs are its only control characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Prompt {
     text: String,
     neutralised: usize,
+}
+
+impl TryFrom<String> for Prompt {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+impl From<Prompt> for String {
+    fn from(prompt: Prompt) -> Self {
+        prompt.text
+    }
 }
 
 impl Prompt {

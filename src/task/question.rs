@@ -1,6 +1,6 @@
 //! What a responder is asked, and what it answers.
 
-use crate::agent::executor::AnswerOption;
+use crate::agent::sight::AnswerOption;
 
 /// What the responder is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! A [`Responder`] is asked when a turn ends with a question and when the agent wants an approval. It
 //! answers, or it doesn't, and then the run ends with the question. Nothing is ever made up here.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,6 +77,9 @@ pub enum RespondError {
     /// It said that it failed.
     #[error("get an answer from the responder: {0}")]
     Failed(String),
+    /// It can't be made any more, in a run that was taken over.
+    #[error("make the responder")]
+    Remake(#[source] AnswersError),
     /// Its answer is none.
     #[error("understand the responder's answer: {0}")]
     Answer(String),
@@ -155,6 +159,61 @@ impl Recipe {
                 })
             }
         })
+    }
+}
+
+/// A responder that is made at its first question: its operator died, and another goes on.
+#[async_trait]
+impl Responder for Recipe {
+    fn name(&self) -> &str {
+        match self {
+            Self::Answers { .. } => "answers",
+            Self::Command { .. } => "command",
+        }
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        Some(self.clone())
+    }
+
+    async fn respond(
+        &self,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Option<Answer>, RespondError> {
+        let made = self.make().map_err(RespondError::Remake)?;
+        made.respond(question, context).await
+    }
+}
+
+/// Responders in a document: their recipes.
+pub(super) mod recipes {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Recipe, Responder};
+
+    pub(in crate::task) fn serialize<S: Serializer>(
+        responders: &[Arc<dyn Responder>],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let recipes = responders.iter().filter_map(|responder| responder.recipe());
+        recipes.collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(in crate::task) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Arc<dyn Responder>>, D::Error> {
+        let recipes = Vec::<Recipe>::deserialize(deserializer)?;
+        let as_responder = |recipe| Arc::new(recipe) as Arc<dyn Responder>;
+        Ok(recipes.into_iter().map(as_responder).collect())
+    }
+}
+
+impl fmt::Debug for dyn Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::executor::Phase;
+use crate::agent::report::Phase;
 use text::{Line, Sentence};
 use trailer::{Status, Trailer};
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::agent::Chosen;
+use crate::agent::executor::Trouble;
 use crate::os::signal::exit_after;
 use crate::os::time::words;
 use crate::record::{Failure, Pending, Status};
@@ -102,9 +104,9 @@ pub(crate) fn unanswered(question: &Question) -> End {
     End::pending(status, question)
 }
 
-pub(super) fn blocked(name: &str, why: &str, screen: &str) -> End {
+pub(super) fn blocked(name: &str, why: &str, screen: &str, executor: Chosen) -> End {
+    let hint = executor.remedy(Trouble::Dialog);
     let message = format!("a dialog ({name}) is in the way: {why}");
-    let hint = "start codex once by hand in the repository and answer it, or see `pending` for what it shows";
     let mut end = End::failed(Status::BlockedDialog, "blocked_dialog", message, hint);
     end.pending = Some(Pending {
         kind: "dialog".to_owned(),
@@ -123,14 +125,10 @@ pub(super) fn composer_in_use() -> End {
     End::failed(Status::BlockedDialog, "composer_in_use", message, hint)
 }
 
-pub(super) fn sign_in(screen: &str) -> End {
-    let hint = "run `codex login` (ChatGPT account), or `codex login --with-api-key` with a key on its stdin";
-    let mut end = End::failed(
-        Status::Failed,
-        "not_signed_in",
-        "codex asks to be signed in",
-        hint,
-    );
+pub(super) fn sign_in(screen: &str, executor: Chosen) -> End {
+    let message = format!("{} asks to be signed in", executor.name());
+    let hint = executor.remedy(Trouble::SignedOut);
+    let mut end = End::failed(Status::Failed, "not_signed_in", message, hint);
     end.pending = Some(Pending {
         kind: "dialog".to_owned(),
         text: screen.trim_end().to_owned(),

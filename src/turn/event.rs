@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::End;
 use super::classify::Evidence;
-use crate::agent::executor::Inquiry;
-use crate::agent::executor::Sight;
-use crate::agent::executor::TurnError;
+use crate::agent::report::TurnError;
+use crate::agent::sight::Inquiry;
+use crate::agent::sight::Sight;
 use crate::agent::signals::SignalFile;
 use crate::task::question::Answer;
 use crate::task::question::Question;

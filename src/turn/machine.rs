@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::end::unanswered;
 use super::{End, Event, Reaction};
-use crate::agent::executor::Holds;
+use crate::agent::Chosen;
+use crate::agent::sight::Holds;
 use crate::agent::signals::SignalFile;
 use crate::os::time::words;
 use crate::record::Status;
@@ -119,6 +120,8 @@ pub struct Plan {
     pub probe: bool,
     /// The agent's working directory, links resolved.
     pub directory: PathBuf,
+    /// The agent.
+    pub executor: Chosen,
 }
 
 /// The state machine of a run.
@@ -215,6 +218,12 @@ impl Machine {
     /// What waits in this turn though nobody is asked: a form's question, or the approval that was asked for last.
     pub(crate) fn awaited(&self) -> Option<Question> {
         self.inquired().or(self.awaited.last().cloned())
+    }
+
+    /// The agent.
+    #[must_use]
+    pub fn executor(&self) -> Chosen {
+        self.plan.executor
     }
 
     /// Prompts submitted with proof.
@@ -370,7 +379,7 @@ impl Machine {
 
     fn on_malformed(&mut self, file: &str, content: &str) -> Reaction {
         let message = format!("a hook was given something that is no event ({file}): {content}");
-        let hint = "see the run's signals directory; a codex newer than this cx-operator may send another format";
+        let hint = "see the run's signals directory; an agent newer than this cx-operator may send another format";
         self.end(End::failed(
             Status::Failed,
             "malformed_event",

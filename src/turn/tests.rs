@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::classify::{Evidence, PROBE};
 use super::*;
-use crate::agent::executor::TurnError;
-use crate::agent::executor::{Advice, DialogSight, Holds, Sight};
+use crate::agent::Chosen;
+use crate::agent::report::TurnError;
+use crate::agent::sight::{Advice, DialogSight, Holds, Sight};
 use crate::agent::signals::{Kind, SignalFile};
 use crate::record::Status;
 use crate::task::policy::{Limits, Permissions};
@@ -44,6 +45,7 @@ fn plan() -> Plan {
         responder: false,
         probe: false,
         directory: PathBuf::from(WORKTREE),
+        executor: Chosen::default(),
     }
 }
 

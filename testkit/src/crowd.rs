@@ -152,7 +152,7 @@ impl Crowd {
         let name = TaskName::parse(&member.name).expect("a name");
         let mut task = Task::new(name, self.world.repo(), prompt);
         task.preamble = false;
-        task.codex.program = Some(built::scripted_agent());
+        task.agent.program = Some(built::scripted_agent());
         task.worktree_root = self.world.worktrees();
         task.environment = self.environment(member);
         task.limits.startup = LIMIT;

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cx_operator::agent::executor::Phase;
+use cx_operator::agent::report::Phase;
 use cx_operator::turn::classify::{
     Classification, Evidence, PREAMBLE, PROBE, RULES, Verdict, classify, classify_with,
 };

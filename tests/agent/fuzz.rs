@@ -6,10 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use cx_operator::agent::codex::payload::Payload;
+use cx_operator::agent::codex::Codex;
 use cx_operator::agent::codex::screen::{self, DialogPolicy, Move, View};
 use cx_operator::agent::codex::transcript::parse_line;
-use cx_operator::agent::executor::Line;
+use cx_operator::agent::executor::Executor;
+use cx_operator::agent::report::Line;
+use cx_operator::agent::signals::Kind;
 use cx_operator::agent::signals::{is_uuid, parse_name, parse_session_id};
 use cx_operator::record::Outcome;
 use cx_operator::record::journal;
@@ -256,9 +258,7 @@ proptest! {
             Err(error) if error.to_string().contains("number out of range") => {}
             Err(error) => prop_assert_eq!(session, None, "{}", error),
         }
-        if let Ok(payload) = Payload::parse(text.as_bytes()) {
-            drop((payload.asked_command(), payload.asked_reason()));
-        }
+        drop(Kind::ALL.map(|kind| Codex.report(kind, text.as_bytes())));
     }
 
     #[test]

@@ -73,3 +73,19 @@ fn the_page_of_the_architecture_lists_the_rooms_in_their_order() {
     let real: Vec<&str> = ROOMS.into_iter().rev().collect();
     assert_eq!(listed, real);
 }
+
+#[test]
+fn no_room_but_the_agents_names_an_agent() {
+    let name = Regex::new("(?i)codex|claude|gemini").expect("a pattern");
+    let mut wrong = Vec::new();
+    for (path, room, code) in files() {
+        let is_test = path.iter().any(|part| part == "tests") || path.ends_with("tests.rs");
+        if is_test || ["agent", "cli"].contains(&room.as_str()) {
+            continue;
+        }
+        let code = code.split("\n#[cfg(test)]\nmod ").next().unwrap_or("");
+        let lines = code.lines().filter(|line| name.is_match(line));
+        wrong.extend(lines.map(|line| format!("{}: {}", path.display(), line.trim())));
+    }
+    assert!(wrong.is_empty(), "agents named:\n{}", wrong.join("\n"));
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use cx_operator::agent::codex::launch::Sandbox;
+use cx_operator::agent::executor::Sandbox;
 use cx_operator::record::Status;
 use cx_operator::record::journal::Progress;
 use cx_operator::worktree::Changes;
@@ -84,7 +84,7 @@ async fn committed(rig: &Rig) {
     let mut task = rig.task(&format!(
         "[[shell echo a > a && {COMMIT}; echo 'STATUS: DONE']]"
     ));
-    task.codex.sandbox = Sandbox::DangerFullAccess;
+    task.agent.sandbox = Sandbox::DangerFullAccess;
     let outcome = rig.delegate(task).await;
     assert_eq!(
         (outcome.status, outcome.changes),
@@ -106,7 +106,7 @@ async fn committed_and_more(rig: &Rig) {
     let mut task = rig.task(&format!(
         "[[shell echo a > a && {COMMIT} && echo more >> a && echo b > b; echo 'STATUS: DONE']]"
     ));
-    task.codex.sandbox = Sandbox::DangerFullAccess;
+    task.agent.sandbox = Sandbox::DangerFullAccess;
     let outcome = rig.delegate(task).await;
     assert_eq!(
         (outcome.status, outcome.changes),

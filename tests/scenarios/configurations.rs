@@ -134,13 +134,13 @@ impl Row {
         let mut task = rig.task("[[shell touch made]]");
         let wrapper = rig.path("wrapper");
         if wrapper.exists() {
-            task.codex.program = Some(wrapper);
+            task.agent.program = Some(wrapper);
         }
         let variables = self.environment.iter();
         task.environment
             .extend(variables.map(|(name, value)| ((*name).to_owned(), fill(value))));
-        task.codex.profile = self.profile.map(str::to_owned);
-        task.codex.arguments = self
+        task.agent.profile = self.profile.map(str::to_owned);
+        task.agent.arguments = self
             .arguments
             .iter()
             .map(|argument| fill(argument))

@@ -44,7 +44,7 @@ fn keys(rig: &Rig, outcome: &Outcome) -> Vec<(String, String)> {
 
 async fn trust_is_asked(rig: &Rig) {
     let mut task = rig.task("x");
-    task.codex.trust = TrustPolicy::Ask;
+    task.agent.trust = TrustPolicy::Ask;
     let outcome = rig.delegate(task).await;
     assert_blocked(&outcome, "Trust this folder?");
     assert_eq!((outcome.turns, keys(rig, &outcome)), (0, Vec::new()));

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use cx_operator::agent::codex::launch::Sandbox;
+use cx_operator::agent::executor::Sandbox;
 use cx_operator::operator::cleanup::{Action, cleanup};
 use cx_operator::os::signal::ENDING;
 use cx_operator::record::journal::Progress;
@@ -259,7 +259,7 @@ async fn background_processes(rig: &Rig) {
         marker.display()
     );
     let mut task = rig.task(&brief);
-    task.codex.sandbox = Sandbox::DangerFullAccess;
+    task.agent.sandbox = Sandbox::DangerFullAccess;
     let outcome = rig.delegate(task).await;
     assert_eq!(
         (outcome.status, outcome.turns),

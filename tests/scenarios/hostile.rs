@@ -103,7 +103,7 @@ async fn settings_of_a_repository_are_told_or_surfaced(rig: &Rig) {
     commit(rig);
     rig.note_the_callers_state();
     let mut task = rig.task("[[say Done.]]");
-    task.codex.trust = TrustPolicy::Ask;
+    task.agent.trust = TrustPolicy::Ask;
     let outcome = rig.delegate(task).await;
     assert_eq!(outcome.status, Status::BlockedDialog, "{outcome:?}");
     assert_eq!(ran(rig), "");

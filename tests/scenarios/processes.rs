@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use cx_operator::Operator;
-use cx_operator::agent::codex::launch::Sandbox;
+use cx_operator::agent::executor::Sandbox;
 use cx_operator::operator::cleanup::{Action, cleanup};
 use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
@@ -93,7 +93,7 @@ fn endless(rig: &Rig, text: &str) -> Task {
 }
 
 fn free(mut task: Task) -> Task {
-    task.codex.sandbox = Sandbox::DangerFullAccess;
+    task.agent.sandbox = Sandbox::DangerFullAccess;
     task
 }
 

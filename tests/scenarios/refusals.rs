@@ -165,7 +165,7 @@ async fn ended_at_its_start(rig: &Rig) {
     fs::write(&wrapper, script).expect("a program");
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("a mode");
     let mut task = rig.task("[[say Done.]]");
-    task.codex.program = Some(wrapper);
+    task.agent.program = Some(wrapper);
     let outcome = rig.delegate(task).await;
     let error = outcome.error.as_ref().expect("an error");
     assert_eq!(
@@ -197,7 +197,7 @@ async fn changed_version(rig: &Rig) {
     write(&newer);
     let task = |name: &str| {
         let mut task = rig.task_named(name, "[[shell touch made]]");
-        task.codex.program = Some(shim.clone());
+        task.agent.program = Some(shim.clone());
         task
     };
     let outcome = rig.delegate(task("t")).await;

@@ -161,7 +161,7 @@ impl Rig {
         let prompt = Prompt::parse(brief.as_bytes()).expect("a prompt");
         let name = TaskName::parse(name).expect("a task's name");
         let mut task = Task::new(name, self.repo(), prompt);
-        task.codex.program = Some(self.program.clone());
+        task.agent.program = Some(self.program.clone());
         task.worktree_root = self.worktrees();
         task.environment = self.environment();
         task.limits = Limits {

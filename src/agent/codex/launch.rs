@@ -4,14 +4,10 @@
 //! written to the user's `CODEX_HOME`. Source: codex 0.125.0 to 0.169.0, `tests/scenarios`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
-
-pub use crate::agent::executor::TrustPolicy;
 
 use super::program::Program;
 use super::trust::{DEFAULT_TIMEOUT_SECS, trusted_hash};
+use crate::agent::executor::{Hooks, Launch, Sandbox, TrustPolicy};
 use crate::agent::signals::{self, Kind};
 use crate::os::shell::shell_quote;
 
@@ -20,72 +16,6 @@ use crate::os::shell::shell_quote;
 ///
 /// Source: codex 0.169.0, `tests/scenarios/hostile.rs`.
 pub(crate) const SETTINGS: &str = ".codex/config.toml";
-
-/// What the agent's shell commands may write to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sandbox {
-    /// Nothing.
-    ReadOnly,
-    /// The worktree and /tmp, but no `.git`: the agent can't commit.
-    #[default]
-    WorkspaceWrite,
-    /// Everything that the user may write to.
-    DangerFullAccess,
-}
-
-impl Sandbox {
-    /// codex's name of it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "read-only",
-            Self::WorkspaceWrite => "workspace-write",
-            Self::DangerFullAccess => "danger-full-access",
-        }
-    }
-}
-
-/// When codex asks before it runs something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
-    /// When the model says that a command needs more than the sandbox gives.
-    #[default]
-    OnRequest,
-    /// Never: what the sandbox refuses stays refused.
-    Never,
-}
-
-impl Ask {
-    /// codex's name of it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OnRequest => "on-request",
-            Self::Never => "never",
-        }
-    }
-}
-
-/// The choices of a caller that codex is started with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The program; `None`: `codex` on PATH.
-    pub program: Option<PathBuf>,
-    /// What its commands may write to.
-    pub sandbox: Sandbox,
-    /// When it asks.
-    pub ask: Ask,
-    /// The model, in place of the configured one.
-    pub model: Option<String>,
-    /// A profile of the user's configuration.
-    pub profile: Option<String>,
-    /// Whether its folder question is answered.
-    pub trust: TrustPolicy,
-    /// Further arguments, passed as they are.
-    pub arguments: Vec<String>,
-}
 
 /// What a run relies on, whatever the files of user, profile and repository say; but for the last, which keeps the
 /// briefs out of the list that the user's composer goes through.
@@ -109,16 +39,8 @@ pub(super) const RELIED_ON: [&str; 10] = [
     r#"history.persistence="none""#,
 ];
 
-/// Where a run's hooks are and where they write.
-#[derive(Clone, Copy, Debug)]
-pub struct Hooks<'a> {
-    /// The directory of the four hook binaries.
-    pub binaries: &'a Path,
-    /// The run's `signals/`.
-    pub signals: &'a Path,
-}
-
 impl Hooks<'_> {
+    /// The command line of a hook.
     fn command(&self, kind: Kind) -> String {
         let binary = self.binaries.join(kind.binary_name());
         format!(
@@ -162,55 +84,30 @@ impl Hooks<'_> {
 }
 
 /// A start of codex.
-#[derive(Clone, Copy, Debug)]
-pub struct Launch<'a> {
-    /// The program.
-    pub program: &'a Program,
-    /// What the caller wants.
-    pub options: &'a Options,
-    /// The directory that the repository's git directory lies in, which codex trusts in place of each worktree: the main
-    /// checkout, as a rule.
-    pub repository: &'a Path,
-    /// The top of the worktree, all of which may be written to where the sandbox allows that of the workspace.
-    ///
-    /// Source: `--add-dir` of codex 0.150.0 and 0.169.0; 0.130.0 takes it and lets the agent write below /tmp only.
-    pub worktree: &'a Path,
-    /// Where in it the agent works. Named as an argument too: a wrapper may change the directory.
-    pub directory: &'a Path,
-    /// Further values for `-c` that this user's configuration makes necessary.
-    pub unbound: &'a [String],
-    /// The run's hooks.
-    pub hooks: Hooks<'a>,
+pub(super) struct Start<'a> {
+    pub(super) program: &'a Program,
+    pub(super) launch: &'a Launch<'a>,
 }
 
-impl Launch<'_> {
-    /// The whole command line, program first.
+impl Start<'_> {
+    /// The command line with the caller's `arguments`.
     ///
-    /// A flag is passed only if this version's `--help` lists it: clap refuses what it doesn't know.
-    #[must_use]
-    pub fn argv(&self) -> Vec<String> {
-        self.with(&self.options.arguments)
-    }
-
-    /// The same for the record: without the caller's own arguments, which may hold a credential.
-    pub(crate) fn recorded(&self) -> Vec<String> {
-        match self.options.arguments.len() {
-            0 => self.argv(),
-            callers => self.with(&[format!("[{callers} arguments of the caller's]")]),
-        }
-    }
-
-    fn with(&self, arguments: &[String]) -> Vec<String> {
-        let (program, options) = (self.program, self.options);
+    /// A flag is passed only if this version's `--help` lists it: clap refuses what it doesn't know. The directory is named
+    /// as an argument too: a wrapper may change it.
+    ///
+    /// Source: `--add-dir` of codex 0.150.0 and 0.169.0; 0.130.0 takes it and lets the agent write below /tmp only.
+    pub(super) fn argv(&self, arguments: &[String]) -> Vec<String> {
+        let (program, launch) = (self.program, self.launch);
+        let options = launch.options;
         let mut argv = vec![program.path.to_string_lossy().into_owned()];
         if program.has_flag("--no-daemon") {
             argv.push("--no-daemon".to_owned());
         }
         let (directory, top) = (
-            self.directory.to_string_lossy(),
-            self.worktree.to_string_lossy(),
+            launch.directory.to_string_lossy(),
+            launch.worktree.to_string_lossy(),
         );
-        let is_below = self.directory != self.worktree;
+        let is_below = launch.directory != launch.worktree;
         let add_top = is_below && options.sandbox == Sandbox::WorkspaceWrite;
         let flags = [
             ("--cd", Some(&*directory)),
@@ -237,10 +134,11 @@ impl Launch<'_> {
 
     /// The settings of this one run, which go before those of every file.
     fn config(&self) -> Vec<String> {
-        let mut config = vec![self.hooks.config()];
-        if self.options.trust == TrustPolicy::Accept {
+        let launch = self.launch;
+        let mut config = vec![launch.hooks.config()];
+        if launch.options.trust == TrustPolicy::Accept {
             // codex remembers trust for the main repository's root, not for the worktree.
-            let root = toml_string(&self.repository.to_string_lossy());
+            let root = toml_string(&launch.repository.to_string_lossy());
             config.push(format!(r#"projects={{{root}={{trust_level="trusted"}}}}"#));
         }
         if !self.program.model_upgrades.is_empty() {
@@ -248,7 +146,7 @@ impl Launch<'_> {
             config.push(format!("notice.model_migrations={upgrades}"));
         }
         config.extend(RELIED_ON.map(str::to_owned));
-        config.extend_from_slice(self.unbound);
+        config.extend_from_slice(launch.settings);
         config
     }
 }
@@ -278,7 +176,10 @@ pub(super) fn toml_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::agent::executor::Options;
 
     fn program(flags: &[&str]) -> Program {
         Program {
@@ -299,15 +200,15 @@ mod tests {
 
     fn argv(program: &Program, options: &Options) -> Vec<String> {
         let launch = Launch {
-            program,
             options,
             repository: Path::new("/re\"po"),
             worktree: Path::new("/work tree"),
             directory: Path::new("/work tree"),
-            unbound: &["tui.keymap.composer.queue=[]".to_owned()],
+            settings: &["tui.keymap.composer.queue=[]".to_owned()],
             hooks: hooks(),
         };
-        launch.argv()
+        let launch = &launch;
+        Start { program, launch }.argv(&options.arguments)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What codex's hooks say: the JSON that arrives on their stdin.
+//! The payloads of codex's hooks: the JSON that arrives on their stdin.
 //!
 //! Source: codex 0.130.0, 0.150.0 and 0.169.0 send the fields read here; `tests/scenarios` follows
 //! whole turns by them.
@@ -6,6 +6,9 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+
+use crate::agent::report::{Report, Reported};
+use crate::agent::signals::Kind;
 
 /// A hook's payload, as far as it is read. Unknown fields are left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -50,9 +53,35 @@ impl Payload {
         serde_json::from_slice(bytes)
     }
 
+    /// The payload of a hook of that kind as a report.
+    pub(super) fn into_report(self, kind: Kind) -> Report {
+        let event = match kind {
+            Kind::SessionStart => Reported::Session {
+                source: self.source.unwrap_or_default(),
+            },
+            Kind::Prompt => Reported::Prompt {
+                prompt: self.prompt.unwrap_or_default(),
+            },
+            Kind::Permission => Reported::Permission {
+                command: self.asked_command(),
+                reason: self.asked_reason(),
+            },
+            Kind::Stop => Reported::Stop {
+                message: self.last_assistant_message,
+            },
+        };
+        Report {
+            session: self.session_id,
+            turn_id: self.turn_id,
+            agent_id: self.agent_id,
+            transcript: self.transcript_path,
+            cwd: self.cwd,
+            event,
+        }
+    }
+
     /// The command that permission is asked for, or the tool's name and input where it is no command.
-    #[must_use]
-    pub fn asked_command(&self) -> String {
+    fn asked_command(&self) -> String {
         let input = self.tool_input.as_ref();
         match input
             .and_then(|input| input.get("command"))
@@ -68,8 +97,7 @@ impl Payload {
     }
 
     /// Why the agent asks for it, where it says so.
-    #[must_use]
-    pub fn asked_reason(&self) -> Option<String> {
+    fn asked_reason(&self) -> Option<String> {
         let description = self.tool_input.as_ref()?.get("description")?.as_str()?;
         Some(description.to_owned())
     }

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::app_server::{self, Asked, ask};
-use super::launch::{Options, RELIED_ON, SETTINGS, toml_string};
+use super::launch::{RELIED_ON, SETTINGS, toml_string};
 use super::program::Program;
+use crate::agent::executor::Options;
 use crate::agent::executor::TrustPolicy;
 use crate::os::files::{self, Durability};
 

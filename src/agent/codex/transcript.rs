@@ -3,14 +3,18 @@
 //! It says what no hook says: that a turn failed or was aborted, and how many tokens were used.
 //! Source: codex 0.130.0, 0.150.0 and 0.169.0; before 0.150 a failed turn shows only by its null message.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::agent::executor::Inquiry;
-use crate::agent::executor::Line;
-use crate::agent::executor::Phase;
-use crate::agent::executor::TurnError;
-use crate::agent::executor::{AnswerOption, Usage};
+use crate::agent::report::Line;
+use crate::agent::report::Phase;
+use crate::agent::report::TurnError;
+use crate::agent::report::Usage;
+use crate::agent::sight::AnswerOption;
+use crate::agent::sight::Inquiry;
 
 #[derive(Deserialize)]
 struct Raw {
@@ -239,6 +243,35 @@ fn status_in(message: &str) -> Option<u16> {
     after
         .filter_map(|rest| rest.trim_start_matches([':', ' ']).get(..3)?.parse().ok())
         .find(|status| (400..600).contains(status))
+}
+
+/// The transcripts that began after `own`, in order: `YEAR/MONTH/DAY/rollout-TIME-SESSION.jsonl`, whose names sort by time.
+pub(super) fn younger(own: &Path) -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> = own
+        .ancestors()
+        .nth(4)
+        .map(Path::to_owned)
+        .into_iter()
+        .collect();
+    let of_kind: [fn(&str) -> bool; 4] = [is_number, is_number, is_number, |name| {
+        name.ends_with(".jsonl")
+    }];
+    for is_one in of_kind {
+        let entries = dirs.iter().flat_map(fs::read_dir).flatten().flatten();
+        let mut next: Vec<PathBuf> = entries
+            .filter(|entry| entry.file_name().to_str().is_some_and(is_one))
+            .map(|entry| entry.path())
+            .filter(|path| path.as_path() > own || own.starts_with(path))
+            .collect();
+        next.sort_unstable();
+        dirs = next;
+    }
+    dirs.retain(|path| path != own);
+    dirs
+}
+
+fn is_number(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::{Action, Found, find_run};
-use crate::agent::codex::MOUNT_POINTS;
+use crate::agent::ALL_LEFTOVERS;
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
 use crate::os::process::RUN_VARIABLE;
@@ -165,7 +165,7 @@ fn take_in(repository: &Repository, worktree: &Worktree) -> Result<String, Error
     let snapshot = worktree.snapshot(&SnapshotSpec {
         ref_name: result_ref.clone(),
         message: format!("cx-operator: {}, by force", spec.branch),
-        mount_points: &MOUNT_POINTS,
+        mount_points: &ALL_LEFTOVERS,
     })?;
     if let Some(path) = snapshot.left_out.first() {
         let why = format!("{} could not be read or stored", shown(path));

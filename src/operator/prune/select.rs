@@ -11,6 +11,7 @@ use super::{Plan, Report, began};
 use crate::error::Error;
 use crate::record::{RunDir, Store};
 use crate::task::name::TaskName;
+use crate::task::name::sessions_of;
 use crate::worktree::{Repository, owned};
 
 /// A run that may go.
@@ -102,7 +103,7 @@ fn judge(
     };
     if let Some(worktree) = &record.worktree {
         let there = worktree.symlink_metadata().is_ok()
-            || sessions.contains(&record.task.session())
+            || sessions_of(&record.task).any(|session| sessions.contains(&session))
             || is_registered(store, run, &record);
         if there {
             return Err(kept());

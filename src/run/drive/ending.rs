@@ -1,8 +1,8 @@
 //! What a driver hands back.
 
 use super::Transcript;
-use crate::agent::codex::screen::trouble;
-use crate::agent::executor::Usage;
+use crate::agent::Chosen;
+use crate::agent::report::Usage;
 use crate::record::{self, Failure, Pending, Status};
 use crate::tmux::{self, Pane};
 use crate::turn::End;
@@ -55,7 +55,7 @@ const SHOWN: [&str; 3] = ["startup_timeout", "not_submitted", "composer_in_use"]
 
 /// The end with what the agent shows, where nothing else tells more: its trouble where a deadline passed meanwhile, and
 /// the whole screen where no prompt got through.
-pub(super) async fn explained(mut end: End, pane: &Pane) -> End {
+pub(super) async fn explained(mut end: End, executor: Chosen, pane: &Pane) -> End {
     let Some(error) = &mut end.error else {
         return end;
     };
@@ -66,7 +66,7 @@ pub(super) async fn explained(mut end: End, pane: &Pane) -> End {
     let Ok(screen) = pane.query_screen().await else {
         return end;
     };
-    if let Some(trouble) = trouble(&screen) {
+    if let Some(trouble) = executor.trouble(&screen) {
         error.message.push_str("; the agent's screen says: ");
         error.message.push_str(&trouble);
     }

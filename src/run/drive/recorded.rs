@@ -76,6 +76,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::agent::Chosen;
     use crate::task::policy::{Limits, Permissions};
     use crate::turn::{Plan, Standing};
 
@@ -138,6 +139,7 @@ mod tests {
             responder: true,
             probe: false,
             directory: PathBuf::new(),
+            executor: Chosen::default(),
         };
         let at = |turns: u32| {
             let standing = Standing {

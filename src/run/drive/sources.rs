@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::agent::codex::payload::Payload;
+use crate::agent::Chosen;
+use crate::agent::report::{Report, Reported};
 use crate::agent::signals::{self, Kind, SignalFile};
 use crate::turn::{Event, Standing};
 
@@ -22,14 +23,16 @@ const EXCERPT: usize = 2_000;
 /// The signal files of a run, each read once.
 #[derive(Debug)]
 pub(crate) struct Signals {
+    executor: Chosen,
     dir: PathBuf,
     seen: HashSet<SignalFile>,
     transcripts: HashMap<String, PathBuf>,
 }
 
 impl Signals {
-    pub(crate) fn new(dir: PathBuf) -> Self {
+    pub(crate) fn new(dir: PathBuf, executor: Chosen) -> Self {
         Self {
+            executor,
             dir,
             seen: HashSet::new(),
             transcripts: HashMap::new(),
@@ -104,23 +107,15 @@ impl Signals {
     }
 
     fn event(&mut self, file: &SignalFile, bytes: &[u8]) -> Event {
-        let payload = match Payload::parse(bytes) {
-            Ok(payload) if file.session.is_some() => payload,
-            _ => {
-                let content =
-                    String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT)]).into_owned();
-                return Event::Malformed {
-                    file: file.name(),
-                    content,
-                };
-            }
+        let report = self.executor.report(file.kind, bytes);
+        let Some(report) = report.filter(|_| file.session.is_some()) else {
+            let content = String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT)]).into_owned();
+            return Event::Malformed {
+                file: file.name(),
+                content,
+            };
         };
-        let session = payload.session_id.clone();
-        let cwd = payload
-            .cwd
-            .as_ref()
-            .map(|cwd| cwd.canonicalize().unwrap_or_else(|_| cwd.clone()));
-        match (&payload.agent_id, file.kind) {
+        match (&report.agent_id, file.kind) {
             // The transcript is that agent's own, the session the one of the agent that made it.
             (Some(_), Kind::Permission) => {}
             (Some(agent), kind) => {
@@ -129,44 +124,46 @@ impl Signals {
                     what: kind.binary_name(),
                 };
             }
-            (None, kind) => self.note_transcript(kind, &payload),
+            (None, kind) => self.note_transcript(kind, &report),
         }
-        match file.kind {
-            Kind::SessionStart => Event::SessionStarted {
+        let (session, turn_id) = (report.session, report.turn_id);
+        let cwd = report.cwd.map(|cwd| cwd.canonicalize().unwrap_or(cwd));
+        match report.event {
+            Reported::Session { source } => Event::SessionStarted {
                 session,
                 cwd,
-                source: payload.source.unwrap_or_default(),
+                source,
             },
-            Kind::Prompt => Event::PromptSubmitted {
+            Reported::Prompt { prompt } => Event::PromptSubmitted {
                 session,
-                turn_id: payload.turn_id,
+                turn_id,
                 cwd,
-                prompt: payload.prompt.unwrap_or_default(),
+                prompt,
             },
-            Kind::Permission => Event::PermissionAsked {
+            Reported::Permission { command, reason } => Event::PermissionAsked {
                 session,
                 signal: file.clone(),
-                command: payload.asked_command(),
-                reason: payload.asked_reason(),
+                command,
+                reason,
             },
-            Kind::Stop => Event::TurnStopping {
+            Reported::Stop { message } => Event::TurnStopping {
                 session,
-                turn_id: payload.turn_id,
-                message: payload.last_assistant_message,
+                turn_id,
+                message,
             },
         }
     }
 
-    /// Notes where a session's transcript is. Its start and its prompts say so; a permission, which an older codex lets a
+    /// Notes where a session's transcript is. Its start and its prompts say so; a permission, which some program lets a
     /// sub-agent ask without a name, only where nothing else has.
-    fn note_transcript(&mut self, kind: Kind, payload: &Payload) {
-        let Some(path) = &payload.transcript_path else {
+    fn note_transcript(&mut self, kind: Kind, report: &Report) {
+        let Some(path) = &report.transcript else {
             return;
         };
-        let known = self.transcripts.contains_key(&payload.session_id);
+        let known = self.transcripts.contains_key(&report.session);
         if !known || matches!(kind, Kind::SessionStart | Kind::Prompt) {
             self.transcripts
-                .insert(payload.session_id.clone(), path.clone());
+                .insert(report.session.clone(), path.clone());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is said to the agent, and of events.
 
-use crate::agent::codex::as_prompt;
-use crate::agent::executor::{DialogSight, Sight};
+use crate::agent::Chosen;
+use crate::agent::sight::{DialogSight, Sight};
 use crate::task::prompt::{self, Prompt};
 use crate::task::question::Answer;
 use crate::turn::Event;
@@ -34,9 +34,9 @@ pub(super) fn sanitised(answer: Answer) -> Answer {
 }
 
 /// A text that is submitted like the prompt.
-pub(super) fn as_prompts(answer: Answer) -> Answer {
+pub(super) fn as_prompts(executor: Chosen, answer: Answer) -> Answer {
     match answer {
-        Answer::Text(text) => Answer::Text(as_prompt(&text).into_owned()),
+        Answer::Text(text) => Answer::Text(executor.prompt(&text).into_owned()),
         decision => decision,
     }
 }

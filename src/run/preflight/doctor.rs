@@ -5,11 +5,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::*;
+use crate::agent::environment::examining_environment;
+use crate::agent::executor::Options;
 
 /// Below this much `doctor` warns, in MB.
 const DISK_WANTED_MB: u64 = 1_000;
 
-/// A place in which nothing can be made, not even by root: what is learnt of codex is not kept.
+/// A place in which nothing can be made, not even by root: the answers of the agent's program are not kept.
 const NOWHERE: &str = "/dev/null";
 
 /// How a check came out.
@@ -28,7 +30,7 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// What was checked.
-    pub name: &'static str,
+    pub name: String,
     /// How it came out.
     pub level: Level,
     /// What was found.
@@ -38,7 +40,8 @@ pub struct Check {
 }
 
 impl Check {
-    fn of(name: &'static str, result: Result<String, Error>) -> Self {
+    fn of(name: impl Into<String>, result: Result<String, Error>) -> Self {
+        let name = name.into();
         match result {
             Ok(found) => Self {
                 name,
@@ -50,7 +53,7 @@ impl Check {
                 name,
                 level: Level::Fail,
                 found: format!("failed to {}", error.message()),
-                mend: error.code().hint().map(str::to_owned),
+                mend: error.hint(),
             },
         }
     }
@@ -95,33 +98,41 @@ pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<C
 }
 
 async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Vec<Check> {
-    let environment = with_absolute_home(caller_environment());
-    let program = match agent::check_program(options, &environment, repository, state).await {
-        Ok(program) => program,
-        Err(error) => return vec![Check::of("codex", Err(error))],
-    };
-    let found = format!("{} at {}", program.version, program.path.display());
-    let untried = !program.is_known();
-    let mend = "update cx-operator, or install a codex that it knows";
-    let inside = Repository::discover(repository).ok();
-    let place = repository.canonicalize().ok().filter(|_| inside.is_some());
-    let outside = Path::new("/");
-    let places = agent::Places {
-        repository: inside.as_ref().map_or(outside, trusted),
-        directory: place.as_deref().unwrap_or(outside),
+    let executor = options.executor;
+    let (name, sign_in) = (executor.name(), format!("{} sign-in", executor.name()));
+    let environment = examining_environment(&*executor);
+    let here = existing(repository);
+    let place = Place {
+        environment: &environment,
+        repository: here,
+        directory: here,
         state,
     };
-    let able = agent::check_access(&program, options, &environment, places).await;
-    let says = |api_key| match api_key {
+    let program = match executor.find(options, place).await {
+        Ok(program) => program,
+        Err(refusal) => return vec![Check::of(name, Err(refusal.into()))],
+    };
+    let found = format!("{} at {}", program.version(), program.path().display());
+    let untried = !program.is_known();
+    let mend = format!("update cx-operator, or install a {name} that it knows");
+    let inside = Repository::discover(repository).ok();
+    let stands = repository.canonicalize().ok().filter(|_| inside.is_some());
+    let outside = Path::new("/");
+    let place = Place {
+        environment: &environment,
+        repository: inside.as_ref().map_or(outside, trusted),
+        directory: stands.as_deref().unwrap_or(outside),
+        state,
+    };
+    let access = program.query_access(options, place).await;
+    let says = |is_billed| match is_billed {
         true => "an API key: billed by use, with no spending cap",
         false => "signed in, or a provider that needs no sign-in",
     };
+    let access = access.map(|access| says(access.is_billed).to_owned());
     vec![
-        Check::of("codex", Ok(found)).warn_if(untried, mend),
-        Check::of(
-            "codex sign-in",
-            able.map(|able| says(able.api_key).to_owned()),
-        ),
+        Check::of(name, Ok(found)).warn_if(untried, &mend),
+        Check::of(sign_in, access.map_err(Error::from)),
     ]
 }
 

@@ -28,7 +28,8 @@ pub(crate) fn judge(
     dir: &RunDir,
     (standing, replies): (&Standing, &[record::Reply]),
 ) -> Evidence {
-    let mut signals = Signals::new(dir.signals());
+    let executor = machine.executor();
+    let mut signals = Signals::new(dir.signals(), executor);
     let decided = signals.pass_over(standing);
     let mut recorded = Recorded::of_turn(standing.turns, replies, decided);
     let events = signals.read();
@@ -38,7 +39,7 @@ pub(crate) fn judge(
     let path = machine
         .session()
         .and_then(|session| signals.transcript_of(session));
-    let mut transcript = path.map(|path| Transcript::new(path.to_owned()));
+    let mut transcript = path.map(|path| Transcript::new(path.to_owned(), executor));
     let lines = transcript
         .as_mut()
         .map(Transcript::read)

@@ -1,15 +1,18 @@
 //! What a journal tells of a run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
 
 use crate::error::{Error, io as io_error};
 use crate::os::process::{Process, boot_id};
 use crate::os::time::millis;
 use crate::record::journal::{self, Entry, Progress, SCHEMA_VERSION, Step};
 use crate::record::{self, Outcome, Reply, RunDir};
-use crate::task::Terms;
+use crate::task::Task;
 use crate::task::name::{RunId, TaskName};
+use crate::task::prompt::Prompt;
 use crate::turn::classify::PROBE;
 use crate::turn::{End, Standing};
 use crate::worktree::{Changes, Repository};
@@ -22,7 +25,7 @@ pub(crate) struct Story {
     pub(crate) repository: PathBuf,
     common_dir: Option<PathBuf>,
     pub(crate) base_commit: String,
-    pub(crate) terms: Terms,
+    pub(crate) order: Task,
     agent_version: String,
     started_at: String,
     last_at: String,
@@ -94,6 +97,30 @@ impl Waits {
     }
 }
 
+/// The order of a run of an older version, whose journal has its terms. Of one without either nothing is known that would
+/// permit anything.
+fn order_of(
+    run: &RunDir,
+    (task, repository): (&TaskName, &Path),
+    terms: Option<&Value>,
+) -> Option<Task> {
+    let brief = std::fs::read(run.path().join("task.md")).unwrap_or_default();
+    let brief = Prompt::parse(&brief).or_else(|_lost| Prompt::parse(b"(lost)"));
+    let mut order = Task::new(task.clone(), repository.to_owned(), brief.ok()?);
+    order.probe = false;
+    let Some(terms) = terms.and_then(Value::as_object) else {
+        return Some(order);
+    };
+    let mut document = serde_json::to_value(&order).ok()?;
+    for (name, value) in terms {
+        match name.as_str() {
+            "trust" => document["agent"]["trust"] = value.clone(),
+            _ => document[name] = value.clone(),
+        }
+    }
+    serde_json::from_value(document).ok()
+}
+
 /// A clock that was set back gives the time anew rather than none.
 fn between(from: SystemTime, to: SystemTime) -> Duration {
     to.duration_since(from).unwrap_or_default()
@@ -110,10 +137,9 @@ impl Story {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(io_error("read the journal"))?,
         };
-        let first = entries.iter().find_map(Self::begin);
-        let Some((mut story, schema_version)) =
-            first.filter(|(story, _)| story.run_id.as_str() == run.name())
-        else {
+        let first = entries.iter().find_map(|entry| Self::begin(run, entry));
+        let first = first.filter(|(story, _)| story.run_id.as_str() == run.name());
+        let Some((mut story, schema_version)) = first else {
             return match run.is_blank() && !journal::has_lines(&run.events()) {
                 true => Ok(None),
                 false => Err(unreadable(run)),
@@ -124,6 +150,9 @@ impl Story {
                 name: run.name().to_owned(),
             }));
         }
+        if let Some(order) = run.load_order()? {
+            story.order = order;
+        }
         for entry in entries {
             story.take(entry);
         }
@@ -131,7 +160,7 @@ impl Story {
     }
 
     /// The run and its journal's format, from the line that begins it.
-    fn begin(entry: &Entry) -> Option<(Self, u32)> {
+    fn begin(run: &RunDir, entry: &Entry) -> Option<(Self, u32)> {
         let Progress::Started {
             run_id,
             task,
@@ -153,7 +182,7 @@ impl Story {
             repository: repository.clone(),
             common_dir: common_dir.clone(),
             base_commit: base_commit.clone(),
-            terms: terms.clone(),
+            order: order_of(run, (task, repository), terms.as_ref())?,
             agent_version: agent_version.clone(),
             started_at: entry.at.clone(),
             last_at: entry.at.clone(),
@@ -311,6 +340,7 @@ impl Story {
     pub(crate) fn to_outcome(&self, run: &RunDir) -> Outcome {
         let started = parse(&self.started_at);
         let mut outcome = Outcome::blank(&self.task, self.run_id.clone(), started);
+        outcome.executor = self.order.agent.executor.name().to_owned();
         let end = self.ended.clone().unwrap_or_else(End::operator_died);
         (outcome.status, outcome.error, outcome.pending) = (end.status, end.error, end.pending);
         outcome.agent_version = Some(self.agent_version.clone());

@@ -1,7 +1,7 @@
 //! Approvals that nobody is asked for: the agent's dialog ends the run, unless a hook of the user's decides before it comes
 //! up.
 
-use crate::agent::executor::{Advice, DialogSight};
+use crate::agent::sight::{Advice, DialogSight};
 use crate::task::question::Question;
 
 /// So many looks after an approval was asked for, its dialog is no longer expected at any moment.

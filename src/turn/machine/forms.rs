@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::super::Reaction;
 use super::super::end::unanswered;
 use super::{Machine, State};
-use crate::agent::executor::{Form, Inquiry, Step};
+use crate::agent::sight::FormStep;
+use crate::agent::sight::{Form, Inquiry};
 use crate::task::question::{Answer, Question, QuestionKind};
 
 /// A form that is open, as the transcript tells.
@@ -142,7 +143,7 @@ impl Machine {
         &mut self,
         now: Instant,
         (name, screen): (&'static str, &str),
-        (number, step): (usize, Step),
+        (number, step): (usize, FormStep),
     ) -> Reaction {
         if let Some(open) = &mut self.form
             && open.number != number
@@ -151,13 +152,13 @@ impl Machine {
             self.presses.clear();
         }
         match step {
-            Step::Wait => {
+            FormStep::Wait => {
                 self.face = None;
                 Reaction::Wait
             }
-            Step::Press(key) => self.press(now, name, key, screen),
+            FormStep::Press(key) => self.press(now, name, key, screen),
             // Counted like a key: a field that takes no text must not be pasted into for ever.
-            Step::Note(text) => match self.press(now, name, crate::tmux::Key::Tab, screen) {
+            FormStep::Note(text) => match self.press(now, name, crate::tmux::Key::Tab, screen) {
                 Reaction::Press(..) => Reaction::Note(text),
                 end => end,
             },

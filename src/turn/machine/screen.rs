@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::end::{blocked, composer_in_use, sign_in};
 use super::super::{COMPOSER, End, Reaction};
 use super::{FIRST_LOOK, Machine, Sent, State, Submission, digestion, late};
-use crate::agent::executor::{Advice, DialogSight, Holds, Sight};
+use crate::agent::sight::{Advice, DialogSight, Holds, Sight};
 use crate::os::time::words;
 use crate::record::Status;
 use crate::task::policy::Permissions;
@@ -80,7 +80,7 @@ impl Machine {
                 self.face = None;
                 Reaction::Wait
             }
-            Advice::SignIn => self.end(sign_in(&dialog.screen)),
+            Advice::SignIn => self.end(sign_in(&dialog.screen, self.plan.executor)),
             Advice::Fill { number, step } if working && !echoing => {
                 self.fill(now, (dialog.name, &dialog.screen), (number, step))
             }
@@ -95,6 +95,7 @@ impl Machine {
                 dialog.name,
                 "the agent asks something",
                 &dialog.screen,
+                self.plan.executor,
             )),
             Advice::Approval {
                 command,
@@ -115,9 +116,12 @@ impl Machine {
             Advice::Surface(_) | Advice::Leave(_) if !settled => Reaction::Wait,
             // Whoever opened it may close it, as long as a reply can wait.
             Advice::Leave(_) if self.turns > 0 => Reaction::Wait,
-            Advice::Surface(why) | Advice::Leave(why) => {
-                self.end(blocked(dialog.name, why, &dialog.screen))
-            }
+            Advice::Surface(why) | Advice::Leave(why) => self.end(blocked(
+                dialog.name,
+                why,
+                &dialog.screen,
+                self.plan.executor,
+            )),
         }
     }
 
@@ -143,7 +147,12 @@ impl Machine {
         *keys += 1;
         *confirmations += u8::from(key == Key::Enter);
         if *keys > KEYS || *confirmations > CONFIRMATIONS {
-            return self.end(blocked(name, "it came back after it was answered", screen));
+            return self.end(blocked(
+                name,
+                "it came back after it was answered",
+                screen,
+                self.plan.executor,
+            ));
         }
         if let Some(face) = &mut self.face {
             face.pressed = Some(now);
@@ -242,7 +251,12 @@ impl Machine {
     /// What keeps the composer from the prompt, if that is known: a dialog, or somebody's text.
     fn in_the_way(&mut self) -> Option<End> {
         if let Some(Face { dialog, .. }) = self.face.take() {
-            return Some(blocked(dialog.name, "nobody closed it", &dialog.screen));
+            return Some(blocked(
+                dialog.name,
+                "nobody closed it",
+                &dialog.screen,
+                self.plan.executor,
+            ));
         }
         (self.holds == Some(Holds::Other)).then(composer_in_use)
     }

@@ -10,7 +10,7 @@ use super::super::classify::Evidence;
 use super::super::end::unanswered;
 use super::super::{End, Event, Reaction};
 use super::{Machine, State};
-use crate::agent::executor::Sight;
+use crate::agent::sight::Sight;
 
 /// So long after a Stop the transcript must have told of its turn, at least of its beginning; then the screen is asked.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);

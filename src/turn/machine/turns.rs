@@ -7,7 +7,8 @@ use super::super::classify::{self, Answered, Classification, Evidence, PROBE, Ve
 use super::super::end::unanswered;
 use super::super::{CONTINUE, End, Reaction};
 use super::{Machine, State};
-use crate::agent::executor::TurnError;
+use crate::agent::executor::Trouble;
+use crate::agent::report::TurnError;
 use crate::record::Status;
 use crate::task::question::{Question, QuestionKind};
 
@@ -48,7 +49,7 @@ impl Machine {
                 let at = cwd.as_deref().unwrap_or(Path::new("?")).display();
                 let message =
                     format!("the agent works in {at} and not in its directory of the worktree");
-                let hint = "a wrapper around codex that changes the directory must not: start the program itself by --codex";
+                let hint = self.plan.executor.remedy(Trouble::WrongDirectory);
                 self.end(End::failed(
                     Status::Failed,
                     "wrong_directory",
@@ -273,12 +274,12 @@ impl Machine {
             (None, None) => "turn_failed".to_owned(),
         };
         let hint = match (error.http_status, error.kind.as_deref()) {
-            (Some(401 | 403), _) => "check the key, or sign in again with `codex login`",
+            (Some(401 | 403), _) => self.plan.executor.remedy(Trouble::Rejected),
             (Some(429), _) | (_, Some("usage_limit_exceeded")) => {
                 "wait for the limit to pass, or use another account or model"
             }
             (Some(500..), _) => "the service is in trouble: try again later",
-            (None, Some("prompt_blocked")) => "change the task, or the hook in codex's hooks.json",
+            (None, Some("prompt_blocked")) => self.plan.executor.remedy(Trouble::PromptBlocked),
             (None, Some("response_stream_disconnected")) => {
                 "the connection to the API broke: try again"
             }
@@ -308,7 +309,7 @@ impl Machine {
         let hint = limit_behind(code, &last).unwrap_or(if refused {
             "what was known of its flags is forgotten, as they may be another version's: run the task again"
         } else if self.turns == 0 && last.starts_with("Error: ") {
-            "mend what it names; codex says the same when it is started by hand"
+            self.plan.executor.remedy(Trouble::EndedAtStart)
         } else {
             "pane.log in the run's directory has all it printed"
         });

@@ -9,8 +9,9 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::agent::codex::{screen, sight};
+use crate::agent::codex::{Codex, screen};
 use crate::agent::executor::TrustPolicy;
+use crate::agent::executor::{Executor, Expected};
 
 /// What the recording `pasted` holds.
 const PASTED: &str =
@@ -231,7 +232,11 @@ impl<'a> Run<'a> {
         };
         let text = self.terminal.screen().to_owned();
         let key = (text.clone(), prompt);
-        let read = || sight(&text, (prompt, None), TrustPolicy::Accept);
+        let expected = Expected {
+            prompt,
+            ..Expected::default()
+        };
+        let read = || Codex.sight(&text, expected, TrustPolicy::Accept);
         let seen = sights.entry(key).or_insert_with(read).clone();
         self.seen = (seen.clone(), text);
         self.events.push_back(Event::Screen(seen));

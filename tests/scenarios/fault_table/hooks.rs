@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use cx_operator::agent::codex::launch::Sandbox;
+use cx_operator::agent::executor::Sandbox;
 use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 
@@ -220,7 +220,7 @@ async fn foreign(rig: &Rig) -> Ended {
     );
     let mut task = rig.task(&format!("[[shell {command}]]"));
     // The signals are outside of what the sandbox lets a command write to.
-    task.codex.sandbox = Sandbox::DangerFullAccess;
+    task.agent.sandbox = Sandbox::DangerFullAccess;
     let run = submit(rig, task).await;
     let ended = end(rig, run).await;
     let ignored = rig.journal(&ended.outcome).into_iter().any(|entry| {

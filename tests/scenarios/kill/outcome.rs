@@ -207,9 +207,6 @@ pub(super) async fn remove_kept(rig: &Rig) {
 }
 
 fn keeps(run: &cx_operator::record::RunDir, what: Keep) -> bool {
-    let entries =
-        cx_operator::record::journal::load(&run.path().join("events.jsonl")).unwrap_or_default();
-    entries.first().is_some_and(
-        |entry| matches!(&entry.progress, Progress::Started { terms, .. } if terms.keep == what),
-    )
+    let order = run.load_order();
+    order.ok().flatten().is_some_and(|order| order.keep == what)
 }

@@ -8,9 +8,9 @@
 
 use super::composer::is_shown_as;
 use super::{Dialog, DialogKind};
-use crate::agent::executor::AnswerOption;
-use crate::agent::executor::Step;
-use crate::agent::executor::{Form, Inquiry};
+use crate::agent::sight::AnswerOption;
+use crate::agent::sight::FormStep;
+use crate::agent::sight::{Form, Inquiry};
 use crate::tmux::Key;
 
 /// The option that codex adds to those of the agent.
@@ -36,7 +36,7 @@ pub(crate) fn drawn(dialog: &Dialog) -> Inquiry {
 
 /// What to do about a form whose answers are known: the number of the question that is up, and the next step. `None` where
 /// the dialog is not that form.
-pub(crate) fn fill(dialog: &Dialog, form: Form<'_>) -> Option<(usize, Step)> {
+pub(crate) fn fill(dialog: &Dialog, form: Form<'_>) -> Option<(usize, FormStep)> {
     let number = dialog
         .number
         .filter(|_| dialog.kind == DialogKind::Question)?;
@@ -45,24 +45,24 @@ pub(crate) fn fill(dialog: &Dialog, form: Form<'_>) -> Option<(usize, Step)> {
     is_drawn(dialog, inquiry).then(|| (number, step(dialog, inquiry, answer)))
 }
 
-fn step(dialog: &Dialog, inquiry: &Inquiry, answer: &str) -> Step {
+fn step(dialog: &Dialog, inquiry: &Inquiry, answer: &str) -> FormStep {
     let (wanted, note) = match meant(inquiry, answer) {
         Some(option) => (option, None),
         None => (inquiry.options.len(), Some(answer)),
     };
     let Some(focus) = dialog.options.iter().position(|option| option.focused) else {
-        return Step::Wait;
+        return FormStep::Wait;
     };
     match (focus.cmp(&wanted), &dialog.notes, note) {
         // Somebody's notes are up, or ours to another option: keys would go into them.
         (_, Some(notes), note) if !is_noted(notes, note) => match note {
-            Some(note) if is_empty(notes) && focus == wanted => Step::Note(note.to_owned()),
-            _ => Step::Press(Key::Tab),
+            Some(note) if is_empty(notes) && focus == wanted => FormStep::Note(note.to_owned()),
+            _ => FormStep::Press(Key::Tab),
         },
-        (std::cmp::Ordering::Less, ..) => Step::Press(Key::Down),
-        (std::cmp::Ordering::Greater, ..) => Step::Press(Key::Up),
-        (std::cmp::Ordering::Equal, None, Some(_)) => Step::Press(Key::Tab),
-        (std::cmp::Ordering::Equal, ..) => Step::Press(Key::Enter),
+        (std::cmp::Ordering::Less, ..) => FormStep::Press(Key::Down),
+        (std::cmp::Ordering::Greater, ..) => FormStep::Press(Key::Up),
+        (std::cmp::Ordering::Equal, None, Some(_)) => FormStep::Press(Key::Tab),
+        (std::cmp::Ordering::Equal, ..) => FormStep::Press(Key::Enter),
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
         )
     }
 
-    fn next(screen: &str, answer: &str) -> Option<(usize, Step)> {
+    fn next(screen: &str, answer: &str) -> Option<(usize, FormStep)> {
         let super::super::View::Dialog(dialog) = super::super::read(screen) else {
             panic!("no dialog:\n{screen}");
         };
@@ -176,23 +176,23 @@ mod tests {
         for answer in ["Spaces", " spaces. ", "`spaces`", "\"SPACES\""] {
             assert_eq!(
                 next(&screen(0, None), answer),
-                Some((1, Step::Press(Key::Down)))
+                Some((1, FormStep::Press(Key::Down)))
             );
             assert_eq!(
                 next(&screen(1, None), answer),
-                Some((1, Step::Press(Key::Enter)))
+                Some((1, FormStep::Press(Key::Enter)))
             );
             assert_eq!(
                 next(&screen(2, None), answer),
-                Some((1, Step::Press(Key::Up)))
+                Some((1, FormStep::Press(Key::Up)))
             );
         }
         assert_eq!(
             next(&screen(0, None), "tabs"),
-            Some((1, Step::Press(Key::Enter)))
+            Some((1, FormStep::Press(Key::Enter)))
         );
         let none = next(&screen(2, None), "None of the above.");
-        assert_eq!(none, Some((1, Step::Press(Key::Enter))));
+        assert_eq!(none, Some((1, FormStep::Press(Key::Enter))));
     }
 
     #[test]
@@ -200,30 +200,33 @@ mod tests {
         let steps =
             |focus, notes, answer: &str| next(&screen(focus, notes), answer).map(|(_, step)| step);
         for answer in ["2", "two spaces", "Use tabs\n\n1. here"] {
-            assert_eq!(steps(0, None, answer), Some(Step::Press(Key::Down)));
-            assert_eq!(steps(2, None, answer), Some(Step::Press(Key::Tab)));
+            assert_eq!(steps(0, None, answer), Some(FormStep::Press(Key::Down)));
+            assert_eq!(steps(2, None, answer), Some(FormStep::Press(Key::Tab)));
             assert_eq!(
                 steps(2, Some("Add notes"), answer),
-                Some(Step::Note(answer.to_owned()))
+                Some(FormStep::Note(answer.to_owned()))
             );
             assert_eq!(
                 steps(2, Some(answer), answer),
-                Some(Step::Press(Key::Enter))
+                Some(FormStep::Press(Key::Enter))
             );
             // Half of it, somebody's words, or notes to another option are cleared first.
-            assert_eq!(steps(2, Some("else"), answer), Some(Step::Press(Key::Tab)));
+            assert_eq!(
+                steps(2, Some("else"), answer),
+                Some(FormStep::Press(Key::Tab))
+            );
             assert_eq!(
                 steps(1, Some("Add notes"), answer),
-                Some(Step::Press(Key::Tab))
+                Some(FormStep::Press(Key::Tab))
             );
         }
         assert_eq!(
             steps(1, Some("Add notes"), "Spaces"),
-            Some(Step::Press(Key::Tab))
+            Some(FormStep::Press(Key::Tab))
         );
         assert_eq!(
             steps(1, Some("mine"), "Spaces"),
-            Some(Step::Press(Key::Tab))
+            Some(FormStep::Press(Key::Tab))
         );
     }
 
@@ -247,9 +250,9 @@ mod tests {
         let answer: String = (1..60).map(|row| format!("row {row}\n")).collect();
         let shown = "row 55\nrow 56\nrow 57\nrow 58\nrow 59";
         let step = next(&screen(2, Some(shown)), &answer);
-        assert_eq!(step, Some((1, Step::Press(Key::Enter))));
+        assert_eq!(step, Some((1, FormStep::Press(Key::Enter))));
         let long = "x".repeat(1500);
         let step = next(&screen(2, Some("[Pasted Content 1500 chars]")), &long);
-        assert_eq!(step, Some((1, Step::Press(Key::Enter))));
+        assert_eq!(step, Some((1, FormStep::Press(Key::Enter))));
     }
 }

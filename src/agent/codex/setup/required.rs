@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Error;
-use crate::agent::codex::launch::Options;
+use crate::agent::executor::Options;
 
 /// The effective configuration must say what the run's arguments said.
 ///

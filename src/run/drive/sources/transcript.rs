@@ -7,11 +7,9 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::agent::codex::screen;
-use crate::agent::codex::transcript::error_in;
-use crate::agent::codex::transcript::parse_line;
-use crate::agent::executor::Usage;
-use crate::agent::executor::{Line, TurnError};
+use crate::agent::Chosen;
+use crate::agent::report::Usage;
+use crate::agent::report::{Line, TurnError};
 use crate::os::process::Exit;
 use crate::tmux::Pane;
 use crate::turn::Event;
@@ -32,6 +30,7 @@ const BUFFER: usize = 128 << 10;
 /// A transcript, read as it grows.
 #[derive(Debug)]
 pub(crate) struct Transcript {
+    executor: Chosen,
     path: PathBuf,
     offset: u64,
     /// The beginning of a line whose end was not there yet.
@@ -39,7 +38,7 @@ pub(crate) struct Transcript {
     /// Whether the line is too long, and the rest of it is passed over.
     skipping: bool,
     session: Option<String>,
-    /// The version of codex that writes it.
+    /// The version of the program that writes it.
     version: Option<String>,
     /// The sub-agents, whose transcripts lie beside this one.
     children: Children,
@@ -61,8 +60,9 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf, executor: Chosen) -> Self {
         Self {
+            executor,
             path,
             offset: 0,
             partial: Vec::new(),
@@ -97,7 +97,7 @@ impl Transcript {
     /// Looks again what the agent left at work: sub-agents and commands.
     pub(crate) fn look_for_work(&mut self) -> bool {
         if let Some(session) = &self.session {
-            self.children.look(&self.path, session);
+            self.children.look(self.executor, &self.path, session);
         }
         self.running().next().is_some() || self.sub_agents().next().is_some()
     }
@@ -113,7 +113,7 @@ impl Transcript {
         self.children.at_work()
     }
 
-    /// The version of codex that writes it.
+    /// The version of the program that writes it.
     pub(crate) fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
@@ -184,7 +184,7 @@ impl Transcript {
     }
 
     fn take_line(&mut self, line: &str, events: &mut Vec<Event>) {
-        match parse_line(line) {
+        match self.executor.line(line) {
             Some(Line::TurnFailed { turn_id, error }) => {
                 self.in_turn = false;
                 events.push(Event::TurnFailed { turn_id, error });
@@ -264,18 +264,19 @@ const ERROR_LINE: Duration = Duration::from_millis(500);
 /// Between two looks for it.
 const ERROR_LINE_PACE: Duration = Duration::from_millis(20);
 
-/// Reads from the screen why a turn failed: before 0.150 the transcript doesn't tell, and never that a hook blocked the
-/// prompt.
+/// Reads from the screen why a turn failed, of which a transcript may say nothing.
 ///
 /// Source: codex 0.130.0 draws the line some milliseconds after it wrote the end of the turn
 /// (`tests/scenarios/failures.rs`).
-pub(crate) async fn wait_for_error(pane: &Pane, exit: &Exit) -> Option<TurnError> {
+pub(crate) async fn wait_for_error(
+    executor: Chosen,
+    pane: &Pane,
+    exit: &Exit,
+) -> Option<TurnError> {
     let limit = Instant::now() + ERROR_LINE;
     loop {
         let screen = pane.query_screen().await.unwrap_or_default();
-        let line = screen::error_line(&screen).map(|line| error_in(&line));
-        let blocked = || screen::blocked_prompt(&screen).map(|why| TurnError::blocked_prompt(&why));
-        let error = line.or_else(blocked);
+        let error = executor.failure(&screen);
         if error.is_some() || Instant::now() >= limit || exit.has_ended() {
             return error;
         }

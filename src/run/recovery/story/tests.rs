@@ -10,8 +10,6 @@ use tempfile::TempDir;
 use super::*;
 use crate::record::journal::Journal;
 use crate::record::{Lock, Status, Store};
-use crate::task::Task;
-use crate::task::prompt::Prompt;
 use crate::turn::{Machine, Plan};
 
 /// A run that nobody owns, and what its journal says of it.
@@ -56,11 +54,12 @@ impl Recorded {
         let _any = (story.turn(), story.has_responder());
         let plan = Plan {
             prompt: String::new(),
-            limits: story.terms.limits,
-            permissions: story.terms.permissions,
+            limits: story.order.limits,
+            permissions: story.order.permissions,
             responder: false,
-            probe: story.terms.probe,
+            probe: story.order.probe,
             directory: PathBuf::new(),
+            executor: story.order.agent.executor,
         };
         let machine = Machine::resume(plan, standing, Instant::now());
         let _any = machine.deadline();
@@ -69,7 +68,6 @@ impl Recorded {
 }
 
 fn started(task: &TaskName, id: &RunId) -> Progress {
-    let brief = Prompt::parse(b"Say hello.").expect("a prompt");
     Progress::Started {
         run_id: id.clone(),
         task: task.clone(),
@@ -79,7 +77,8 @@ fn started(task: &TaskName, id: &RunId) -> Progress {
         boot_id: boot_id(),
         operator_pid: 7,
         agent_version: "0.169.0".to_owned(),
-        terms: Task::new(task.clone(), "/repo".into(), brief).terms(),
+        names: None,
+        terms: None,
         schema_version: SCHEMA_VERSION,
     }
 }

@@ -1,16 +1,16 @@
-//! The sub-agents of a session: each has a transcript of its own, in the directory of the day that it began on.
+//! The sub-agents of a session: each has a transcript of its own.
 //!
 //! The session's transcript tells of their ends in words that changed from version to version, and of a failure not at all.
 //! Source: codex 0.130.0, 0.150.0 and 0.169.0, whose tools for sub-agents have two forms (`tests/scenarios/left_at_work.rs`).
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::{LINE_LIMIT, Transcript};
-use crate::agent::codex::transcript::parse_line;
-use crate::agent::executor::Line;
+use crate::agent::Chosen;
+use crate::agent::report::Line;
 
 /// The transcripts that are younger than the session's own.
 #[derive(Debug, Default)]
@@ -37,23 +37,23 @@ impl Children {
     }
 
     /// Finds new ones, and reads on in those that are known.
-    pub(super) fn look(&mut self, own: &Path, session: &str) {
+    pub(super) fn look(&mut self, executor: Chosen, own: &Path, session: &str) {
         let known = self.seen.values().flatten();
         let mut family: HashSet<String> = known.map(|child| child.session.clone()).collect();
         family.insert(session.to_owned());
-        for path in younger(own) {
+        for path in executor.sub_agent_transcripts(own) {
             if self.seen.contains_key(&path) {
                 continue;
             }
             // Its first line may not be there yet.
-            let Some((session, parent, name)) = introduction(&path) else {
+            let Some((session, parent, name)) = introduction(executor, &path) else {
                 continue;
             };
             let child = parent.is_some_and(|parent| family.contains(&parent));
             let child = child.then(|| Child {
                 name: name.unwrap_or_else(|| session.clone()),
                 session: session.clone(),
-                transcript: Transcript::new(path.clone()),
+                transcript: Transcript::new(path.clone(), executor),
             });
             self.expected.remove(&session);
             if child.is_some() {
@@ -83,43 +83,14 @@ impl Children {
     }
 }
 
-/// The transcripts that began later, in order: `YEAR/MONTH/DAY/rollout-TIME-SESSION.jsonl`, whose names sort by time.
-fn younger(own: &Path) -> Vec<PathBuf> {
-    let mut dirs: Vec<PathBuf> = own
-        .ancestors()
-        .nth(4)
-        .map(Path::to_owned)
-        .into_iter()
-        .collect();
-    let of_kind: [fn(&str) -> bool; 4] = [is_number, is_number, is_number, |name| {
-        name.ends_with(".jsonl")
-    }];
-    for is_one in of_kind {
-        let entries = dirs.iter().flat_map(fs::read_dir).flatten().flatten();
-        let mut next: Vec<PathBuf> = entries
-            .filter(|entry| entry.file_name().to_str().is_some_and(is_one))
-            .map(|entry| entry.path())
-            .filter(|path| path.as_path() > own || own.starts_with(path))
-            .collect();
-        next.sort_unstable();
-        dirs = next;
-    }
-    dirs.retain(|path| path != own);
-    dirs
-}
-
-fn is_number(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// Whose transcript it is, who made that agent and how it is called.
-fn introduction(path: &Path) -> Option<(String, Option<String>, Option<String>)> {
+fn introduction(executor: Chosen, path: &Path) -> Option<(String, Option<String>, Option<String>)> {
     let mut line = String::new();
     let file = File::open(path).ok()?;
     BufReader::new(file.take(LINE_LIMIT as u64))
         .read_line(&mut line)
         .ok()?;
-    match parse_line(&line)? {
+    match executor.line(&line)? {
         Line::Session {
             id, parent, name, ..
         } => Some((id, parent, name)),

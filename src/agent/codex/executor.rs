@@ -1,0 +1,216 @@
+//! codex behind the boundary.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::launch::{SETTINGS, Start};
+use super::payload::Payload;
+use super::program::{self, KNOWN_VERSIONS, Program};
+use super::{access, screen, setup, transcript};
+use crate::agent::executor::{
+    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
+    TrustPolicy,
+};
+use crate::agent::report::{Line, Report, TurnError};
+use crate::agent::sight::Sight;
+use crate::agent::signals::{Decision, Kind};
+
+/// OpenAI's codex.
+#[derive(Clone, Copy, Debug)]
+pub struct Codex;
+
+const SIGN_IN: &str =
+    "run `codex login` (ChatGPT account), or `codex login --with-api-key` with a key on its stdin";
+
+#[async_trait]
+impl Executor for Codex {
+    fn name(&self) -> &'static str {
+        "codex"
+    }
+
+    fn prefix(&self) -> &'static str {
+        "cx"
+    }
+
+    fn known_versions(&self) -> (&'static str, &'static str) {
+        KNOWN_VERSIONS
+    }
+
+    fn key_variables(&self) -> &'static [&'static str] {
+        &["OPENAI_API_KEY", "CODEX_API_KEY"]
+    }
+
+    fn home_variable(&self) -> Option<&'static str> {
+        Some("CODEX_HOME")
+    }
+
+    fn remedy(&self, trouble: Trouble) -> &'static str {
+        remedy(trouble)
+    }
+
+    async fn find(
+        &self,
+        options: &Options,
+        place: Place<'_>,
+    ) -> Result<Arc<dyn Installed>, Refusal> {
+        access::check_limits()?;
+        let program = options.program.as_deref();
+        let found = Program::query(program, place.environment, place.directory, place.state);
+        Ok(Arc::new(found.await?))
+    }
+
+    fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        super::as_prompt(text)
+    }
+
+    fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str> {
+        super::as_typed(prompt)
+    }
+
+    fn sight(&self, screen: &str, expected: Expected<'_>, trust: TrustPolicy) -> Sight {
+        super::sight(screen, expected, trust)
+    }
+
+    fn has_fields(&self, dialog: &str) -> bool {
+        screen::has_fields(dialog)
+    }
+
+    fn failure(&self, screen: &str) -> Option<TurnError> {
+        let failed = screen::error_line(screen).map(|line| transcript::error_in(&line));
+        failed.or_else(|| screen::blocked_prompt(screen).map(|why| TurnError::blocked_prompt(&why)))
+    }
+
+    fn trouble(&self, screen: &str) -> Option<String> {
+        screen::trouble(screen)
+    }
+
+    fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report> {
+        let payload = Payload::parse(payload).ok()?;
+        Some(payload.into_report(kind))
+    }
+
+    fn line(&self, line: &str) -> Option<Line> {
+        transcript::parse_line(line)
+    }
+
+    fn sub_agent_transcripts(&self, own: &Path) -> Vec<PathBuf> {
+        transcript::younger(own)
+    }
+
+    fn decision(&self, decision: &Decision) -> Option<String> {
+        decision.codex_output()
+    }
+
+    fn exit_command(&self) -> &'static str {
+        super::EXIT_COMMAND
+    }
+
+    fn leftovers(&self) -> &'static [&'static str] {
+        &super::MOUNT_POINTS
+    }
+
+    fn repository_settings(&self) -> Option<&'static str> {
+        Some(SETTINGS)
+    }
+}
+
+#[async_trait]
+impl Installed for Program {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn is_known(&self) -> bool {
+        Self::is_known(self)
+    }
+
+    async fn query_access(&self, options: &Options, place: Place<'_>) -> Result<Access, Refusal> {
+        access::query_access(self, options, place).await
+    }
+
+    fn command_line(&self, launch: &Launch<'_>) -> CommandLine {
+        let start = Start {
+            program: self,
+            launch,
+        };
+        let callers = &launch.options.arguments;
+        let argv = start.argv(callers);
+        let recorded = match callers.len() {
+            0 => argv.clone(),
+            count => start.argv(&[format!("[{count} arguments of the caller's]")]),
+        };
+        CommandLine { argv, recorded }
+    }
+
+    fn forget(&self, state: &Path) {
+        Self::forget(self, state);
+    }
+}
+
+/// A refusal with codex's remedy.
+pub(super) fn refusal(trouble: Trouble, message: String) -> Refusal {
+    Refusal {
+        trouble,
+        message,
+        hint: remedy(trouble),
+    }
+}
+
+impl From<program::Error> for Refusal {
+    fn from(error: program::Error) -> Self {
+        let trouble = match &error {
+            program::Error::Missing(_) => Trouble::Missing,
+            program::Error::Unusable { .. } => Trouble::Unusable,
+        };
+        refusal(trouble, error.to_string())
+    }
+}
+
+impl From<setup::Error> for Refusal {
+    fn from(error: setup::Error) -> Self {
+        let trouble = match &error {
+            setup::Error::Home { .. } => Trouble::Home,
+            setup::Error::Invalid(_) | setup::Error::Profile { .. } => Trouble::Configuration,
+            setup::Error::Forced(_) => Trouble::Restricted,
+        };
+        refusal(trouble, error.to_string())
+    }
+}
+
+fn remedy(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Missing => "install it: `npm install -g @openai/codex`, or name it by --codex",
+        Trouble::Unusable => "run it by hand once; --codex names another",
+        Trouble::Home => {
+            "make that directory and sign in with it set, or unset CODEX_HOME for ~/.codex"
+        }
+        Trouble::Configuration => "mend or remove the setting that the message names",
+        Trouble::Restricted => "see the message: the setting goes before what a run passes",
+        Trouble::Credentials => {
+            "run `codex login` anew (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
+        }
+        Trouble::SignedOut => SIGN_IN,
+        Trouble::KeyMissing => {
+            "set that variable, which `env_key` of the provider in codex's configuration names"
+        }
+        Trouble::Limits => "raise the hard limit of open files, as by `ulimit -H -n 1024`",
+        Trouble::Rejected => "check the key, or sign in again with `codex login`",
+        Trouble::Dialog => {
+            "start codex once by hand in the repository and answer it, or see `pending` for what it shows"
+        }
+        Trouble::PromptBlocked => "change the task, or the hook in codex's hooks.json",
+        Trouble::WrongDirectory => {
+            "a wrapper around codex that changes the directory must not: start the program itself by --codex"
+        }
+        Trouble::EndedAtStart => {
+            "mend what it names; codex says the same when it is started by hand"
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What an agent gets of its caller's environment.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::executor::Executor;
+use crate::os::process::RUN_VARIABLE;
+use crate::os::search_path::absolute_entries;
+
+/// Names of variables that mark a parent session, lead git astray, or belong to another terminal.
+const DROPPED: [&str; 29] = [
+    "TMUX",
+    "TMUX_PANE",
+    "STY",
+    RUN_VARIABLE,
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_GRAFT_FILE",
+    "GIT_SHALLOW_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "TERM",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "COLUMNS",
+    "LINES",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+];
+/// Beginnings of such names.
+const DROPPED_PREFIXES: [&str; 4] = [
+    "GIT_CONFIG_KEY_",
+    "GIT_CONFIG_VALUE_",
+    "GIT_INTERNAL_",
+    "GIT_PUSH_OPTION_",
+];
+/// Beginnings of the names by which an agent marks what it starts: a run's agent is nobody's child.
+const PARENT_MARKS: [&str; 7] = [
+    "CLAUDECODE",
+    "CLAUDE_CODE_",
+    "CODEX_CI",
+    "CODEX_SHELL",
+    "CODEX_THREAD",
+    "CODEX_SANDBOX",
+    "CODEX_MANAGED_BY_",
+];
+/// Variables that hold the credentials of some agent: each executor gets its own ([`Executor::key_variables`]).
+const KEYS: [&str; 10] = [
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "XAI_API_KEY",
+    "CURSOR_API_KEY",
+    "AMP_API_KEY",
+    "OPENAI_API_KEY",
+    "CODEX_API_KEY",
+];
+
+/// The environment of an agent: the caller's without what is foreign to it, `additions`, and the run's mark.
+pub(crate) fn agent_environment(
+    executor: &dyn Executor,
+    additions: &[(String, String)],
+    run_id: &str,
+) -> Vec<(String, String)> {
+    let mut environment = caller_environment(executor);
+    environment.extend(additions.iter().cloned());
+    environment.insert("TERM".to_owned(), "screen-256color".to_owned());
+    environment.insert(RUN_VARIABLE.to_owned(), run_id.to_owned());
+    with_absolute_home(executor, environment)
+}
+
+/// The environment in which an executor's program is asked where there is no run.
+pub(crate) fn examining_environment(executor: &dyn Executor) -> Vec<(String, String)> {
+    with_absolute_home(executor, caller_environment(executor))
+}
+
+/// A relative directory is the caller's: the program would look for it in the worktree.
+fn with_absolute_home(
+    executor: &dyn Executor,
+    mut environment: BTreeMap<String, String>,
+) -> Vec<(String, String)> {
+    if let Some(home) = executor
+        .home_variable()
+        .and_then(|name| environment.get_mut(name))
+        && let Ok(path) = std::path::absolute(&*home)
+        && let Some(path) = path.to_str()
+    {
+        *home = path.to_owned();
+    }
+    environment.into_iter().collect()
+}
+
+fn caller_environment(executor: &dyn Executor) -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        // The repository's programs are not to be taken for the system's: a wrapper may look for `node`.
+        let value = if name == "PATH" {
+            absolute_entries(&value)
+        } else {
+            value
+        };
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os()
+        .filter_map(text)
+        .filter(|(name, _)| !is_foreign(name, executor) && name != "_")
+        .collect()
+}
+
+fn is_foreign(name: &str, executor: &dyn Executor) -> bool {
+    let begins = |prefix: &&str| name.starts_with(*prefix);
+    DROPPED.contains(&name)
+        || KEYS.contains(&name) && !executor.key_variables().contains(&name)
+        || DROPPED_PREFIXES.iter().any(begins)
+        || PARENT_MARKS.iter().any(begins)
+}
+
+/// The last value of a variable.
+pub(crate) fn value(environment: &[(String, String)], name: &str) -> Option<OsString> {
+    environment
+        .iter()
+        .rev()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::codex::Codex;
+
+    #[test]
+    fn a_parents_marks_and_foreign_keys_are_dropped() {
+        for name in [
+            "TMUX",
+            "CLAUDECODE",
+            "CLAUDE_CODE_ENTRYPOINT",
+            "CODEX_THREAD_ID",
+            "GIT_DIR",
+            "GIT_QUARANTINE_PATH",
+            "GIT_CONFIG_COUNT",
+            "GIT_CONFIG_KEY_0",
+            "ANTHROPIC_API_KEY",
+        ] {
+            assert!(is_foreign(name, &Codex), "{name}");
+        }
+        for name in [
+            "PATH",
+            "HOME",
+            "OPENAI_API_KEY",
+            "CODEX_HOME",
+            "GIT_AUTHOR_NAME",
+            "LANG",
+        ] {
+            assert!(!is_foreign(name, &Codex), "{name}");
+        }
+    }
+}

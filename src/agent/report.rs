@@ -1,0 +1,195 @@
+//! What hooks and transcripts report of a turn, in words that all executors share.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::sight::Inquiry;
+
+/// The report of a hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The session.
+    pub session: String,
+    /// The turn, where the event belongs to one.
+    pub turn_id: Option<String>,
+    /// The agent within the session, where it is one that the session's own agent made; the transcript is then its own.
+    pub agent_id: Option<String>,
+    /// The session's transcript, a file that may not be there yet.
+    pub transcript: Option<PathBuf>,
+    /// The working directory of the session.
+    pub cwd: Option<PathBuf>,
+    /// The event.
+    pub event: Reported,
+}
+
+/// The event that a hook reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// A session began.
+    Session {
+        /// `startup`, `resume`, `clear`, …
+        source: String,
+    },
+    /// A prompt was submitted.
+    Prompt {
+        /// The whole text.
+        prompt: String,
+    },
+    /// A permission is asked for.
+    Permission {
+        /// The command.
+        command: String,
+        /// Why, where the agent says so.
+        reason: Option<String>,
+    },
+    /// A turn ends.
+    Stop {
+        /// What the agent said last.
+        message: Option<String>,
+    },
+}
+
+/// Why a turn failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnError {
+    /// The program's words.
+    pub message: String,
+    /// The program's name of the error, for example `usage_limit_exceeded`; by its words, where it names none or `other`.
+    pub kind: Option<String>,
+    /// The HTTP status behind it, where one is known.
+    pub http_status: Option<u16>,
+}
+
+impl TurnError {
+    /// An error of which nothing but a sentence is known.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            kind: None,
+            http_status: None,
+        }
+    }
+
+    /// A hook of the user's refused the prompt, for that reason.
+    #[must_use]
+    pub fn blocked_prompt(reason: &str) -> Self {
+        let reason = if reason.is_empty() {
+            "no reason given"
+        } else {
+            reason
+        };
+        Self {
+            message: format!("a UserPromptSubmit hook blocked the prompt: {reason}"),
+            kind: Some("prompt_blocked".to_owned()),
+            http_status: None,
+        }
+    }
+}
+
+/// What a line says, as far as a run cares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The first line of the file names its session; one that was forked off another has the other's line next.
+    Session {
+        /// The session's id.
+        id: String,
+        /// The session of the agent that made this one.
+        parent: Option<String>,
+        /// What that agent calls it.
+        name: Option<String>,
+        /// The version of the program.
+        version: Option<String>,
+    },
+    /// A turn began.
+    TurnStarted {
+        /// The turn.
+        turn_id: String,
+    },
+    /// A turn ended well; its Stop hook has run.
+    TurnCompleted {
+        /// The turn.
+        turn_id: String,
+        /// What the agent said last.
+        message: String,
+    },
+    /// A turn ended without a message: an API error, a usage limit.
+    TurnFailed {
+        /// The turn.
+        turn_id: String,
+        /// What the program says of it, where it does.
+        error: Option<TurnError>,
+    },
+    /// A turn was cut short, by Esc or a denied approval.
+    TurnAborted {
+        /// The turn, where it is named.
+        turn_id: Option<String>,
+        /// Why, for example `interrupted`.
+        reason: String,
+    },
+    /// The tokens of the session so far.
+    Tokens(Usage),
+    /// The agent said something.
+    Said {
+        /// What its model calls it.
+        phase: Phase,
+    },
+    /// The agent called a tool.
+    Called {
+        /// The call's id and its command, where it has one.
+        command: Option<(String, String)>,
+    },
+    /// The agent called the tool that asks by a form.
+    Inquired {
+        /// The call's id.
+        call: String,
+        /// Its questions.
+        inquiries: Vec<Inquiry>,
+    },
+    /// A tool returned.
+    Returned {
+        /// The call's id.
+        call: String,
+        /// The process that the call left running.
+        running: Option<String>,
+        /// Why the call was refused.
+        refused: Option<String>,
+        /// The session of the sub-agent that the call made, and what it is called.
+        made: Option<(String, String)>,
+    },
+    /// Something ended that began in a turn.
+    Ended {
+        /// The id of its process, where it was a command.
+        process: Option<String>,
+    },
+}
+
+/// The tokens that a run used, as the transcript counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens sent.
+    pub input_tokens: u64,
+    /// Tokens received.
+    pub output_tokens: u64,
+    /// Both.
+    pub total_tokens: u64,
+    /// Of those sent, what the service had in its cache.
+    #[serde(default)]
+    pub cached_input_tokens: Option<u64>,
+    /// Of those received, what the model thought with.
+    #[serde(default)]
+    pub reasoning_output_tokens: Option<u64>,
+}
+
+/// The part that a message plays in its turn, as the agent's model has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// It doesn't say.
+    #[default]
+    Unknown,
+    /// Said on the way.
+    Commentary,
+    /// The last word.
+    FinalAnswer,
+}
