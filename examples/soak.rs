@@ -141,8 +141,8 @@ fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
         }
     }
     if !scripted {
-        campaign.programs.agent = program::find(codex.as_deref(), search.as_ref())
-            .map_err(|error| format!("failed to {error}"))?;
+        campaign.programs.agent =
+            program::find(codex.as_deref(), search.as_ref()).map_err(|error| error.to_string())?;
         campaign.is_real = true;
     }
     Ok(campaign)

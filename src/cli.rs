@@ -78,7 +78,7 @@ impl State {
         match &self.state_dir {
             Some(path) => {
                 let root = std::path::absolute(path)
-                    .map_err(|_| Error::Usage("use an empty --state-dir".to_owned()))?;
+                    .map_err(|_| Error::Usage("--state-dir is empty".to_owned()))?;
                 Ok(NAMED_STATE.get_or_init(|| root).clone())
             }
             None => Ok(Store::default_root()?),

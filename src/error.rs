@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::agent::GlobalHooksError;
 use crate::agent::executor::{Refusal, Trouble};
 use crate::os::blocking::Panicked;
-use crate::os::chain::chain;
+use crate::os::chain::{chain, failed};
 use crate::record::code::Code;
 use crate::task::{name, prompt, respond};
 use crate::{record, tmux, worktree};
@@ -36,13 +36,13 @@ pub enum Error {
     #[error(transparent)]
     Worktree(#[from] worktree::Error),
     /// The worktree went while the run went on.
-    #[error("find the worktree {}: it was removed or moved while the run went on", path.display())]
+    #[error("the worktree {} was removed or moved during the run", path.display())]
     WorktreeGone {
         /// Its directory.
         path: PathBuf,
     },
     /// A name that the run needs is taken.
-    #[error("use the {what} {name}: {holder}")]
+    #[error("the {what} {name} is taken: {holder}")]
     Taken {
         /// `branch`, `worktree` or `tmux session`.
         what: &'static str,
@@ -55,25 +55,25 @@ pub enum Error {
     #[error(transparent)]
     Tmux(#[from] tmux::Error),
     /// tmux is too old.
-    #[error("use tmux {version}: 3.2 or later is needed")]
+    #[error("tmux {version} is too old; a run needs 3.2 or later")]
     TmuxTooOld {
         /// Its version.
         version: String,
     },
     /// No `git` on PATH.
-    #[error("find git on PATH")]
+    #[error("git is missing: no `git` on PATH")]
     GitMissing,
     /// The agent's program can't be used.
     #[error(transparent)]
     Agent(#[from] Refusal),
     /// The hook binaries are not where they are looked for.
-    #[error("find the hook binaries beside {} or on PATH", executable.display())]
+    #[error("the hook binaries are neither beside {} nor on PATH", executable.display())]
     HooksMissing {
         /// Our own executable.
         executable: PathBuf,
     },
     /// There is no room.
-    #[error("start with {available_mb} MB free in {}: {needed_mb} MB are needed", path.display())]
+    #[error("{} has {available_mb} MB free; a run needs {needed_mb} MB", path.display())]
     DiskFull {
         /// Where.
         path: PathBuf,
@@ -88,10 +88,10 @@ pub enum Error {
     #[error(transparent)]
     GlobalHooks(#[from] GlobalHooksError),
     /// The file watcher can't be had.
-    #[error("watch files for changes")]
+    #[error("{}", failed(format_args!("watch files for changes")))]
     Watch(#[from] notify::Error),
     /// The operating system refused.
-    #[error("{what}")]
+    #[error("{}", failed(what))]
     Io {
         /// The attempt, as a verb and an object.
         what: String,
@@ -170,7 +170,7 @@ impl Error {
         }
     }
 
-    /// What happened, causes included: completes "failed to …".
+    /// What happened, in one line with its causes.
     #[must_use]
     pub fn message(&self) -> String {
         chain(self)
@@ -196,7 +196,7 @@ impl Error {
     pub fn to_failure(&self) -> record::Failure {
         record::Failure {
             code: self.code().as_str().to_owned(),
-            message: format!("failed to {}", self.message()),
+            message: self.message(),
             hint: self.hint(),
             signal: None,
         }

@@ -86,7 +86,7 @@ async fn demo() -> Result<usize> {
     let operator = Operator::builder()
         .state_directory(&state)
         .build()
-        .map_err(|error| format!("failed to {}", error.message()))?;
+        .map_err(|error| error.message())?;
     // What a demo left that was killed.
     cleanup(operator.store(), &Scope::default()).await?;
 
@@ -152,9 +152,7 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let search = env::var_os("PATH");
-    let find = |program| {
-        program::find(program, search.as_ref()).map_err(|error| format!("failed to {error}"))
-    };
+    let find = |program| program::find(program, search.as_ref()).map_err(|error| error.to_string());
     let real = |program| Agent {
         program,
         what: "the real codex, with a model that is built in",

@@ -11,7 +11,7 @@ pub(crate) fn line(progress: &Progress) -> Option<String> {
             ..
         } => format!("run {run_id} from commit {base_commit:.12}"),
         Progress::Done(step) => done(step)?,
-        Progress::StepFailed { message, .. } => format!("failed to {message}"),
+        Progress::StepFailed { message, .. } => message.clone(),
         Progress::Launched { pane, pid, .. } => {
             format!("the agent started in tmux pane {pane} (pid {pid})")
         }

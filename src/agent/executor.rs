@@ -21,6 +21,7 @@ use super::signals::{Decision, Kind};
 use crate::agent::report::{Line, TurnError};
 use crate::agent::sight::{Form, Sight};
 use crate::os::blocking::Panicked;
+use crate::os::chain::failed;
 
 /// An agent's interactive CLI.
 #[async_trait]
@@ -161,7 +162,7 @@ pub struct Expected<'a> {
 pub struct Refusal {
     /// The kind of trouble, which decides the code and the exit status.
     pub trouble: Trouble,
-    /// Completes "failed to …".
+    /// What stands against it.
     pub message: String,
     /// What to do now.
     pub hint: &'static str,
@@ -171,7 +172,7 @@ impl From<Panicked> for Refusal {
     fn from(Panicked(panic): Panicked) -> Self {
         Self {
             trouble: Trouble::Unusable,
-            message: format!("finish a step: {panic}"),
+            message: failed(format_args!("finish a step: {panic}")),
             hint: "try again",
         }
     }

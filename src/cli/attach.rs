@@ -36,11 +36,11 @@ impl Attach {
                 running.join(", ")
             };
             return Err(usage(format!(
-                "find the session of {task}: running are {names}"
+                "no run of {task} is in a session; these are: {names}"
             )));
         };
         if !io::stdin().is_terminal() {
-            return Err(usage("attach: stdin is no terminal"));
+            return Err(usage("stdin is not a terminal"));
         }
         let failed = server.attach_command(&session, self.write).exec();
         Err(Error::Io {

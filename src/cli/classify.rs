@@ -63,7 +63,7 @@ impl Classify {
             })?;
         let message = String::from_utf8(bytes).map_err(|error| {
             usage(format!(
-                "read the message: it is no UTF-8, from byte {} on",
+                "the message is not UTF-8 from byte {} on",
                 error.utf8_error().valid_up_to()
             ))
         })?;

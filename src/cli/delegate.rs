@@ -222,7 +222,7 @@ impl Delegate {
         let name = TaskName::parse(&self.task)?;
         let prompt = self.load_prompt()?;
         let absolute =
-            |path: &PathBuf| std::path::absolute(path).map_err(|_| usage("use an empty path"));
+            |path: &PathBuf| std::path::absolute(path).map_err(|_| usage("a path is empty"));
         let mut task = Task::new(name, absolute(&self.repo)?, prompt);
         task.base.clone_from(&self.base);
         task.include_dirty = self.include_dirty;
@@ -280,12 +280,13 @@ impl Delegate {
         match file {
             Some(path) => {
                 let name = path.display().to_string();
-                let mut file = File::open(path)
-                    .map_err(|error| usage(format!("read the prompt from {name}: {error}")))?;
+                let mut file = File::open(path).map_err(|error| {
+                    usage(format!("the prompt can't be read from {name}: {error}"))
+                })?;
                 read(&mut file, &name)
             }
             None if io::stdin().is_terminal() => Err(usage(
-                "find the prompt: give --prompt, --prompt-file, or pipe it to stdin",
+                "there is no prompt: give --prompt or --prompt-file, or pipe it to stdin",
             )),
             None => read(&mut io::stdin().lock(), "stdin"),
         }
@@ -321,7 +322,7 @@ impl Agent {
             Some((name, value)) if is_name(name) => Ok((name.to_owned(), value.to_owned())),
             // The value may be a secret: it is not repeated.
             _ => Err(usage(
-                "take an --env: it must be NAME=VALUE, with a name of letters, digits and `_`",
+                "--env must be NAME=VALUE, with a name of letters, digits and `_`",
             )),
         };
         self.env.iter().map(parse).collect()

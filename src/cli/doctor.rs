@@ -36,7 +36,7 @@ struct Document<'a> {
 
 impl Doctor {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let repo = std::path::absolute(&self.repo).map_err(|_| usage("use an empty --repo"))?;
+        let repo = std::path::absolute(&self.repo).map_err(|_| usage("--repo is empty"))?;
         let options = Options {
             program: self.codex,
             ..Options::default()

@@ -44,7 +44,7 @@ impl Responders {
         }
         if let Some(command) = &self.responder {
             if command.trim().is_empty() {
-                return Err(usage("run the responder: --responder is empty"));
+                return Err(usage("--responder is empty"));
             }
             responders.push(Arc::new(Command::new(
                 command.clone(),

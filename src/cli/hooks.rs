@@ -56,9 +56,10 @@ impl Target {
             .codex_home
             .clone()
             .or_else(|| codex_home(|name| std::env::var(name).ok()));
-        let home = named
-            .ok_or_else(|| usage("find codex's directory: neither CODEX_HOME nor HOME is set"))?;
-        std::path::absolute(home).map_err(|_| usage("use an empty --codex-home"))
+        let home = named.ok_or_else(|| {
+            usage("codex's directory is unknown: neither CODEX_HOME nor HOME is set")
+        })?;
+        std::path::absolute(home).map_err(|_| usage("--codex-home is empty"))
     }
 }
 

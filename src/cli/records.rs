@@ -73,7 +73,7 @@ impl List {
             match row(run) {
                 Ok(row) => rows.push(row),
                 Err(error) => tell(&format!(
-                    "note: {}: failed to {}",
+                    "note: {}: {}",
                     safe(run.name()),
                     safe(&error.message())
                 )),
@@ -192,7 +192,7 @@ fn find(state: &State, name: &str) -> Result<RunDir, Error> {
     {
         None => Ok(store.find(name)?),
         Some(run) => Err(usage(format!(
-            "show the record of {}: there is none yet, it is queued at position {}",
+            "{} has no record yet: it is queued at position {}",
             run.run_id, run.position
         ))),
     }
@@ -207,9 +207,7 @@ fn load(run: &RunDir) -> Result<Outcome, Error> {
             // A cleanup would end an agent that still works.
             format!("its operator died: `cx-operator resume {name}` takes it over")
         };
-        usage(format!(
-            "show the record of {name}: there is none yet, {what}"
-        ))
+        usage(format!("{name} has no record yet: {what}"))
     })
 }
 

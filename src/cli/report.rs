@@ -24,7 +24,7 @@ fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
         Progress::Queued { position } => format!("waiting for other runs: position {position}"),
         Progress::Started { run_id, .. } => format!("run {run_id}"),
         Progress::Notice { text } => format!("note: {text}"),
-        Progress::StepFailed { message, .. } => format!("failed to {message}"),
+        Progress::StepFailed { message, .. } => message.clone(),
         Progress::PermissionAsked { command, .. } => {
             format!("the agent asks for an approval: {command}")
         }

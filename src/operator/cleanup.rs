@@ -111,7 +111,7 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
         }
         Ok(Claim::Alive | Claim::Ended) => return None,
         Err(error) => {
-            let why = format!("failed to {}", error.message());
+            let why = error.message();
             return Some(describe(Action::Left, why));
         }
     };

@@ -145,7 +145,7 @@ fn prune_now(store: &Store, plan: &Plan, sessions: &BTreeSet<String>) -> Result<
         let place = match Place::load((recorded.as_ref(), has_result), &group) {
             Ok(place) => place,
             Err(error) => {
-                let why = format!("failed to {}", crate::os::chain::chain(&error));
+                let why = crate::os::chain::chain(&error);
                 group
                     .iter()
                     .for_each(|candidate| report.leave(&candidate.run, &*why));
@@ -195,7 +195,7 @@ fn remove(store: &Store, place: &Place, some: &[Candidate], report: &mut Report)
         };
         match done {
             Ok(()) => report.pruned.push(told),
-            Err(why) => report.leave(&candidate.run, format!("failed to {why}")),
+            Err(why) => report.leave(&candidate.run, why),
         }
     }
 }

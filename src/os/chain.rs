@@ -1,6 +1,12 @@
-//! The text of an error with its causes.
+//! The text of an error: its condition or its operation, and its causes.
 
 use std::error::Error as StdError;
+use std::fmt;
+
+/// What an operation's error says: `failed to read /etc/hosts`. Every other error states a condition.
+pub(crate) fn failed(operation: impl fmt::Display) -> String {
+    format!("failed to {operation}")
+}
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn StdError) -> String {

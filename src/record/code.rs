@@ -128,7 +128,7 @@ impl Code {
         Self::ALL.into_iter().find(|code| code.as_str() == name)
     }
 
-    /// The process's exit status: 2 for a wrong use, 7 for what is not ready, 8 for the repository, 1 otherwise.
+    /// The process's exit status: 2 for wrong usage, 7 if something is not ready, 8 for the repository, 1 otherwise.
     #[must_use]
     pub fn exit(self) -> u8 {
         match self {
@@ -173,13 +173,13 @@ impl Code {
             Self::Usage => "see the command's --help",
             Self::TaskName => "see `cx-operator delegate --help`",
             Self::Prompt => {
-                "give the brief by --prompt, --prompt-file or stdin; put what is longer into a file of the repository"
+                "give the brief with --prompt, --prompt-file or on stdin; put a longer text into a file of the repository"
             }
             Self::AnswersFile => "see `--answers` in `cx-operator delegate --help`",
-            Self::ArgumentsTooLong => "put what is long into the agent's configuration",
+            Self::ArgumentsTooLong => "put long values into the agent's configuration",
             Self::RunNotFound => "`cx-operator list` names the runs",
             Self::RunAlive => {
-                "wait for it, watch it by `cx-operator attach`, or end its operator by SIGINT"
+                "wait for it, watch it with `cx-operator attach`, or end its operator with SIGINT"
             }
             Self::NewerRun => "use the cx-operator that wrote it, or a newer one",
             Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",
@@ -190,15 +190,17 @@ impl Code {
                 "install it: `apt-get install git`, `dnf install git` or `brew install git`"
             }
             Self::AgentMissing => "install the agent's CLI, or name its program",
-            Self::AgentUnusable => "run the agent's program by hand once, or name another",
-            Self::AgentHome => "make that directory, or unset the variable that names it",
+            Self::AgentUnusable => "run the agent's program once by hand, or name another one",
+            Self::AgentHome => "create that directory, or unset the variable that names it",
             Self::AgentConfiguration => "fix or remove the setting that the message names",
-            Self::AgentRestricted => "see the message: the setting goes before what a run passes",
+            Self::AgentRestricted => {
+                "see the message: the setting takes precedence over a run's own arguments"
+            }
             Self::AgentCredentials | Self::NotSignedIn => "sign in with the agent's CLI",
             Self::ProviderKeyMissing => "set the variable that the message names",
             Self::Limits => "raise the limit that the message names",
             Self::HooksMissing => {
-                "install cx-operator with its hook binaries, or name their directory by CX_OPERATOR_HOOKS"
+                "install cx-operator with its hook binaries, or name their directory with CX_OPERATOR_HOOKS"
             }
             Self::DiskFull => {
                 "free some space; --worktree-root and --state-dir choose other places"
@@ -207,15 +209,17 @@ impl Code {
                 "Linux allows a user 128 inotify instances: see /proc/sys/fs/inotify/max_user_instances"
             }
             Self::WorktreeGone => {
-                "what was committed there is kept; see whether the directory was moved, and run the task again"
+                "commits made there are kept; look whether the directory was moved, and run the task again"
             }
-            Self::NameTaken => "take another --task, or see whether `cx-operator cleanup` frees it",
-            Self::Tmux => "`cx-operator doctor` tells whether tmux works",
+            Self::NameTaken => {
+                "choose another --task, or see whether `cx-operator cleanup` frees it"
+            }
+            Self::Tmux => "`cx-operator doctor` checks whether tmux works",
             Self::MalformedEvent => {
                 "an agent newer than this cx-operator may send another format: see the run's signals"
             }
             Self::PromptAltered => {
-                "somebody typed into the pane; run the task again and attach read-only"
+                "a person typed into the pane; run the task again and attach read-only"
             }
             Self::Repository | Self::Record | Self::GlobalHooks | Self::Io => return None,
         })

@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::os::chain::failed;
+
 /// Why a run's name, directory or record could not be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Neither `CX_OPERATOR_STATE`, `XDG_STATE_HOME` nor `HOME` says where state goes.
     #[error(
-        "find a place for the records: none of CX_OPERATOR_STATE, XDG_STATE_HOME and HOME is an absolute path"
+        "no state directory is known: none of CX_OPERATOR_STATE, XDG_STATE_HOME and HOME is an absolute path"
     )]
     NoStateDirectory,
     /// The state directory's path leaves no room for a socket's name.
     #[error(
-        "use {path} as the state directory: tmux's socket path would have {length} bytes, and 107 is the limit"
+        "the path of the state directory {path} is too long: tmux's socket path would have {length} bytes, and 107 is the limit"
     )]
     StatePathTooLong {
         /// The state directory.
@@ -25,7 +27,7 @@ pub enum Error {
         length: usize,
     },
     /// The state directory can't be made or used.
-    #[error("use {path} as the state directory")]
+    #[error("the state directory {path} can't be used")]
     StateUnusable {
         /// What was refused.
         path: PathBuf,
@@ -34,13 +36,13 @@ pub enum Error {
         source: io::Error,
     },
     /// No record answers to the name.
-    #[error("find a run named `{name}`")]
+    #[error("no run is named `{name}`")]
     NotFound {
         /// What was asked for.
         name: String,
     },
     /// Several records answer to the name.
-    #[error("tell which run `{name}` is: {candidates} records match")]
+    #[error("`{name}` is ambiguous: it names {candidates} runs")]
     Ambiguous {
         /// What was asked for.
         name: String,
@@ -48,19 +50,19 @@ pub enum Error {
         candidates: usize,
     },
     /// An operator owns the run.
-    #[error("take over the run {name}: its operator lives")]
+    #[error("the operator of the run {name} is alive")]
     Alive {
         /// The run's id.
         name: String,
     },
     /// A newer version of this program wrote the run's journal.
-    #[error("understand the run {name}: a newer cx-operator wrote it")]
+    #[error("a newer cx-operator wrote the run {name}")]
     Newer {
         /// The run's id.
         name: String,
     },
     /// A record is there and can't be read as one.
-    #[error("read the record {path}")]
+    #[error("{}", failed(format_args!("read the record {}", path.display())))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -69,7 +71,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The operating system refused.
-    #[error("{what} {path}")]
+    #[error("{}", failed(format_args!("{what} {}", path.display())))]
     Io {
         /// The attempt, as a verb.
         what: &'static str,

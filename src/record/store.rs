@@ -69,7 +69,7 @@ impl Store {
         let resolved = refuse_long_path(root)?;
         let open = || {
             if root.to_str().is_none() || resolved.to_str().is_none() {
-                let why = format!("its name isn't UTF-8: {}", resolved.to_string_lossy());
+                let why = format!("its path is not UTF-8: {}", resolved.to_string_lossy());
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
             refuse_shared_directory(root)?;

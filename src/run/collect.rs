@@ -26,7 +26,7 @@ pub(super) async fn keep_transcript(dir: &RunDir, path: &Path) -> Option<String>
     // It may be a gigabyte, and other runs have their turns meanwhile.
     let copied = blocking(move || Ok::<_, Error>(dir.keep_copy(&path, "transcript.jsonl")?)).await;
     let error = copied.err()?.message();
-    Some(format!("the transcript was not kept: failed to {error}"))
+    Some(format!("the transcript was not kept: {error}"))
 }
 
 /// Snapshot, patch, numbers. `false` if the worktree has something that could not be taken in.
@@ -128,8 +128,7 @@ pub(super) fn note(outcome: &mut Outcome, result: Result<(), Error>) -> bool {
     match result {
         Ok(()) => true,
         Err(error) => {
-            let notice = format!("failed to {}", error.message());
-            outcome.notices.push(notice);
+            outcome.notices.push(error.message());
             false
         }
     }

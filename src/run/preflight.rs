@@ -172,7 +172,9 @@ fn check_repository(task: &Task, names: &Names) -> Result<Start, Error> {
     let dirty = match repository.query_dirty() {
         Err(error) if !task.include_dirty => {
             let why = chain(&error);
-            notices.push(format!("nobody looked for uncommitted changes of yours, which the agent won't see: failed to {why}"));
+            notices.push(format!(
+                "your uncommitted changes, which the agent won't see, are unknown: {why}"
+            ));
             Dirty::default()
         }
         found => found?,

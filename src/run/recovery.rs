@@ -249,7 +249,7 @@ impl Heir {
     pub(crate) fn foresee(&self, keep: Keep) -> Option<String> {
         let story = &self.found.story;
         if let Err(error) = story.open_repository() {
-            return Some(format!("failed to {}", error.message()));
+            return Some(error.message());
         }
         let (path, _) = story.worktree.as_ref()?;
         let kept = matches!(keep, Keep::Worktree | Keep::Session) && path.exists();

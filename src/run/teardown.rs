@@ -83,7 +83,7 @@ async fn end_processes(
 ) -> Result<(), String> {
     let run = RunProcesses::of(site.dir.name(), site.dir.path(), root);
     let ended = end_run_processes(&run, GRACE, is_hurried).await;
-    ended.map_err(|left| format!("failed to {left}"))
+    ended.map_err(|left| left.to_string())
 }
 
 /// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
@@ -105,11 +105,7 @@ pub(crate) async fn end_orphans(
     };
     let removed = site.journal.step(Step::RemoveSession, remove).await;
     for result in [removed, site.tmux.stop_if_idle().await] {
-        left.extend(
-            result
-                .err()
-                .map(|error| format!("failed to {}", crate::os::chain::chain(&error))),
-        );
+        left.extend(result.err().map(|error| crate::os::chain::chain(&error)));
     }
     left
 }
@@ -237,9 +233,7 @@ pub(crate) fn record(site: &Site<'_>, outcome: &mut Outcome, clean: bool) {
     match written {
         Ok(()) if clean => site.dir.close(),
         Ok(()) => {}
-        Err(error) => outcome
-            .notices
-            .push(format!("failed to {}", crate::os::chain::chain(&error))),
+        Err(error) => outcome.notices.push(crate::os::chain::chain(&error)),
     }
 }
 

@@ -10,7 +10,7 @@ use thiserror::Error as ThisError;
 
 /// The name of a task is invalid.
 #[derive(Debug, ThisError)]
-#[error("take `{name}` as a task: {why}")]
+#[error("`{name}` is invalid as a task's name: {why}")]
 pub struct Error {
     /// The name as given.
     pub name: String,

@@ -13,16 +13,16 @@ pub const LIMIT: usize = 1 << 20;
 #[non_exhaustive]
 pub enum Error {
     /// There is nothing in it.
-    #[error("take the prompt: it is empty")]
+    #[error("the prompt is empty")]
     Empty,
     /// It exceeds the limit.
-    #[error("take the prompt: it has {bytes} bytes, and {LIMIT} is the limit")]
+    #[error("the prompt has {bytes} bytes; at most {LIMIT} are allowed")]
     TooLong {
         /// Its length.
         bytes: usize,
     },
     /// It is no UTF-8.
-    #[error("take the prompt: it is no UTF-8, from byte {at} on")]
+    #[error("the prompt is not UTF-8 from byte {at} on")]
     NotUtf8 {
         /// Where it stops being UTF-8.
         at: usize,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::os::bounded;
+use crate::os::chain::{chain, failed};
 
 pub use command::Command;
 
@@ -36,7 +37,7 @@ const PATTERN_LIMIT: usize = 1 << 20;
 #[non_exhaustive]
 pub enum AnswersError {
     /// It can't be read.
-    #[error("read the answers file {path}")]
+    #[error("{}", failed(format_args!("read the answers file {}", path.display())))]
     Io {
         /// The file.
         path: PathBuf,
@@ -45,7 +46,7 @@ pub enum AnswersError {
         source: io::Error,
     },
     /// It is no TOML of the right shape.
-    #[error("understand the answers file {path}: {message}")]
+    #[error("the answers file {path} is invalid: {message}")]
     Format {
         /// The file.
         path: PathBuf,
@@ -53,7 +54,7 @@ pub enum AnswersError {
         message: String,
     },
     /// A pattern is no regular expression.
-    #[error("understand the pattern `{pattern}` in the answers file {path}: {message}")]
+    #[error("the pattern `{pattern}` in the answers file {path} is invalid: {message}")]
     Pattern {
         /// The file.
         path: PathBuf,
@@ -69,19 +70,19 @@ pub enum AnswersError {
 #[non_exhaustive]
 pub enum RespondError {
     /// It could not be run.
-    #[error("run the responder")]
+    #[error("{}", failed(format_args!("run the responder")))]
     Io(#[source] io::Error),
     /// It took too long.
-    #[error("get an answer from the responder within {0:?}")]
+    #[error("the responder gave no answer within {0:?}")]
     TimedOut(Duration),
     /// It said that it failed.
-    #[error("get an answer from the responder: {0}")]
+    #[error("the responder failed: {0}")]
     Failed(String),
     /// It can't be made any more, in a run that was taken over.
     #[error("make the responder")]
     Remake(#[source] AnswersError),
     /// Its answer is none.
-    #[error("understand the responder's answer: {0}")]
+    #[error("the responder's answer is invalid: {0}")]
     Answer(String),
 }
 
@@ -235,14 +236,9 @@ impl Reply {
         Self {
             by: String::new(),
             answer: None,
-            problems: vec![unanswered(&error)],
+            problems: vec![chain(&error)],
         }
     }
-}
-
-fn unanswered(error: &RespondError) -> String {
-    let why = crate::os::chain::chain(error);
-    format!("the responder did not answer: failed to {why}")
 }
 
 impl Chain {
@@ -278,7 +274,7 @@ impl Chain {
                     };
                 }
                 Ok(None) => {}
-                Err(error) => problems.push(unanswered(&error)),
+                Err(error) => problems.push(chain(&error)),
             }
         }
         Reply {
@@ -363,7 +359,7 @@ impl Answers {
     /// # Errors
     /// [`AnswersError`], with the line of a mistake.
     pub fn load(path: &Path) -> Result<Self, AnswersError> {
-        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8");
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
         let text = bounded::read(path, FILE_LIMIT, PATIENCE)
             .and_then(|bytes| String::from_utf8(bytes).map_err(not_text))
             .map_err(|source| AnswersError::Io {

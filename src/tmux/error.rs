@@ -3,16 +3,17 @@
 use std::io;
 
 use super::{ARGV_LIMIT, COMMAND_LIMIT};
+use crate::os::chain::failed;
 
 /// Why tmux did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No `tmux` on PATH.
-    #[error("find tmux on PATH")]
+    #[error("tmux is missing: no `tmux` on PATH")]
     Missing,
     /// The program could not be run, or the socket's lock not be taken.
-    #[error("run tmux {verb}")]
+    #[error("{}", failed(format_args!("run tmux {verb}")))]
     Io {
         /// The tmux command.
         verb: &'static str,
@@ -21,7 +22,7 @@ pub enum Error {
         source: io::Error,
     },
     /// tmux answered with an error.
-    #[error("run tmux {verb}: {message}")]
+    #[error("{}", failed(format_args!("run tmux {verb}: {message}")))]
     Refused {
         /// The tmux command.
         verb: &'static str,
@@ -29,25 +30,25 @@ pub enum Error {
         message: String,
     },
     /// tmux did not answer within ten seconds.
-    #[error("get an answer from tmux {verb} within {COMMAND_LIMIT:?}")]
+    #[error("tmux {verb} did not end within {COMMAND_LIMIT:?}")]
     Hung {
         /// The tmux command.
         verb: &'static str,
     },
     /// A session of that name is there already.
-    #[error("create the tmux session {name}: there is one of that name")]
+    #[error("a tmux session named {name} exists already")]
     SessionExists {
         /// The session's name.
         name: String,
     },
     /// The agent's arguments exceed what tmux takes.
-    #[error("start the agent with {bytes} bytes of arguments: tmux takes {ARGV_LIMIT}")]
+    #[error("the agent's arguments have {bytes} bytes; tmux takes at most {ARGV_LIMIT}")]
     ArgumentsTooLong {
         /// Their length in bytes.
         bytes: usize,
     },
     /// tmux answered with something else than it was asked for.
-    #[error("understand tmux {verb}: it printed {output:?}")]
+    #[error("tmux {verb} printed something unexpected: {output:?}")]
     Unexpected {
         /// The tmux command.
         verb: &'static str,

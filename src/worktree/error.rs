@@ -5,24 +5,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Why a repository or a worktree could not be used. Each message completes "failed to …".
+use crate::os::chain::failed;
+
+/// Why a repository or a worktree could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No repository at the path or above it.
-    #[error("find a git repository at {} or above it", path.display())]
+    #[error("{} is not in a git repository", path.display())]
     NotARepository {
         /// Where the search began.
         path: PathBuf,
     },
     /// HEAD points at a branch without a commit.
-    #[error("use the repository at {}: it has no commit yet", path.display())]
+    #[error("the repository at {} has no commit yet", path.display())]
     NoCommit {
         /// The repository's top.
         path: PathBuf,
     },
     /// The repository has a format that libgit2 cannot read.
-    #[error("open the repository at {}: its {feature} is not supported", path.display())]
+    #[error("the repository at {} has an unsupported {feature}", path.display())]
     Unsupported {
         /// Where the search began.
         path: PathBuf,
@@ -30,7 +32,7 @@ pub enum Error {
         feature: &'static str,
     },
     /// The repository belongs to another user and `safe.directory` does not list it.
-    #[error("open the repository at {}: git says that it belongs to another user; if you trust it: {remedy}", path.display())]
+    #[error("the repository at {} belongs to another user; if you trust it: {remedy}", path.display())]
     UnsafeOwnership {
         /// Where the search began.
         path: PathBuf,
@@ -38,25 +40,25 @@ pub enum Error {
         remedy: String,
     },
     /// The repository that a run was begun in is not where it was.
-    #[error("find the repository {}: it was moved or deleted; once it is back, try again", path.display())]
+    #[error("the repository {} was moved or deleted; once it is back, try again", path.display())]
     RepositoryGone {
         /// Its git directory.
         path: PathBuf,
     },
     /// A path that is no UTF-8 text: journal and record could not hold it.
-    #[error("use {}: its name isn't UTF-8 ({path:?})", path.display())]
+    #[error("the path {} is not UTF-8 ({path:?})", path.display())]
     NotText {
         /// The path.
         path: PathBuf,
     },
     /// Others may move or replace what lies in the directory.
-    #[error("put a worktree into {}: others may rename what is in it", path.display())]
+    #[error("{} is not safe for a worktree: other users may rename its entries", path.display())]
     OpenDirectory {
         /// The directory, free of symbolic links.
         path: PathBuf,
     },
     /// The revision names nothing, or something that is not a commit.
-    #[error("resolve '{rev}' to a commit")]
+    #[error("'{rev}' is not a commit")]
     UnknownRevision {
         /// As it was given.
         rev: String,
@@ -64,31 +66,31 @@ pub enum Error {
         source: Option<git2::Error>,
     },
     /// The caller's checkout is not on the commit that its changes were to be added to.
-    #[error("take the uncommitted changes: the checkout is not on {base}")]
+    #[error("the uncommitted changes can't be included: the checkout is not on {base}")]
     BaseIsNotHead {
         /// The commit asked for.
         base: String,
     },
     /// The repository is bare: there is no checkout to look at.
-    #[error("take the uncommitted changes: {} has no checkout", path.display())]
+    #[error("there are no uncommitted changes to include: {} has no checkout", path.display())]
     NoCheckout {
         /// The repository.
         path: PathBuf,
     },
     /// Not a name that git accepts for this kind of ref.
-    #[error("use '{name}' as the name of a ref")]
+    #[error("'{name}' is invalid as the name of a ref")]
     InvalidName {
         /// As it was given.
         name: String,
     },
     /// Something, a dangling symbolic link included, is where the worktree should go.
-    #[error("create {}: it exists already", path.display())]
+    #[error("{} exists already", path.display())]
     PathExists {
         /// The worktree's path.
         path: PathBuf,
     },
     /// The branch is there already.
-    #[error("create the branch {name}: it exists already{}", held(holder.as_deref()))]
+    #[error("the branch {name} exists already{}", held(holder.as_deref()))]
     BranchExists {
         /// Without `refs/heads/`.
         name: String,
@@ -96,13 +98,13 @@ pub enum Error {
         holder: Option<PathBuf>,
     },
     /// Adding failed halfway; what had been made is gone again.
-    #[error("add the worktree (what had been made is removed again)")]
+    #[error("{}", failed(format_args!("add the worktree (its parts are removed again)")))]
     RolledBack {
         /// What failed.
         source: Box<Error>,
     },
     /// Adding failed halfway, and so did the removal of what had been made.
-    #[error("add the worktree, and to remove {} again", paths(left))]
+    #[error("{}", failed(format_args!("add the worktree, and to remove {} again", paths(left))))]
     LeftBehind {
         /// What is still there: paths, or names of refs.
         left: Vec<PathBuf>,
@@ -110,19 +112,19 @@ pub enum Error {
         source: Box<Error>,
     },
     /// No marker proves that the worktree is the owner's.
-    #[error("prove that the worktree {} is this run's", path.display())]
+    #[error("nothing proves that the worktree {} is this run's", path.display())]
     NotOwned {
         /// The worktree's path.
         path: PathBuf,
     },
     /// What is at the path is not the directory that was made for the run.
-    #[error("remove {}: it is not the directory made for this run", path.display())]
+    #[error("{} is not the directory that was made for this run", path.display())]
     Replaced {
         /// The worktree's path.
         path: PathBuf,
     },
     /// A file of the worktree could not be read, so that a snapshot would lose it.
-    #[error("read {} of the worktree", path.display())]
+    #[error("{}", failed(format_args!("read {} of the worktree", path.display())))]
     Unreadable {
         /// Relative to the worktree.
         path: PathBuf,
@@ -130,7 +132,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file of the worktree could not be stored in the repository.
-    #[error("store {} of the worktree", path.display())]
+    #[error("{}", failed(format_args!("store {} of the worktree", path.display())))]
     Unstorable {
         /// Relative to the worktree.
         path: PathBuf,
@@ -138,7 +140,7 @@ pub enum Error {
         source: git2::Error,
     },
     /// A part of the result isn't in the repository, or can't be read there: what it was taken from must stay.
-    #[error("find {what} of the result in the repository")]
+    #[error("{what} of the result is not in the repository, or is damaged")]
     Incomplete {
         /// The id of an object, or the ref's name.
         what: String,
@@ -146,7 +148,7 @@ pub enum Error {
         source: git2::Error,
     },
     /// The git program ended with an error.
-    #[error("run git {verb} ({status}): {stderr}")]
+    #[error("{}", failed(format_args!("run git {verb} ({status}): {stderr}")))]
     GitFailed {
         /// Such as `read-tree`.
         verb: &'static str,
@@ -156,7 +158,7 @@ pub enum Error {
         stderr: String,
     },
     /// The git program did not end in time and was killed.
-    #[error("run git {verb} within {} s", limit.as_secs())]
+    #[error("git {verb} did not end within {} s", limit.as_secs())]
     GitTimedOut {
         /// Such as `read-tree`.
         verb: &'static str,
@@ -164,10 +166,10 @@ pub enum Error {
         limit: Duration,
     },
     /// It was told to stop before it was done.
-    #[error("read the worktree to the end: it was stopped")]
+    #[error("reading the worktree was stopped")]
     Stopped,
     /// The git program could not be started or talked to.
-    #[error("start git {verb}")]
+    #[error("{}", failed(format_args!("start git {verb}")))]
     GitNotStarted {
         /// Such as `read-tree`.
         verb: &'static str,
@@ -175,7 +177,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file or directory of ours.
-    #[error("{action} {}", path.display())]
+    #[error("{}", failed(format_args!("{action} {}", path.display())))]
     Io {
         /// A verb, such as `write`.
         action: &'static str,
@@ -185,7 +187,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The repository itself.
-    #[error("{action}")]
+    #[error("{}", failed(action))]
     Git {
         /// Such as `read the commit`.
         action: &'static str,

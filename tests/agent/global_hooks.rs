@@ -397,7 +397,7 @@ fn a_file_that_is_not_understood_is_left_and_located() {
         ];
         for error in errors {
             let expected = format!(
-                "understand {}, line {line}, column {column}",
+                "{} is invalid, line {line}, column {column}",
                 home.file().display()
             );
             assert_eq!(error.to_string(), expected, "{text:?}: {error:?}");

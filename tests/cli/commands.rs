@@ -97,7 +97,7 @@ fn classify_reads_stdin() {
     let ran = Ran::of(place.command(built::operator()).arg("classify"), b"a\xff");
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     assert!(
-        ran.stderr.contains("no UTF-8, from byte 1 on"),
+        ran.stderr.contains("not UTF-8 from byte 1 on"),
         "{}",
         ran.stderr
     );

@@ -33,7 +33,7 @@ fn places_that_are_no_repository_to_start_from() {
         &place,
         || at(&home),
         b"brief",
-        &repository(&["find a git repository"]),
+        &repository(&["not in a git repository"]),
     );
     let unborn = place.path("unborn");
     let said = place

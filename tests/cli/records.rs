@@ -91,11 +91,11 @@ fn runs_that_are_not_there_or_not_one() {
     place.record(TWO, "two", |_| {});
     for command in ["show", "diff", "log"] {
         for (name, why) in [
-            ("three", "find a run named `three`"),
-            ("", "find a run named ``"),
-            ("../runs", "find a run named `../runs`"),
-            ("\u{1b}[2J", "find a run named"),
-            ("2026", "2 records match"),
+            ("three", "no run is named `three`"),
+            ("", "no run is named ``"),
+            ("../runs", "no run is named `../runs`"),
+            ("\u{1b}[2J", "no run is named"),
+            ("2026", "names 2 runs"),
         ] {
             let ran = place.cli(&[command, name]);
             assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command} {name}");

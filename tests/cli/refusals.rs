@@ -45,10 +45,10 @@ fn prompts_that_are_none() {
     let (code, exit) = ("prompt", 2);
     let long = vec![b'a'; (1 << 20) + 1];
     for (bytes, why) in [
-        (&b""[..], "it is empty"),
-        (b" \n\t", "it is empty"),
-        (b"ab\xffc", "no UTF-8, from byte 2 on"),
-        (&long, "1048576 is the limit"),
+        (&b""[..], "the prompt is empty"),
+        (b" \n\t", "the prompt is empty"),
+        (b"ab\xffc", "not UTF-8 from byte 2 on"),
+        (&long, "at most 1048576"),
     ] {
         assert_refused(
             &place,

@@ -107,6 +107,6 @@ async fn late_answer(rig: &Rig) {
         (Status::NeedsInput, 3, &None),
         "{outcome:?}"
     );
-    let late = |text: &String| text.contains("did not answer") && text.contains("within 300ms");
+    let late = |text: &String| text.contains("gave no answer") && text.contains("within 300ms");
     assert!(outcome.notices.iter().any(late), "{outcome:?}");
 }

@@ -316,7 +316,7 @@ fn a_path_that_is_no_text_is_refused() {
             let (outcome, exit) = rig.document(&output);
             let message = outcome.error.expect("an error").message;
             assert!(exit == 7 || exit == 8, "{option}: {exit} {message}");
-            assert!(message.contains("isn't UTF-8"), "{option}: {message}");
+            assert!(message.contains("is not UTF-8"), "{option}: {message}");
         }
     });
 }

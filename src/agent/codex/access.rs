@@ -24,7 +24,7 @@ pub(super) fn check_limits() -> Result<(), Refusal> {
     match getrlimit(Resource::Nofile).maximum {
         Some(files) if files < FILES_NEEDED => Err(refusal(
             Trouble::Limits,
-            format!("run codex with {files} open files at most: {FILES_NEEDED} are needed"),
+            format!("codex may open at most {files} files; it needs {FILES_NEEDED}"),
         )),
         _ => Ok(()),
     }
@@ -49,7 +49,7 @@ pub(super) async fn query_access(
             let set = value(environment, variable).is_some_and(|value| !value.is_empty());
             if !set {
                 let message = format!(
-                    "use codex: {variable}, the key of its model provider {name}, is not in the environment"
+                    "{variable} is not set; it has the key of codex's model provider {name}"
                 );
                 return Err(refusal(Trouble::KeyMissing, message));
             }
@@ -130,12 +130,12 @@ async fn check_sign_in(
     let api_key = match (present("tokens"), present("OPENAI_API_KEY")) {
         (true, _) => false,
         (false, true) => true,
-        (false, false) => return Err(credentials(&path, "it holds no credential")),
+        (false, false) => return Err(credentials(&path, "it contains no credential")),
     };
     match (setup.login.as_deref(), api_key) {
         (Some(way @ "chatgpt"), true) | (Some(way @ "api"), false) => {
             let why = format!(
-                "codex is configured with forced_login_method = \"{way}\", and it holds the other kind"
+                "codex is configured with forced_login_method = \"{way}\", and it contains the other kind"
             );
             Err(credentials(&path, &why))
         }
@@ -144,13 +144,10 @@ async fn check_sign_in(
 }
 
 fn signed_out() -> Refusal {
-    refusal(
-        Trouble::SignedOut,
-        "use codex: it is not signed in".to_owned(),
-    )
+    refusal(Trouble::SignedOut, "codex is not signed in".to_owned())
 }
 
 fn credentials(path: &Path, why: &str) -> Refusal {
-    let message = format!("sign in with {}: {why}", path.display());
+    let message = format!("codex can't sign in with {}: {why}", path.display());
     refusal(Trouble::Credentials, message)
 }

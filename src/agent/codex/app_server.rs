@@ -15,6 +15,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::os::chain::failed;
+
 /// How long codex may take to answer. A first start takes 0.2 s.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -28,7 +30,7 @@ const COMPLAINTS: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The program could not be started.
-    #[error("start {}", .codex.display())]
+    #[error("{}", failed(format_args!("start {}", .codex.display())))]
     Start {
         /// The codex program.
         codex: PathBuf,
@@ -36,19 +38,19 @@ pub enum Error {
         source: io::Error,
     },
     /// There was no answer within [`DEADLINE`].
-    #[error("get an answer from {} within {} s", .codex.display(), DEADLINE.as_secs())]
+    #[error("{} gave no answer within {} s", .codex.display(), DEADLINE.as_secs())]
     Deadline {
         /// The codex program.
         codex: PathBuf,
     },
     /// The program closed its stdout without an answer.
-    #[error("get an answer from {}: it ended", .codex.display())]
+    #[error("{} ended without an answer", .codex.display())]
     Ended {
         /// The codex program.
         codex: PathBuf,
     },
     /// The program answered that it cannot list hooks, as versions before 0.130 may.
-    #[error("list the hooks of {}: {message}", .codex.display())]
+    #[error("{} does not list its hooks: {message}", .codex.display())]
     Refused {
         /// The codex program.
         codex: PathBuf,
@@ -56,7 +58,7 @@ pub enum Error {
         message: String,
     },
     /// The answer has another shape than the versions that are known.
-    #[error("read the list of hooks of {}", .codex.display())]
+    #[error("the list of hooks of {} is invalid", .codex.display())]
     Shape {
         /// The codex program.
         codex: PathBuf,

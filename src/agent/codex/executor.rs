@@ -186,31 +186,35 @@ impl From<setup::Error> for Refusal {
 
 fn remedy(trouble: Trouble) -> &'static str {
     match trouble {
-        Trouble::Missing => "install it: `npm install -g @openai/codex`, or name it by --codex",
-        Trouble::Unusable => "run it by hand once; --codex names another",
+        Trouble::Missing => "install it: `npm install -g @openai/codex`, or name it with --codex",
+        Trouble::Unusable => "run it once by hand; --codex names another one",
         Trouble::Home => {
-            "make that directory and sign in with it set, or unset CODEX_HOME for ~/.codex"
+            "create that directory and sign in with CODEX_HOME set, or unset CODEX_HOME to use ~/.codex"
         }
-        Trouble::Configuration => "mend or remove the setting that the message names",
-        Trouble::Restricted => "see the message: the setting goes before what a run passes",
+        Trouble::Configuration => "fix or remove the setting that the message names",
+        Trouble::Restricted => {
+            "see the message: the setting takes precedence over a run's own arguments"
+        }
         Trouble::Credentials => {
-            "run `codex login` anew (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
+            "run `codex login` again (ChatGPT account), or `codex login --with-api-key` with a key on its stdin"
         }
         Trouble::SignedOut => SIGN_IN,
         Trouble::KeyMissing => {
-            "set that variable, which `env_key` of the provider in codex's configuration names"
+            "set that variable; `env_key` of the provider in codex's configuration names it"
         }
-        Trouble::Limits => "raise the hard limit of open files, as by `ulimit -H -n 1024`",
+        Trouble::Limits => {
+            "raise the hard limit of open files, for example with `ulimit -H -n 1024`"
+        }
         Trouble::Rejected => "check the key, or sign in again with `codex login`",
         Trouble::Dialog => {
             "start codex once by hand in the repository and answer it, or see `pending` for what it shows"
         }
         Trouble::PromptBlocked => "change the task, or the hook in codex's hooks.json",
         Trouble::WrongDirectory => {
-            "a wrapper around codex that changes the directory must not: start the program itself by --codex"
+            "a wrapper around codex must not change the directory: name the program itself with --codex"
         }
         Trouble::EndedAtStart => {
-            "mend what it names; codex says the same when it is started by hand"
+            "fix what it names; codex says the same when it is started by hand"
         }
     }
 }

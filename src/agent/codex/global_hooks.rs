@@ -21,31 +21,32 @@ use serde_json::json;
 use super::app_server::{self, HookList, ListedHook};
 use super::trust;
 use crate::agent::signals::Kind;
+use crate::os::chain::failed;
 use file::HooksFile;
 
 /// Why the user's hooks were left as they are.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such directory; codex makes it at its first start.
-    #[error("find codex's home directory {}", .path.display())]
+    #[error("codex's home directory {} does not exist", .path.display())]
     HomeMissing {
         /// `$CODEX_HOME`.
         path: PathBuf,
     },
     /// A hook binary isn't where it was said to be, or cannot be executed.
-    #[error("find the hook binary {}", .path.display())]
+    #[error("the hook binary {} is missing or not executable", .path.display())]
     BinaryUnusable {
         /// Where it should be.
         path: PathBuf,
     },
     /// A hook binary's path is not UTF-8, so JSON cannot hold it.
-    #[error("write the path {} as JSON", .path.display())]
+    #[error("the path {} is not UTF-8, which JSON requires", .path.display())]
     PathNotUtf8 {
         /// Where the binary is.
         path: PathBuf,
     },
     /// The file could not be read.
-    #[error("read {}", .path.display())]
+    #[error("{}", failed(format_args!("read {}", .path.display())))]
     Read {
         /// `hooks.json`, or what it links to.
         path: PathBuf,
@@ -53,7 +54,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file is not JSON, or not of the shape that codex reads.
-    #[error("understand {}, line {line}, column {column}", .path.display())]
+    #[error("{} is invalid, line {line}, column {column}", .path.display())]
     Malformed {
         /// `hooks.json`, or what it links to.
         path: PathBuf,
@@ -65,13 +66,13 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// Somebody else wrote the file at the same time.
-    #[error("update {}: it has just been changed by another program", .path.display())]
+    #[error("{} was just changed by another program", .path.display())]
     Changed {
         /// `hooks.json`, or what it links to.
         path: PathBuf,
     },
     /// The file, or its backup, could not be written.
-    #[error("write {}", .path.display())]
+    #[error("{}", failed(format_args!("write {}", .path.display())))]
     Write {
         /// What could not be written.
         path: PathBuf,
@@ -79,7 +80,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Codex could not be asked what it makes of the file.
-    #[error("ask codex for its hooks")]
+    #[error("{}", failed(format_args!("ask codex for its hooks")))]
     Query(#[from] app_server::Error),
 }
 

@@ -31,10 +31,10 @@ const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
 #[non_exhaustive]
 pub enum Error {
     /// No such program.
-    #[error("find codex: {0}")]
+    #[error("codex is missing: {0}")]
     Missing(String),
     /// The program does not answer as codex does.
-    #[error("ask {program} for {question}: {message}")]
+    #[error("`{} {question}` does not work: {message}", program.display())]
     Unusable {
         /// The program.
         program: PathBuf,

@@ -59,7 +59,7 @@ const DOINGS: [&str; 3] = [
 #[non_exhaustive]
 pub enum Error {
     /// `CODEX_HOME` is no directory.
-    #[error("use CODEX_HOME={}: {why}", path.display())]
+    #[error("codex's home directory {} can't be used: {why}", path.display())]
     Home {
         /// What it says.
         path: PathBuf,
@@ -67,10 +67,10 @@ pub enum Error {
         why: String,
     },
     /// codex refuses its configuration.
-    #[error("start codex with its configuration: {0}")]
+    #[error("codex refuses its configuration: {0}")]
     Invalid(String),
     /// The profile that the caller named is nowhere.
-    #[error("find the profile {name}: {} is not there", path.display())]
+    #[error("the profile {name} does not exist: {} is missing", path.display())]
     Profile {
         /// Its name.
         name: String,
@@ -78,7 +78,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Something stronger than the run's own arguments says otherwise.
-    #[error("rely on codex: {0}")]
+    #[error("{0}")]
     Forced(String),
 }
 

@@ -39,7 +39,11 @@ pub async fn force_orphan(
 }
 
 fn refuse(path: &Path, why: impl AsRef<str>) -> Error {
-    Error::Usage(format!("force {}: {}", path.display(), why.as_ref()))
+    Error::Usage(format!(
+        "{} can't be removed: {}",
+        path.display(),
+        why.as_ref()
+    ))
 }
 
 /// What can be done about a worktree whose repository is not where it was.

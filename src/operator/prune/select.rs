@@ -1,6 +1,7 @@
 //! Which runs go: decided from names where that is enough, and from records otherwise.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 
 use super::{Plan, Report, began};
 use crate::error::Error;
+use crate::os::chain::failed;
 use crate::record::{RunDir, Store};
 use crate::task::name::TaskName;
 use crate::task::name::sessions_of;
@@ -110,14 +112,18 @@ fn judge(
         }
     }
     let ended = fs::metadata(run.path().join("run.json")).and_then(|meta| meta.modified());
-    let ended = ended.map_err(|error| format!("failed to read its record: {error}"))?;
+    let ended = ended.map_err(|error| unread(&error))?;
     Ok((record, ended))
+}
+
+fn unread(error: &dyn fmt::Display) -> String {
+    failed(format_args!("read its record: {error}"))
 }
 
 fn load(run: &RunDir) -> Result<Record, String> {
     let bytes = fs::read(run.path().join("run.json"));
-    let bytes = bytes.map_err(|error| format!("failed to read its record: {error}"))?;
-    serde_json::from_slice(&bytes).map_err(|error| format!("failed to read its record: {error}"))
+    let bytes = bytes.map_err(|error| unread(&error))?;
+    serde_json::from_slice(&bytes).map_err(|error| unread(&error))
 }
 
 /// Whether the repository still knows the run's worktree, whose directory is gone.

@@ -41,9 +41,9 @@ impl<'a> RunProcesses<'a> {
 /// Why processes of a run are left.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum Left {
-    #[error("end the run's processes: this process is one of them")]
+    #[error("this process is one of the run's, so they can't be ended")]
     Inside,
-    #[error("end the run's processes: {0} outlived SIGKILL")]
+    #[error("{0} of the run's processes survived SIGKILL")]
     Outlived(usize),
 }
 

@@ -45,8 +45,14 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => f.write_str(&chain(error)),
-            Self::Late(limit) => write!(f, "take in the work within {} s", limit.as_secs()),
-            Self::Hurried(_) => f.write_str("take in the work before the hurried end"),
+            Self::Late(limit) => write!(
+                f,
+                "the work could not be collected within {} s",
+                limit.as_secs()
+            ),
+            Self::Hurried(_) => {
+                f.write_str("the work could not be collected before the hurried end")
+            }
         }
     }
 }
@@ -59,13 +65,13 @@ impl Refusal {
             Self::Hurried(by) => {
                 let end = End::cancelled(by);
                 (outcome.status, outcome.error) = (end.status, end.error);
-                outcome.notices.push(format!("failed to {self}"));
+                outcome.notices.push(self.to_string());
             }
             Self::Late(_) => {
                 outcome.status = Status::TimedOut;
                 outcome.error = Some(Failure {
                     code: "snapshot_timeout".to_owned(),
-                    message: format!("failed to {self}"),
+                    message: self.to_string(),
                     hint: Some("`cx-operator cleanup` tries again".to_owned()),
                     signal: None,
                 });

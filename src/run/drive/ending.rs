@@ -85,8 +85,8 @@ pub(super) async fn explained(mut end: End, executor: Chosen, pane: &Pane) -> En
 pub(super) fn tmux_failed(error: &tmux::Error) -> End {
     let failure = Failure {
         code: "tmux".to_owned(),
-        message: format!("failed to {}", crate::os::chain::chain(error)),
-        hint: Some("`cx-operator doctor` tells whether tmux works".to_owned()),
+        message: crate::os::chain::chain(error),
+        hint: Some("`cx-operator doctor` checks whether tmux works".to_owned()),
         signal: None,
     };
     End {

@@ -15,8 +15,12 @@ pub(super) fn find_directory(
 ) -> Result<PathBuf, Error> {
     let top = repository.checkout();
     if let Some(wanted) = &task.directory {
-        let refused =
-            |why: &str| Error::Usage(format!("start the agent in {}: {why}", wanted.display()));
+        let refused = |why: &str| {
+            Error::Usage(format!(
+                "the agent can't start in {}: {why}",
+                wanted.display()
+            ))
+        };
         let within = match top.filter(|_| wanted.is_absolute()) {
             Some(top) => wanted.strip_prefix(top).ok(),
             None => Some(wanted.as_path()),

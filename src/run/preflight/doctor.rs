@@ -52,7 +52,7 @@ impl Check {
             Err(error) => Self {
                 name,
                 level: Level::Fail,
-                found: format!("failed to {}", error.message()),
+                found: error.message(),
                 mend: error.hint(),
             },
         }

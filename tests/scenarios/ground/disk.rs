@@ -133,7 +133,7 @@ fn too_little_room_to_begin() {
         status: Status::Failed,
         code: Some("disk_full"),
         within: 5,
-        said: "100 MB are needed",
+        said: "a run needs 100 MB",
         work: Work::Nothing,
         ..HARMLESS
     };

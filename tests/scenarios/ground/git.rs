@@ -112,7 +112,7 @@ table! {
     unregistered = Row {
         does: "echo done > half; git add half; git commit -qm half; echo more >> half; rm -rf $(git rev-parse --git-dir)",
         work: Work::Left(&[("half", "done\nmore\n")]),
-        said: "failed to prove that the worktree",
+        said: "nothing proves that the worktree",
         in_repository: true,
         mend: "rm -rf worktrees/cx-t; git -C repo branch -qD cx-t; rmdir repo/.git/worktrees",
         ..HARMLESS

@@ -125,7 +125,7 @@ fn a_refused_configuration_is_told_in_codexs_words() {
     let error = understand(Ok(refused(said)), &Options::default()).expect_err("refused");
     assert_eq!(
         error.to_string(),
-        "start codex with its configuration: /h/config.toml:3:6: unclosed array"
+        "codex refuses its configuration: /h/config.toml:3:6: unclosed array"
     );
     let ended = Asked {
         answers: vec![None, None],
