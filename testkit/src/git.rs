@@ -30,7 +30,6 @@ pub fn command(dir: &Path, arguments: &[&str]) -> Command {
 ///
 /// # Panics
 /// git can not be started.
-#[must_use]
 pub fn output(dir: &Path, arguments: &[&str]) -> Output {
     command(dir, arguments).output().expect("git runs")
 }

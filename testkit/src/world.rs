@@ -244,7 +244,10 @@ pub fn names(dir: &Path) -> Vec<String> {
 impl Drop for World {
     /// Ends what a failed test left: the tmux server, which may be one that no longer answers, and its agents.
     fn drop(&mut self) {
-        processes::kill(&self.processes());
+        // Nothing was started where nothing has a state. A look at all processes takes milliseconds.
+        if self.state().exists() {
+            processes::kill(&self.processes());
+        }
     }
 }
 

@@ -310,7 +310,7 @@ fn assert_case(number: u64) -> bool {
         &tree,
     ]);
     let files = numbers
-        .split(' ')
+        .split_whitespace()
         .next()
         .and_then(|n| n.parse().ok())
         .unwrap_or(0);

@@ -1,65 +1,55 @@
-//! A repository in an empty environment, and the git program to look at it from outside.
+//! A world's repository, and what the operator's git side does to it.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use cx_operator::worktree::{
     Owner, Removal, Removed, Repository, Snapshot, SnapshotSpec, Worktree, WorktreeSpec, remove,
 };
-use tempfile::TempDir;
+use testkit::world::World;
+
+pub(crate) use testkit::git::{command, git, output};
+pub(crate) use testkit::world::write;
 
 pub(crate) const REF: &str = "refs/cx-operator/20260101-000000-t-0a1b";
 
-pub(crate) struct Fixture {
-    dir: TempDir,
+pub(crate) struct Fixture(World);
+
+impl Deref for Fixture {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
 }
 
 impl Fixture {
     /// A repository with a few files in one commit.
     pub(crate) fn new() -> Self {
-        let fixture = Self::empty();
-        fixture.write("README", b"one\ntwo\nthree\n");
-        fixture.write("src/lib.rs", b"pub fn f() {}\n");
-        fixture.write("src/deep/er.rs", b"fn g() {}\n");
-        fixture.write(".gitignore", b"*.log\nbuild/\n");
-        fixture.commit("base");
-        fixture
+        Self(World::new(&[
+            ("README", "one\ntwo\nthree\n"),
+            ("src/lib.rs", "pub fn f() {}\n"),
+            ("src/deep/er.rs", "fn g() {}\n"),
+            (".gitignore", "*.log\nbuild/\n"),
+        ]))
     }
 
     /// A repository without a commit.
     pub(crate) fn empty() -> Self {
-        let dir = TempDir::new().expect("a temporary directory");
-        let fixture = Self { dir };
-        fs::create_dir(fixture.root()).expect("a new directory");
-        git(&fixture.root(), &["init", "-q", "-b", "main"]);
-        fixture
-    }
-
-    pub(crate) fn dir(&self) -> PathBuf {
-        self.dir.path().canonicalize().expect("it exists")
+        let world = World::bare();
+        world.git(&["init", "-q", "-b", "main"]);
+        Self(world)
     }
 
     pub(crate) fn root(&self) -> PathBuf {
-        self.dir().join("repo")
+        self.0.repo()
     }
 
     pub(crate) fn write(&self, path: &str, content: &[u8]) {
         write(&self.root().join(path), content);
-    }
-
-    pub(crate) fn commit(&self, message: &str) {
-        git(&self.root(), &["add", "-A"]);
-        git(
-            &self.root(),
-            &["commit", "-q", "--allow-empty", "-m", message],
-        );
-    }
-
-    pub(crate) fn git(&self, args: &[&str]) -> String {
-        git(&self.root(), args)
     }
 
     pub(crate) fn repo(&self) -> Repository {
@@ -109,44 +99,6 @@ pub(crate) fn snapshot_spec() -> SnapshotSpec {
         message: "what the agent left".into(),
         mount_points: &[".codex"],
     }
-}
-
-pub(crate) fn write(path: &Path, content: &[u8]) {
-    fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-    fs::write(path, content).expect("a file");
-}
-
-/// git as it would run for a user without any configuration.
-pub(crate) fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new("git");
-    command
-        .current_dir(dir)
-        .args(args)
-        .env("HOME", "/nonexistent")
-        .env("XDG_CONFIG_HOME", "/nonexistent")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1");
-    for role in ["AUTHOR", "COMMITTER"] {
-        command
-            .env(format!("GIT_{role}_NAME"), "Ada")
-            .env(format!("GIT_{role}_EMAIL"), "ada@example.com");
-    }
-    command
-}
-
-pub(crate) fn output(dir: &Path, args: &[&str]) -> Output {
-    command(dir, args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("git runs")
-}
-
-/// Runs git, which must succeed, and returns what it printed, trimmed.
-pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
-    let output = output(dir, args);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "git {args:?}: {stderr}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn collect(path: &Path, into: &mut BTreeMap<PathBuf, Vec<u8>>) {
