@@ -74,7 +74,7 @@ async fn demo() -> Result<usize> {
     let scene = Scene::new()?;
     println!(
         "project   {} (src/main.rs, format.sh)",
-        scene.repository().display()
+        scene.world.repo().display()
     );
     println!("brief     {}", indented(BRIEF.trim()));
     println!("answers   {}", indented(ANSWERS.trim()));
@@ -96,7 +96,7 @@ async fn demo() -> Result<usize> {
     if let Some(record) = &outcome.run_dir {
         println!("\nThe record stays in {}", record.display());
     }
-    scene.remove()?;
+    drop(scene);
     println!("The project and the agent's configuration are removed.");
     Ok(broken)
 }
@@ -175,10 +175,10 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
 /// Runs the task and tells what happens, as it happens. Ctrl-C ends it in good order.
 async fn delegate(operator: &Operator, scene: &Scene, program: PathBuf) -> Result<Outcome> {
     let name = TaskName::parse("demo")?;
-    let mut task = Task::new(name, scene.repository(), Prompt::parse(BRIEF.as_bytes())?);
+    let mut task = Task::new(name, scene.world.repo(), Prompt::parse(BRIEF.as_bytes())?);
     task.agent.program = Some(program);
-    task.worktree_root = scene.worktrees();
-    task.environment = scene.environment();
+    task.worktree_root = scene.world.worktrees();
+    task.environment = scene.world.environment();
     task.responders = vec![Arc::new(Answers::load(&scene.answers())?)];
 
     let started = Instant::now();

@@ -43,7 +43,7 @@ pub(crate) async fn check(operator: &Operator, scene: &Scene, outcome: &Outcome)
         ("the diff applies to a fresh clone", applies(scene, outcome)),
         (
             "your checkout and your branches are as before",
-            scene.look_at_checkout()? == scene.checkout,
+            scene.world.look_at_checkout() == scene.checkout,
         ),
         (
             "the agent's configuration has no line of ours",
@@ -51,7 +51,7 @@ pub(crate) async fn check(operator: &Operator, scene: &Scene, outcome: &Outcome)
         ),
         (
             "no worktree is left",
-            fs::read_dir(scene.worktrees())?.next().is_none(),
+            fs::read_dir(scene.world.worktrees())?.next().is_none(),
         ),
         ("no tmux session is left", sessions.is_empty()),
         ("no process is left", !is_running(outcome)),
@@ -71,7 +71,7 @@ pub(crate) async fn check(operator: &Operator, scene: &Scene, outcome: &Outcome)
 ///
 /// codex 0.150.0 and 0.169.0 count in it what they have announced (`[tui.model_availability_nux]`).
 fn is_configuration_kept(scene: &Scene) -> Result<bool> {
-    let now = scene.load_configuration()?;
+    let now = scene.world.codex_configuration();
     let kept = scene
         .configuration
         .lines()

@@ -160,6 +160,25 @@ impl World {
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
     }
 
+    /// What git tells of the checkout: commit, changes, branches and worktrees.
+    #[must_use]
+    pub fn look_at_checkout(&self) -> String {
+        let questions = [
+            &["rev-parse", "HEAD"][..],
+            &["status", "--porcelain"],
+            &["branch", "--all"],
+            &["worktree", "list"],
+        ];
+        let answers = questions.map(|arguments| self.git(arguments));
+        answers.join("\n")
+    }
+
+    /// The agent's `config.toml`; empty where there is none.
+    #[must_use]
+    pub fn codex_configuration(&self) -> String {
+        fs::read_to_string(self.path("codex/config.toml")).unwrap_or_default()
+    }
+
     /// A program in the repository, in an environment that has nothing but this world.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {

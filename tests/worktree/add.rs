@@ -183,7 +183,7 @@ fn no_hook_of_the_repository_runs() {
 fn submodules_stay_empty_and_are_reported() {
     let f = Fixture::new();
     let inner = f.dir().join("inner");
-    git(&f.dir(), &["clone", "-q", "repo", "inner"]);
+    git(f.dir(), &["clone", "-q", "repo", "inner"]);
     let url = inner.to_str().expect("UTF-8");
     f.git(&[
         "-c",

@@ -122,7 +122,7 @@ fn a_repository_that_the_agent_committed_as_a_link_is_kept_whole() {
 /// A repository with a submodule `sub`, and a worktree in which it is checked out.
 fn with_submodule() -> (Fixture, Worktree) {
     let f = Fixture::new();
-    git(&f.dir(), &["clone", "-q", "repo", "inner"]);
+    git(f.dir(), &["clone", "-q", "repo", "inner"]);
     let inner = f.dir().join("inner");
     let url = inner.to_str().expect("UTF-8");
     let allow = ["-c", "protocol.file.allow=always", "submodule"];
@@ -259,7 +259,7 @@ fn a_sparse_partial_clone_fetches_nothing_for_a_new_file() {
     f.git(&["config", "uploadpack.allowFilter", "true"]);
     let url = format!("file://{}", f.root().display());
     git(
-        &f.dir(),
+        f.dir(),
         &[
             "clone",
             "-q",
@@ -272,12 +272,12 @@ fn a_sparse_partial_clone_fetches_nothing_for_a_new_file() {
     let repo = Repository::discover(&f.dir().join("partial")).expect("a repository");
     let worktree = Worktree::add(&repo, &f.spec("t")).expect("a worktree");
     // Nothing can be fetched from now on.
-    fs::rename(f.root().join(".git/objects"), f.dir().join("away")).expect("a rename");
+    fs::rename(f.root().join(".git/objects"), &f.dir().join("away")).expect("a rename");
     write(&worktree.path().join("big/new"), b"n\n");
     write(&worktree.path().join("README"), b"changed\n");
     let taken = snapshot(&worktree);
     assert_eq!(taken.diff.file_count, 2, "{:?}", taken.notices);
-    fs::rename(f.dir().join("away"), f.root().join(".git/objects")).expect("a rename");
+    fs::rename(&f.dir().join("away"), f.root().join(".git/objects")).expect("a rename");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn assert_as_git(f: &Fixture) -> Vec<String> {
 
 fn with_submodule() -> Fixture {
     let f = Fixture::new();
-    git(&f.dir(), &["clone", "-q", "repo", "inner"]);
+    git(f.dir(), &["clone", "-q", "repo", "inner"]);
     let inner = f.dir().join("inner");
     let url = inner.to_str().expect("UTF-8");
     let allow = ["-c", "protocol.file.allow=always", "submodule"];

@@ -158,7 +158,7 @@ fn ten_megabytes_are_fine() {
 #[test]
 fn a_submodule_that_became_files_applies() {
     let f = Fixture::new();
-    git(&f.dir(), &["clone", "-q", "repo", "inner"]);
+    git(f.dir(), &["clone", "-q", "repo", "inner"]);
     let inner = f.dir().join("inner");
     f.git(&[
         "-c",

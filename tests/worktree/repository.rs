@@ -34,7 +34,7 @@ fn the_main_repository_is_found_from_everywhere() {
 fn a_bare_repository_is_its_own_root_and_takes_worktrees() {
     let f = Fixture::new();
     let bare = f.dir().join("bare.git");
-    git(&f.dir(), &["clone", "-q", "--bare", "repo", "bare.git"]);
+    git(f.dir(), &["clone", "-q", "--bare", "repo", "bare.git"]);
     let repo = Repository::discover(&bare).expect("a repository");
     assert_eq!((repo.root(), repo.common_dir()), (&*bare, &*bare));
     assert!(repo.query_dirty().expect("an answer").is_clean());
@@ -49,7 +49,7 @@ fn a_bare_repository_is_its_own_root_and_takes_worktrees() {
 #[test]
 fn what_is_no_usable_repository_is_refused_by_name() {
     let f = Fixture::empty();
-    let plain = Repository::discover(&f.dir());
+    let plain = Repository::discover(f.dir());
     assert!(
         matches!(plain, Err(Error::NotARepository { .. })),
         "{plain:?}"
@@ -61,7 +61,7 @@ fn what_is_no_usable_repository_is_refused_by_name() {
         ("--object-format=sha256", "sha256"),
     ] {
         let dir = f.dir().join(word);
-        git(&f.dir(), &["init", "-q", option, word]);
+        git(f.dir(), &["init", "-q", option, word]);
         git(&dir, &["commit", "-q", "--allow-empty", "-m", "x"]);
         let error = Repository::discover(&dir).expect_err(word);
         assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
@@ -75,7 +75,7 @@ fn a_partial_clone_fetches_what_the_worktree_needs() {
     f.git(&["config", "uploadpack.allowFilter", "true"]);
     let url = format!("file://{}", f.root().display());
     git(
-        &f.dir(),
+        f.dir(),
         &[
             "clone",
             "-q",
@@ -102,7 +102,7 @@ fn the_end_of_a_shallow_clone_is_none_of_a_run() {
     f.write("README", b"second\n");
     f.commit("second");
     let url = format!("file://{}", f.root().display());
-    git(&f.dir(), &["clone", "-q", "--depth=1", &url, "shallow"]);
+    git(f.dir(), &["clone", "-q", "--depth=1", &url, "shallow"]);
     let repo = Repository::discover(&f.dir().join("shallow")).expect("a repository");
     let worktree = Worktree::add(&repo, &f.spec("t")).expect("a worktree");
     write(&worktree.path().join("README"), b"third\n");

@@ -212,7 +212,7 @@ fn the_agents_git_file_and_index_are_not_believed() {
     let f = Fixture::new();
     let worktree = f.add();
     let elsewhere = f.dir().join("elsewhere");
-    git(&f.dir(), &["clone", "-q", "repo", "elsewhere"]);
+    git(f.dir(), &["clone", "-q", "repo", "elsewhere"]);
     write(&worktree.path().join("README"), b"changed\n");
     git(
         worktree.path(),

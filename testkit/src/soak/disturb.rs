@@ -63,10 +63,10 @@ pub(crate) fn wait(program: &mut Child, until: Instant) -> Result<Option<ExitSta
 
 /// The directory of the task's run, once there is one.
 pub(crate) fn find_run(scene: &Scene, task: &str) -> Option<RunDir> {
-    if !scene.state().join("unfinished").exists() {
+    if !scene.world.state().join("unfinished").exists() {
         return None;
     }
-    let runs = Store::open(&scene.state()).ok()?.load_runs().ok()?;
+    let runs = Store::open(&scene.world.state()).ok()?.load_runs().ok()?;
     runs.into_iter().find(|run| run.task() == Some(task))
 }
 
@@ -124,7 +124,7 @@ fn signal(program: &Child, signal: Signal) -> Result<bool> {
 
 /// Kills the processes of the scene that fit; returns whether there was one.
 fn kill(scene: &Scene, fits: impl Fn(&Process) -> bool) -> bool {
-    let mut found = processes::mentioning(&scene.dir);
+    let mut found = scene.world.processes();
     found.retain(fits);
     processes::kill(&found);
     !found.is_empty()

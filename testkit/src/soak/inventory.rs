@@ -30,15 +30,15 @@ static COUNTERS: LazyLock<Regex> = LazyLock::new(|| {
 /// Whatever is left of a scene's runs beyond their records and refs, one line each.
 pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<String>> {
     let mut left = processes(scene);
-    if scene.socket().exists() {
+    if scene.world.socket().exists() {
         left.push("the tmux server's socket".to_owned());
     }
     for (what, dir) in [
-        ("unfinished", scene.state().join("unfinished")),
-        ("worktree", scene.dir.join("worktrees")),
+        ("unfinished", scene.world.state().join("unfinished")),
+        ("worktree", scene.world.worktrees()),
         (
             "administration of a worktree",
-            scene.repo().join(".git/worktrees"),
+            scene.world.repo().join(".git/worktrees"),
         ),
     ] {
         left.extend(
@@ -55,17 +55,20 @@ pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<Stri
             .map(|name| format!("/tmp/{name}")),
     );
     let mut temporary = Vec::new();
-    collect_temporary(&scene.dir, &mut temporary);
+    collect_temporary(scene.world.dir(), &mut temporary);
     left.extend(
         temporary
             .into_iter()
             .map(|path| format!("temporary file {}", path.display())),
     );
     left.extend(references(scene, outcomes)?);
-    if scene.look_at_checkout()? != scene.checkout {
-        left.push(format!("in the checkout: {}", scene.look_at_checkout()?));
+    if scene.world.look_at_checkout() != scene.checkout {
+        left.push(format!(
+            "in the checkout: {}",
+            scene.world.look_at_checkout()
+        ));
     }
-    let now = scene.load_configuration()?;
+    let now = scene.world.codex_configuration();
     let added = now.strip_prefix(&scene.configuration);
     if !added.is_some_and(|text| COUNTERS.is_match(text)) {
         left.push(format!("lines in config.toml: {now}"));
@@ -82,7 +85,7 @@ fn is_named_after(name: &str, ours: &str) -> bool {
 fn processes(scene: &Scene) -> Vec<String> {
     let limit = Instant::now() + PATIENCE;
     loop {
-        let found = processes::mentioning(&scene.dir);
+        let found = scene.world.processes();
         if found.is_empty() || Instant::now() > limit {
             return found.iter().map(describe).collect();
         }
@@ -97,12 +100,12 @@ fn describe(process: &Process) -> String {
 
 /// Ends what should have ended, once it is told of.
 pub(crate) fn end_processes(scene: &Scene) {
-    processes::kill(&processes::mentioning(&scene.dir));
+    processes::kill(&scene.world.processes());
 }
 
 fn references(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<String>> {
     let format = "--format=%(refname) %(objectname)";
-    let listed = git::query(&scene.repo(), &["for-each-ref", format])?;
+    let listed = git::query(&scene.world.repo(), &["for-each-ref", format])?;
     let expected: Vec<String> = outcomes
         .iter()
         .filter_map(|outcome| {

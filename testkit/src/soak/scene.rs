@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use super::Result;
 use super::plan::{Plan, Story};
 use crate::git;
-use crate::mock_model::{MockModel, write_codex_home};
+use crate::mock_model::MockModel;
+use crate::world::World;
 
 /// The programs of a soak.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub struct Programs {
 
 /// What one run needs, and what it was before.
 pub(crate) struct Scene {
-    pub(crate) dir: PathBuf,
+    pub(crate) world: World,
     pub(crate) task: String,
     programs: Programs,
     _model: MockModel,
@@ -35,80 +36,56 @@ impl Scene {
     /// Makes everything, below a directory of the run's own in `root`.
     pub(crate) fn new(root: &Path, programs: &Programs, plan: &Plan) -> Result<Self> {
         let dir = root.join(plan.number.to_string());
-        for name in ["repo", "home", "worktrees"] {
-            fs::create_dir_all(dir.join(name))?;
-        }
-        let repo = dir.join("repo");
-        fs::write(repo.join("README"), "one\n")?;
-        git::init(&repo)?;
-        fs::write(dir.join("answers.toml"), answers(plan, &dir))?;
+        let mut world = World::below(&dir)?;
         let model = MockModel::start()?;
-        write_codex_home(&dir.join("codex"), model.port())?;
-        let mut scene = Self {
-            dir,
+        world.use_model(&model);
+        world.write("repo/README", "one\n");
+        world.write("answers.toml", answers(plan, &dir));
+        git::init(&world.repo())?;
+        Ok(Self {
             task: format!("soak-{}-{}", std::process::id(), plan.number),
             programs: programs.clone(),
             _model: model,
             default_place: plan.default_place,
-            checkout: String::new(),
-            configuration: String::new(),
-        };
-        scene.checkout = scene.look_at_checkout()?;
-        scene.configuration = scene.load_configuration()?;
-        Ok(scene)
-    }
-
-    pub(crate) fn repo(&self) -> PathBuf {
-        self.dir.join("repo")
-    }
-
-    pub(crate) fn state(&self) -> PathBuf {
-        self.dir.join("state")
-    }
-
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.state().join("tmux.sock")
+            checkout: world.look_at_checkout(),
+            configuration: world.codex_configuration(),
+            world,
+        })
     }
 
     /// Where the worktrees of the scene are made.
     pub(crate) fn worktrees(&self) -> PathBuf {
         match self.default_place {
             true => "/tmp".into(),
-            false => self.dir.join("worktrees"),
+            false => self.world.worktrees(),
         }
     }
 
     /// The file that the agent's command writes when its work is done: outside of all that an operator may remove.
     pub(crate) fn evidence(&self) -> PathBuf {
-        evidence(&self.dir)
+        evidence(self.world.dir())
     }
 
     /// The binary, in an environment of its own; what it prints goes to files named after `name`.
     pub(crate) fn command(&self, name: &str, arguments: &[&str]) -> Result<Command> {
-        let path = |name: &str| self.dir.join(name);
-        let mut command = Command::new(self.programs.binaries.join("cx-operator"));
+        let path = |extension| self.world.path(name).with_extension(extension);
+        let program = self.programs.binaries.join("cx-operator");
+        let mut command = self.world.command(program);
         command
             .args(arguments)
-            .current_dir(self.repo())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", path("home"))
-            .env("CODEX_HOME", path("codex"))
-            .env("CX_OPERATOR_STATE", self.state())
-            .env("OPENAI_API_KEY", "of-no-use")
-            .env("SHELL", "/bin/sh")
-            .envs([("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")])
-            .stdin(Stdio::null())
-            .stdout(fs::File::create(path(&format!("{name}.out")))?)
-            .stderr(fs::File::create(path(&format!("{name}.err")))?);
+            .stdout(fs::File::create(path("out"))?)
+            .stderr(fs::File::create(path("err"))?);
         Ok(command)
     }
 
     /// The binary's `delegate` of the plan.
     pub(crate) fn delegation(&self, plan: &Plan) -> Result<Command> {
-        let mut command = self.delegation_of("operator", &self.task, &brief(plan, &self.dir))?;
+        let mut command =
+            self.delegation_of("operator", &self.task, &brief(plan, self.world.dir()))?;
         if plan.story != Story::Question {
-            command.arg("--answers").arg(self.dir.join("answers.toml"));
+            command
+                .arg("--answers")
+                .arg(self.world.path("answers.toml"));
         }
         match plan.story {
             Story::Commit => command.args(["--sandbox", "danger-full-access"]),
@@ -139,39 +116,12 @@ impl Scene {
         })
     }
 
-    /// Runs a tmux command on the operator's own server; whether that worked.
+    /// Runs a tmux command on the operator's own server; returns whether that worked.
     pub(crate) fn tmux(&self, arguments: &[&str]) -> bool {
-        let mut command = Command::new("tmux");
-        command
-            .args(["-f", "/dev/null", "-S"])
-            .arg(self.socket())
-            .args(arguments)
-            .env_remove("TMUX")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let mut command = self.world.tmux_command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         // Without the socket tmux would start a server for some commands.
-        self.socket().exists() && command.status().is_ok_and(|status| status.success())
-    }
-
-    /// Commit, changes, branches and worktrees of the checkout.
-    pub(crate) fn look_at_checkout(&self) -> Result<String> {
-        let mut seen = String::new();
-        for arguments in [
-            &["rev-parse", "HEAD"][..],
-            &["status", "--porcelain"],
-            &["branch", "--all"],
-            &["worktree", "list"],
-        ] {
-            seen += &git::query(&self.repo(), arguments)?;
-            seen.push('\n');
-        }
-        Ok(seen)
-    }
-
-    /// The agent's `config.toml`.
-    pub(crate) fn load_configuration(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.dir.join("codex/config.toml"))?)
+        self.world.socket().exists() && command.status().is_ok_and(|status| status.success())
     }
 }
 

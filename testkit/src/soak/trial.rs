@@ -54,7 +54,7 @@ pub(crate) fn carry_out(root: &Path, programs: &Programs, plan: &Plan) -> Result
     violations.extend(left_overs(&scene, &seen.outcomes)?);
     end_processes(&scene);
     if violations.is_empty() {
-        std::fs::remove_dir_all(&scene.dir)?;
+        std::fs::remove_dir_all(scene.world.dir())?;
     }
     Ok(Verdict {
         label: label(plan, moment),

@@ -41,8 +41,8 @@ pub(crate) fn verify(scene: &Scene, plan: &Plan, how: &How) -> Result<Seen> {
         outcomes: Vec::new(),
         violations: Vec::new(),
     };
-    let runs = match scene.state().exists() {
-        true => Store::open(&scene.state())?.load_runs()?,
+    let runs = match scene.world.state().exists() {
+        true => Store::open(&scene.world.state())?.load_runs()?,
         false => Vec::new(),
     };
     for run in &runs {
@@ -115,7 +115,7 @@ fn check_work(
 ) -> Result<()> {
     let is_done = scene.evidence().exists();
     let is_told = match &outcome.result_commit {
-        Some(commit) => git::query(&scene.repo(), &["show", &format!("{commit}:work")])
+        Some(commit) => git::query(&scene.world.repo(), &["show", &format!("{commit}:work")])
             .is_ok_and(|text| text.trim() == plan.token),
         None => false,
     };
