@@ -272,12 +272,12 @@ fn a_sparse_partial_clone_fetches_nothing_for_a_new_file() {
     let repo = Repository::discover(&f.dir().join("partial")).expect("a repository");
     let worktree = Worktree::add(&repo, &f.spec("t")).expect("a worktree");
     // Nothing can be fetched from now on.
-    fs::rename(f.root().join(".git/objects"), &f.dir().join("away")).expect("a rename");
+    fs::rename(f.root().join(".git/objects"), f.dir().join("away")).expect("a rename");
     write(&worktree.path().join("big/new"), b"n\n");
     write(&worktree.path().join("README"), b"changed\n");
     let taken = snapshot(&worktree);
     assert_eq!(taken.diff.file_count, 2, "{:?}", taken.notices);
-    fs::rename(&f.dir().join("away"), f.root().join(".git/objects")).expect("a rename");
+    fs::rename(f.dir().join("away"), f.root().join(".git/objects")).expect("a rename");
 }
 
 #[test]

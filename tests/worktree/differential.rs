@@ -244,7 +244,7 @@ fn tree_of_patch(f: &Fixture, base: &str, patch: &Path, case: u64) -> (String, b
         command
             .env("GIT_DIR", f.root().join(".git"))
             .env("GIT_WORK_TREE", &checkout)
-            .env("GIT_INDEX_FILE", &f.dir().join("applied.index"));
+            .env("GIT_INDEX_FILE", f.dir().join("applied.index"));
         command.output().expect("git runs")
     };
     let run = |args: &[&str]| {

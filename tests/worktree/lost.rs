@@ -89,14 +89,14 @@ fn the_directory_that_held_the_worktrees_may_be_gone_too() {
     let mut spec = f.spec("t");
     for pruned in [false, true] {
         spec.path = f.dir().join("root/cx-t");
-        fs::create_dir(&f.dir().join("root")).expect("a directory");
+        fs::create_dir(f.dir().join("root")).expect("a directory");
         let worktree = Worktree::add(&f.repo(), &spec).expect("a worktree");
         git(
             worktree.path(),
             &["commit", "-q", "--allow-empty", "-m", "work"],
         );
         wipe(&f, &worktree, false);
-        fs::remove_dir(&f.dir().join("root")).expect("empty");
+        fs::remove_dir(f.dir().join("root")).expect("empty");
         let found = Worktree::open(&f.repo(), &spec).expect("by its marker");
         assert_eq!(
             snapshot(&found).agent_commit_count,
@@ -167,7 +167,7 @@ fn a_branch_of_a_bare_repository_is_known_too() {
     let bare = cx_operator::worktree::Repository::discover(&f.dir().join("bare")).expect("bare");
     let worktree = Worktree::add(&bare, &f.spec("t")).expect("a worktree");
     fs::remove_dir_all(worktree.path()).expect("a directory");
-    fs::remove_dir_all(&f.dir().join("bare/worktrees")).expect("as somebody tidied up");
+    fs::remove_dir_all(f.dir().join("bare/worktrees")).expect("as somebody tidied up");
     let removed = remove(&bare, &f.spec("t"), ALL).expect("removal");
     assert_eq!(removed.branch, BranchRemoval::Removed);
 }

@@ -85,7 +85,7 @@ fn change_everything(at: &Path) {
     write(&path("file-to-dir/x"), b"x\n");
     gone("empty-gone");
     gone("binary-gone");
-    write(&path("binary"), &[0, 1, 2, 3, 4, 0, 255, 254]);
+    write(&path("binary"), [0, 1, 2, 3, 4, 0, 255, 254]);
     write(&path("empty-new"), b"");
     fs::set_permissions(path("run"), fs::Permissions::from_mode(0o755)).expect("a mode");
     write(&path("with space"), b"S\n");

@@ -108,7 +108,7 @@ fn another_directory_in_its_place_is_left_alone() {
     let f = Fixture::new();
     let worktree = f.add();
     let path = worktree.path();
-    fs::rename(path, &f.dir().join("moved")).expect("a rename");
+    fs::rename(path, f.dir().join("moved")).expect("a rename");
     write(&path.join("precious"), b"p");
     let refused = || {
         let error = remove(&f.repo(), &f.spec("t"), ALL).expect_err("replaced");

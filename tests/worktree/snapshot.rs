@@ -65,7 +65,7 @@ fn every_kind_of_change_is_stored_as_git_stores_it() {
     fs::rename(at("src/lib.rs"), at("src/renamed.rs")).expect("a rename");
     write(
         &at("binary"),
-        &(0..=255).cycle().take(5000).collect::<Vec<u8>>(),
+        (0..=255).cycle().take(5000).collect::<Vec<u8>>(),
     );
     write(&at("empty"), b"");
     symlink("nowhere", at("dangling")).expect("a link");
