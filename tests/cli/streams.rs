@@ -25,10 +25,7 @@ fn status_of(json: &[u8]) -> String {
 
 #[test]
 fn a_run_ends_in_good_order_where_nobody_reads_stderr() {
-    let place = Place::with(&[(
-        "a.txt", "a
-",
-    )]);
+    let place = Place::with(&[("a.txt", "a\n")]);
     let mut command = delegate(&place, "[[say Done.]]", &place.worktrees());
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -51,10 +48,7 @@ const ODD_NAMES: [&str; 6] = [
 #[test]
 fn paths_are_taken_as_they_are() {
     for name in ODD_NAMES {
-        let place = Place::with(&[(
-            "a.txt", "a
-",
-        )]);
+        let place = Place::with(&[("a.txt", "a\n")]);
         let (state, worktrees) = (
             place.path(&format!("s{name}")),
             place.path(&format!("w{name}")),
@@ -79,10 +73,7 @@ fn paths_are_taken_as_they_are() {
 
 #[test]
 fn the_agent_has_the_callers_environment_and_no_copy_of_it_stays() {
-    let place = Place::with(&[(
-        "a.txt", "a
-",
-    )]);
+    let place = Place::with(&[("a.txt", "a\n")]);
     let mut command = delegate(
         &place,
         "[[shell /usr/bin/env >env.txt]]",
@@ -117,10 +108,7 @@ fn the_agent_has_the_callers_environment_and_no_copy_of_it_stays() {
 
 #[test]
 fn a_start_that_went_wrong_half_way_leaves_nothing() {
-    let place = Place::with(&[(
-        "a.txt", "a
-",
-    )]);
+    let place = Place::with(&[("a.txt", "a\n")]);
     let searched = std::env::var_os("PATH").expect("a PATH");
     let mut found = std::env::split_paths(&searched).map(|dir| dir.join("tmux"));
     let tmux = found.find(|path| path.exists()).expect("tmux is installed");
@@ -172,10 +160,7 @@ fn cleanup(place: &Place) -> serde_json::Value {
 
 #[test]
 fn cleanup_tells_what_was_kept_from_what_could_not_be_removed() {
-    let place = Place::with(&[(
-        "a.txt", "a
-",
-    )]);
+    let place = Place::with(&[("a.txt", "a\n")]);
     let mut command = delegate(&place, "[[shell echo b >b.txt]]", &place.worktrees());
     let output = command.arg("--keep=worktree").output().expect("runs");
     assert!(output.status.code().is_some(), "{output:?}");
@@ -184,11 +169,12 @@ fn cleanup_tells_what_was_kept_from_what_could_not_be_removed() {
     assert_ne!(kind(&cleanup(&place)), "run");
     assert!(worktree.exists(), "what was kept on purpose stays");
     // As where nothing was to be kept, and the removal failed.
-    let journal = only_run(&place).join("events.jsonl");
-    let text = fs::read_to_string(&journal).expect("a journal");
-    assert!(text.contains(r#""keep":"worktree""#), "{text}");
-    let text = text.replace(r#""keep":"worktree""#, r#""keep":"nothing""#);
-    fs::write(journal, text).expect("written");
+    let order = only_run(&place).join("order.json");
+    let text = fs::read(&order).expect("the order");
+    let mut task: serde_json::Value = serde_json::from_slice(&text).expect("a document");
+    assert_eq!(task["keep"], "worktree", "{task:#}");
+    task["keep"] = "nothing".into();
+    fs::write(order, task.to_string()).expect("written");
     mark_unfinished(&place, &only_run(&place));
     let found = cleanup(&place);
     assert_eq!(found["found"][0]["action"], "removed", "{found:#}");
@@ -199,10 +185,7 @@ fn cleanup_tells_what_was_kept_from_what_could_not_be_removed() {
 
 #[test]
 fn cleanup_leaves_the_session_of_another_run_alone() {
-    let place = Place::with(&[(
-        "a.txt", "a
-",
-    )]);
+    let place = Place::with(&[("a.txt", "a\n")]);
     let mut command = delegate(&place, "[[say Done.]]", &place.worktrees());
     command.arg("--keep=session").output().expect("runs");
     let kept = only_run(&place);
