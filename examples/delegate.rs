@@ -10,10 +10,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use cx_operator::Operator;
-use cx_operator::task::Task;
-use cx_operator::task::name::TaskName;
-use cx_operator::task::prompt::Prompt;
+use cx_operator::{Operator, Prompt, Task, TaskName};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {

@@ -10,11 +10,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use cx_operator::Operator;
-use cx_operator::record::journal::{Progress, Step};
-use cx_operator::task::Task;
-use cx_operator::task::name::TaskName;
-use cx_operator::task::prompt::Prompt;
+use cx_operator::{Operator, Progress, Prompt, Step, Task, TaskName};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cx_operator::os::launcher::run(std::env::args_os().skip(1))
+    cx_operator::helper::launcher::run(std::env::args_os().skip(1))
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use cx_operator::agent::signals::{self, Kind, Target};
+use cx_operator::helper::signals::{self, Kind, Target};
 
 fn main() {
     let target = Target::from_args();

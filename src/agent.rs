@@ -32,9 +32,9 @@ pub(crate) static ALL_LEFTOVERS: LazyLock<Vec<&'static str>> = LazyLock::new(|| 
 /// The executor that a caller chose. Documents have its name.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Chosen(&'static dyn Executor);
+pub struct ExecutorId(&'static dyn Executor);
 
-impl Chosen {
+impl ExecutorId {
     /// The executor of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -44,13 +44,13 @@ impl Chosen {
     }
 }
 
-impl Default for Chosen {
+impl Default for ExecutorId {
     fn default() -> Self {
         Self(EXECUTORS[0])
     }
 }
 
-impl Deref for Chosen {
+impl Deref for ExecutorId {
     type Target = dyn Executor;
 
     fn deref(&self) -> &Self::Target {
@@ -58,27 +58,27 @@ impl Deref for Chosen {
     }
 }
 
-impl PartialEq for Chosen {
+impl PartialEq for ExecutorId {
     fn eq(&self, other: &Self) -> bool {
         self.name() == other.name()
     }
 }
 
-impl Eq for Chosen {}
+impl Eq for ExecutorId {}
 
-impl fmt::Debug for Chosen {
+impl fmt::Debug for ExecutorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl From<Chosen> for String {
-    fn from(chosen: Chosen) -> Self {
+impl From<ExecutorId> for String {
+    fn from(chosen: ExecutorId) -> Self {
         chosen.name().to_owned()
     }
 }
 
-impl TryFrom<String> for Chosen {
+impl TryFrom<String> for ExecutorId {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {

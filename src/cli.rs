@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::Error;
+use crate::record::code::Code;
+use crate::record::redact::{redact, redact_json};
+use crate::record::{Failure, Store};
 use clap::{Args, Parser, Subcommand};
-use cx_operator::Error;
-use cx_operator::record::code::Code;
-use cx_operator::record::redact::{redact, redact_json};
-use cx_operator::record::{Failure, Store};
 use regex::Regex;
 use rustix::process::Signal;
 use serde::Serialize;
@@ -90,7 +90,7 @@ impl State {
     }
 }
 
-pub(crate) fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),

@@ -7,13 +7,12 @@
 //! ```
 //!
 //! Three sources feed one stream of events, and none is trusted alone: files that hook binaries write
-//! ([`agent::signals`]), the agent's transcript, and its screen. A pure state machine ([`turn::Machine`]) decides;
+//! (`agent::signals`), the agent's transcript, and its screen. A pure state machine (`turn`) decides;
 //! every wait ends on evidence or at a named deadline. Whatever ends a run, the agent's work is kept as a
 //! commit and a patch, and everything made for the run is removed.
 //!
 //! ```no_run
-//! use cx_operator::Operator;
-//! use cx_operator::task::{Task, name::TaskName, prompt::Prompt};
+//! use cx_operator::{Operator, Prompt, Task, TaskName};
 //!
 //! # async fn example() -> Result<(), cx_operator::Error> {
 //! let operator = Operator::builder().build()?;
@@ -29,27 +28,98 @@
 //!
 //! | room | owns |
 //! |---|---|
-//! | [`operator`] | what a caller can ask for: runs, the queue, `cleanup`, `prune` |
-//! | [`run`] | one run: preflight, launch, the turns, collecting the work, teardown, recovery |
-//! | [`turn`] | pure: the state machine of the turns, the reading of messages |
-//! | [`error`] | the one error on top |
-//! | [`record`] | a run on disk: directories, locks, `run.json`, `events.jsonl`, what is hidden of it |
-//! | [`task`] | the order: name, prompt, policy, responders |
-//! | [`agent`] | all that is known about an agent's CLI, and what its hooks write |
-//! | [`worktree`] | git: worktree, snapshot, patch |
-//! | [`tmux`] | our own server, its sessions and panes |
-//! | [`os`] | processes, files and their changes, time |
+//! | `operator` | what a caller can ask for: runs, the queue, `cleanup`, `prune` |
+//! | `run` | one run: preflight, launch, the turns, collecting the work, teardown, recovery |
+//! | `turn` | pure: the state machine of the turns, the reading of messages |
+//! | `error` | the one error on top |
+//! | `record` | a run on disk: directories, locks, `run.json`, `events.jsonl`, what is hidden of it |
+//! | `task` | the order: name, prompt, policy, responders |
+//! | `agent` | all that is known about an agent's CLI, and what its hooks write |
+//! | `worktree` | git: worktree, snapshot, patch |
+//! | `tmux` | our own server, its sessions and panes |
+//! | `os` | processes, files and their changes, time |
 
+#![cfg_attr(
+    not(feature = "unstable"),
+    expect(
+        unreachable_pub,
+        unused_imports,
+        reason = "the rooms are public for the tests of this repository only"
+    )
+)]
+#![cfg_attr(
+    not(any(feature = "cli", feature = "unstable")),
+    expect(dead_code, reason = "the command line uses the rest")
+)]
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+
+#[cfg(not(feature = "unstable"))]
+mod agent;
+#[cfg(not(feature = "unstable"))]
+mod error;
+#[cfg(not(feature = "unstable"))]
+mod operator;
+#[cfg(not(feature = "unstable"))]
+mod os;
+#[cfg(not(feature = "unstable"))]
+mod record;
+#[cfg(not(feature = "unstable"))]
+mod run;
+#[cfg(not(feature = "unstable"))]
+mod task;
+#[cfg(not(feature = "unstable"))]
+mod tmux;
+#[cfg(not(feature = "unstable"))]
+mod turn;
+#[cfg(not(feature = "unstable"))]
+mod worktree;
+
+#[cfg(feature = "unstable")]
 pub mod agent;
+#[cfg(feature = "unstable")]
 pub mod error;
+#[cfg(feature = "unstable")]
 pub mod operator;
+#[cfg(feature = "unstable")]
 pub mod os;
+#[cfg(feature = "unstable")]
 pub mod record;
+#[cfg(feature = "unstable")]
 pub mod run;
+#[cfg(feature = "unstable")]
 pub mod task;
+#[cfg(feature = "unstable")]
 pub mod tmux;
+#[cfg(feature = "unstable")]
 pub mod turn;
+#[cfg(feature = "unstable")]
 pub mod worktree;
 
+/// What the helper binaries call.
+#[doc(hidden)]
+pub mod helper {
+    pub use crate::agent::signals;
+    pub use crate::os::launcher;
+}
+
+pub use agent::ExecutorId;
+pub use agent::executor::{Ask, Options, Sandbox, TrustPolicy};
+pub use agent::report::Usage;
+pub use agent::sight::AnswerOption;
 pub use error::Error;
 pub use operator::{Builder, Events, Operator, Run};
+pub use record::code::Code;
+pub use record::journal::{Entry, Progress, Step};
+pub use record::{Error as RecordError, Failure, Outcome, Pending, Reply, RunDir, Status, Store};
+pub use run::cancel::Cancel;
+pub use task::Task;
+pub use task::name::{Error as NameError, RunId, TaskName};
+pub use task::policy::{Keep, Limits, Permissions};
+pub use task::prompt::{Error as PromptError, Prompt};
+pub use task::question::{Answer, Question, QuestionKind};
+pub use task::respond::{Answers, AnswersError, Command, Context, Recipe, RespondError, Responder};
+pub use worktree::diff::FileChange;
+pub use worktree::{AgentCommit, Changes};

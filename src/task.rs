@@ -16,16 +16,15 @@ use crate::task::name::{Names, TaskName};
 use crate::task::policy::Keep;
 use crate::task::policy::{Limits, Permissions};
 use crate::task::prompt::Prompt;
-#[cfg(doc)]
-use crate::task::respond::Recipe;
 use crate::task::respond::Responder;
 
 /// One task for an agent. Made by [`Task::new`]; every field has a default but the first three.
 ///
 /// As a document it is the order that a run carries out: `order.json` in the run's directory, from which an operator takes
 /// the run over. What may hold a credential is not in it: [`Task::environment`] and [`Options::arguments`]. A responder of a
-/// caller's own, without a [`Recipe`], is not in it either.
+/// caller's own, without a [`Recipe`](respond::Recipe), is not in it either.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Task {
     /// The task's name.
     pub name: TaskName,

@@ -318,6 +318,7 @@ fn exits(status: Status) -> BTreeSet<u8> {
         | Status::AgentFailed
         | Status::AgentDied
         | Status::TimedOut => {}
+        _ => unreachable!("a status of which this test knows nothing"),
     }
     found
 }

@@ -58,6 +58,6 @@ fn done(step: &Step) -> Option<String> {
         Step::Patch { path } => format!("the complete diff is in {}", path.display()),
         Step::RemoveSession => "tmux session removed".to_owned(),
         Step::RemoveWorktree => "worktree and branch removed".to_owned(),
-        Step::Session { .. } | Step::Snapshot { .. } | Step::RemoveBranch => return None,
+        _ => return None,
     })
 }

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Chosen;
+use super::ExecutorId;
 use super::report::Report;
 use super::signals::{Decision, Kind};
 use crate::agent::report::{Line, TurnError};
@@ -292,9 +292,10 @@ impl Ask {
 /// The choices of a caller that an agent is started with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Options {
     /// The executor.
-    pub executor: Chosen,
+    pub executor: ExecutorId,
     /// The program; `None`: the executor's, on PATH.
     pub program: Option<PathBuf>,
     /// What its commands may write to.

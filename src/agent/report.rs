@@ -167,6 +167,7 @@ pub enum Line {
 
 /// The tokens that a run used, as the transcript counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Usage {
     /// Tokens sent.
     pub input_tokens: u64,

@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::task::name::{TaskName, sessions_of};
+use crate::tmux::Server;
 use clap::Args;
-use cx_operator::Error;
-use cx_operator::task::name::{TaskName, sessions_of};
-use cx_operator::tmux::Server;
 
 use super::{State, runtime, usage};
 

@@ -3,10 +3,10 @@
 use std::io::{self, Read};
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::agent::report::Phase;
+use crate::turn::classify::{Evidence, classify_with};
 use clap::{Args, ValueEnum};
-use cx_operator::Error;
-use cx_operator::agent::report::Phase;
-use cx_operator::turn::classify::{Evidence, classify_with};
 
 use super::{print_json, print_text, usage};
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::operator::cleanup::{Action, Found, Scope, cleanup, force_orphan};
+use crate::record::Store;
 use clap::Args;
-use cx_operator::Error;
-use cx_operator::operator::cleanup::{Action, Found, Scope, cleanup, force_orphan};
-use cx_operator::record::Store;
 use serde::Serialize;
 
 use super::{State, block_on, one_line, print_json, print_text, safe};
@@ -24,7 +24,7 @@ pub(crate) struct Cleanup {
     /// A directory of worktrees to look through as well.
     #[arg(long, value_name = "DIR", default_value = "/tmp")]
     worktree_root: PathBuf,
-    /// Keep the work of this worktree as refs/cx-operator/<run-id>, and remove it, though its run is on no record here:
+    /// Keep the work of this worktree as `refs/cx-operator/<run-id>`, and remove it, though its run is on no record here:
     /// it is of another state directory, or its record or its registration is lost. Refused where no mark of ours says
     /// that a run made it. Ignored files go. Nothing else is cleaned up.
     #[arg(long, value_name = "PATH", conflicts_with = "kept")]

@@ -7,17 +7,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::agent::ExecutorId;
+use crate::agent::executor::TrustPolicy;
+use crate::agent::executor::{Ask, Options, Sandbox};
+use crate::record::Outcome;
+use crate::task::Task;
+use crate::task::name::TaskName;
+use crate::task::policy::Keep;
+use crate::task::policy::{Limits, Permissions};
+use crate::task::prompt::{self, Prompt};
+use crate::{Error, Operator};
 use clap::{Args, ValueEnum};
-use cx_operator::agent::Chosen;
-use cx_operator::agent::executor::TrustPolicy;
-use cx_operator::agent::executor::{Ask, Options, Sandbox};
-use cx_operator::record::Outcome;
-use cx_operator::task::Task;
-use cx_operator::task::name::TaskName;
-use cx_operator::task::policy::Keep;
-use cx_operator::task::policy::{Limits, Permissions};
-use cx_operator::task::prompt::{self, Prompt};
-use cx_operator::{Error, Operator};
 use serde_json::Value;
 
 use super::follow::{Responders, duration, follow, print_outcome};
@@ -296,7 +296,7 @@ impl Delegate {
 impl Agent {
     fn options(&self) -> Options {
         Options {
-            executor: Chosen::default(),
+            executor: ExecutorId::default(),
             program: self.codex.clone(),
             sandbox: match self.sandbox {
                 SandboxArg::ReadOnly => Sandbox::ReadOnly,

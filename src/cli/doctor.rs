@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::agent::executor::Options;
+use crate::run::preflight::{Level, doctor};
 use clap::Args;
-use cx_operator::Error;
-use cx_operator::agent::executor::Options;
-use cx_operator::run::preflight::{Level, doctor};
 use serde::Serialize;
 
 use super::{State, one_line, print_json, print_text, runtime, safe, usage};
@@ -31,7 +31,7 @@ pub(crate) struct Doctor {
 struct Document<'a> {
     schema_version: u32,
     ready: bool,
-    checks: &'a [cx_operator::run::preflight::Check],
+    checks: &'a [crate::run::preflight::Check],
 }
 
 impl Doctor {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::os::signal::ENDING;
+use crate::record::Outcome;
+use crate::run::cancel::Cancel;
+use crate::task::respond::{Answers, Command, Responder};
+use crate::{Error, Run};
 use clap::Args;
-use cx_operator::os::signal::ENDING;
-use cx_operator::record::Outcome;
-use cx_operator::run::cancel::Cancel;
-use cx_operator::task::respond::{Answers, Command, Responder};
-use cx_operator::{Error, Run};
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::agent::codex::global_hooks::{self, Action, HookState, Report};
+use crate::agent::codex::program::{codex_home, find};
+use crate::agent::codex::trust::event_names;
+use crate::agent::executor::Refusal;
+use crate::run::preflight::find_hooks;
 use clap::{Args, Subcommand};
-use cx_operator::Error;
-use cx_operator::agent::codex::global_hooks::{self, Action, HookState, Report};
-use cx_operator::agent::codex::program::{codex_home, find};
-use cx_operator::agent::codex::trust::event_names;
-use cx_operator::agent::executor::Refusal;
-use cx_operator::run::preflight::find_hooks;
 use serde::Serialize;
 
 use super::{print_json, print_text, safe, tell, usage};

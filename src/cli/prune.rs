@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::Error;
+use crate::operator::prune::{Plan, Pruned, Reach, Report, prune};
 use clap::Args;
-use cx_operator::Error;
-use cx_operator::operator::prune::{Plan, Pruned, Reach, Report, prune};
 use serde::Serialize;
 
 use super::records::size;

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::operator::prune::disk_use;
+use crate::operator::queue::Queued;
+use crate::record::journal;
+use crate::record::{Outcome, RunDir, Status};
 use clap::Args;
-use cx_operator::Error;
-use cx_operator::operator::prune::disk_use;
-use cx_operator::operator::queue::Queued;
-use cx_operator::record::journal;
-use cx_operator::record::{Outcome, RunDir, Status};
 use serde::Serialize;
 
 use super::{

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use crate::record::{Outcome, RunDir};
+use crate::{Error, Operator};
 use clap::Args;
-use cx_operator::record::{Outcome, RunDir};
-use cx_operator::{Error, Operator};
 use serde::Serialize;
 
 use super::follow::follow;
@@ -97,7 +97,7 @@ impl Recover {
 }
 
 fn describe(run: &RunDir, outcome: Result<Outcome, Error>) -> Recovered {
-    use cx_operator::record::code::Code;
+    use crate::record::code::Code;
     let run_id = run.name().to_owned();
     let (action, record, error) = match outcome {
         Ok(outcome) if run.is_closed() => ("recovered", Some(outcome), None),

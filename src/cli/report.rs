@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use cx_operator::record::journal::{Entry, Progress, Step};
-use cx_operator::record::{Outcome, Status};
-use cx_operator::worktree::Changes;
+use crate::record::journal::{Entry, Progress, Step};
+use crate::record::{Outcome, Status};
+use crate::worktree::Changes;
 
 use super::{advice, one_line, quoted, safe, tell};
 

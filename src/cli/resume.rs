@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::{Error, Operator};
 use clap::Args;
-use cx_operator::{Error, Operator};
 
 use super::follow::{Responders, follow, print_outcome};
 use super::{State, block_on};

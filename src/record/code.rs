@@ -1,5 +1,7 @@
 //! The stable codes of what can go wrong.
 
+use std::fmt;
+
 /// The stable names of what can go wrong before, around and after a run. How an agent's turn failed has
 /// names of its own, such as `http_429`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -223,5 +225,11 @@ impl Code {
             }
             Self::Repository | Self::Record | Self::GlobalHooks | Self::Io => return None,
         })
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

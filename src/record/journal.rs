@@ -25,6 +25,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Something that a run creates or removes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Step {
     /// The worktree and its branch.
     Worktree {
@@ -101,7 +102,7 @@ pub enum Progress {
         /// over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<Value>,
-        /// The journal's format: [`SCHEMA_VERSION`].
+        /// The version of the journal's format.
         schema_version: u32,
     },
     /// Another operator took the run over, after the one before had died.
@@ -230,6 +231,7 @@ pub enum Progress {
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Entry {
     /// When, RFC 3339 in UTC with milliseconds.
     pub at: String,

@@ -1,11 +1,12 @@
 //! `run.json`: the one document that tells how a run ended, for the file and for `--json` alike.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::report::Usage;
 use crate::agent::sight::AnswerOption;
 use crate::os::signal::exit_after;
@@ -21,6 +22,7 @@ const SCHEMA_VERSION: u32 = 1;
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Status {
     /// A turn ended with what reads as a result.
     Completed,
@@ -63,8 +65,15 @@ impl Status {
     }
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What waits for somebody's word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Pending {
     /// `question`, `unclear`, `permission` or `dialog`.
     pub kind: String,
@@ -80,6 +89,7 @@ pub struct Pending {
 
 /// Why a run did not complete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Failure {
     /// A stable name in snake case.
     pub code: String,
@@ -94,6 +104,7 @@ pub struct Failure {
 
 /// Something that was said to the agent in the user's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Reply {
     /// The turn whose end, or in whose course, it was asked.
     pub turn: u32,
@@ -107,6 +118,7 @@ pub struct Reply {
 
 /// A run's end, whole: the document of `run.json` and of `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Outcome {
     /// 1.
     pub schema_version: u32,
@@ -243,7 +255,7 @@ impl Outcome {
             schema_version: SCHEMA_VERSION,
             run_id,
             task: task.clone(),
-            executor: Chosen::default().name().to_owned(),
+            executor: ExecutorId::default().name().to_owned(),
             agent_version: None,
             status: Status::Failed,
             session_id: None,

@@ -22,7 +22,7 @@ impl Cancel {
     /// Ends the run: its work is snapshotted, its record written and all of it torn down. Said again, the
     /// agent's processes get no time to end by themselves.
     ///
-    /// `by` stands in the record: one of [`ENDING`](crate::os::signal::ENDING), or a word of the caller's.
+    /// `by` is in the record: the name of a signal, such as `SIGINT`, or a word of the caller's.
     pub fn cancel(&self, by: &'static str) {
         if self.by.set(by).is_err() {
             self.hurried.cancel();

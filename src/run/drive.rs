@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::executor::Expected;
 use crate::agent::executor::TrustPolicy;
 use crate::agent::sight::Sight;
@@ -54,7 +54,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) context: &'a Context,
     pub(crate) permissions: Permissions,
     pub(crate) trust: TrustPolicy,
-    pub(crate) executor: Chosen,
+    pub(crate) executor: ExecutorId,
 }
 
 type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;

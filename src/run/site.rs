@@ -1,6 +1,6 @@
 //! A run, as its end needs to know it.
 
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::os::process::Exit;
 use crate::os::process::Process;
 use crate::record::RunDir;
@@ -17,7 +17,7 @@ pub(crate) struct Site<'a> {
     pub(crate) tmux: &'a Server,
     pub(crate) keep: Keep,
     pub(crate) cancel: &'a Cancel,
-    pub(crate) executor: Chosen,
+    pub(crate) executor: ExecutorId,
 }
 
 /// A started agent.

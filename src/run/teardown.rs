@@ -6,7 +6,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::executor::Expected;
 use crate::agent::executor::TrustPolicy;
 use crate::agent::sight::Sight;
@@ -66,7 +66,7 @@ async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<St
 
 /// Whether a dialog is up, whose options a pasted word and its Enter would choose from; so it is taken to be where
 /// the screen can't be read.
-async fn has_dialog(executor: Chosen, pane: &Pane) -> bool {
+async fn has_dialog(executor: ExecutorId, pane: &Pane) -> bool {
     match pane.query_screen().await {
         Ok(screen) => matches!(
             executor.sight(&screen, Expected::default(), TrustPolicy::Ask),

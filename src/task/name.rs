@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use crate::agent::EXECUTORS;
@@ -20,7 +21,7 @@ pub struct Error {
 
 /// The name that a caller gives a task: `[a-z0-9][a-z0-9._-]{0,47}`, without `..` and not ending in
 /// `.` or `.lock`, so that it can stand in a path, a branch and a tmux session.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskName(String);
 
@@ -96,6 +97,20 @@ impl Names {
 pub fn sessions_of(task: &TaskName) -> impl Iterator<Item = String> {
     let prefixes = EXECUTORS.iter().map(|executor| executor.prefix());
     prefixes.map(|prefix| Names::new(prefix, task, Path::new("")).session)
+}
+
+impl FromStr for TaskName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::parse(name)
+    }
+}
+
+impl AsRef<str> for TaskName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
 }
 
 impl TryFrom<String> for TaskName {

@@ -10,6 +10,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The deadlines and the number of turns of a run. More than a year counts as a year, no turn as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Limits {
     /// From the agent's start to a composer that takes a prompt.
     #[serde(rename = "startup_ms", with = "milliseconds")]
@@ -98,6 +99,7 @@ pub enum Permissions {
 /// What stays after a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Keep {
     /// The record and the result's ref.
     #[default]

@@ -4,6 +4,7 @@ use crate::agent::sight::AnswerOption;
 
 /// What the responder is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Question {
     /// `question`, `unclear` or `permission`.
     pub kind: QuestionKind,
@@ -17,8 +18,23 @@ pub struct Question {
     pub turn: u32,
 }
 
+impl Question {
+    /// A question of the first turn, without reason or options.
+    #[must_use]
+    pub fn new(kind: QuestionKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+            reason: None,
+            options: Vec::new(),
+            turn: 1,
+        }
+    }
+}
+
 /// What kind of answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum QuestionKind {
     /// The agent's turn ended with a question, or it asks by a form within its turn.
     Question,

@@ -88,6 +88,7 @@ pub enum RespondError {
 
 /// What a responder is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Context {
     /// The run's id.
     pub run_id: String,
@@ -95,6 +96,18 @@ pub struct Context {
     pub task: String,
     /// The worktree, as it is at this moment.
     pub worktree: PathBuf,
+}
+
+impl Context {
+    /// The context of a question.
+    #[must_use]
+    pub fn new(run_id: impl Into<String>, task: impl Into<String>, worktree: PathBuf) -> Self {
+        Self {
+            run_id: run_id.into(),
+            task: task.into(),
+            worktree,
+        }
+    }
 }
 
 /// Somebody who may answer.
@@ -122,6 +135,7 @@ pub trait Responder: Send + Sync {
 /// How a responder can be made anew in another process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Recipe {
     /// [`Answers`] from this file.
     Answers {

@@ -78,27 +78,6 @@ impl Pane {
         self.server.run("capture-pane", tmux).await
     }
 
-    /// Whether the pane is there and its program runs.
-    ///
-    /// # Errors
-    /// What tmux refuses, other than the pane's absence.
-    pub async fn query_alive(&self) -> Result<bool, Error> {
-        let show = DisplayMessage::new()
-            .print()
-            .target_pane(self.id.as_str())
-            .message("#{pane_dead}")
-            .build();
-        match self
-            .server
-            .run("display-message", self.server.tmux().add_command(show))
-            .await
-        {
-            Ok(output) => Ok(output.trim() == "0"),
-            Err(Error::Refused { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Pastes `text` bracketed and submits it, in one tmux call: for a word that may be lost where a dialog comes up meanwhile,
     /// see [`Pane::press_in_composer`] for what the two do in one.
     ///

@@ -105,6 +105,7 @@ macro_rules! rules {
         $(const $name: Classification = rule($rule, Verdict::$verdict);)*
 
         /// Every rule with the verdict it gives.
+        #[cfg(feature = "unstable")]
         pub const RULES: &[Classification] = &[$($name),*];
     };
 }
@@ -138,6 +139,7 @@ rules! {
 }
 
 /// Classifies an agent's last message by its words alone: any text in markdown, or none.
+#[cfg(feature = "unstable")]
 pub fn classify(message: &str) -> Classification {
     classify_with(message, Evidence::default())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::executor::Trouble;
 use crate::os::signal::exit_after;
 use crate::os::time::words;
@@ -104,7 +104,7 @@ pub(crate) fn unanswered(question: &Question) -> End {
     End::pending(status, question)
 }
 
-pub(super) fn blocked(name: &str, why: &str, screen: &str, executor: Chosen) -> End {
+pub(super) fn blocked(name: &str, why: &str, screen: &str, executor: ExecutorId) -> End {
     let hint = executor.remedy(Trouble::Dialog);
     let message = format!("a dialog ({name}) is in the way: {why}");
     let mut end = End::failed(Status::BlockedDialog, "blocked_dialog", message, hint);
@@ -125,7 +125,7 @@ pub(super) fn composer_in_use() -> End {
     End::failed(Status::BlockedDialog, "composer_in_use", message, hint)
 }
 
-pub(super) fn sign_in(screen: &str, executor: Chosen) -> End {
+pub(super) fn sign_in(screen: &str, executor: ExecutorId) -> End {
     let message = format!("{} asks to be signed in", executor.name());
     let hint = executor.remedy(Trouble::SignedOut);
     let mut end = End::failed(Status::Failed, "not_signed_in", message, hint);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::end::unanswered;
 use super::{End, Event, Reaction};
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::sight::Holds;
 use crate::agent::signals::SignalFile;
 use crate::os::time::words;
@@ -121,7 +121,7 @@ pub struct Plan {
     /// The agent's working directory, links resolved.
     pub directory: PathBuf,
     /// The agent.
-    pub executor: Chosen,
+    pub executor: ExecutorId,
 }
 
 /// The state machine of a run.
@@ -222,7 +222,7 @@ impl Machine {
 
     /// The agent.
     #[must_use]
-    pub fn executor(&self) -> Chosen {
+    pub fn executor(&self) -> ExecutorId {
         self.plan.executor
     }
 

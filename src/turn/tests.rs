@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::classify::{Evidence, PROBE};
 use super::*;
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::report::TurnError;
 use crate::agent::sight::{Advice, DialogSight, Holds, Sight};
 use crate::agent::signals::{Kind, SignalFile};
@@ -45,7 +45,7 @@ fn plan() -> Plan {
         responder: false,
         probe: false,
         directory: PathBuf::from(WORKTREE),
-        executor: Chosen::default(),
+        executor: ExecutorId::default(),
     }
 }
 

@@ -131,6 +131,7 @@ impl Worktree {
 
     /// Its administrative directory in the repository. Absolute.
     #[must_use]
+    #[cfg(feature = "unstable")]
     pub fn admin_dir(&self) -> &Path {
         &self.admin_dir
     }

@@ -310,7 +310,7 @@ proptest! {
                 prop_assert!(label.is_some_and(|label| ALLOWED.contains(&label)), "{:?}\n{}", label, text);
             }
         }
-        drop((screen::hooks_disabled(&text), screen::update_banner(&text), screen::error_line(&text)));
+        drop(screen::error_line(&text));
         screen::composer_holds(&text, "Fix it.");
     }
 

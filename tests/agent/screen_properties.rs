@@ -167,8 +167,6 @@ proptest! {
     #[test]
     fn no_text_makes_a_reader_panic(text in any::<String>(), prompt in any::<String>()) {
         drop(screen::read(&text));
-        screen::hooks_disabled(&text);
-        screen::update_banner(&text);
         screen::error_line(&text);
         screen::trouble(&text);
         screen::composer_holds(&text, &prompt);

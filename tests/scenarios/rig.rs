@@ -18,7 +18,6 @@ use cx_operator::record::Outcome;
 use cx_operator::record::journal::{self, Entry, Progress};
 use cx_operator::task::Task;
 use cx_operator::task::name::TaskName;
-use cx_operator::task::policy::Limits;
 use cx_operator::task::prompt::Prompt;
 use cx_operator::task::respond::{Answers, Responder};
 use cx_operator::{Operator, Run};
@@ -164,11 +163,8 @@ impl Rig {
         task.agent.program = Some(self.program.clone());
         task.worktree_root = self.worktrees();
         task.environment = self.environment();
-        task.limits = Limits {
-            turn: WAIT,
-            run: LIMIT,
-            ..Limits::default()
-        };
+        task.limits.turn = WAIT;
+        task.limits.run = LIMIT;
         task
     }
 

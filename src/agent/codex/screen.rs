@@ -26,7 +26,7 @@ pub(crate) use composer::awaits_servers;
 pub use composer::{Composer, composer_holds};
 pub(crate) use dialog::has_fields;
 pub use dialog::{Choice, Dialog, DialogKind};
-pub use notices::{blocked_prompt, error_line, hooks_disabled, runs_hooks, trouble, update_banner};
+pub use notices::{blocked_prompt, error_line, runs_hooks, trouble};
 pub(crate) use question::{drawn, fill};
 
 /// What stands at the bottom of a screen.

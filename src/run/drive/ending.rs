@@ -1,7 +1,7 @@
 //! What a driver hands back.
 
 use super::Transcript;
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::report::Usage;
 use crate::record::{self, Failure, Pending, Status};
 use crate::tmux::{self, Pane};
@@ -55,7 +55,7 @@ const SHOWN: [&str; 3] = ["startup_timeout", "not_submitted", "composer_in_use"]
 
 /// The end with what the agent shows, where nothing else tells more: its trouble where a deadline passed meanwhile, and
 /// the whole screen where no prompt got through.
-pub(super) async fn explained(mut end: End, executor: Chosen, pane: &Pane) -> End {
+pub(super) async fn explained(mut end: End, executor: ExecutorId, pane: &Pane) -> End {
     let Some(error) = &mut end.error else {
         return end;
     };

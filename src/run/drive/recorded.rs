@@ -76,7 +76,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::agent::Chosen;
+    use crate::agent::ExecutorId;
     use crate::task::policy::{Limits, Permissions};
     use crate::turn::{Plan, Standing};
 
@@ -139,7 +139,7 @@ mod tests {
             responder: true,
             probe: false,
             directory: PathBuf::new(),
-            executor: Chosen::default(),
+            executor: ExecutorId::default(),
         };
         let at = |turns: u32| {
             let standing = Standing {

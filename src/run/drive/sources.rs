@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::report::{Report, Reported};
 use crate::agent::signals::{self, Kind, SignalFile};
 use crate::turn::{Event, Standing};
@@ -23,14 +23,14 @@ const EXCERPT: usize = 2_000;
 /// The signal files of a run, each read once.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    executor: Chosen,
+    executor: ExecutorId,
     dir: PathBuf,
     seen: HashSet<SignalFile>,
     transcripts: HashMap<String, PathBuf>,
 }
 
 impl Signals {
-    pub(crate) fn new(dir: PathBuf, executor: Chosen) -> Self {
+    pub(crate) fn new(dir: PathBuf, executor: ExecutorId) -> Self {
         Self {
             executor,
             dir,

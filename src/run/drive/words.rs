@@ -1,6 +1,6 @@
 //! What is said to the agent, and of events.
 
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::sight::{DialogSight, Sight};
 use crate::task::prompt::{self, Prompt};
 use crate::task::question::Answer;
@@ -34,7 +34,7 @@ pub(super) fn sanitised(answer: Answer) -> Answer {
 }
 
 /// A text that is submitted like the prompt.
-pub(super) fn as_prompts(executor: Chosen, answer: Answer) -> Answer {
+pub(super) fn as_prompts(executor: ExecutorId, answer: Answer) -> Answer {
     match answer {
         Answer::Text(text) => Answer::Text(executor.prompt(&text).into_owned()),
         decision => decision,

@@ -88,21 +88,11 @@ fn patterns_that_would_take_all_memory_are_refused() {
 }
 
 fn question(text: String) -> Question {
-    Question {
-        turn: 1,
-        kind: QuestionKind::Question,
-        text,
-        reason: None,
-        options: Vec::new(),
-    }
+    Question::new(QuestionKind::Question, text)
 }
 
 fn context() -> Context {
-    Context {
-        run_id: "r".to_owned(),
-        task: "t".to_owned(),
-        worktree: PathBuf::from("/"),
-    }
+    Context::new("r", "t", PathBuf::from("/"))
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {

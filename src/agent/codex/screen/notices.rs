@@ -6,17 +6,6 @@ use regex::Regex;
 
 use super::{dialog, plain, rows, starts_cell};
 
-/// `⚠ 2 hooks need review before they can run. Open /hooks to review them.`
-static HOOKS_DISABLED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^⚠ (\d+) hooks? needs? review before (?:it|they) can run")
-        .expect("the pattern is valid")
-});
-
-/// `│ ✨ Update available! 0.130.0 -> 0.999.0   │`
-static UPDATE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^│ ✨\s+Update available! \S+ -> (\S+)").expect("the pattern is valid")
-});
-
 /// `• Blocked by hook` (0.169), `• UserPromptSubmit hook (blocked)` (before), the reason in the rows below.
 static BLOCKED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -40,26 +29,6 @@ pub fn runs_hooks(screen: &str) -> bool {
     let above = rows[..composer.unwrap_or(rows.len())].iter().rev();
     let mut last = above.filter(|row| !row.is_empty());
     last.next().is_some_and(|row| RUNNING_HOOKS.is_match(row))
-}
-
-/// How many hooks codex 0.130 has silently turned off, which shows no dialog.
-///
-/// Source: codex 0.130.0 with untrusted hooks in `$CODEX_HOME/hooks.json`.
-pub fn hooks_disabled(screen: &str) -> Option<u32> {
-    let screen = plain(screen);
-    before_first_prompt(&rows(&screen))
-        .iter()
-        .find_map(|row| HOOKS_DISABLED.captures(row)?[1].parse().ok())
-}
-
-/// The newer version that a banner at the start announces; nothing is to be answered.
-///
-/// Source: codex 0.130.0, 0.150.0 and 0.169.0, when they were not started by npm's script, which brings the dialog.
-pub fn update_banner(screen: &str) -> Option<String> {
-    let screen = plain(screen);
-    before_first_prompt(&rows(&screen))
-        .iter()
-        .find_map(|row| UPDATE.captures(row).map(|found| found[1].to_owned()))
 }
 
 /// The last block that begins with `■` and stands below the last prompt, without the mark, its rows joined by one space.
@@ -153,11 +122,4 @@ pub fn trouble(screen: &str) -> Option<String> {
         Some(reason) => format!("{doing}: {reason}"),
         None => doing.to_owned(),
     })
-}
-
-/// The rows above everything that was asked and answered.
-fn before_first_prompt<'a>(rows: &'a [&'a str]) -> &'a [&'a str] {
-    let said = |row: &&str| starts_cell(row) && (row.starts_with("› ") || row.starts_with("• "));
-    let end = rows.iter().position(said).unwrap_or(rows.len());
-    &rows[..end]
 }

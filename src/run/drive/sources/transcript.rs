@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::report::Usage;
 use crate::agent::report::{Line, TurnError};
 use crate::os::process::Exit;
@@ -30,7 +30,7 @@ const BUFFER: usize = 128 << 10;
 /// A transcript, read as it grows.
 #[derive(Debug)]
 pub(crate) struct Transcript {
-    executor: Chosen,
+    executor: ExecutorId,
     path: PathBuf,
     offset: u64,
     /// The beginning of a line whose end was not there yet.
@@ -60,7 +60,7 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    pub(crate) fn new(path: PathBuf, executor: Chosen) -> Self {
+    pub(crate) fn new(path: PathBuf, executor: ExecutorId) -> Self {
         Self {
             executor,
             path,
@@ -269,7 +269,7 @@ const ERROR_LINE_PACE: Duration = Duration::from_millis(20);
 /// Source: codex 0.130.0 draws the line some milliseconds after it wrote the end of the turn
 /// (`tests/scenarios/failures.rs`).
 pub(crate) async fn wait_for_error(
-    executor: Chosen,
+    executor: ExecutorId,
     pane: &Pane,
     exit: &Exit,
 ) -> Option<TurnError> {

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::{LINE_LIMIT, Transcript};
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 use crate::agent::report::Line;
 
 /// The transcripts that are younger than the session's own.
@@ -37,7 +37,7 @@ impl Children {
     }
 
     /// Finds new ones, and reads on in those that are known.
-    pub(super) fn look(&mut self, executor: Chosen, own: &Path, session: &str) {
+    pub(super) fn look(&mut self, executor: ExecutorId, own: &Path, session: &str) {
         let known = self.seen.values().flatten();
         let mut family: HashSet<String> = known.map(|child| child.session.clone()).collect();
         family.insert(session.to_owned());
@@ -84,7 +84,10 @@ impl Children {
 }
 
 /// Whose transcript it is, who made that agent and how it is called.
-fn introduction(executor: Chosen, path: &Path) -> Option<(String, Option<String>, Option<String>)> {
+fn introduction(
+    executor: ExecutorId,
+    path: &Path,
+) -> Option<(String, Option<String>, Option<String>)> {
     let mut line = String::new();
     let file = File::open(path).ok()?;
     BufReader::new(file.take(LINE_LIMIT as u64))

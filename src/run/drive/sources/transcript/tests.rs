@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::super::*;
 use super::*;
-use crate::agent::Chosen;
+use crate::agent::ExecutorId;
 
 const TOKENS: &str = r#"{"type":"event_msg","payload":{"type":"token_count","info":{"total_token_usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}}"#;
 const ABORTED: &str =
@@ -19,7 +19,7 @@ fn aborted() -> Vec<Event> {
 
 fn transcript() -> (tempfile::NamedTempFile, Transcript) {
     let file = tempfile::NamedTempFile::new().expect("a file");
-    let transcript = Transcript::new(file.path().to_owned(), Chosen::default());
+    let transcript = Transcript::new(file.path().to_owned(), ExecutorId::default());
     (file, transcript)
 }
 
@@ -86,7 +86,7 @@ fn an_approval_is_decided_when_its_last_call_has_returned() {
 #[test]
 fn the_events_of_a_sub_agent_move_no_transcript() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut signals = Signals::new(dir.path().to_owned(), Chosen::default());
+    let mut signals = Signals::new(dir.path().to_owned(), ExecutorId::default());
     let session = "019a0000-0000-7000-8000-000000000000";
     let lines = [
         ("prompt", "/own", ""),
