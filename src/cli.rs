@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::record::code::Code;
-use crate::record::redact::{redact, redact_json};
+use crate::record::redact::redact;
+use crate::record::shown::{self, Shown, harmless, one_line};
 use crate::record::{Failure, Store};
 use clap::{Args, Parser, Subcommand};
 use regex::Regex;
 use rustix::process::Signal;
 use serde::Serialize;
-use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -268,34 +268,18 @@ fn tell(line: &str) {
 
 /// Prints the one JSON document of `--json`, its keys taken out.
 fn print_json(document: &impl Serialize) -> Result<(), Error> {
-    let mut value = serde_json::to_value(document).expect("a document has string keys only");
-    REDACTED.fetch_add(redact_json(&mut value), Ordering::Relaxed);
-    print_value(&value)
+    print_shown(shown::document(document))
 }
 
 /// Prints a record as [`print_json`] does, with the number of keys that were taken out of it.
 fn print_record(record: &impl Serialize) -> Result<(), Error> {
-    let mut value = serde_json::to_value(record).expect("a record has string keys only");
-    let count = redact_json(&mut value);
-    REDACTED.fetch_add(count, Ordering::Relaxed);
-    value["redacted"] = count.into();
-    print_value(&value)
+    print_shown(shown::record(record))
 }
 
-fn print_value(document: &Value) -> Result<(), Error> {
+fn print_shown(shown: Shown) -> Result<(), Error> {
+    REDACTED.fetch_add(shown.redacted, Ordering::Relaxed);
     PRINTED.store(true, Ordering::Relaxed);
-    let text = serde_json::to_string_pretty(document).expect("a document has string keys only");
-    // serde_json leaves DEL, the C1 controls and changes of direction as they are. All of them stand in strings.
-    let mut escaped = String::with_capacity(text.len() + 1);
-    for c in text.chars() {
-        if c != '\n' && is_obeyed(c) {
-            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped.push('\n');
-    print_text(&escaped)
+    print_text(&shown.text)
 }
 
 /// Prints to stdout; a reader that went away is nobody's mistake.
@@ -319,29 +303,6 @@ fn safe(text: &str) -> String {
     let clean = redact(text);
     REDACTED.fetch_add(clean.count, Ordering::Relaxed);
     harmless(&clean.text)
-}
-
-/// A text whose control characters a terminal won't obey.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if is_obeyed(c) => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect()
-}
-
-/// A text that can't be taken for several lines: what others name may hold line ends.
-fn one_line(text: &str) -> String {
-    text.replace('\n', "\u{240a}")
-}
-
-/// Whether a terminal does something else with it than draw it.
-fn is_obeyed(c: char) -> bool {
-    // Directions can make a line read as what it is not, and tags are words that nobody sees.
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn usage(message: impl Into<String>) -> Error {

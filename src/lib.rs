@@ -110,6 +110,7 @@ pub use agent::executor::{Ask, Options, Sandbox, TrustPolicy};
 pub use agent::report::Usage;
 pub use agent::sight::AnswerOption;
 pub use error::Error;
+pub use operator::listing::{Listing, Summary};
 pub use operator::{Builder, Events, Operator, Run};
 pub use record::code::Code;
 pub use record::journal::{Entry, Progress, Step};

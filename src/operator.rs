@@ -1,6 +1,7 @@
 //! The library's front door: an operator, and the runs that it drives.
 
 pub mod cleanup;
+pub mod listing;
 pub mod prune;
 pub mod queue;
 
@@ -33,6 +34,7 @@ use crate::task::name::RunId;
 use crate::task::respond::Responder;
 use crate::tmux::Server;
 use crate::turn::End;
+use listing::Listing;
 
 /// How long a run waits for others to end, where nothing else is said.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -120,6 +122,14 @@ impl Operator {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    /// Lists the runs that wait for a place, and the newest `count` others with the same state directory.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where the state directory can't be listed.
+    pub fn list(&self, count: usize) -> Result<Listing, Error> {
+        listing::list(&self.shared.store, count)
     }
 
     /// Runs a task to its end. What goes wrong is in the outcome. Dropped before its end, as a timeout around it

@@ -22,6 +22,7 @@ mod lock;
 mod mark;
 mod outcome;
 pub mod redact;
+pub mod shown;
 mod store;
 
 /// The directory of the state directory that names the unfinished runs: one empty file each. So whoever looks for

@@ -5,16 +5,12 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use crate::Error;
-use crate::operator::prune::disk_use;
-use crate::operator::queue::Queued;
+use crate::operator::listing::{Listing, find_run, list, load_record};
 use crate::record::journal;
-use crate::record::{Outcome, RunDir, Status};
+use crate::record::{RunDir, Status};
 use clap::Args;
-use serde::Serialize;
 
-use super::{
-    State, harmless, one_line, print_json, print_record, print_text, report, safe, tell, usage,
-};
+use super::{State, harmless, one_line, print_json, print_record, print_text, report, safe, tell};
 
 /// List the runs, newest first, with what their records take on the disk.
 #[derive(Args)]
@@ -32,80 +28,51 @@ pub(crate) struct List {
     state: State,
 }
 
-/// One line of `list`.
-#[derive(Serialize)]
-struct Row {
-    run_id: String,
-    /// The record's status; `queued`, `running` or `orphaned` where there is no record.
-    status: String,
-    /// Its place in the queue, from 1.
-    position: Option<usize>,
-    task: Option<String>,
-    repository: Option<String>,
-    files_changed: Option<usize>,
-    duration_ms: Option<u64>,
-    /// What the run's directory takes on the disk.
-    disk_bytes: u64,
-}
-
-impl Row {
-    fn queued(run: Queued) -> Self {
-        Self {
-            run_id: run.run_id,
-            status: "queued".to_owned(),
-            position: Some(run.position),
-            task: Some(run.task),
-            repository: None,
-            files_changed: None,
-            duration_ms: None,
-            disk_bytes: 0,
-        }
-    }
-}
-
 impl List {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let store = self.state.open()?;
-        let (queue, runs) = (store.load_queue()?, store.load_runs()?);
-        let count = if self.all { runs.len() } else { self.limit };
-        let mut rows: Vec<Row> = queue.into_iter().rev().map(Row::queued).collect();
-        for run in runs.iter().rev().take(count) {
-            match row(run) {
-                Ok(row) => rows.push(row),
-                Err(error) => tell(&format!(
-                    "note: {}: {}",
-                    safe(run.name()),
-                    safe(&error.message())
-                )),
-            }
-        }
-        if let more @ 1.. = runs.len().saturating_sub(count) {
+        let count = if self.all { usize::MAX } else { self.limit };
+        let Listing {
+            runs,
+            older,
+            unreadable,
+            ..
+        } = list(&store, count)?;
+        let none = runs.is_empty() && older == 0 && unreadable.is_empty();
+        for (name, error) in unreadable {
             tell(&format!(
-                "note: {more} older runs are not shown: --limit N or --all"
+                "note: {}: {}",
+                safe(&name),
+                safe(&error.message())
+            ));
+        }
+        if older > 0 {
+            tell(&format!(
+                "note: {older} older runs are not shown: --limit N or --all"
             ));
         }
         if self.json {
-            print_json(&rows)?;
+            print_json(&runs)?;
             return Ok(ExitCode::SUCCESS);
         }
-        if runs.is_empty() && rows.is_empty() {
+        if none {
             tell("no runs yet");
         }
         if self.all && !runs.is_empty() {
-            let bytes = rows.iter().map(|row| row.disk_bytes).sum();
-            tell(&format!("{} runs, {} on the disk", rows.len(), size(bytes)));
+            let bytes = runs.iter().map(|run| run.disk_bytes).sum();
+            tell(&format!("{} runs, {} on the disk", runs.len(), size(bytes)));
         }
         let mut text = String::new();
-        for row in rows {
-            let files = row
+        for run in runs {
+            let files = run
                 .files_changed
                 .map_or_else(|| "-".to_owned(), |count| format!("{count} files"));
-            let size = size(row.disk_bytes);
-            let place = row.position.map(|place| format!("queued ({place})"));
+            let size = size(run.disk_bytes);
+            let place = run.position.map(|place| format!("queued ({place})"));
             let line = format!(
                 "{:<60} {:<16} {size:>9}  {files}\n",
-                one_line(&row.run_id),
-                place.unwrap_or(row.status)
+                one_line(&run.run_id),
+                place.unwrap_or(run.status)
             );
             text.push_str(&line);
         }
@@ -128,35 +95,6 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-fn row(run: &RunDir) -> Result<Row, Error> {
-    let run_id = run.name().to_owned();
-    let disk_bytes = disk_use(run.path());
-    // Alive first: a living run writes its record before it removes what it made.
-    let alive = run.is_alive();
-    Ok(match run.load_record()? {
-        Some(outcome) if !alive => Row {
-            run_id,
-            status: outcome.status.as_str().to_owned(),
-            position: None,
-            task: Some(outcome.task.to_string()),
-            repository: outcome.repository.map(|path| path.display().to_string()),
-            files_changed: Some(outcome.files_changed),
-            duration_ms: Some(outcome.duration_ms),
-            disk_bytes,
-        },
-        _ => Row {
-            task: run.task().map(str::to_owned),
-            run_id,
-            status: if alive { "running" } else { "orphaned" }.to_owned(),
-            position: None,
-            repository: None,
-            files_changed: None,
-            duration_ms: None,
-            disk_bytes,
-        },
-    })
-}
-
 /// Show the report of a run.
 #[derive(Args)]
 pub(crate) struct Show {
@@ -171,7 +109,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let outcome = load(&find(&self.state, &self.run)?)?;
+        let outcome = load_record(&find(&self.state, &self.run)?)?;
         if self.json {
             print_record(&outcome)?
         } else {
@@ -181,34 +119,8 @@ impl Show {
     }
 }
 
-/// The run of that name; the newest of a task may wait for its place, with nothing on record.
 fn find(state: &State, name: &str) -> Result<RunDir, Error> {
-    let store = state.open()?;
-    let queue = store.load_queue()?;
-    match queue
-        .iter()
-        .rev()
-        .find(|run| [&run.run_id, &run.task].contains(&&name.to_owned()))
-    {
-        None => Ok(store.find(name)?),
-        Some(run) => Err(usage(format!(
-            "{} has no record yet: it is queued at position {}",
-            run.run_id, run.position
-        ))),
-    }
-}
-
-fn load(run: &RunDir) -> Result<Outcome, Error> {
-    run.load_record()?.ok_or_else(|| {
-        let name = run.name();
-        let what = if run.is_alive() {
-            "it is running".to_owned()
-        } else {
-            // A cleanup would end an agent that still works.
-            format!("its operator died: `cx-operator resume {name}` takes it over")
-        };
-        usage(format!("{name} has no record yet: {what}"))
-    })
+    find_run(&state.open()?, name)
 }
 
 /// Print the complete diff of a run, as `git apply` takes it.
@@ -223,7 +135,7 @@ pub(crate) struct Diff {
 impl Diff {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let run = find(&self.state, &self.run)?;
-        let outcome = load(&run)?;
+        let outcome = load_record(&run)?;
         let Some(patch) = outcome.patch else {
             let why = if outcome.status == Status::Failed {
                 "it failed"

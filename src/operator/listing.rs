@@ -1,0 +1,133 @@
+//! The list of runs, and the record of one: for every surface that shows them.
+
+use serde::Serialize;
+
+use super::prune::disk_use;
+use super::queue::Queued;
+use crate::error::Error;
+use crate::record::{Outcome, RunDir, Store};
+
+/// The runs of a state directory.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Listing {
+    /// Those that wait for a place and the newest others, newest first.
+    pub runs: Vec<Summary>,
+    /// The number of older runs that were left out.
+    pub older: usize,
+    /// The runs whose records can't be read, with the reason.
+    pub unreadable: Vec<(String, Error)>,
+}
+
+/// One run of a [`Listing`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The run's id.
+    pub run_id: String,
+    /// The record's status; `queued`, `running` or `orphaned` where there is no record.
+    pub status: String,
+    /// Its place in the queue, from 1.
+    pub position: Option<usize>,
+    /// The task's name.
+    pub task: Option<String>,
+    /// The repository's root.
+    pub repository: Option<String>,
+    /// The number of files that it changed.
+    pub files_changed: Option<usize>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
+    /// The size of the run's directory on the disk.
+    pub disk_bytes: u64,
+}
+
+impl Summary {
+    fn of_queued(run: Queued) -> Self {
+        Self {
+            run_id: run.run_id,
+            status: "queued".to_owned(),
+            position: Some(run.position),
+            task: Some(run.task),
+            repository: None,
+            files_changed: None,
+            duration_ms: None,
+            disk_bytes: 0,
+        }
+    }
+
+    fn of(run: &RunDir) -> Result<Self, Error> {
+        // Alive first: a living run writes its record before it removes what it made.
+        let alive = run.is_alive();
+        let mut summary = Self {
+            run_id: run.name().to_owned(),
+            status: if alive { "running" } else { "orphaned" }.to_owned(),
+            position: None,
+            task: run.task().map(str::to_owned),
+            repository: None,
+            files_changed: None,
+            duration_ms: None,
+            disk_bytes: disk_use(run.path()),
+        };
+        if let Some(outcome) = run.load_record()?.filter(|_| !alive) {
+            summary.status = outcome.status.as_str().to_owned();
+            summary.task = Some(outcome.task.to_string());
+            summary.repository = outcome.repository.map(|path| path.display().to_string());
+            summary.files_changed = Some(outcome.files_changed);
+            summary.duration_ms = Some(outcome.duration_ms);
+        }
+        Ok(summary)
+    }
+}
+
+/// Lists the runs that wait for a place, and the newest `count` others.
+///
+/// # Errors
+/// [`Error::Run`] where the state directory can't be listed.
+pub fn list(store: &Store, count: usize) -> Result<Listing, Error> {
+    let (queue, runs) = (store.load_queue()?, store.load_runs()?);
+    let mut listing = Listing {
+        runs: queue.into_iter().rev().map(Summary::of_queued).collect(),
+        older: runs.len().saturating_sub(count),
+        unreadable: Vec::new(),
+    };
+    for run in runs.iter().rev().take(count) {
+        match Summary::of(run) {
+            Ok(summary) => listing.runs.push(summary),
+            Err(error) => listing.unreadable.push((run.name().to_owned(), error)),
+        }
+    }
+    Ok(listing)
+}
+
+/// The run of that name (see [`Store::find`]); the newest of a task may wait for its place, with nothing on record.
+///
+/// # Errors
+/// [`Error::Usage`] for a run that waits, otherwise as [`Store::find`].
+pub fn find_run(store: &Store, name: &str) -> Result<RunDir, Error> {
+    let queue = store.load_queue()?;
+    let waits = |run: &&Queued| run.run_id == name || run.task == name;
+    match queue.iter().rev().find(waits) {
+        None => Ok(store.find(name)?),
+        Some(run) => Err(Error::Usage(format!(
+            "{} has no record yet: it is queued at position {}",
+            run.run_id, run.position
+        ))),
+    }
+}
+
+/// The record of a run that has ended.
+///
+/// # Errors
+/// [`Error::Usage`] for a run that has no record yet, with what to do; [`Error::Run`] where the record can't be read.
+pub fn load_record(run: &RunDir) -> Result<Outcome, Error> {
+    run.load_record()?.ok_or_else(|| {
+        let name = run.name();
+        let what = if run.is_alive() {
+            "it is running".to_owned()
+        } else {
+            // A cleanup would end an agent that still works.
+            format!("its operator died: `cx-operator resume {name}` takes it over")
+        };
+        Error::Usage(format!("{name} has no record yet: {what}"))
+    })
+}
