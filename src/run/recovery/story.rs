@@ -376,4 +376,6 @@ fn parse(at: &str) -> SystemTime {
 }
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod tests;
