@@ -35,12 +35,12 @@ mod resume;
 
 /// Delegate a coding task to another agent's interactive CLI, and get back a typed result with the complete diff.
 ///
-/// Exit status: 0 completed; 3 somebody's word is needed; 4 turn cap; 5 the agent failed or died; 6 a deadline
-/// passed; 7 not ready; 8 trouble with the repository; 2 wrong use; 9, or 128 and a signal, aborted; 1 anything else.
+/// Exit status: 0 completed; 3 an answer is needed; 4 turn cap; 5 the agent failed or died; 6 a deadline passed; 7 not
+/// ready; 8 the repository can't be used; 2 wrong usage; 9, or 128 plus the signal, aborted; 1 any other error.
 #[derive(Parser)]
 #[command(name = "cx-operator", version, max_term_width = 100)]
 struct Cli {
-    /// Say more on stderr; -vv says all. RUST_LOG is obeyed too.
+    /// Print more on stderr; -vv prints everything. RUST_LOG takes precedence.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 

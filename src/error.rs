@@ -187,7 +187,7 @@ impl Error {
             _ => return self.code().hint().map(str::to_owned),
         };
         Some(format!(
-            "free some space there, or choose another place by {flag}"
+            "free some space there, or choose another place with {flag}"
         ))
     }
 

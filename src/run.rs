@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
         if self.task.preamble && !has_preamble(&self.task) {
             let agent = self.task.agent.executor.name();
             outcome.notices.push(format!(
-                "the brief was sent without the preamble: both are longer than {agent} takes"
+                "the brief was sent without the preamble: together they are longer than {agent} accepts"
             ));
         }
         let executor = self.task.agent.executor;
@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
         if !self.task.preamble && executor.prompt(brief) != brief {
             let agent = executor.name();
             outcome.notices.push(format!(
-                "{agent} would take the brief as it is for a command of its own or an attachment: a line `Message:` was put before it"
+                "{agent} would read the brief as a command of its own or an attachment: a line `Message:` was put before it"
             ));
         }
         if self.task.prompt.neutralised() > 0 {

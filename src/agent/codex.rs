@@ -172,9 +172,9 @@ fn advice(dialog: &Dialog, form: Option<Form<'_>>, trust: TrustPolicy) -> Advice
         }
         Move::Surface(reason) => Advice::Surface(match reason {
             Reason::UnknownDialog => "it is not known",
-            Reason::TrustIsAsked => "the caller wants to decide about trust",
+            Reason::TrustIsAsked => "the caller decides about trust",
             Reason::AgentAsks => "the agent asks something",
-            Reason::NoSuchOption => "the option to take is not there",
+            Reason::NoSuchOption => "the option to choose is missing",
         }),
     }
 }

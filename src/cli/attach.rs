@@ -16,7 +16,7 @@ use super::{State, runtime, usage};
 pub(crate) struct Attach {
     /// The task's name.
     task: String,
-    /// Let your keys through to the agent.
+    /// Pass your keys to the agent.
     #[arg(long)]
     write: bool,
     #[command(flatten)]

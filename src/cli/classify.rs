@@ -10,10 +10,10 @@ use clap::{Args, ValueEnum};
 
 use super::{print_json, print_text, usage};
 
-/// Read an agent's last message from stdin and tell what it is: result, question, permission, status, unclear.
+/// Read an agent's last message on stdin and print what it is: result, question, permission, status, unclear.
 ///
-/// A run reads the message with what the transcript tells of its turn. Without options this reads it as in the usual
-/// turn: the agent called a tool before it, and none after.
+/// A run reads the message together with what the transcript says of its turn. Without options this command assumes the
+/// usual turn: the agent called a tool before the message, and none after it.
 #[derive(Args)]
 pub(crate) struct Classify {
     /// Print `{"verdict", "rule"}`.
@@ -25,7 +25,7 @@ pub(crate) struct Classify {
     /// The agent called a tool after the message.
     #[arg(long, conflicts_with = "no_tools")]
     overtaken: bool,
-    /// What the agent's model calls the message.
+    /// The phase that the agent's model gave the message.
     #[arg(long, value_name = "PHASE")]
     phase: Option<Called>,
 }

@@ -11,25 +11,25 @@ use serde::Serialize;
 
 use super::{State, block_on, one_line, print_json, print_text, safe};
 
-/// End and remove what runs left whose operator died; their work is kept first. What isn't provably ours is
+/// End and remove what runs left whose operator died; their work is collected first. What isn't provably ours is
 /// listed and left alone.
 #[derive(Args)]
 pub(crate) struct Cleanup {
-    /// Only tell what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
-    /// A path in a repository to look through as well.
+    /// A path in a repository that is searched as well.
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
-    /// A directory of worktrees to look through as well.
+    /// A directory of worktrees that is searched as well.
     #[arg(long, value_name = "DIR", default_value = "/tmp")]
     worktree_root: PathBuf,
-    /// Keep the work of this worktree as `refs/cx-operator/<run-id>`, and remove it, though its run is on no record here:
-    /// it is of another state directory, or its record or its registration is lost. Refused where no mark of ours says
-    /// that a run made it. Ignored files go. Nothing else is cleaned up.
+    /// Keep the work of this worktree as `refs/cx-operator/<run-id>` and remove it, though its run has no record here: it
+    /// belongs to another state directory, or its record or its registration is lost. Refused if no mark of ours says
+    /// that a run made it. Ignored files are removed. Nothing else is cleaned up.
     #[arg(long, value_name = "PATH", conflicts_with = "kept")]
     force_orphan: Option<PathBuf>,
-    /// Remove too what `--keep worktree` or `--keep session` left of this run: its id, its beginning, or a task.
+    /// Also remove what `--keep worktree` or `--keep session` kept of this run: its id, its beginning, or a task.
     #[arg(long, value_name = "RUN")]
     kept: Option<String>,
     /// Print one JSON document.

@@ -33,29 +33,29 @@ pub(crate) struct Delegate {
     /// The brief.
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
     prompt: Option<String>,
-    /// A file with the brief; `-` is stdin, as is neither of the two.
+    /// A file with the brief; `-` means stdin, which is also the default.
     #[arg(long, value_name = "FILE")]
     prompt_file: Option<PathBuf>,
     /// Send the brief alone, without the short preamble that asks for a status line.
     #[arg(long)]
     no_preamble: bool,
-    /// Never ask the agent itself how the task stands, where its last message doesn't tell.
+    /// Never ask the agent itself how the task is going when its last message is unclear.
     #[arg(long)]
     no_probe: bool,
 
     /// A path in the repository: the agent starts in the same directory of its worktree.
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
-    /// Where in the worktree the agent starts instead, from its top [default: where --repo is in your checkout].
+    /// The directory in which the agent starts, from the worktree's top [default: that of --repo in your checkout].
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
     /// The revision to start from.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     base: String,
-    /// Let the agent see your uncommitted changes: they are snapshotted and are the base.
+    /// Start from a snapshot of your uncommitted changes, so that the agent sees them.
     #[arg(long)]
     include_dirty: bool,
-    /// Where the worktree is made.
+    /// The directory in which the worktree is created.
     #[arg(long, value_name = "DIR", default_value = "/tmp")]
     worktree_root: PathBuf,
 
@@ -66,10 +66,10 @@ pub(crate) struct Delegate {
     #[command(flatten)]
     deadlines: Deadlines,
 
-    /// Wait, in the order of arrival, while so many runs or more are under way with the state directory.
+    /// Wait, in order of arrival, while N or more runs use the same state directory.
     #[arg(long, value_name = "N")]
     max_parallel: Option<NonZeroUsize>,
-    /// What stays after the run.
+    /// What to keep after the run.
     #[arg(long, value_enum, value_name = "WHAT")]
     keep: Option<KeepArg>,
     /// Print the record as one JSON document on stdout.
@@ -91,19 +91,19 @@ struct Agent {
     /// When codex asks for an approval.
     #[arg(long, value_enum, default_value = "on-request")]
     ask: AskArg,
-    /// The model, in place of the configured one.
+    /// The model, instead of the configured one.
     #[arg(long)]
     model: Option<String>,
     /// A profile of codex's configuration.
     #[arg(long)]
     profile: Option<String>,
-    /// Whether codex's question about trust in the folder is answered with yes, or surfaced.
+    /// Answer codex's question about trust in the folder with yes, or end the run with the question.
     #[arg(long, value_enum, default_value = "accept")]
     trust: TrustArg,
-    /// A further argument for codex; may be given several times.
+    /// An additional argument for codex; may be repeated.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     agent_arg: Vec<String>,
-    /// A variable for the agent; may be given several times.
+    /// An environment variable for the agent; may be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
 }
@@ -111,12 +111,12 @@ struct Agent {
 #[derive(Args)]
 #[command(next_help_heading = "Replies")]
 struct Replies {
-    /// What happens when the agent asks for an approval.
+    /// The answer to the agent's requests for an approval.
     #[arg(long, value_enum, default_value = "ask")]
     permissions: PermissionsArg,
     #[command(flatten)]
     responders: Responders,
-    /// Prompts at most, the brief included.
+    /// The largest number of prompts, the brief included.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=8))]
     max_turns: u32,
 }
@@ -136,7 +136,7 @@ struct Deadlines {
     /// For sub-agents and background commands that still work when a turn ends; 0s: none.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     linger: Duration,
-    /// For other runs to leave a place, before all of these.
+    /// For waiting in the queue, before all of these.
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     queue_timeout: Duration,
 }
@@ -162,11 +162,11 @@ enum TrustArg {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum PermissionsArg {
-    /// Ask the responder; without an answer the run ends with the question.
+    /// Ask the answers file and the responder; without an answer the run ends with the question.
     Ask,
-    /// No: the agent goes on without.
+    /// No: the agent goes on without it.
     Deny,
-    /// Yes, to everything it asks for.
+    /// Yes to everything it asks for.
     Allow,
 }
 
@@ -205,7 +205,7 @@ impl Delegate {
         block_on(follow(|| Ok(operator.start(task))))?
     }
 
-    /// The document of a run that never came to be. What is named after the task is null where its name is none.
+    /// The document of a run that never began. What is named after the task is null if the name is invalid.
     fn not_begun(&self, error: &Error) -> Value {
         let name = TaskName::parse(&self.task);
         let stand_in = TaskName::parse("none").expect("it is a name");

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{State, one_line, print_json, print_text, runtime, safe, usage};
 
-/// Check everything that a run needs, and say what mends it. Exit status 7 when a run could not start.
+/// Check everything that a run needs, and say how to fix it. Exit status 7 if a run could not start.
 #[derive(Args)]
 pub(crate) struct Doctor {
     /// A path in the repository.
@@ -60,7 +60,7 @@ impl Doctor {
                 let found = one_line(&check.found);
                 text.push_str(&format!("{mark}  {}: {found}\n", check.name));
                 if let Some(mend) = &check.mend {
-                    text.push_str(&format!("      mend: {mend}\n"));
+                    text.push_str(&format!("      fix: {mend}\n"));
                 }
             }
             text.push_str(if ready { "ready\n" } else { "not ready\n" });

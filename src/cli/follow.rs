@@ -28,10 +28,10 @@ pub(super) struct Responders {
     /// `deny`) and, with `deny`, a `message` answers an approval. Patterns are regular expressions.
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// A shell command that is given each question as JSON on stdin and prints its answer as JSON.
+    /// A shell command that gets each question as JSON on stdin and prints its answer as JSON.
     #[arg(long, value_name = "COMMAND")]
     responder: Option<String>,
-    /// How long the responder may take. The deadlines of turn and run stand still meanwhile.
+    /// How long the responder may take. The deadlines of the turn and of the run are paused in the meantime.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(super) responder_timeout: Duration,
 }
@@ -58,7 +58,7 @@ impl Responders {
 /// Parses `90s`, `15m`, `1h`, `1h 30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it must be longer than nothing".to_owned()),
+        Ok(duration) if duration.is_zero() => Err("it must be longer than zero".to_owned()),
         Ok(duration) if duration > Duration::from_secs(7 * 24 * 3600) => {
             Err("a week is the limit".to_owned())
         }
@@ -81,7 +81,7 @@ pub(super) async fn follow(start: impl FnOnce() -> Result<Run, Error>) -> Result
     Ok(outcome)
 }
 
-/// Prints how a run ended; the exit status tells it, too.
+/// Prints how a run ended, and returns its exit status.
 pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, Error> {
     // Of a run that never came to be there is nothing to report but why.
     let why = outcome.error.as_ref().filter(|_| outcome.run_dir.is_none());
@@ -147,7 +147,7 @@ async fn forward_signals(caught: io::Result<Signals>, cancel: Cancel) {
     };
     loop {
         let by = caught.next().await;
-        tracing::warn!("{by}: taking in the work and tearing down; again to hurry");
+        tracing::warn!("{by}: collecting the work, then ending the run; a second one hurries");
         cancel.cancel(by);
     }
 }

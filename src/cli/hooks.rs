@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{print_json, print_text, safe, tell, usage};
 
-/// Install the hook binaries for every codex session of yours. Runs of `delegate` don't need that.
+/// Install the hook binaries for all your codex sessions. Runs of `delegate` don't need that.
 #[derive(Args)]
 pub(crate) struct Hooks {
     #[command(subcommand)]
@@ -23,9 +23,9 @@ pub(crate) struct Hooks {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Add our entries to hooks.json; other entries, and their order, stay.
+    /// Add our entries to hooks.json; other entries and their order stay.
     Install(Target),
-    /// Check our entries, and ask codex what it makes of them. Exit status 7 when they don't work.
+    /// Check our entries, and ask codex whether it runs them. Exit status 7 if they don't work.
     Verify(Verify),
     /// Remove exactly our entries.
     Uninstall(Target),
@@ -134,7 +134,7 @@ fn print_report(report: &Report, json: bool) -> Result<(), Error> {
     }
     let mut text = format!("{}\n", report.file.display());
     if changes.is_empty() {
-        text.push_str("  none of our entries is there\n");
+        text.push_str("  none of our entries exists\n");
     }
     for change in changes {
         text.push_str(&format!(
@@ -149,7 +149,7 @@ fn print_report(report: &Report, json: bool) -> Result<(), Error> {
         }
     }
     if let Some(backup) = &report.backup {
-        text.push_str(&format!("  the file as it was: {}\n", backup.display()));
+        text.push_str(&format!("  the old file: {}\n", backup.display()));
     }
     print_text(&safe(&text))
 }
@@ -195,8 +195,8 @@ impl Verify {
                 let mark = if hook.works { "ok  " } else { "FAIL" };
                 let state = match (&hook.command, hook.runnable, &hook.trust) {
                     (None, ..) => "not installed: `cx-operator hooks install`".to_owned(),
-                    (Some(command), false, _) => format!("{command} is no program"),
-                    (Some(_), true, None) => "codex doesn't see it".to_owned(),
+                    (Some(command), false, _) => format!("{command} is not a program"),
+                    (Some(_), true, None) => "codex doesn't list it".to_owned(),
                     (Some(_), true, Some(trust)) => format!("codex says: {trust}"),
                 };
                 text.push_str(&format!("{mark}  {}: {state}\n", hook.event));

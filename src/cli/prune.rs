@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::records::size;
 use super::{State, print_json, print_text, runtime, safe, tell};
 
-/// Remove the records of old runs, and the refs that keep their results. Runs that live, that need `recover`, and
-/// whose worktree or session was kept stay.
+/// Remove the records of old runs, and the refs that keep their results. Runs stay that are alive, that need `recover`,
+/// or whose worktree or session was kept.
 #[derive(Args)]
 pub(crate) struct Prune {
-    /// Only runs that ended longer ago, such as 12h or 90d.
+    /// Only runs that ended longer ago than this, such as 12h or 90d.
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = age)]
     older_than: Duration,
     /// Keep the newest N in any case.
@@ -25,7 +25,7 @@ pub(crate) struct Prune {
     /// Only runs of this repository.
     #[arg(long, value_name = "DIR")]
     repo: Option<PathBuf>,
-    /// Only tell what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
     /// Print one JSON document.

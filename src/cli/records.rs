@@ -12,13 +12,13 @@ use clap::Args;
 
 use super::{State, harmless, one_line, print_json, print_record, print_text, report, safe, tell};
 
-/// List the runs, newest first, with what their records take on the disk.
+/// List the runs, newest first, with the disk space of their records.
 #[derive(Args)]
 pub(crate) struct List {
     /// Show the newest N.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
-    /// Show all, and what they take together.
+    /// Show all, and their total.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     /// Print a JSON array.
@@ -123,7 +123,7 @@ fn find(state: &State, name: &str) -> Result<RunDir, Error> {
     find_run(&state.open()?, name)
 }
 
-/// Print the complete diff of a run, as `git apply` takes it.
+/// Print the complete diff of a run, for `git apply`.
 #[derive(Args)]
 pub(crate) struct Diff {
     /// A run's id, its beginning, or a task's name (then the newest run of it).

@@ -10,16 +10,15 @@ use serde::Serialize;
 use super::follow::follow;
 use super::{State, block_on, print_json, print_text, safe, tell};
 
-/// Bring the runs whose operator died to their end: their work is taken in, their record written, what they left
-/// removed.
+/// End the runs whose operator died: collect their work, write their record, remove what they left.
 ///
-/// An agent that still works is followed on to the end of its run, as by `resume`; --end ends it now. Runs that live are
-/// left alone.
+/// An agent that still works is followed to the end of its run, as with `resume`; --end ends it now. Runs that are alive
+/// are left alone.
 #[derive(Args)]
 pub(crate) struct Recover {
     /// Only this run: its id, its beginning, or a task's name (then the newest run of it).
     run: Option<String>,
-    /// End agents that still work, too.
+    /// Also end agents that still work.
     #[arg(long)]
     end: bool,
     /// Print one JSON document.

@@ -10,13 +10,13 @@ use super::{State, block_on};
 
 /// Take over a run whose operator died, and wait for its result as `delegate` does.
 ///
-/// An agent that still works is followed on; a turn that ended meanwhile is not lost. Where the agent is gone, the run
-/// ends by what its hooks and transcript tell. Exit status and report are those of `delegate`.
+/// An agent that still works is followed; a turn that ended in the meantime is not lost. If the agent is gone, the run
+/// ends as its hooks and transcript say. Exit status and report are those of `delegate`.
 #[derive(Args)]
 pub(crate) struct Resume {
     /// A run's id, its beginning, or a task's name (then the newest run of it).
     run: String,
-    /// Without --answers and --responder, those of the run go on answering.
+    /// Without --answers and --responder, those of the run answer.
     #[command(flatten)]
     responders: Responders,
     /// Print the record as one JSON document on stdout.

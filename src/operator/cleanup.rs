@@ -94,7 +94,7 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
         .as_ref()
         .is_some_and(|kept| kept.name() == run.name());
     let why = match named {
-        true => "it was kept, and is named",
+        true => "it was kept on request",
         false => "its operator is gone",
     };
     let claim = match named {

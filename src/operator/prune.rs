@@ -176,7 +176,7 @@ fn remove(store: &Store, place: &Place, some: &[Candidate], report: &mut Report)
             }
             // Somebody else's pruning was faster.
             _ if !candidate.run.path().exists() => {}
-            _ => report.leave(&candidate.run, "another process has it"),
+            _ => report.leave(&candidate.run, "another process uses it"),
         }
     }
     let refs = held

@@ -48,7 +48,7 @@ fn wait_for_input(file: &impl std::os::fd::AsFd, patience: Duration) -> io::Resu
         let mut fds = [PollFd::new(file, PollFlags::IN)];
         match poll(&mut fds, Some(&left)) {
             Ok(0) => {
-                let why = format!("nothing came from it for {patience:?}");
+                let why = format!("it sent nothing for {patience:?}");
                 return Err(io::Error::new(ErrorKind::TimedOut, why));
             }
             Ok(_) => return Ok(()),

@@ -94,7 +94,7 @@ impl Watch {
             });
         let watcher = match watcher {
             Err(error) if poll::is_limit(&error) => {
-                tracing::info!(%error, "no more file watchers are to be had: polling");
+                tracing::info!(%error, "no more file watchers are available: polling");
                 None
             }
             other => Some(other?),

@@ -243,7 +243,7 @@ impl Outcome {
         let Versioned { schema_version } = serde_json::from_slice(bytes)?;
         if schema_version > SCHEMA_VERSION {
             return Err(serde::de::Error::custom(format!(
-                "it is of schema version {schema_version}, and this cx-operator knows {SCHEMA_VERSION}"
+                "it has schema version {schema_version}; this cx-operator knows {SCHEMA_VERSION}"
             )));
         }
         serde_json::from_slice(bytes)

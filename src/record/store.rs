@@ -211,7 +211,7 @@ fn refuse_shared_directory(path: &Path) -> io::Result<()> {
         Ok(found) if found.uid() != rustix::process::geteuid().as_raw() => {
             refused("it belongs to another user")
         }
-        Ok(found) if found.mode() & 0o022 != 0 => refused("others may write to it"),
+        Ok(found) if found.mode() & 0o022 != 0 => refused("other users may write to it"),
         _ => Ok(()),
     }
 }

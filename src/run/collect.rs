@@ -81,7 +81,7 @@ pub(super) async fn take_in(
         let path = worktree.path();
         outcome.worktree = Some(path.to_owned());
         outcome.notices.push(format!(
-            "the worktree stays at {}: it alone has what could not be read or stored: {}",
+            "the worktree stays at {}: only it has these files, which could not be read or stored: {}",
             path.display(),
             left_out.join(", ")
         ));

@@ -60,10 +60,10 @@ pub(crate) struct Parts<'a> {
 type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 
 /// What people are told of a turn whose end its transcript did not tell.
-const UNCONFIRMED: &str = "the transcript told nothing of a turn's end; the stop hook did";
+const UNCONFIRMED: &str = "the transcript did not report the end of a turn; the stop hook did";
 
 /// The same of a turn whose end no Stop hook told.
-const UNTOLD: &str = "the stop hook told nothing of a turn's end; the transcript did";
+const UNTOLD: &str = "the stop hook did not report the end of a turn; the transcript did";
 
 /// What woke the driver.
 enum Woke {

@@ -232,7 +232,10 @@ fn check_names(repository: &Repository, names: &Names) -> Result<(), Error> {
     if let Some(holder) = repository.find_branch_holder(&branch)? {
         let otherwise = || match &holder.worktree {
             _ if holder.branch != branch => {
-                format!("the branch {} exists, which keeps that name", holder.branch)
+                format!(
+                    "the branch {} exists, which excludes that name",
+                    holder.branch
+                )
             }
             Some(path) => format!("it is checked out in {}", path.display()),
             None => "a branch of that name exists".to_owned(),
@@ -240,7 +243,7 @@ fn check_names(repository: &Repository, names: &Names) -> Result<(), Error> {
         return Err(taken("branch", branch.clone(), &otherwise));
     }
     if fs::symlink_metadata(worktree).is_ok() {
-        let otherwise = || "something is there already".to_owned();
+        let otherwise = || "the path exists already".to_owned();
         return Err(taken(
             "worktree",
             worktree.display().to_string(),
@@ -275,8 +278,8 @@ async fn check_session(store: &Store, (task, names): (&Task, &Names)) -> Result<
             .rev()
             .find(|run| run.task() == Some(task.name.as_str()) && run.is_alive());
         let holder = running.map_or_else(
-            || "a session of that name is there".to_owned(),
-            |run| format!("run {} is in it", run.name()),
+            || "a session of that name exists".to_owned(),
+            |run| format!("run {} uses it", run.name()),
         );
         return Err(Error::Taken {
             what: "tmux session",

@@ -457,7 +457,8 @@ pub(crate) fn take_over(
             None => Err(record::Error::NotFound { name }.into()),
         },
         Claim::Taken(heir) if heir.holds_this_process() => {
-            let why = format!("take over the run {name}: this command runs in its session");
+            let why =
+                format!("the run {name} can't be taken over: this command runs in its session");
             Err(Error::Usage(why))
         }
         Claim::Taken(heir) => Ok(Ok(heir)),

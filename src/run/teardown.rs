@@ -36,7 +36,7 @@ async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<St
     if site.keep == Keep::Session {
         // Whoever takes the session over answers in its dialogs from now on.
         if let Err(error) = signals::pass_undecided(&site.dir.signals()) {
-            tracing::warn!(%error, "the permission hooks go on waiting");
+            tracing::warn!(%error, "the permission hooks still wait");
         }
         return None;
     }
@@ -182,7 +182,7 @@ async fn conclude(
     if let Some(moved) = &moved {
         let path = moved.path().display();
         outcome.notices.push(format!(
-            "the worktree was moved to {path} while the run went on: its work is taken from there"
+            "the worktree was moved to {path} during the run: its work is collected there"
         ));
     }
     let worktree = moved.as_ref().or(worktree);
@@ -266,7 +266,7 @@ pub(crate) async fn remove_worktree(
     let done = site.journal.step(Step::RemoveWorktree, work).await;
     for path in done.iter().flat_map(|removed| &removed.inside) {
         outcome.notices.push(format!(
-            "the worktree {}, which was made inside, is deregistered with it; its branch stays",
+            "the worktree {}, which was made inside it, is removed from git with it; its branch stays",
             path.display()
         ));
     }

@@ -43,11 +43,11 @@ impl TaskName {
             .iter()
             .all(|&b| plain(b) || matches!(b, b'.' | b'_' | b'-'))
         {
-            Some("only lower-case letters, digits, `.`, `_` and `-` may stand in it")
+            Some("only lower-case letters, digits, `.`, `_` and `-` are allowed")
         } else if name.contains("..") {
-            Some("`..` may not stand in it")
+            Some("`..` is not allowed")
         } else if name.ends_with('.') || name.ends_with(".lock") {
-            Some("git takes no branch that ends in `.` or `.lock`")
+            Some("git allows no branch that ends in `.` or `.lock`")
         } else {
             None
         };

@@ -64,7 +64,7 @@ impl ServerProcess {
     /// Lets it go on, where it was stopped.
     pub(super) fn resume(self) {
         if self.is_stopped() {
-            tracing::warn!("the tmux server was stopped, and is let go on");
+            tracing::warn!("the tmux server was stopped, and is continued");
             self.signal(Signal::CONT);
         }
     }
@@ -79,7 +79,7 @@ impl ServerProcess {
         if self.wait_for_socket(socket, STARTING).await {
             return true;
         }
-        tracing::warn!(socket = %socket.display(), "the tmux server's socket is gone, and is made anew");
+        tracing::warn!(socket = %socket.display(), "the tmux server's socket is gone, and is created again");
         self.signal(Signal::USR1);
         self.wait_for_socket(socket, OBEY).await
     }

@@ -59,20 +59,20 @@ impl End {
         Self::failed(
             Status::Aborted,
             "operator_died",
-            "the operator of this run died; its work was taken in later",
-            "`cx-operator log` tells how far it came",
+            "the operator of this run died; its work was collected later",
+            "`cx-operator log` says how far it came",
         )
     }
 
     /// The same, before the run's turn had come.
     pub(crate) fn cancelled_in_queue(by: &str) -> Self {
-        Self::by(by, "it waited for other runs: nothing was made")
+        Self::by(by, "it waited for other runs: nothing was created")
     }
 
     /// The end of a run whose turn did not come.
     pub(crate) fn queue_timeout(limit: Duration) -> Self {
-        let message = format!("other runs left no place for {}", words(limit));
-        let hint = "wait longer by --queue-timeout, or let more run by --max-parallel";
+        let message = format!("no place became free within {}", words(limit));
+        let hint = "wait longer with --queue-timeout, or allow more runs with --max-parallel";
         Self::failed(Status::TimedOut, "queue_timeout", message, hint)
     }
 
@@ -119,9 +119,8 @@ pub(super) fn blocked(name: &str, why: &str, screen: &str, executor: ExecutorId)
 
 /// The screen is added by whoever can see it.
 pub(super) fn composer_in_use() -> End {
-    let message =
-        "somebody's text stands in the agent's composer, which is neither sent nor pasted upon";
-    let hint = "run the task again, and leave the composer empty; `cx-operator attach` without --write only looks on";
+    let message = "the agent's composer contains a text that is not ours, which is neither sent nor pasted over";
+    let hint = "run the task again, and leave the composer empty; `cx-operator attach` without --write is read-only";
     End::failed(Status::BlockedDialog, "composer_in_use", message, hint)
 }
 

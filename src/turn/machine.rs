@@ -348,11 +348,11 @@ impl Machine {
             Event::LeftAtWork(true) | Event::TranscriptLost => Reaction::Wait,
             Event::Inquired { call, inquiries } => self.on_inquiry(call, inquiries),
             Event::InquiryClosed { call } => self.on_inquiry_closed(now, &call),
-            Event::SubAgent { .. } => Reaction::Ignore("an event of an agent that the agent made"),
+            Event::SubAgent { .. } => Reaction::Ignore("an event of a sub-agent"),
             Event::TurnFailed { turn_id, error } => self.on_failure(now, &turn_id, error),
             Event::TurnAborted { turn_id, reason } => self.on_abortion(turn_id.as_deref(), &reason),
             Event::Malformed { content, .. } if content.is_empty() => {
-                Reaction::Ignore("a hook that was told nothing: whoever ran it was gone")
+                Reaction::Ignore("a hook without input: its caller was gone")
             }
             Event::Malformed { file, content } => self.on_malformed(&file, &content),
             Event::AgentExited { code, screen } => self.on_exit(code, &screen),
@@ -378,7 +378,7 @@ impl Machine {
     }
 
     fn on_malformed(&mut self, file: &str, content: &str) -> Reaction {
-        let message = format!("a hook was given something that is no event ({file}): {content}");
+        let message = format!("a hook got a malformed event ({file}): {content}");
         let hint = "see the run's signals directory; an agent newer than this cx-operator may send another format";
         self.end(End::failed(
             Status::Failed,

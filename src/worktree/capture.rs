@@ -243,7 +243,7 @@ fn report(
     added: Added,
     notices: &mut Vec<String>,
 ) -> Vec<PathBuf> {
-    let odd = "is neither file nor link: not stored";
+    let odd = "is neither a file nor a link: not stored";
     notices.extend(say(&survey.odd, odd));
     let raw = "is stored as it is, since git can't convert it";
     notices.extend(say(&added.raw, raw));

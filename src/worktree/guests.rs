@@ -81,7 +81,7 @@ pub(super) fn describe(
             && !known_worktrees.contains(&*path.to_string_lossy())
     });
     new.extend(added.map(|path| format!("the worktree {}", path.display())));
-    let whose = "while the run went on, by the agent or by somebody else";
+    let whose = "during the run, by the agent or by another program";
     let tell = |what: &str, names: &[String], (shown, then): (usize, &str)| {
         let more = match names.len().saturating_sub(shown) {
             0 => String::new(),
@@ -104,7 +104,7 @@ pub(super) fn describe(
     }
     if !stashes.is_empty() {
         let restore = "; if that was not you, `git stash store <id>` restores it";
-        notices.push(tell("dropped of what was stashed", &stashes, (CHANGES_SHOWN, "")) + restore);
+        notices.push(tell("dropped from the stash", &stashes, (CHANGES_SHOWN, "")) + restore);
     }
     Ok(notices)
 }

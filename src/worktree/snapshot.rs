@@ -26,8 +26,7 @@ pub(super) const REF_PREFIX: &str = "refs/cx-operator/";
 /// The longest `HEAD` that is believed, in bytes.
 pub(super) const HEAD_LIMIT: u64 = 4096;
 /// Said where the directory can't be found.
-const GONE: &str =
-    "the worktree's directory is gone or another one: only what was committed is kept";
+const GONE: &str = "the worktree's directory is gone or another one: only commits are kept";
 /// How many commits of the agent are listed; all are counted.
 const COMMITS_LISTED: usize = 200;
 
@@ -190,7 +189,7 @@ impl Worktree {
             durable::secure(&self.repo, name, (self.spec.base, result.id()))?;
         }
         Ok(aside.map(|aside| {
-            format!("an earlier snapshot of this run had something else: it is kept as {aside}")
+            format!("an earlier snapshot of this run was different: it is kept as {aside}")
         }))
     }
 
@@ -230,9 +229,7 @@ impl Worktree {
                 .map_err(Error::git("read the base commit"))
         };
         let Some(head) = self.find_head(repo) else {
-            notices.push(
-                "the worktree's HEAD leads to no commit: compared with the base commit".into(),
-            );
+            notices.push("the worktree's HEAD has no commit: compared with the base commit".into());
             return find_base();
         };
         let base = self.spec.base.0;

@@ -86,7 +86,7 @@ impl Place {
     }
 }
 
-/// What looks like ours and is somebody else's, or can't be proven to be ours: a branch, worktrees, directories. Returns the
+/// What looks like ours and is it is not ours, or can't be proven to be ours: a branch, worktrees, directories. Returns the
 /// worktree of another state directory.
 fn plant_strangers(place: &Place) -> Worktree {
     let inside = |name: &str| place.worktrees().join(name);
@@ -154,12 +154,12 @@ fn strangers_are_listed_with_the_reason_and_left_alone() {
         one["reason"].as_str().expect("words").to_owned()
     };
     for (kind, name, why) in [
-        ("branch", "cx-mine", "somebody else's"),
+        ("branch", "cx-mine", "it is not ours"),
         ("branch", "cx-kept", "made for the run R"),
         ("worktree", "cx-theirs", "no marker of ours"),
         ("worktree", "cx-other", "which has no record of it any more"),
         ("worktree", "cx-lost", "--force-orphan"),
-        ("directory", "cx-dir", "somebody else's"),
+        ("directory", "cx-dir", "it is not ours"),
         (
             "directory",
             "cx-linked",
@@ -244,9 +244,9 @@ fn what_no_mark_of_ours_speaks_of_is_refused() {
     fs::create_dir(inside("cx-dir")).expect("a directory");
     place.assert_refused(&inside("cx-dir"), "no marker or reflog of ours");
     fs::write(inside("cx-file"), "").expect("a file");
-    place.assert_refused(&inside("cx-file"), "it is no directory");
+    place.assert_refused(&inside("cx-file"), "it is not a directory");
     symlink(&theirs, inside("cx-link")).expect("a link");
-    place.assert_refused(&inside("cx-link"), "it is no directory");
+    place.assert_refused(&inside("cx-link"), "it is not a directory");
     place.assert_refused(&inside("cx-none"), "no marker or reflog of ours");
     assert_eq!(
         place.cleanup(&["--force-orphan", "x", "--kept", "y"]).code,
@@ -262,7 +262,7 @@ fn what_lives_or_is_on_record_is_refused() {
     fs::create_dir_all(&run).expect("a directory");
     let lock = fs::File::create(run.join("lock")).expect("a lock");
     lock.lock().expect("held");
-    place.assert_refused(orphan.path(), "lives");
+    place.assert_refused(orphan.path(), "is alive");
     drop(lock);
     // Tests at the same time look for processes, too: the marked one is of a run of its own.
     let marked = place.orphan("marked", "another");

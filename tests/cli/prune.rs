@@ -159,7 +159,7 @@ fn what_lives_or_was_kept_or_is_not_understood_stays() {
     let found = place.prune(&["--older-than=0s"]);
     assert_eq!(ids(&found["pruned"]), [""; 0]);
     let why = [
-        "it lives",
+        "it is alive",
         "recover",
         "cleanup --kept",
         "newer",

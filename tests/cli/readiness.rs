@@ -74,7 +74,7 @@ fn names_that_are_taken_are_said_to_be_and_by_whom() {
             _ => symlink("/nowhere", &path).expect("a link"),
         }
         let name = path.display().to_string();
-        let words = ["worktree", name.as_str(), "something is there already"];
+        let words = ["worktree", name.as_str(), "the path exists already"];
         assert_refused(
             &place,
             || place.delegate(task),

@@ -19,7 +19,7 @@ fn task_names_that_are_none() {
         ("Refactor", "must start with a lower-case letter"),
         ("a b", "only lower-case letters"),
         ("a/b", "only lower-case letters"),
-        ("a..b", "`..` may not stand in it"),
+        ("a..b", "`..` is not allowed"),
         ("a.lock", "`.lock`"),
         ("a\u{1b}[2J", "only lower-case letters"),
         (&"a".repeat(49), "longer than 48"),

@@ -1,4 +1,4 @@
-//! Turns that end with what can't be told: the agent itself is asked how the task stands.
+//! Turns that end with what can't be told: the agent itself is asked how the task is going.
 
 use std::env;
 use std::time::Duration;

@@ -341,7 +341,7 @@ fn a_repository_that_is_away_is_said_and_tried_again() {
             let output = rig.binary(arguments).output().await.expect("it runs");
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said).into_owned();
-            let why = ["moved or deleted", "is not brought to its end"];
+            let why = ["moved or deleted", "needs recovery"];
             assert!(
                 why.iter().any(|why| said.contains(why)),
                 "{arguments:?}: {said}"

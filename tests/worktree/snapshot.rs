@@ -184,7 +184,7 @@ fn a_head_anywhere_is_followed_and_one_nowhere_is_reported() {
         taken
             .notices
             .iter()
-            .any(|n| n.contains("HEAD leads to no commit")),
+            .any(|n| n.contains("HEAD has no commit")),
         "{:?}",
         taken.notices
     );

@@ -145,7 +145,7 @@ fn what_the_agent_takes_from_the_repository_is_told_with_what_restores_it() {
         format!("refs/heads/moves from {base} to {head}"),
         "refs/heads/renamed".to_owned(),
         format!(
-            "dropped of what was stashed in the repository while the run went on, by the agent or by somebody else: {two};"
+            "dropped from the stash in the repository during the run, by the agent or by another program: {two};"
         ),
     ] {
         assert!(all.contains(&wanted), "{wanted}: {all}");

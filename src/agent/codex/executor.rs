@@ -207,7 +207,7 @@ fn remedy(trouble: Trouble) -> &'static str {
         }
         Trouble::Rejected => "check the key, or sign in again with `codex login`",
         Trouble::Dialog => {
-            "start codex once by hand in the repository and answer it, or see `pending` for what it shows"
+            "start codex once by hand in the repository and answer it, or see its screen in `pending`"
         }
         Trouble::PromptBlocked => "change the task, or the hook in codex's hooks.json",
         Trouble::WrongDirectory => {

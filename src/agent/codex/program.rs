@@ -177,7 +177,7 @@ pub fn find(program: Option<&Path>, search: Option<&OsString>) -> Result<PathBuf
     let found = match program {
         Some(path) if path.components().count() > 1 => is_program(path)
             .then(|| path.to_owned())
-            .ok_or_else(|| format!("{} is no program", path.display())),
+            .ok_or_else(|| format!("{} is not a program", path.display())),
         name => {
             let name = name.unwrap_or(Path::new("codex"));
             std::env::split_paths(search.unwrap_or(&OsString::new()))

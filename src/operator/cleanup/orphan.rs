@@ -70,7 +70,7 @@ impl Orphan {
             _ => path,
         };
         match fs::symlink_metadata(&path) {
-            Ok(meta) if !meta.is_dir() => return Err(refuse(&path, "it is no directory")),
+            Ok(meta) if !meta.is_dir() => return Err(refuse(&path, "it is not a directory")),
             Ok(_) if path.join(".git").is_dir() => {
                 return Err(refuse(&path, "it is a repository, not a worktree of one"));
             }
@@ -81,7 +81,7 @@ impl Orphan {
         let common = link.as_deref().and_then(|link| link.ancestors().nth(2));
         let gone = common.filter(|dir| !dir.is_dir());
         let Some(place) = common.filter(|dir| dir.is_dir()).or(fallback) else {
-            return Err(refuse(&path, "it leads to no repository"));
+            return Err(refuse(&path, "it belongs to no repository"));
         };
         let without = || gone.map(|gone| refuse(&path, repository_gone(gone)));
         let repository = match Repository::discover(place) {
@@ -155,7 +155,7 @@ impl Orphan {
         };
         let run_id = spec.owner.run_id.clone();
         if find_run(&self.store, &run_id).is_some_and(|run| run.is_alive()) {
-            return Err(refuse(path, format!("the run {run_id} lives")));
+            return Err(refuse(path, format!("the run {run_id} is alive")));
         }
         refuse_running(path, &spec.owner)?;
         Ok(run_id)
@@ -202,13 +202,15 @@ fn refuse_recorded(store: &Store, path: &Path, owner: &Owner) -> Result<(), Erro
         let lock = owner.state_dir.join("runs").join(id).join("lock");
         let held = File::open(lock).map(|lock| lock.try_lock_shared());
         return match held {
-            Ok(Err(TryLockError::WouldBlock)) => Err(refuse(path, format!("the run {id} lives"))),
+            Ok(Err(TryLockError::WouldBlock)) => {
+                Err(refuse(path, format!("the run {id} is alive")))
+            }
             _ => Ok(()),
         };
     }
     match find_run(store, id) {
         None => Ok(()),
-        Some(run) if run.is_alive() => Err(refuse(path, format!("the run {id} lives"))),
+        Some(run) if run.is_alive() => Err(refuse(path, format!("the run {id} is alive"))),
         Some(run) if !run.is_closed() => Err(refuse(
             path,
             format!("`cx-operator recover {id}` ends its run and keeps its record"),
@@ -244,7 +246,7 @@ fn refuse_inhabited(path: &Path) -> Result<(), Error> {
     };
     match find_process(is_inside) {
         None => Ok(()),
-        Some(pid) => Err(refuse(path, format!("the process {pid} is in it"))),
+        Some(pid) => Err(refuse(path, format!("the process {pid} works in it"))),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::worktree::{OwnedWorktree, Repository, linked_git_dir, owned};
 /// What the names of our worktrees, branches and sessions begin with.
 const PREFIX: &str = "cx-";
 /// What a person can do who knows better.
-const FORCE: &str = "`cx-operator cleanup --force-orphan PATH` takes its work in and removes it";
+const FORCE: &str = "`cx-operator cleanup --force-orphan PATH` collects its work and removes it";
 
 fn left(kind: &'static str, name: String, reason: impl Into<String>) -> Found {
     Found {
@@ -39,7 +39,7 @@ pub(super) fn in_repository(store: &Store, repository: &Repository) -> Vec<Found
     let marked: BTreeSet<&Path> = ours.iter().map(|one| one.spec.path.as_path()).collect();
     for path in repository.checkouts() {
         if has_prefix(&path) && !marked.contains(path.as_path()) {
-            let why = "it has no marker of ours: somebody made it with git";
+            let why = "it has no marker of ours: it was made with git";
             found.push(left("worktree", path.display().to_string(), why));
         }
     }
@@ -49,9 +49,9 @@ pub(super) fn in_repository(store: &Store, repository: &Repository) -> Vec<Found
             let name = format!("{branch} in {}", repository.root().display());
             let why = match repository.find_run_of_branch(&branch) {
                 Ok(Some(run)) => format!(
-                    "it was made for the run {run}, and kept on wish, for its commits, or because a checkout was on it"
+                    "it was made for the run {run}, and kept on request, for its commits, or because a checkout was on it"
                 ),
-                _ => "no marker or reflog of ours speaks of it: somebody else's".to_owned(),
+                _ => "no marker or reflog of ours names it: it is not ours".to_owned(),
             };
             found.push(left("branch", name, why));
         }
@@ -82,7 +82,7 @@ fn why_worktree(store: &Store, worktree: &OwnedWorktree) -> Option<String> {
     if !run.is_closed() && !run.is_alive() && !begins(&run) {
         let dir = run.path().display();
         return Some(format!(
-            "the journal of its run can't be read, so nothing takes its work in: once {dir} is moved away, {FORCE}"
+            "the journal of its run can't be read, so its work is not collected: once {dir} is moved away, {FORCE}"
         ));
     }
     // One that is not closed is alive, or told of by its run.
@@ -90,7 +90,7 @@ fn why_worktree(store: &Store, worktree: &OwnedWorktree) -> Option<String> {
         return None;
     }
     Some(format!(
-        "its run ended without it: `cx-operator cleanup --kept {}` takes its work in and removes it",
+        "its run ended without it: `cx-operator cleanup --kept {}` collects its work and removes it",
         owner.run_id
     ))
 }
@@ -128,7 +128,7 @@ pub(super) fn in_directory(root: &Path, repository: Option<&Repository>) -> Vec<
                 "its registration {} is gone: {FORCE} if a run of ours made it",
                 git_dir.display()
             ),
-            None => "nothing says that a run of ours made it: somebody else's".to_owned(),
+            None => "nothing says that a run of ours made it: it is not ours".to_owned(),
         };
         found.push(left("directory", path.display().to_string(), why));
     }

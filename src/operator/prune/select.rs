@@ -85,10 +85,10 @@ fn judge(
     sessions: &BTreeSet<String>,
 ) -> Result<(Record, SystemTime), String> {
     if run.is_alive() {
-        return Err("it lives".to_owned());
+        return Err("it is alive".to_owned());
     }
     if !run.is_closed() {
-        return Err("it is not brought to its end: `cx-operator recover` does that".to_owned());
+        return Err("it needs recovery: `cx-operator recover` does that".to_owned());
     }
     let record = load(run)?;
     if record.schema_version != 1 {
@@ -99,7 +99,7 @@ fn judge(
     }
     let kept = || {
         format!(
-            "its worktree or session was kept: `cx-operator cleanup --kept {}` ends that",
+            "its worktree or session was kept: `cx-operator cleanup --kept {}` removes it",
             run.name()
         )
     };

@@ -86,7 +86,7 @@ pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<C
         let found = format!("{}, {mb} MB free", state.display());
         Ok(match state.exists() {
             true => found,
-            false => format!("{found}; the first run makes it"),
+            false => format!("{found}; the first run creates it"),
         })
     });
     checks.push(Check::of("state directory", state_check).warn_if(scarce, "free some space"));
@@ -142,7 +142,7 @@ fn look_at_repository(path: &Path) -> Check {
     match examine_repository(path) {
         Err(error @ Error::Worktree(crate::worktree::Error::NotARepository { .. })) => Check {
             level: Level::Warn,
-            mend: Some("name one by --repo, or call it from within one".to_owned()),
+            mend: Some("name one with --repo, or run it inside one".to_owned()),
             ..Check::of(name, Err(error))
         },
         other => Check::of(name, other),

@@ -58,10 +58,10 @@ pub(crate) async fn sweep_in_time(store: &Store) -> Vec<String> {
     match tokio::time::timeout(SWEEP, work).await {
         Ok(Ok(notices)) => notices,
         Ok(Err(error)) => vec![format!(
-            "what dead operators left was not looked at: {error}"
+            "the runs of dead operators were not examined: {error}"
         )],
         Err(_elapsed) => vec![format!(
-            "recovering what dead operators left takes longer than {SWEEP:?} and goes on"
+            "recovering the runs of dead operators takes longer than {SWEEP:?} and continues"
         )],
     }
 }

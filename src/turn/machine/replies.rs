@@ -72,7 +72,7 @@ impl Machine {
             State::Asking { .. } | State::Approving { .. } | State::Consulting { .. } => {
                 Reaction::Ignore("the answer to an earlier question")
             }
-            _ => Reaction::Ignore("an answer that nobody waits for"),
+            _ => Reaction::Ignore("an answer without a question"),
         }
     }
 
@@ -98,10 +98,10 @@ impl Machine {
             until,
         } = &mut self.state
         else {
-            return Reaction::Ignore("an answer that nobody waits for");
+            return Reaction::Ignore("an answer without a question");
         };
         let Some(Approval { hook, .. }) = asked.pop_front() else {
-            return Reaction::Ignore("an answer that nobody waits for");
+            return Reaction::Ignore("an answer without a question");
         };
         let next = asked.front().map(|approval| approval.question.clone());
         *until = answer_until;

@@ -17,7 +17,7 @@ const ENTERS: u8 = 3;
 /// A prompt is pasted so often at most, when dialogs take it.
 const PASTES: u8 = 3;
 /// What to do where the screen tells it.
-const SEE_SCREEN: &str = "see `pending` for what the agent's screen shows";
+const SEE_SCREEN: &str = "`pending` has the agent's screen";
 /// A dialog is confirmed so often at most.
 const CONFIRMATIONS: u8 = 2;
 /// Keys that one dialog may take at most, the focus's moves included.
@@ -218,11 +218,11 @@ impl Machine {
         }
         if self.turns > 0 {
             let budget = words(limits.submit);
-            let message = format!("the agent's composer took no reply within {budget}");
+            let message = format!("the agent's composer accepted no reply within {budget}");
             return self.cut_off(late("not_submitted", message, SEE_SCREEN));
         }
         let message = format!("the agent was not ready within {}", words(limits.startup));
-        let hint = "see `pending` for what it shows; raise --startup-timeout on a slow machine";
+        let hint = "`pending` has its screen; raise --startup-timeout on a slow machine";
         self.end(late("startup_timeout", message, hint))
     }
 
@@ -237,8 +237,10 @@ impl Machine {
         let budget = words(self.submit_budget());
         let (message, hint) = match sent {
             Sent::Yes => (
-                format!("no proof of the prompt within {budget} and {enters} more Enter"),
-                "the hooks may be off (`cx-operator doctor`), or the pane was typed into",
+                format!(
+                    "no proof that the prompt was submitted within {budget} and {enters} more Enter"
+                ),
+                "the hooks may be off (`cx-operator doctor`), or a person typed into the pane",
             ),
             Sent::No | Sent::Perhaps => (
                 format!("the prompt that was pasted did not show in the composer within {budget}"),

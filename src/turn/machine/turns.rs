@@ -72,8 +72,8 @@ impl Machine {
             _ if !ours => Reaction::Ignore("a prompt of another session"),
             State::Submitting(_) => {
                 let message =
-                    "another prompt than the one pasted was submitted in the agent's session";
-                let hint = "somebody typed into the pane; run the task again and attach read-only";
+                    "another prompt than the pasted one was submitted in the agent's session";
+                let hint = "a person typed into the pane; run the task again and attach read-only";
                 self.end(End::failed(Status::Failed, "prompt_altered", message, hint))
             }
             // Somebody attached and typed: the turn that now runs is the one that will stop.
@@ -95,7 +95,7 @@ impl Machine {
                     turn_id,
                     until: now + self.plan.limits.turn,
                 };
-                Reaction::Ignore("a prompt that is not ours: somebody answered in the pane")
+                Reaction::Ignore("a prompt that is not ours: a person answered in the pane")
             }
             _ => Reaction::Ignore("a prompt that is not ours, in the agent's session"),
         }
@@ -127,7 +127,7 @@ impl Machine {
         (message, evidence): (Option<String>, Evidence),
     ) -> Reaction {
         if !self.runs(turn_id) {
-            return Reaction::Ignore("the stop of a turn that does not run");
+            return Reaction::Ignore("the stop of a turn that is not running");
         }
         let text = message.unwrap_or_default();
         let answered = self.answered(&text, evidence);
@@ -194,7 +194,7 @@ impl Machine {
     pub(crate) fn take_probed(&mut self, why: &str) -> Option<Question> {
         let question = self.probed.take()?;
         Some(Question {
-            reason: Some(format!("asked how the task stands, {why}")),
+            reason: Some(format!("asked how the task is going, {why}")),
             turn: self.turns,
             ..question
         })
@@ -245,7 +245,7 @@ impl Machine {
         message: Option<String>,
     ) -> Reaction {
         if !self.runs(turn_id.as_deref()) {
-            return Reaction::Ignore("the stop of a turn that does not run");
+            return Reaction::Ignore("the stop of a turn that is not running");
         }
         self.stopping.announce(now, turn_id, message);
         Reaction::Wait
@@ -258,7 +258,7 @@ impl Machine {
         error: Option<TurnError>,
     ) -> Reaction {
         if !self.runs(Some(turn_id)) {
-            return Reaction::Ignore("the failure of a turn that does not run");
+            return Reaction::Ignore("the failure of a turn that is not running");
         }
         if error.is_none() && self.stopping.is_silent(turn_id) {
             return self.on_stop(now, Some(turn_id), (None, Evidence::default()));
@@ -278,7 +278,7 @@ impl Machine {
             (Some(429), _) | (_, Some("usage_limit_exceeded")) => {
                 "wait for the limit to pass, or use another account or model"
             }
-            (Some(500..), _) => "the service is in trouble: try again later",
+            (Some(500..), _) => "the service has a problem: try again later",
             (None, Some("prompt_blocked")) => self.plan.executor.remedy(Trouble::PromptBlocked),
             (None, Some("response_stream_disconnected")) => {
                 "the connection to the API broke: try again"
@@ -290,10 +290,10 @@ impl Machine {
 
     pub(crate) fn on_abortion(&mut self, turn_id: Option<&str>, reason: &str) -> Reaction {
         if !self.runs(turn_id) {
-            return Reaction::Ignore("the abortion of a turn that does not run");
+            return Reaction::Ignore("the abortion of a turn that is not running");
         }
-        let message = format!("somebody stopped the agent in its pane ({reason})");
-        let hint = "run the task again; `cx-operator attach` without --write only looks on";
+        let message = format!("a person stopped the agent in its pane ({reason})");
+        let hint = "run the task again; `cx-operator attach` without --write is read-only";
         self.cut_off(End::failed(Status::Aborted, "interrupted", message, hint))
     }
 
@@ -307,11 +307,11 @@ impl Machine {
         let message = format!("the agent's program ended {how}; its last screen:\n{last}");
         let refused = code == Some(2) && self.turns == 0;
         let hint = limit_behind(code, &last).unwrap_or(if refused {
-            "what was known of its flags is forgotten, as they may be another version's: run the task again"
+            "its cached flags are removed, since they may be another version's: run the task again"
         } else if self.turns == 0 && last.starts_with("Error: ") {
             self.plan.executor.remedy(Trouble::EndedAtStart)
         } else {
-            "pane.log in the run's directory has all it printed"
+            "pane.log in the run's directory contains all it printed"
         });
         self.cut_off(End::failed(Status::AgentDied, "agent_died", message, hint))
     }

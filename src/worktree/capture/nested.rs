@@ -137,7 +137,7 @@ pub(super) fn settle(
         if is_dir && !survey.repositories.contains(path) {
             let shown = shown(os);
             settled.notices.push(format!(
-                "the submodule {shown} was changed: its files are stored in its place"
+                "the submodule {shown} was changed: its files are stored in place of the link"
             ));
         }
     }
@@ -163,7 +163,7 @@ impl Settled {
     fn keep_repository(&mut self, source: &Source<'_>, path: &[u8]) {
         let shown = shown(Path::new(OsStr::from_bytes(path)));
         let said = match path {
-            TOP => "the worktree has a repository of its own by now, in the place of its `.git` file: its files are stored".to_owned(),
+            TOP => "the worktree has a repository of its own, in place of its `.git` file: its files are stored".to_owned(),
             _ => format!("{shown} has a repository of its own: its files are stored"),
         };
         let Some(nested) = open(source, path) else {

@@ -61,7 +61,7 @@ fn an_answers_file_has_an_end_and_somebody_writes_it() {
     assert!(
         refused_answers(&place, &pipe)
             .stderr
-            .contains("nothing came from it")
+            .contains("it sent nothing")
     );
     refused_answers(&place, &place.repo());
 }

@@ -46,7 +46,7 @@ faults! {
         status: Status::TimedOut,
         code: Some("not_submitted"),
         within: 25,
-        says: &["no proof of the prompt", "hooks may be off"],
+        says: &["no proof that the prompt was submitted", "hooks may be off"],
         provoke: |rig| Box::pin(with_hook(rig, "cx-prompt-hook", "exit 1")),
     };
     every signals_unwritable: Fault {
@@ -62,7 +62,7 @@ faults! {
         status: Status::TimedOut,
         code: Some("not_submitted"),
         within: 10,
-        says: &["no proof of the prompt", "hooks may be off"],
+        says: &["no proof that the prompt was submitted", "hooks may be off"],
         provoke: |rig| Box::pin(unwritable_at_the_start(rig)),
     };
     scripted garbage: Fault {

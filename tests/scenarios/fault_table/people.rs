@@ -16,7 +16,7 @@ faults! {
         status: Status::Aborted,
         code: Some("interrupted"),
         within: 5,
-        says: &["somebody stopped the agent", "without --write"],
+        says: &["a person stopped the agent", "without --write"],
         provoke: |rig| Box::pin(interrupted(rig)),
     };
     // codex 0.130.0 throws away what was typed before it was ready.
@@ -25,7 +25,7 @@ faults! {
         status: Status::BlockedDialog,
         code: Some("composer_in_use"),
         within: 25,
-        says: &["somebody's text"],
+        says: &["a text that is not ours"],
         provoke: |rig| Box::pin(typed_before_the_prompt(rig)),
     };
     scripted typed_into_the_prompt: Fault {
@@ -81,7 +81,7 @@ faults! {
         status: Status::BlockedDialog,
         code: Some("composer_in_use"),
         within: 8,
-        says: &["somebody's text"],
+        says: &["a text that is not ours"],
         provoke: |rig| Box::pin(draft_at_a_question(rig)),
     };
     every draft_that_is_deleted: Fault {

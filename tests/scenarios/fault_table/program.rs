@@ -26,7 +26,7 @@ faults! {
         status: Status::Aborted,
         code: Some("interrupted"),
         within: 5,
-        says: &["somebody stopped the agent", "without --write"],
+        says: &["a person stopped the agent", "without --write"],
         provoke: |rig| Box::pin(quit(rig)),
     };
     every killed: Fault {

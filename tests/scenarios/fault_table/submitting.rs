@@ -24,7 +24,7 @@ faults! {
         status: Status::TimedOut,
         code: Some("not_submitted"),
         within: 8,
-        says: &["no proof of the prompt within 3s and 3 more Enter"],
+        says: &["no proof that the prompt was submitted within 3s and 3 more Enter"],
         provoke: |rig| Box::pin(never_submitted(rig, "strand-enter 99", 3)),
     };
     scripted paste_lost: Fault {

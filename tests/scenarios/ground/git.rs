@@ -22,14 +22,14 @@ table! {
     nested_worktree_on_a_branch = Row {
         does: "git worktree add -q -b topic nested; echo done > nested/half",
         work: Work::Files(&[("nested/half", "done\n")]),
-        said: "is deregistered with it",
+        said: "is removed from git with it",
         in_repository: true,
         ..HARMLESS
     };
     worktree_moved_by_git = Row {
         does: "echo done > half; git worktree move -f -f \"$PWD\" $RIG/worktrees/elsewhere",
         work: Work::Files(HALF),
-        said: "/worktrees/elsewhere while the run went on",
+        said: "/worktrees/elsewhere during the run",
         // Its directory went away under it.
         status: Status::AgentDied,
         code: Some("agent_died"),
@@ -38,7 +38,7 @@ table! {
     users_branch_moved = Row {
         does: "echo done > half; git update-ref refs/heads/main $(git commit-tree -p HEAD -m new HEAD^{tree})",
         work: Work::Files(HALF),
-        said: "moved in the repository while the run went on, by the agent or by somebody else: refs/heads/main from ",
+        said: "moved in the repository during the run, by the agent or by another program: refs/heads/main from ",
         in_repository: true,
         ..HARMLESS
     };
@@ -52,7 +52,7 @@ table! {
     repository_of_its_own = Row {
         does: "rm .git; git init -q; git add -A; git commit -qm own; echo done > half",
         work: Work::Files(HALF),
-        said: "the worktree has a repository of its own by now",
+        said: "the worktree has a repository of its own",
         ..HARMLESS
     };
     submodule_added = Row {
@@ -64,7 +64,7 @@ table! {
         ..HARMLESS
     };
     committed = Row { does: "echo done > half; git add half; git commit -qm half; echo more >> half", work: Work::Files(&[("half", "done\nmore\n")]), ..HARMLESS };
-    branch_deleted = Row { does: "echo done > half; git update-ref -d refs/heads/cx-t", work: Work::Files(HALF), said: "HEAD leads to no commit", ..HARMLESS };
+    branch_deleted = Row { does: "echo done > half; git update-ref -d refs/heads/cx-t", work: Work::Files(HALF), said: "HEAD has no commit", ..HARMLESS };
     branch_moved = Row {
         does: "echo done > half; git add half; git commit -qm half; git checkout -q --detach; git branch -qf cx-t HEAD~1; echo more > more",
         work: Work::Files(&[("half", "done\n"), ("more", "more\n")]),

@@ -18,7 +18,7 @@ table! {
     };
     unreadable_file = Row {
         does: "echo done > half; chmod 000 half",
-        said: "it alone has what could not be read or stored: half",
+        said: "only it has these files, which could not be read or stored: half",
         mend: "chmod 644 worktrees/cx-t/half",
         work: Work::Kept(HALF),
         under: PLAIN,
@@ -26,7 +26,7 @@ table! {
     };
     unreadable_directory = Row {
         does: "mkdir d; echo done > d/half; chmod 000 d",
-        said: "it alone has what could not be read or stored: d",
+        said: "only it has these files, which could not be read or stored: d",
         mend: "chmod 700 worktrees/cx-t/d",
         work: Work::Kept(&[("d/half", "done\n")]),
         under: PLAIN,

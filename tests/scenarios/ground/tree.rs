@@ -30,23 +30,23 @@ table! {
     worktree_emptied = Row { does: "find . -mindepth 1 ! -name .git -delete", ..HARMLESS };
     worktree_read_only = Row { does: "echo done > half; chmod -R a-w .", work: Work::Files(HALF), ..HARMLESS };
     symlink_loops = Row { does: "ln -s a b; ln -s b a; ln -s . here; mkdir d; ln -s .. d/up; ln -s /dev/zero zero", ..HARMLESS };
-    fifo = Row { does: "echo done > half; mkfifo pipe; mkdir d; mkfifo d/pipe", said: "pipe is neither file nor link: not stored", ..HARMLESS };
-    fifo_in_place_of_a_file = Row { does: "echo done > half; rm README; mkfifo README", said: "README is neither file nor link: not stored", work: Work::Files(HALF), ..HARMLESS };
+    fifo = Row { does: "echo done > half; mkfifo pipe; mkdir d; mkfifo d/pipe", said: "pipe is neither a file nor a link: not stored", ..HARMLESS };
+    fifo_in_place_of_a_file = Row { does: "echo done > half; rm README; mkfifo README", said: "README is neither a file nor a link: not stored", work: Work::Files(HALF), ..HARMLESS };
     fifo_as_ignore_rules = Row {
         does: "echo done > half; rm .gitignore; mkfifo .gitignore",
-        said: ".gitignore is neither file nor link: not stored",
+        said: ".gitignore is neither a file nor a link: not stored",
         work: Work::Files(HALF),
         ..HARMLESS
     };
     fifo_as_attributes = Row {
         does: "mkdir d; echo done > d/half; mkfifo d/.gitattributes",
-        said: "d/.gitattributes is neither file nor link: not stored",
+        said: "d/.gitattributes is neither a file nor a link: not stored",
         work: Work::Files(&[("d/half", "done\n")]),
         ..HARMLESS
     };
     fifo_as_the_list_of_submodules = Row {
         does: "echo done > half; mkfifo .gitmodules",
-        said: ".gitmodules is neither file nor link: not stored",
+        said: ".gitmodules is neither a file nor a link: not stored",
         work: Work::Files(HALF),
         ..HARMLESS
     };
@@ -57,7 +57,7 @@ table! {
     };
     sockets_and_devices = Row {
         does: "echo done > half; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'; mknod null c 1 3 || mkfifo null",
-        said: "s is neither file nor link: not stored",
+        said: "s is neither a file nor a link: not stored",
         work: Work::Files(HALF),
         ..HARMLESS
     };
@@ -84,7 +84,7 @@ table! {
     };
     deeper_than_a_path_can_be = Row {
         does: "echo done > half; n=$(head -c 200 /dev/zero | tr '\\0' d); i=0; while [ $i -lt 25 ]; do mkdir $n; cd -P ./$n; i=$((i+1)); done; echo deep > half",
-        said: "it alone has what could not be read or stored: ddd",
+        said: "only it has these files, which could not be read or stored: ddd",
         mend: "mv worktrees/cx-t/dd* deep; rm -rf deep",
         work: Work::Kept(HALF),
         ..HARMLESS

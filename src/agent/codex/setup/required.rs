@@ -12,12 +12,10 @@ pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
     let by = |setting: &str| {
         let whose = match options.arguments.is_empty() {
             true => "an administrator's managed_config.toml",
-            false => {
-                "one of the arguments by --agent-arg, or an administrator's managed_config.toml,"
-            }
+            false => "an argument of --agent-arg, or an administrator's managed_config.toml,",
         };
         Err(Error::Forced(format!(
-            "{whose} sets {setting}, which a run needs as it is: take that away"
+            "{whose} sets {setting}, which a run needs unchanged: remove that"
         )))
     };
     if config["features"]["hooks"].as_bool() == Some(false) {
@@ -79,7 +77,7 @@ pub(super) fn check_administrators(requirements: &Value, options: &Options) -> R
         if !names.contains(&wanted) {
             let names = names.join(", ");
             return forced(format!(
-                "has {setting} = [{names}], which lacks {wanted}: choose by {flag} what is allowed"
+                "has {setting} = [{names}], which lacks {wanted}: choose an allowed one with {flag}"
             ));
         }
     }

@@ -101,7 +101,7 @@ fn what_is_stronger_than_a_run_is_told() {
         (
             json!({}),
             json!({"allowedSandboxModes": ["read-only"]}),
-            "choose by --sandbox",
+            "choose an allowed one with --sandbox",
         ),
         (
             json!({}),
