@@ -13,3 +13,4 @@ mod refusal;
 mod refusals;
 mod security;
 mod streams;
+mod wording;

@@ -48,6 +48,7 @@ fn places_that_are_no_repository_to_start_from() {
         b"brief",
         &repository(&["unborn", "no commit yet"]),
     );
+    place.assert_told("places-that-are-no-repository-to-start-from");
 }
 
 #[test]
@@ -86,6 +87,7 @@ fn names_that_are_taken_are_said_to_be_and_by_whom() {
             "it is not ours to remove"
         );
     }
+    place.assert_told("names-that-are-taken-are-said-to-be-and-by-whom");
 }
 
 #[test]
@@ -151,6 +153,7 @@ fn agents_that_are_none() {
         names: &["`codex login`"],
     };
     assert_refused(&place, || place.delegate("t"), b"brief", &signed_out);
+    place.assert_told("agents-that-are-none");
 }
 
 #[test]
@@ -181,6 +184,7 @@ fn hook_binaries_that_are_missing() {
         names: &["CX_OPERATOR_HOOKS"],
     };
     assert_refused(&place, command, b"brief", &refused);
+    place.assert_told("hook-binaries-that-are-missing");
 }
 
 #[test]
@@ -224,4 +228,5 @@ fn state_directories_that_are_none() {
         );
         assert_eq!(ran.document()["error"]["code"], "state_directory");
     }
+    place.assert_told("state-directories-that-are-none");
 }

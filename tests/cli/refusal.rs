@@ -36,6 +36,7 @@ pub(crate) fn assert_refused(
         }
     }
     assert_eq!(told.stdout, "");
+    place.take_down(refusal.code, &told.stderr);
     let document = ran.document();
     assert_eq!(document["schema_version"], 1);
     assert_eq!(document["status"], "failed");

@@ -37,6 +37,7 @@ fn task_names_that_are_none() {
             (&Value::Null, &Value::Null)
         );
     }
+    place.assert_told("task-names-that-are-none");
 }
 
 #[test]
@@ -87,6 +88,7 @@ fn prompts_that_are_none() {
         names: &["repo", "directory"],
     };
     assert_refused(&place, directory, b"", &refused);
+    place.assert_told("prompts-that-are-none");
 }
 
 #[test]
@@ -112,6 +114,7 @@ fn bases_that_name_no_commit() {
             &repository(&[&format!("'{base}'")]),
         );
     }
+    place.assert_told("bases-that-name-no-commit");
 }
 
 #[test]
@@ -132,6 +135,7 @@ fn a_value_that_may_be_secret_is_never_repeated() {
         let ran = assert_refused(&place, command, b"brief", &usage(&["--env", "NAME=VALUE"]));
         assert!(!ran.stderr.contains("secret") && !ran.stdout.contains("secret"));
     }
+    place.assert_told("a-value-that-may-be-secret-is-never-repeated");
 }
 
 #[test]
@@ -210,6 +214,7 @@ fn answers_files_that_are_none() {
         b"brief",
         &usage(&["--responder is empty"]),
     );
+    place.assert_told("answers-files-that-are-none");
 }
 
 #[test]
