@@ -4,6 +4,7 @@
 
 use std::process::Command;
 
+use cx_operator::{Code, Error, RecordError, tmux};
 use serde_json::{Value, json};
 use testkit::built;
 use testkit::world::Ran;
@@ -134,4 +135,79 @@ fn doctor_on_a_machine_where_all_is_well() {
         let told = told(&place, &mut command, "");
         insta::assert_snapshot!(name, versions.replace_all(&told, "[VERSION]"));
     }
+}
+
+/// Errors that no command line brings about here, of each code that has one.
+fn errors() -> Vec<Error> {
+    let path = || "/the/path".into();
+    let name = || "one".to_owned();
+    let (what, holder) = ("branch", "a branch of that name exists".to_owned());
+    let (needed_mb, available_mb) = (100, 12);
+    let (verb, flag) = ("new-session", "--state-dir");
+    let refused = || std::io::Error::from_raw_os_error(13);
+    vec![
+        Error::WorktreeGone { path: path() },
+        Error::Taken {
+            what,
+            name: name(),
+            holder,
+        },
+        Error::TmuxTooOld {
+            version: "2.9a".to_owned(),
+        },
+        Error::GitMissing,
+        Error::HooksMissing { executable: path() },
+        Error::DiskFull {
+            path: path(),
+            available_mb,
+            needed_mb,
+            flag,
+        },
+        Error::Io {
+            what: "read the file".to_owned(),
+            source: refused(),
+        },
+        Error::Watch(notify::Error::io(refused())),
+        RecordError::NotFound { name: name() }.into(),
+        RecordError::Ambiguous {
+            name: name(),
+            candidates: 2,
+        }
+        .into(),
+        RecordError::Alive { name: name() }.into(),
+        RecordError::Newer { name: name() }.into(),
+        RecordError::StateUnusable {
+            path: path(),
+            source: refused(),
+        }
+        .into(),
+        RecordError::Io {
+            what: "read",
+            path: path(),
+            source: refused(),
+        }
+        .into(),
+        tmux::Error::Missing.into(),
+        tmux::Error::Hung { verb }.into(),
+        tmux::Error::SessionExists { name: name() }.into(),
+        tmux::Error::ArgumentsTooLong { bytes: 1 << 20 }.into(),
+    ]
+}
+
+#[test]
+fn errors_that_no_command_line_brings_about() {
+    let mut text = String::new();
+    for error in errors() {
+        let (code, hint) = (error.code(), error.hint().unwrap_or_default());
+        text += &format!("{code}\nerror: {}\nhint: {hint}\n\n", error.message());
+    }
+    insta::assert_snapshot!("errors", text);
+}
+
+/// What to do about each code, wherever its error comes from.
+#[test]
+fn hints_of_all_codes() {
+    let hint = |code: Code| format!("{code} ({}): {}\n", code.exit(), code.hint().unwrap_or("-"));
+    let hints: String = Code::ALL.into_iter().map(hint).collect();
+    insta::assert_snapshot!("codes", hints);
 }
