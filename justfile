@@ -42,6 +42,10 @@ fuzz CASES="1000000":
 bench *NAME:
     cargo bench {{ if NAME == "" { "" } else { "--bench " + NAME } }}
 
+# The public items of the library, into api.txt.
+api:
+    .ci/api --write
+
 # Misspelt words (https://github.com/crate-ci/typos).
 typos:
     typos
