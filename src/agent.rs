@@ -1,7 +1,7 @@
 //! The executors: the interactive CLIs that a task can be handed to.
 //!
 //! One folder each. Everything that is known about a CLI (its flags, dialogs, payloads, transcript, and the versions that
-//! a fact holds for) is in its folder and nowhere else. [`executor`] is the boundary; [`sight`] and [`report`] are its words;
+//! a fact holds for) is in its folder and nowhere else. [`executor`] is the boundary; [`screen_state`] and [`report`] are its words;
 //! [`signals`] are the files that hook binaries write; [`environment`] is what an agent gets of its caller's.
 
 use std::fmt;
@@ -17,7 +17,7 @@ pub mod codex;
 pub mod environment;
 pub mod executor;
 pub mod report;
-pub mod sight;
+pub mod screen_state;
 pub mod signals;
 
 /// All executors; the first is taken where none is named.

@@ -108,7 +108,7 @@ pub mod helper {
 pub use agent::ExecutorId;
 pub use agent::executor::{Ask, Options, Sandbox, TrustPolicy};
 pub use agent::report::Usage;
-pub use agent::sight::AnswerOption;
+pub use agent::screen_state::AnswerOption;
 pub use error::Error;
 pub use operator::listing::{Listing, Summary};
 pub use operator::{Builder, Events, Operator, Run};

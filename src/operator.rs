@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::operator::queue::Queued;
 use crate::operator::queue::{Place, Queue};
 use crate::os::time::{millis, timestamp};
-use crate::os::watch::Watch;
+use crate::os::watch::FileWatcher;
 use crate::record::journal::{Entry, Progress};
 use crate::record::{Outcome, RunDir, Store};
 use crate::run::cancel::{Cancel, CancelOnDrop};
@@ -102,7 +102,7 @@ impl Builder {
             queue_timeout: self.queue_timeout.unwrap_or(QUEUE_TIMEOUT),
             shared: Arc::new(Shared {
                 store,
-                watch: Watch::new()?,
+                watch: FileWatcher::new()?,
                 tmux,
                 swept: OnceCell::new(),
                 cgroups: !self.without_cgroups,
@@ -189,7 +189,9 @@ impl Operator {
         let cancel = Cancel::new();
         let (shared, ours) = (Arc::clone(&self.shared), cancel.clone());
         let handle = match take_over(&shared.store, run, Some(sender))? {
-            Ok(heir) => tokio::spawn(async move { heir.follow(&shared, responders, &ours).await }),
+            Ok(taken_over) => {
+                tokio::spawn(async move { taken_over.follow(&shared, responders, &ours).await })
+            }
             Err(ended) => tokio::spawn(async move { *ended }),
         };
         Ok(Run {
@@ -205,7 +207,7 @@ impl Operator {
     /// As [`Operator::resume`].
     pub async fn end(&self, run: &RunDir) -> Result<Outcome, Error> {
         match take_over(&self.shared.store, run, None)? {
-            Ok(heir) => Ok(heir.finish(heir.keep()).await),
+            Ok(taken_over) => Ok(taken_over.finish(taken_over.keep()).await),
             Err(ended) => Ok(*ended),
         }
     }

@@ -8,11 +8,11 @@
 
 pub mod cancel;
 pub(crate) mod collect;
+pub(crate) mod context;
 pub(crate) mod drive;
 pub mod preflight;
 pub(crate) mod recovery;
 pub(crate) mod shared;
-pub(crate) mod site;
 pub(crate) mod teardown;
 
 use std::fs;
@@ -33,9 +33,9 @@ use crate::record::code::Code;
 use crate::record::journal::{Entry, Journal, Progress, SCHEMA_VERSION, Step};
 use crate::record::{Lock, Outcome, RunDir};
 use crate::run::cancel::Cancel;
+use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Driver, Ending, Parts, denial};
 use crate::run::shared::Shared;
-use crate::run::site::{Agent, Site};
 use crate::task::Task;
 use crate::task::name::{Names, RunId};
 use crate::task::policy::Permissions;
@@ -126,8 +126,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn site<'b>(&'b self, cancel: &'b Cancel) -> Site<'b> {
-        Site {
+    fn context<'b>(&'b self, cancel: &'b Cancel) -> RunContext<'b> {
+        RunContext {
             dir: &self.dir,
             journal: &self.journal,
             tmux: &self.shared.tmux,
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
             // A long preflight is over, and nothing is made yet.
             let end = End::cancelled(by);
             (outcome.status, outcome.error) = (end.status, end.error);
-            return teardown::record(&self.site(cancel), outcome, true);
+            return teardown::record(&self.context(cancel), outcome, true);
         }
         let clean = match self.add_worktree().await {
             Ok(worktree) => {
@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
             self.ready.program.forget(self.shared.store.root());
         }
         outcome.duration_ms = millis(self.started.elapsed());
-        teardown::record(&self.site(cancel), outcome, clean);
+        teardown::record(&self.context(cancel), outcome, clean);
     }
 
     fn describe(&self, outcome: &mut Outcome) {
@@ -237,15 +237,15 @@ impl<'a> Run<'a> {
             Err(error) => {
                 // The session may be there all the same: tmux was late, or did a part of what it was told.
                 let session = &self.names.session;
-                let left = teardown::end_orphans(&self.site(cancel), None, session).await;
+                let left = teardown::end_orphans(&self.context(cancel), None, session).await;
                 outcome.notices.extend(left);
                 (None, Ending::failed(error.to_failure()))
             }
         };
-        let site = self.site(cancel);
-        teardown::announce(&site, &ending);
+        let context = self.context(cancel);
+        teardown::announce(&context, &ending);
         let closing = (Some(worktree), ending);
-        teardown::finish(&site, agent.as_ref(), closing, outcome).await
+        teardown::finish(&context, agent.as_ref(), closing, outcome).await
     }
 
     async fn launch(&self, worktree: &Worktree) -> Result<Agent, Error> {

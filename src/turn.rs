@@ -16,7 +16,7 @@
 
 pub use end::End;
 pub use event::{Event, Reaction};
-pub use machine::{Machine, Plan, Standing};
+pub use machine::{Machine, Plan, ResumePoint};
 
 pub mod classify;
 pub(crate) mod end;

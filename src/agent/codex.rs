@@ -27,7 +27,7 @@ pub mod trust;
 use std::borrow::Cow;
 
 use crate::agent::executor::{Expected, TrustPolicy};
-use crate::agent::sight::{Advice, DialogSight, Form, Holds, Sight};
+use crate::agent::screen_state::{Advice, Form, Holds, ScreenState, ShownDialog};
 pub use executor::Codex;
 use executor::refusal;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
@@ -95,28 +95,30 @@ pub(crate) fn as_typed(prompt: &str) -> Cow<'_, str> {
 }
 
 /// What a screen means.
-fn sight(text: &str, expected: Expected<'_>, trust: TrustPolicy) -> Sight {
+fn screen_state(text: &str, expected: Expected<'_>, trust: TrustPolicy) -> ScreenState {
     // tmux 3.3a shows a joiner of the text in another row, between the words of the status row.
     let text = &text.replace('\u{200d}', "");
     let holds_prompt = || screen::composer_holds(text, &as_typed(expected.prompt));
     match screen::read(text) {
-        View::Blank | View::Loading | View::Other => Sight::Nothing,
-        View::Working if screen::awaits_servers(text) && holds_prompt() => Sight::Ready {
+        View::Blank | View::Loading | View::Other => ScreenState::Nothing,
+        View::Working if screen::awaits_servers(text) && holds_prompt() => ScreenState::Ready {
             holds: Holds::Prompt,
         },
-        View::Working => Sight::Working,
+        View::Working => ScreenState::Working,
         // Its Stop hooks are at work, and some version shows its composer meanwhile.
-        View::Composer(_) if expected.is_stopping && screen::runs_hooks(text) => Sight::Working,
-        View::Composer(composer) => Sight::Ready {
+        View::Composer(_) if expected.is_stopping && screen::runs_hooks(text) => {
+            ScreenState::Working
+        }
+        View::Composer(composer) => ScreenState::Ready {
             holds: match composer.text {
                 None => Holds::Nothing,
                 Some(_) if holds_prompt() => Holds::Prompt,
                 Some(_) => Holds::Other,
             },
         },
-        View::Dialog(dialog) => Sight::Dialog(DialogSight {
+        View::Dialog(dialog) => ScreenState::Dialog(ShownDialog {
             name: dialog.kind.name(),
-            face: face(&dialog),
+            dialog_state: dialog_state(&dialog),
             advice: advice(&dialog, expected.form, trust),
             screen: screen::plain(text).into_owned(),
         }),
@@ -124,7 +126,7 @@ fn sight(text: &str, expected: Expected<'_>, trust: TrustPolicy) -> Sight {
 }
 
 /// What changes when a key was taken.
-fn face(dialog: &Dialog) -> String {
+fn dialog_state(dialog: &Dialog) -> String {
     // Two approvals in a row differ in their commands only. Other bodies may hold an animation.
     let body = match dialog.kind {
         DialogKind::CommandApproval | DialogKind::EditApproval | DialogKind::ToolApproval => {

@@ -19,7 +19,7 @@ use super::ExecutorId;
 use super::report::Report;
 use super::signals::{Decision, Kind};
 use crate::agent::report::{Line, TurnError};
-use crate::agent::sight::{Form, Sight};
+use crate::agent::screen_state::{Form, ScreenState};
 use crate::os::blocking::Panicked;
 use crate::os::chain::failed;
 
@@ -63,9 +63,10 @@ pub trait Executor: fmt::Debug + Send + Sync {
     fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str>;
 
     /// What a screen means. `screen` may hold escape sequences for colours.
-    fn sight(&self, screen: &str, expected: Expected<'_>, trust: TrustPolicy) -> Sight;
+    fn screen_state(&self, screen: &str, expected: Expected<'_>, trust: TrustPolicy)
+    -> ScreenState;
 
-    /// Whether the options of that dialog ([`DialogSight::name`](super::sight::DialogSight::name)) stand beside a field
+    /// Whether the options of that dialog ([`ShownDialog::name`](super::screen_state::ShownDialog::name)) stand beside a field
     /// for text, so that a cursor may show in it.
     fn has_fields(&self, dialog: &str) -> bool;
 

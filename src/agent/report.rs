@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::sight::Inquiry;
+use crate::agent::screen_state::Inquiry;
 
 /// The report of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]

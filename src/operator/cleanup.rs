@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::record::{RunDir, Store};
-use crate::run::recovery::{Claim, Heir};
+use crate::run::recovery::{Claim, TakenOverRun};
 use crate::task::policy::Keep;
 use crate::tmux::Server;
 use crate::worktree::Repository;
@@ -98,11 +98,11 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
         false => "its operator is gone",
     };
     let claim = match named {
-        true => Heir::claim_kept(store, run, None),
-        false => Heir::claim(store, run, None),
+        true => TakenOverRun::claim_kept(store, run, None),
+        false => TakenOverRun::claim(store, run, None),
     };
-    let heir = match claim {
-        Ok(Claim::Taken(heir)) => heir,
+    let taken_over = match claim {
+        Ok(Claim::Taken(taken_over)) => taken_over,
         Ok(Claim::Empty) => {
             if !scope.dry_run {
                 run.discard();
@@ -115,18 +115,22 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
             return Some(describe(Action::Left, why));
         }
     };
-    if heir.holds_this_process() {
+    if taken_over.holds_this_process() {
         let why = "this command runs in its session: run it outside".to_owned();
         return Some(describe(Action::Left, why));
     }
-    let keep = if named { Keep::Nothing } else { heir.keep() };
+    let keep = if named {
+        Keep::Nothing
+    } else {
+        taken_over.keep()
+    };
     if scope.dry_run {
-        return Some(match heir.foresee(keep) {
+        return Some(match taken_over.foresee(keep) {
             None => describe(Action::WouldRemove, why.to_owned()),
             Some(obstacle) => describe(Action::Left, format!("{why}; {obstacle}")),
         });
     }
-    let outcome = heir.finish(keep).await;
+    let outcome = taken_over.finish(keep).await;
     if run.is_closed() {
         let why = format!("{why}; recorded as {}", outcome.status.as_str());
         return Some(match &outcome.worktree {

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
-use crate::os::watch::{Part, Wake, Watch};
+use crate::os::watch::{FileWatcher, Source, Wakeup};
 use crate::record::{self, Store};
 
 /// How often the first in the queue looks whether a run has died.
@@ -166,10 +166,10 @@ impl Queue {
     pub(crate) async fn wait(
         &self,
         mut place: Place,
-        watch: &Arc<Watch>,
+        watch: &Arc<FileWatcher>,
         mut tell: impl FnMut(usize),
     ) -> Result<Place, Error> {
-        let wake = Arc::new(Wake::default());
+        let wake = Arc::new(Wakeup::default());
         let mut watched = None;
         let mut told = None;
         loop {
@@ -194,7 +194,7 @@ impl Queue {
             };
             if watched.as_ref().is_none_or(|(of, _)| *of != last) {
                 let name = last.map(Ticket::name);
-                let part = (Part::Queue, &wake);
+                let part = (Source::Queue, &wake);
                 // It marks at once: what happened since the look is not missed.
                 watched = Some((last, watch.watch(&self.dir, name.as_deref(), part)?));
             }
@@ -428,7 +428,7 @@ mod tests {
     async fn a_hundred_get_their_places_in_order() {
         const CROWD: usize = 100;
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (queue, watch) = (queue(&dir, 3), Watch::new().expect("a watch"));
+        let (queue, watch) = (queue(&dir, 3), FileWatcher::new().expect("a watch"));
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let mut tasks = Vec::new();
         for number in 0..CROWD {

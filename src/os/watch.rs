@@ -18,7 +18,7 @@ mod poll;
 
 /// What a run is woken for.
 #[derive(Debug, Default)]
-pub(crate) struct Wake {
+pub(crate) struct Wakeup {
     notify: Notify,
     signals: AtomicBool,
     transcript: AtomicBool,
@@ -28,29 +28,29 @@ pub(crate) struct Wake {
 
 /// What a run waits for and that may have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum Source {
     Signals,
     Transcript,
     Pane,
     Queue,
 }
 
-impl Wake {
-    fn flag(&self, part: Part) -> &AtomicBool {
+impl Wakeup {
+    fn flag(&self, part: Source) -> &AtomicBool {
         match part {
-            Part::Signals => &self.signals,
-            Part::Transcript => &self.transcript,
-            Part::Pane => &self.pane,
-            Part::Queue => &self.queue,
+            Source::Signals => &self.signals,
+            Source::Transcript => &self.transcript,
+            Source::Pane => &self.pane,
+            Source::Queue => &self.queue,
         }
     }
 
-    pub(crate) fn mark(&self, part: Part) {
+    pub(crate) fn mark(&self, part: Source) {
         self.flag(part).store(true, Ordering::Release);
         self.notify.notify_one();
     }
 
-    pub(crate) fn take(&self, part: Part) -> bool {
+    pub(crate) fn take(&self, part: Source) -> bool {
         self.flag(part).swap(false, Ordering::AcqRel)
     }
 
@@ -63,22 +63,22 @@ impl Wake {
 struct Route {
     id: u64,
     file: Option<OsString>,
-    part: Part,
-    wake: Arc<Wake>,
+    part: Source,
+    wake: Arc<Wakeup>,
 }
 
 type Routes = Arc<Mutex<HashMap<PathBuf, Vec<Route>>>>;
 
 /// The one file watcher of a process: Linux allows a user 128 of them. What it can't watch is polled.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct FileWatcher {
     /// `None` where the kernel gave none.
     watcher: Mutex<Option<RecommendedWatcher>>,
     poller: Arc<Poller>,
     routes: Routes,
 }
 
-impl Watch {
+impl FileWatcher {
     pub(crate) fn new() -> notify::Result<Arc<Self>> {
         // notify panics where its own may not be had.
         let thread = std::thread::Builder::new().spawn(|| ());
@@ -120,7 +120,7 @@ impl Watch {
         self: &Arc<Self>,
         dir: &Path,
         file: Option<&str>,
-        (part, wake): (Part, &Arc<Wake>),
+        (part, wake): (Source, &Arc<Wakeup>),
     ) -> notify::Result<Watched> {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -167,7 +167,7 @@ impl Watch {
 /// Ends the watch of a directory when dropped, where nobody else watches it.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    watch: Arc<Watch>,
+    watch: Arc<FileWatcher>,
     dir: PathBuf,
     id: u64,
 }

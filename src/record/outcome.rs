@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::ExecutorId;
 use crate::agent::report::Usage;
-use crate::agent::sight::AnswerOption;
+use crate::agent::screen_state::AnswerOption;
 use crate::os::signal::exit_after;
 use crate::os::time::timestamp;
 use crate::record::code::Code;

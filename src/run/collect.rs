@@ -6,18 +6,18 @@ use crate::record::Outcome;
 use crate::record::RunDir;
 use crate::record::Status;
 use crate::record::journal::Step;
-use crate::run::site::Site;
+use crate::run::context::RunContext;
 use crate::worktree::Changes;
 use crate::worktree::Snapshot;
 use crate::worktree::SnapshotSpec;
 use crate::worktree::Worktree;
 use crate::worktree::diff::shown;
 use crate::worktree::diff::write_patch;
-use patience::{Patience, Refusal};
+use deadline::{CollectDeadline, Refusal};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
-pub(super) mod patience;
+pub(super) mod deadline;
 
 /// Copies the agent's transcript into the run's directory, however long it is. Returns what people should know: that
 /// it could not be kept.
@@ -31,16 +31,16 @@ pub(super) async fn keep_transcript(dir: &RunDir, path: &Path) -> Option<String>
 
 /// Snapshot, patch, numbers. `false` if the worktree has something that could not be taken in.
 pub(super) async fn take_in(
-    site: &Site<'_>,
+    context: &RunContext<'_>,
     worktree: &Worktree,
     outcome: &mut Outcome,
 ) -> Result<bool, Refusal> {
-    let patience = Patience::with(site.cancel);
+    let deadline = CollectDeadline::with(context.cancel);
     let result_ref = outcome.run_id.result_ref();
     let spec = SnapshotSpec {
         ref_name: result_ref.clone(),
         message: format!("cx-operator: {}", outcome.task),
-        mount_points: site.executor.leftovers(),
+        mount_points: context.executor.leftovers(),
     };
     let from = worktree.clone();
     let begun = Step::Snapshot {
@@ -55,19 +55,22 @@ pub(super) async fn take_in(
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let take = blocking(move || Ok(from.snapshot_unless(&spec, &stopped)?));
-    let snapshot = site
+    let snapshot = context
         .journal
-        .step_to((begun, done), patience.wait(&stop, take))
+        .step_to((begun, done), deadline.wait(&stop, take))
         .await?;
     // What an earlier recovery found stands no more.
     (outcome.patch, outcome.result_commit, outcome.result_ref) = (None, None, None);
     if let Some(result) = snapshot.result_commit {
-        let path = site.dir.patch();
+        let path = context.dir.patch();
         let repository = worktree.repository().clone();
         let (base, to) = (worktree.spec().base, path.clone());
         let write = blocking(move || Ok(write_patch(&repository, base, result, &to)?));
         let step = Step::Patch { path: path.clone() };
-        site.journal.step(step, patience.wait(&stop, write)).await?;
+        context
+            .journal
+            .step(step, deadline.wait(&stop, write))
+            .await?;
         outcome.patch = Some(path);
         outcome.result_commit = Some(result.to_string());
         outcome.result_ref = Some(result_ref);

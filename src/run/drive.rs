@@ -14,10 +14,10 @@ use std::time::Instant;
 use crate::agent::ExecutorId;
 use crate::agent::executor::Expected;
 use crate::agent::executor::TrustPolicy;
-use crate::agent::sight::Sight;
+use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{self, Decision, SignalFile};
 use crate::os::process::Exit;
-use crate::os::watch::{Part, Wake, Watch, Watched};
+use crate::os::watch::{FileWatcher, Source, Wakeup, Watched};
 use crate::record::RunDir;
 use crate::record::journal::{Journal, Progress};
 use crate::run::drive::recorded::{Recorded, reached};
@@ -27,7 +27,7 @@ use crate::task::question::{Answer, Question};
 use crate::task::respond::{Chain, Context, Reply};
 use crate::tmux::{self, Pane};
 use crate::turn::classify::{Evidence, PROBE};
-use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, Standing};
+use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, ResumePoint};
 
 pub(crate) use ending::Ending;
 use ending::{explained, tmux_failed};
@@ -48,7 +48,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) pane: &'a Pane,
     pub(crate) exit: &'a Exit,
     pub(crate) dir: &'a RunDir,
-    pub(crate) watch: &'a Arc<Watch>,
+    pub(crate) watch: &'a Arc<FileWatcher>,
     pub(crate) journal: &'a Journal,
     pub(crate) responder: &'a Chain,
     pub(crate) context: &'a Context,
@@ -66,7 +66,7 @@ const UNCONFIRMED: &str = "the transcript did not report the end of a turn; the 
 const UNTOLD: &str = "the stop hook did not report the end of a turn; the transcript did";
 
 /// What woke the driver.
-enum Woke {
+enum Cause {
     Files,
     Exited,
     Time,
@@ -76,7 +76,7 @@ enum Woke {
 
 pub(crate) struct Driver<'a> {
     parts: Parts<'a>,
-    wake: Arc<Wake>,
+    wake: Arc<Wakeup>,
     _signals_watched: Watched,
     /// Only while the screen can change what happens next: at work an agent never stops drawing.
     pane_watched: Option<Watched>,
@@ -98,8 +98,8 @@ pub(crate) struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     pub(crate) fn new(parts: Parts<'a>) -> notify::Result<Self> {
-        let wake = Arc::new(Wake::default());
-        let signals = (Part::Signals, &wake);
+        let wake = Arc::new(Wakeup::default());
+        let signals = (Source::Signals, &wake);
         let signals_watched = parts.watch.watch(&parts.dir.signals(), None, signals)?;
         Ok(Self {
             signals: Signals::new(parts.dir.signals(), parts.executor),
@@ -124,12 +124,12 @@ impl<'a> Driver<'a> {
     /// A driver that goes on where another one was cut off.
     pub(crate) fn resume(
         parts: Parts<'a>,
-        standing: &Standing,
+        resume_point: &ResumePoint,
         replies: Vec<crate::record::Reply>,
     ) -> notify::Result<Self> {
         let mut driver = Self::new(parts)?;
-        let decided = driver.signals.pass_over(standing);
-        driver.recorded = Recorded::of_turn(standing.turns, &replies, decided);
+        let decided = driver.signals.pass_over(resume_point);
+        driver.recorded = Recorded::of_turn(resume_point.turns, &replies, decided);
         driver.replies = replies;
         Ok(driver)
     }
@@ -144,17 +144,17 @@ impl<'a> Driver<'a> {
             let until = self.wake_at(rescan);
             let woke = tokio::select! {
                 biased;
-                by = &mut cancelled => Woke::Cancelled(by),
-                reply = replied(&mut self.asking) => Woke::Replied(reply),
-                () = self.wake.notified() => Woke::Files,
-                () = self.parts.exit.wait() => Woke::Exited,
-                () = tokio::time::sleep_until(until.into()) => Woke::Time,
+                by = &mut cancelled => Cause::Cancelled(by),
+                reply = replied(&mut self.asking) => Cause::Replied(reply),
+                () = self.wake.notified() => Cause::Files,
+                () = self.parts.exit.wait() => Cause::Exited,
+                () = tokio::time::sleep_until(until.into()) => Cause::Time,
             };
             let now = Instant::now();
             if now >= rescan {
                 rescan = beat_after(now, RESCAN);
-                self.wake.mark(Part::Signals);
-                self.wake.mark(Part::Transcript);
+                self.wake.mark(Source::Signals);
+                self.wake.mark(Source::Transcript);
                 self.screen_due = true;
             }
             self.gather(woke, now).await;
@@ -179,23 +179,23 @@ impl<'a> Driver<'a> {
     }
 
     /// Turns what woke us into events, the files' before all others: they may explain an exit.
-    async fn gather(&mut self, woke: Woke, now: Instant) {
-        let exited = matches!(woke, Woke::Exited);
+    async fn gather(&mut self, woke: Cause, now: Instant) {
+        let exited = matches!(woke, Cause::Exited);
         let due = self.parts.machine.deadline().is_some_and(|at| now >= at);
         // What happened before a deadline counts, noticed or not: we may have stood still when it passed.
         let all = exited || due;
-        if self.wake.take(Part::Signals) || all {
+        if self.wake.take(Source::Signals) || all {
             let events = self.signals.read();
             self.queue.extend(events);
         }
-        if self.wake.take(Part::Transcript) || all {
+        if self.wake.take(Source::Transcript) || all {
             self.read_transcript().await;
             // The turn's end may be what a reply waits for.
             self.screen_due |= self.parts.machine.watches_screen();
         }
         let rested = self.is_rested(now);
         let unwatched = rested && self.pane_watched.is_none();
-        if self.wake.take(Part::Pane) || unwatched {
+        if self.wake.take(Source::Pane) || unwatched {
             let bytes = fs::metadata(self.parts.dir.pane_log()).map_or(0, |meta| meta.len());
             self.screen_due |= bytes != self.pane_bytes;
             self.pane_bytes = bytes;
@@ -204,14 +204,14 @@ impl<'a> Driver<'a> {
             self.screen_read = Some(now);
         }
         match woke {
-            Woke::Exited => self.queue.push_back(Event::AgentExited {
+            Cause::Exited => self.queue.push_back(Event::AgentExited {
                 code: self.parts.dir.load_exit_status(),
                 screen: self.parts.pane.query_last_words().await.unwrap_or_default(),
             }),
-            Woke::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
-            Woke::Replied(reply) => self.take_reply(reply),
-            Woke::Time if due => self.queue.push_back(Event::Deadline),
-            Woke::Time | Woke::Files => {}
+            Cause::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
+            Cause::Replied(reply) => self.take_reply(reply),
+            Cause::Time if due => self.queue.push_back(Event::Deadline),
+            Cause::Time | Cause::Files => {}
         }
         if self.screen_due && rested && !exited {
             self.look().await;
@@ -337,8 +337,8 @@ impl<'a> Driver<'a> {
                     is_stopping: machine.is_stopping(),
                 };
                 let executor = self.parts.executor;
-                let sight = match executor.sight(&screen, expected, self.parts.trust) {
-                    Sight::Ready { .. } if self.is_turn_unended() => Sight::Working,
+                let sight = match executor.screen_state(&screen, expected, self.parts.trust) {
+                    ScreenState::Ready { .. } if self.is_turn_unended() => ScreenState::Working,
                     sight => sight,
                 };
                 self.queue.push_back(Event::Screen(sight));
@@ -441,7 +441,7 @@ impl<'a> Driver<'a> {
             match self
                 .parts
                 .watch
-                .watch(dir, Some(name), (Part::Transcript, &self.wake))
+                .watch(dir, Some(name), (Source::Transcript, &self.wake))
             {
                 Ok(watched) => self.transcript_watched = Some(watched),
                 // It is read at every rescan all the same.

@@ -19,22 +19,22 @@ use crate::record::journal::{Entry, Journal, Progress};
 use crate::record::{self, Failure, FoundMark, Lock, Outcome, RunDir, Status, Store};
 use crate::run::cancel::Cancel;
 use crate::run::collect::miss_worktree;
+use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Driver, Ending, Parts};
 use crate::run::recovery::evidence::{Evidence, judge};
 use crate::run::shared::Shared;
-use crate::run::site::{Agent, Site};
 use crate::run::teardown::{self};
 use crate::task::policy::Keep;
 use crate::task::respond::{Chain, Context, Responder};
 use crate::tmux::Server;
 use crate::turn::{End, Machine, Plan};
 use crate::worktree::{Owner, Removal, Worktree, WorktreeSpec, owned, remove};
-use story::Story;
+use journal_state::JournalState;
 
 pub(crate) use sweep::sweep_in_time;
 
 mod evidence;
-mod story;
+mod journal_state;
 mod sweep;
 
 /// What is found of a run that nobody may own.
@@ -46,81 +46,84 @@ pub(crate) enum Claim {
     /// Its operator died before it made anything.
     Empty,
     /// It is ours now.
-    Taken(Box<Heir>),
+    Taken(Box<TakenOverRun>),
 }
 
 /// What is left of a run, as far as looking tells.
-struct Remains {
+struct DeadRun {
     store: Store,
     tmux: Server,
     dir: RunDir,
-    story: Story,
+    journal_state: JournalState,
 }
 
 /// A run that was taken over.
-pub(crate) struct Heir {
-    found: Remains,
+pub(crate) struct TakenOverRun {
+    found: DeadRun,
     journal: Journal,
     _lock: Lock,
 }
 
-impl Remains {
+impl DeadRun {
     /// `None` where the run's operator died before it made anything.
     fn load(store: &Store, dir: &RunDir) -> Result<Option<Self>, Error> {
-        Ok(Story::load(dir)?.map(|story| Self {
+        Ok(JournalState::load(dir)?.map(|journal_state| Self {
             tmux: Server::at(store.tmux_socket()),
             store: store.clone(),
             dir: dir.clone(),
-            story,
+            journal_state,
         }))
     }
 
     /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is none.
     async fn is_working(&self) -> bool {
-        let answered = !self.story.order.responders.is_empty();
+        let answered = !self.journal_state.order.responders.is_empty();
         self.judge(answered).0.is_none() && self.find_agent().await.is_some()
     }
 
     /// What the journal and the files of hooks and transcript say of the run's end. `responder`: whether somebody can answer.
     fn judge(&self, responder: bool) -> (Option<End>, Ending) {
-        let standing = self.story.standing();
-        let machine = Machine::resume(self.plan(responder), standing.clone(), Instant::now());
-        let Evidence { end, mut ending } =
-            judge(machine, &self.dir, (&standing, &self.story.replies));
-        let Some(ended) = self.story.ended.clone() else {
+        let resume_point = self.journal_state.resume_point();
+        let machine = Machine::resume(self.plan(responder), resume_point.clone(), Instant::now());
+        let Evidence { end, mut ending } = judge(
+            machine,
+            &self.dir,
+            (&resume_point, &self.journal_state.replies),
+        );
+        let Some(ended) = self.journal_state.ended.clone() else {
             return (end, ending);
         };
         ending.end = ended.clone();
-        ending.turns = standing.turns;
-        ending.last_message = standing.last_message;
+        ending.turns = resume_point.turns;
+        ending.last_message = resume_point.last_message;
         (Some(ended), ending)
     }
 
     fn plan(&self, responder: bool) -> Plan {
-        let worktree = self.story.worktree.as_ref().map(|(path, _)| path);
-        let launched = self.story.launched.as_ref();
+        let worktree = self.journal_state.worktree.as_ref().map(|(path, _)| path);
+        let launched = self.journal_state.launched.as_ref();
         let directory = launched.and_then(|launched| launched.directory.as_ref());
         Plan {
             prompt: self
                 .dir
-                .load_prompt(self.story.turn().max(1))
+                .load_prompt(self.journal_state.turn().max(1))
                 .unwrap_or_default(),
-            limits: self.story.order.limits,
-            permissions: self.story.order.permissions,
+            limits: self.journal_state.order.limits,
+            permissions: self.journal_state.order.permissions,
             // Who had replied was there to be asked.
-            responder: responder || self.story.has_responder(),
-            probe: self.story.order.probe,
+            responder: responder || self.journal_state.has_responder(),
+            probe: self.journal_state.order.probe,
             directory: directory.or(worktree).cloned().unwrap_or_default(),
-            executor: self.story.order.agent.executor,
+            executor: self.journal_state.order.agent.executor,
         }
     }
 
     /// The agent in its pane, if that very process still runs.
     async fn find_agent(&self) -> Option<Agent> {
-        if self.story.is_of_another_boot() {
+        if self.journal_state.is_of_another_boot() {
             return None;
         }
-        let launched = self.story.launched.as_ref()?;
+        let launched = self.journal_state.launched.as_ref()?;
         let root = launched.root.filter(|root| root.is_running())?;
         let ids = (launched.session_id.as_str(), launched.pane.as_str());
         let pane = self
@@ -139,9 +142,9 @@ impl Remains {
 
     /// The run's worktree, by its marker; where somebody removed its registration, by itself or by its branch.
     fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
-        let repository = self.story.open_repository()?;
+        let repository = self.journal_state.open_repository()?;
         let ours = owned(&repository)?.into_iter().find(|owned| {
-            owned.spec.owner.run_id == self.story.run_id.as_str()
+            owned.spec.owner.run_id == self.journal_state.run_id.as_str()
                 && owned.spec.owner.state_dir == self.store.root()
         });
         if let Some(owned) = ours {
@@ -168,22 +171,22 @@ impl Remains {
 
     /// What the worktree was to be made as.
     fn spec(&self) -> Result<Option<WorktreeSpec>, Error> {
-        let Some((path, branch)) = &self.story.worktree else {
+        let Some((path, branch)) = &self.journal_state.worktree else {
             return Ok(None);
         };
         Ok(Some(WorktreeSpec {
             path: path.clone(),
             branch: branch.clone(),
-            base: self.story.base_commit.parse()?,
+            base: self.journal_state.base_commit.parse()?,
             owner: Owner {
-                run_id: self.story.run_id.as_str().to_owned(),
+                run_id: self.journal_state.run_id.as_str().to_owned(),
                 state_dir: self.store.root().to_owned(),
             },
         }))
     }
 }
 
-impl Heir {
+impl TakenOverRun {
     /// Takes an unfinished run over, where nobody owns it.
     pub(crate) fn claim(
         store: &Store,
@@ -214,7 +217,7 @@ impl Heir {
         let Some(lock) = Lock::take(&dir.lock())? else {
             return Ok(Claim::Alive);
         };
-        let Some(found) = Remains::load(store, dir)? else {
+        let Some(found) = DeadRun::load(store, dir)? else {
             return Ok(Claim::Empty);
         };
         // One that this version can't read is not for it to replace.
@@ -240,25 +243,25 @@ impl Heir {
         self.take_over();
         let (_, ending) = self
             .found
-            .judge(!self.found.story.order.responders.is_empty());
+            .judge(!self.found.journal_state.order.responders.is_empty());
         let agent = self.found.find_agent().await;
         self.conclude(agent, ending, (keep, &Cancel::new())).await
     }
 
     /// Why something would be left if the run were ended now, as far as a look tells.
     pub(crate) fn foresee(&self, keep: Keep) -> Option<String> {
-        let story = &self.found.story;
-        if let Err(error) = story.open_repository() {
+        let journal_state = &self.found.journal_state;
+        if let Err(error) = journal_state.open_repository() {
             return Some(error.message());
         }
-        let (path, _) = story.worktree.as_ref()?;
+        let (path, _) = journal_state.worktree.as_ref()?;
         let kept = matches!(keep, Keep::Worktree | Keep::Session) && path.exists();
         kept.then(|| format!("asked to keep {}", path.display()))
     }
 
     /// What the run asked to be kept.
     pub(crate) fn keep(&self) -> Keep {
-        self.found.story.order.keep
+        self.found.journal_state.order.keep
     }
 
     async fn conclude(
@@ -267,33 +270,33 @@ impl Heir {
         ending: Ending,
         (keep, cancel): (Keep, &Cancel),
     ) -> Outcome {
-        let site = Site {
+        let context = RunContext {
             dir: &self.found.dir,
             journal: &self.journal,
             tmux: &self.found.tmux,
             keep,
             cancel,
-            executor: self.found.story.order.agent.executor,
+            executor: self.found.journal_state.order.agent.executor,
         };
-        let mut outcome = self.found.story.to_outcome(&self.found.dir);
+        let mut outcome = self.found.journal_state.to_outcome(&self.found.dir);
         let found = self.found.find_worktree();
         // Without its worktree an agent is no agent of ours to talk to, but a process to end.
         let agent = agent.filter(|_| matches!(found, Ok(Some(_))));
         // Before a process is ended: whoever recovers after us must not take our signal for the agent's own end.
-        teardown::announce(&site, &ending);
+        teardown::announce(&context, &ending);
         let left = match &agent {
             Some(_) => Vec::new(),
-            None => self.end_orphans(&site).await,
+            None => self.end_orphans(&context).await,
         };
         let mut clean = left.is_empty();
         match (found, self.found.dir.load_record()) {
             // The work was taken in, and its going has begun: what is still there is not all of it.
-            (Ok(Some(worktree)), Ok(Some(record))) if self.found.story.removing => {
+            (Ok(Some(worktree)), Ok(Some(record))) if self.found.journal_state.removing => {
                 outcome = Outcome {
                     worktree: None,
                     ..record
                 };
-                clean &= teardown::remove_worktree(&site, &worktree, &mut outcome).await;
+                clean &= teardown::remove_worktree(&context, &worktree, &mut outcome).await;
             }
             // It went after the record was written.
             (Ok(None), Ok(Some(record))) => {
@@ -307,10 +310,11 @@ impl Heir {
             (found, _) => {
                 let trouble = found.as_ref().err().map(Error::to_failure);
                 let worktree = found.ok().flatten();
-                let missed = worktree.is_none() && trouble.is_none() && self.found.story.made;
+                let missed =
+                    worktree.is_none() && trouble.is_none() && self.found.journal_state.made;
                 let closing = (worktree.as_ref(), ending);
-                clean &= teardown::finish(&site, agent.as_ref(), closing, &mut outcome).await;
-                if let (true, Some((path, _))) = (missed, &self.found.story.worktree) {
+                clean &= teardown::finish(&context, agent.as_ref(), closing, &mut outcome).await;
+                if let (true, Some((path, _))) = (missed, &self.found.journal_state.worktree) {
                     miss_worktree(path, &mut outcome);
                 }
                 if let Some(trouble) = trouble {
@@ -321,21 +325,26 @@ impl Heir {
             }
         }
         outcome.notices.extend(left);
-        teardown::record(&site, &mut outcome, clean);
+        teardown::record(&context, &mut outcome, clean);
         outcome
     }
 
-    async fn end_orphans(&self, site: &Site<'_>) -> Vec<String> {
-        let Some(session) = &self.found.story.session else {
+    async fn end_orphans(&self, context: &RunContext<'_>) -> Vec<String> {
+        let Some(session) = &self.found.journal_state.session else {
             return Vec::new();
         };
-        teardown::end_orphans(site, self.root(), session).await
+        teardown::end_orphans(context, self.root(), session).await
     }
 
     /// The root of what the run's pane started; a pid of another boot is somebody else's by now.
     fn root(&self) -> Option<Process> {
-        let root = self.found.story.launched.as_ref().and_then(|at| at.root);
-        root.filter(|_| !self.found.story.is_of_another_boot())
+        let root = self
+            .found
+            .journal_state
+            .launched
+            .as_ref()
+            .and_then(|at| at.root);
+        root.filter(|_| !self.found.journal_state.is_of_another_boot())
     }
 
     /// Whether the run's agent started this very process: it would end itself.
@@ -349,7 +358,7 @@ impl Heir {
 
     /// Says that nothing can be taken in without the repository, and that it can be tried again.
     fn leave_tree(&self, trouble: Failure, outcome: &mut Outcome) {
-        let (tree, branch) = self.found.story.worktree.clone().unzip();
+        let (tree, branch) = self.found.journal_state.worktree.clone().unzip();
         outcome.branch = branch;
         outcome.worktree = tree.filter(|path| path.exists());
         let mut text = trouble.message.clone();
@@ -369,7 +378,8 @@ impl Heir {
     ) -> Outcome {
         self.take_over();
         let started = Instant::now();
-        let responders = responders.unwrap_or_else(|| self.found.story.order.responders.clone());
+        let responders =
+            responders.unwrap_or_else(|| self.found.journal_state.order.responders.clone());
         let (found, mut ending) = self.found.judge(!responders.is_empty());
         let agent = self.found.find_agent().await;
         if let (None, Some(agent), Some(_)) = (&found, &agent, self.found.dir.load_prompt(1)) {
@@ -378,7 +388,7 @@ impl Heir {
                 .await
                 .unwrap_or_else(|error| Ending::failed(error.to_failure()));
         }
-        let keep = self.found.story.order.keep;
+        let keep = self.found.journal_state.order.keep;
         let mut outcome = self.conclude(agent, ending, (keep, cancel)).await;
         outcome.duration_ms += millis(started.elapsed());
         outcome
@@ -391,30 +401,30 @@ impl Heir {
         cancel: &Cancel,
     ) -> Result<Ending, Error> {
         let responder = Chain(responders);
-        let (mut plan, mut standing) = (
+        let (mut plan, mut resume_point) = (
             self.found.plan(!responder.is_empty()),
-            self.found.story.standing(),
+            self.found.journal_state.resume_point(),
         );
         plan.limits = responder.limits(plan.limits);
         let mut pane = agent.pane.clone();
         // The journal says that a prompt was about to be pasted; tmux knows whether it was.
-        let was_pasted = pane.take_over().await? == Some(self.found.story.turn());
-        if standing.pasted && !was_pasted {
-            (standing.pasted, standing.probed) = (false, None);
+        let was_pasted = pane.take_over().await? == Some(self.found.journal_state.turn());
+        if resume_point.pasted && !was_pasted {
+            (resume_point.pasted, resume_point.probed) = (false, None);
         }
         let context = Context {
-            run_id: self.found.story.run_id.as_str().to_owned(),
-            task: self.found.story.task.as_str().to_owned(),
+            run_id: self.found.journal_state.run_id.as_str().to_owned(),
+            task: self.found.journal_state.task.as_str().to_owned(),
             worktree: self
                 .found
-                .story
+                .journal_state
                 .worktree
                 .as_ref()
                 .map(|(path, _)| path.clone())
                 .unwrap_or_default(),
         };
         let parts = Parts {
-            machine: Machine::resume(plan, standing.clone(), Instant::now()),
+            machine: Machine::resume(plan, resume_point.clone(), Instant::now()),
             pane: &pane,
             exit: &agent.exit,
             dir: &self.found.dir,
@@ -422,11 +432,15 @@ impl Heir {
             journal: &self.journal,
             responder: &responder,
             context: &context,
-            permissions: self.found.story.order.permissions,
-            trust: self.found.story.order.agent.trust,
-            executor: self.found.story.order.agent.executor,
+            permissions: self.found.journal_state.order.permissions,
+            trust: self.found.journal_state.order.agent.trust,
+            executor: self.found.journal_state.order.agent.executor,
         };
-        let driver = Driver::resume(parts, &standing, self.found.story.replies.clone())?;
+        let driver = Driver::resume(
+            parts,
+            &resume_point,
+            self.found.journal_state.replies.clone(),
+        )?;
         Ok(driver.follow(cancel.cancelled()).await)
     }
 }
@@ -439,14 +453,14 @@ pub(crate) fn take_over(
     store: &Store,
     dir: &RunDir,
     listener: Option<UnboundedSender<Entry>>,
-) -> Result<Result<Box<Heir>, Box<Outcome>>, Error> {
+) -> Result<Result<Box<TakenOverRun>, Box<Outcome>>, Error> {
     let name = dir.name().to_owned();
     if dir.is_closed()
         && let Some(record) = dir.load_record()?
     {
         return Ok(Err(Box::new(record)));
     }
-    match Heir::claim(store, dir, listener)? {
+    match TakenOverRun::claim(store, dir, listener)? {
         Claim::Alive => Err(record::Error::Alive { name }.into()),
         Claim::Empty => {
             dir.discard();
@@ -456,11 +470,11 @@ pub(crate) fn take_over(
             Some(record) => Ok(Err(Box::new(record))),
             None => Err(record::Error::NotFound { name }.into()),
         },
-        Claim::Taken(heir) if heir.holds_this_process() => {
+        Claim::Taken(taken_over) if taken_over.holds_this_process() => {
             let why =
                 format!("the run {name} can't be taken over: this command runs in its session");
             Err(Error::Usage(why))
         }
-        Claim::Taken(heir) => Ok(Ok(heir)),
+        Claim::Taken(taken_over) => Ok(Ok(taken_over)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::os::watch::Watch;
+use crate::os::watch::FileWatcher;
 use crate::record::Store;
 use crate::run::recovery::sweep_in_time;
 use crate::tmux::Server;
@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Store,
-    pub(crate) watch: Arc<Watch>,
+    pub(crate) watch: Arc<FileWatcher>,
     pub(crate) tmux: Server,
     /// Whether what dead operators left was recovered, once in an operator's life.
     pub(crate) swept: OnceCell<Vec<String>>,

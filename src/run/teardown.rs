@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::agent::ExecutorId;
 use crate::agent::executor::Expected;
 use crate::agent::executor::TrustPolicy;
-use crate::agent::sight::Sight;
+use crate::agent::screen_state::ScreenState;
 use crate::agent::signals;
 use crate::error::Error;
 use crate::os::blocking::blocking;
@@ -21,21 +21,21 @@ use crate::task::policy::Keep;
 use crate::tmux::Pane;
 use crate::worktree::{BranchRemoval, Changes, Removal, Worktree, remove};
 
-use crate::run::collect::patience::Refusal;
+use crate::run::collect::deadline::Refusal;
 use crate::run::collect::{keep_transcript, note, take_in};
-use crate::run::site::Agent;
-use crate::run::site::Site;
+use crate::run::context::Agent;
+use crate::run::context::RunContext;
 
 /// How long an agent may take to leave when asked politely.
 const POLITE: Duration = Duration::from_secs(3);
 
 /// Ends the agent's program and all that it started; leaves it alone where the caller keeps the session. Returns
 /// what people should know: that something could not be ended.
-async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<String> {
-    let cancel = site.cancel;
-    if site.keep == Keep::Session {
+async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &Ending) -> Option<String> {
+    let cancel = context.cancel;
+    if context.keep == Keep::Session {
         // Whoever takes the session over answers in its dialogs from now on.
-        if let Err(error) = signals::pass_undecided(&site.dir.signals()) {
+        if let Err(error) = signals::pass_undecided(&context.dir.signals()) {
             tracing::warn!(%error, "the permission hooks still wait");
         }
         return None;
@@ -43,10 +43,10 @@ async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<St
     let work = async {
         if is_idle(ending)
             && !agent.exit.has_ended()
-            && !has_dialog(site.executor, &agent.pane).await
+            && !has_dialog(context.executor, &agent.pane).await
             && agent
                 .pane
-                .submit(site.executor.exit_command())
+                .submit(context.executor.exit_command())
                 .await
                 .is_ok()
         {
@@ -56,11 +56,11 @@ async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<St
                 () = cancel.hurried() => {}
             }
         }
-        end_processes(site, agent.root, || cancel.is_hurried()).await
+        end_processes(context, agent.root, || cancel.is_hurried()).await
     };
-    let ended = site.journal.step(Step::EndAgent, work).await;
+    let ended = context.journal.step(Step::EndAgent, work).await;
     // The caller's credentials, where the launcher was ended before it had read and removed them.
-    let _gone_already = fs::remove_file(site.dir.environment());
+    let _gone_already = fs::remove_file(context.dir.environment());
     ended.err()
 }
 
@@ -69,19 +69,19 @@ async fn end_agent(site: &Site<'_>, agent: &Agent, ending: &Ending) -> Option<St
 async fn has_dialog(executor: ExecutorId, pane: &Pane) -> bool {
     match pane.query_screen().await {
         Ok(screen) => matches!(
-            executor.sight(&screen, Expected::default(), TrustPolicy::Ask),
-            Sight::Dialog(_)
+            executor.screen_state(&screen, Expected::default(), TrustPolicy::Ask),
+            ScreenState::Dialog(_)
         ),
         Err(_) => true,
     }
 }
 
 async fn end_processes(
-    site: &Site<'_>,
+    context: &RunContext<'_>,
     root: Option<Process>,
     is_hurried: impl Fn() -> bool,
 ) -> Result<(), String> {
-    let run = RunProcesses::of(site.dir.name(), site.dir.path(), root);
+    let run = RunProcesses::of(context.dir.name(), context.dir.path(), root);
     let ended = end_run_processes(&run, GRACE, is_hurried).await;
     ended.map_err(|left| left.to_string())
 }
@@ -90,21 +90,25 @@ async fn end_processes(
 /// A session of that name that another run started since is left alone. The server goes with its last session, also
 /// where that had gone before. Returns what could not be ended.
 pub(crate) async fn end_orphans(
-    site: &Site<'_>,
+    context: &RunContext<'_>,
     root: Option<Process>,
     session: &str,
 ) -> Vec<String> {
     let mut left = Vec::new();
-    let work = end_processes(site, root, || site.cancel.is_hurried());
-    left.extend(site.journal.step(Step::EndAgent, work).await.err());
+    let work = end_processes(context, root, || context.cancel.is_hurried());
+    left.extend(context.journal.step(Step::EndAgent, work).await.err());
     let remove = async {
-        match site.tmux.query_session_of(session, site.dir.name()).await? {
-            true => site.tmux.kill_session(session).await,
+        match context
+            .tmux
+            .query_session_of(session, context.dir.name())
+            .await?
+        {
+            true => context.tmux.kill_session(session).await,
             false => Ok(()),
         }
     };
-    let removed = site.journal.step(Step::RemoveSession, remove).await;
-    for result in [removed, site.tmux.stop_if_idle().await] {
+    let removed = context.journal.step(Step::RemoveSession, remove).await;
+    for result in [removed, context.tmux.stop_if_idle().await] {
         left.extend(result.err().map(|error| crate::os::chain::chain(&error)));
     }
     left
@@ -125,8 +129,8 @@ fn is_idle(ending: &Ending) -> bool {
 
 /// Writes down how the turns ended, before anything is ended: a recovery must not take our own signal for the agent's
 /// end.
-pub(crate) fn announce(site: &Site<'_>, ending: &Ending) {
-    site.journal.write(Progress::Ended {
+pub(crate) fn announce(context: &RunContext<'_>, ending: &Ending) {
+    context.journal.write(Progress::Ended {
         status: ending.end.status,
         error: ending.end.error.clone(),
         pending: ending.end.pending.clone(),
@@ -137,14 +141,14 @@ pub(crate) fn announce(site: &Site<'_>, ending: &Ending) {
 /// Ends a run whose turns are over, as was announced: the agent, its work, what was made for the run. Says whether nothing is left
 /// that should be gone. Where the worktree is `None`, nobody knows of one.
 pub(crate) async fn finish(
-    site: &Site<'_>,
+    context: &RunContext<'_>,
     agent: Option<&Agent>,
     (worktree, mut ending): (Option<&Worktree>, Ending),
     outcome: &mut Outcome,
 ) -> bool {
     let mut left = None;
     if let Some(agent) = agent {
-        left = end_agent(site, agent, &ending).await;
+        left = end_agent(context, agent, &ending).await;
     }
     let ended = left.is_none();
     outcome.notices.extend(left);
@@ -162,21 +166,21 @@ pub(crate) async fn finish(
         // A version manager may have started another one than it told of.
         let version = transcript.version().map(str::to_owned);
         outcome.agent_version = version.or(outcome.agent_version.take());
-        let lost = keep_transcript(site.dir, transcript.path()).await;
+        let lost = keep_transcript(context.dir, transcript.path()).await;
         outcome.notices.extend(lost);
     }
-    conclude(site, agent, worktree, outcome).await && ended
+    conclude(context, agent, worktree, outcome).await && ended
 }
 
 /// Takes the work in, writes the record, and removes what was made for the run.
 async fn conclude(
-    site: &Site<'_>,
+    context: &RunContext<'_>,
     agent: Option<&Agent>,
     worktree: Option<&Worktree>,
     outcome: &mut Outcome,
 ) -> bool {
     // The caller's credentials, where the launcher never came to remove them.
-    let _gone_already = fs::remove_file(site.dir.environment());
+    let _gone_already = fs::remove_file(context.dir.environment());
     let (mut clean, mut whole) = (true, true);
     let moved = worktree.and_then(|worktree| worktree.follow_move().ok().flatten());
     if let Some(moved) = &moved {
@@ -188,12 +192,12 @@ async fn conclude(
     let worktree = moved.as_ref().or(worktree);
     if let Some(worktree) = worktree {
         outcome.changes = Changes::Unknown;
-        let taken_in = take_in(site, worktree, outcome).await;
+        let taken_in = take_in(context, worktree, outcome).await;
         // Written before anything goes, and again at the very end. A disk that has no room for it may take no more
         // lines of the journal either: then the tree is what tells how far the run came.
         let recorded = taken_in.and_then(|all| {
             whole = all;
-            let written = site.dir.write_record(outcome);
+            let written = context.dir.write_record(outcome);
             written.map_err(|error| Refusal::Failed(error.into()))
         });
         if let Err(refusal) = recorded {
@@ -209,29 +213,32 @@ async fn conclude(
     let safe = clean && whole;
     clean = safe;
     if let Some(agent) = agent
-        && site.keep != Keep::Session
+        && context.keep != Keep::Session
     {
-        let removed = site
+        let removed = context
             .journal
             .step(Step::RemoveSession, agent.pane.kill())
             .await;
         clean &= note(outcome, removed.map_err(Error::from));
-        clean &= note(outcome, site.tmux.stop_if_idle().await.map_err(Error::from));
+        clean &= note(
+            outcome,
+            context.tmux.stop_if_idle().await.map_err(Error::from),
+        );
     }
     if let Some(worktree) = worktree.filter(|_| safe) {
-        clean &= remove_worktree(site, worktree, outcome).await;
+        clean &= remove_worktree(context, worktree, outcome).await;
     }
     clean
 }
 
 /// Writes the record for good. A run of which nothing is left that should be gone is finished with it.
-pub(crate) fn record(site: &Site<'_>, outcome: &mut Outcome, clean: bool) {
-    let written = site.dir.write_record(outcome);
-    site.journal.write(Progress::Recorded {
+pub(crate) fn record(context: &RunContext<'_>, outcome: &mut Outcome, clean: bool) {
+    let written = context.dir.write_record(outcome);
+    context.journal.write(Progress::Recorded {
         status: outcome.status,
     });
     match written {
-        Ok(()) if clean => site.dir.close(),
+        Ok(()) if clean => context.dir.close(),
         Ok(()) => {}
         Err(error) => outcome.notices.push(crate::os::chain::chain(&error)),
     }
@@ -239,17 +246,17 @@ pub(crate) fn record(site: &Site<'_>, outcome: &mut Outcome, clean: bool) {
 
 /// Removes what the caller doesn't keep of worktree and branch, the work being taken in. Says whether that is gone.
 pub(crate) async fn remove_worktree(
-    site: &Site<'_>,
+    context: &RunContext<'_>,
     worktree: &Worktree,
     outcome: &mut Outcome,
 ) -> bool {
-    if matches!(site.keep, Keep::Worktree | Keep::Session) {
+    if matches!(context.keep, Keep::Worktree | Keep::Session) {
         outcome.worktree = Some(worktree.path().to_owned());
         return true;
     }
     let (repository, spec) = (worktree.repository().clone(), worktree.spec().clone());
     let branch = spec.branch.clone();
-    let (keep_branch, snapshot_ref) = (site.keep == Keep::Branch, outcome.run_id.result_ref());
+    let (keep_branch, snapshot_ref) = (context.keep == Keep::Branch, outcome.run_id.result_ref());
     let work = blocking(move || {
         let what = match keep_branch {
             true => Removal::Worktree,
@@ -263,7 +270,7 @@ pub(crate) async fn remove_worktree(
         }
         Ok(removed)
     });
-    let done = site.journal.step(Step::RemoveWorktree, work).await;
+    let done = context.journal.step(Step::RemoveWorktree, work).await;
     for path in done.iter().flat_map(|removed| &removed.inside) {
         outcome.notices.push(format!(
             "the worktree {}, which was made inside it, is removed from git with it; its branch stays",

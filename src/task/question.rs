@@ -1,6 +1,6 @@
 //! What a responder is asked, and what it answers.
 
-use crate::agent::sight::AnswerOption;
+use crate::agent::screen_state::AnswerOption;
 
 /// What the responder is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::End;
 use super::classify::Evidence;
 use crate::agent::report::TurnError;
-use crate::agent::sight::Inquiry;
-use crate::agent::sight::Sight;
+use crate::agent::screen_state::Inquiry;
+use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::SignalFile;
 use crate::task::question::Answer;
 use crate::task::question::Question;
@@ -16,7 +16,7 @@ use crate::tmux::Key;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The screen was read.
-    Screen(Sight),
+    Screen(ScreenState),
     /// A session began.
     SessionStarted {
         /// Whose event it is.

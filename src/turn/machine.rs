@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 use super::end::unanswered;
 use super::{End, Event, Reaction};
 use crate::agent::ExecutorId;
-use crate::agent::sight::Holds;
+use crate::agent::screen_state::Holds;
 use crate::agent::signals::SignalFile;
 use crate::os::time::words;
 use crate::record::Status;
 use crate::task::policy::{Limits, Permissions};
 use crate::task::question::{Question, QuestionKind};
-pub use resume::Standing;
+pub use resume::ResumePoint;
 
 use awaited::Awaited;
 use forms::OpenForm;
-use screen::{Face, LOOK_AGAIN};
+use screen::{DialogState, LOOK_AGAIN};
 use stopping::Stopping;
 
 mod awaited;
@@ -140,7 +140,7 @@ pub struct Machine {
     /// Since when somebody is asked.
     asking_since: Option<Instant>,
     presses: BTreeMap<&'static str, (u8, u8)>,
-    face: Option<Face>,
+    dialog_state: Option<DialogState>,
     awaited: Awaited,
     form: Option<OpenForm>,
     /// What the composer held when it was last seen.
@@ -165,7 +165,7 @@ impl Machine {
             run_until: now + plan.limits.run,
             asking_since: None,
             presses: BTreeMap::new(),
-            face: None,
+            dialog_state: None,
             awaited: Awaited::default(),
             form: None,
             holds: None,
@@ -270,9 +270,12 @@ impl Machine {
             return Some(own);
         }
         // A dialog that must prove to be settled, or that took no key, is looked at again.
-        let face = self.face.as_ref().map_or(own, |face| face.look);
+        let dialog_state = self
+            .dialog_state
+            .as_ref()
+            .map_or(own, |dialog_state| dialog_state.look);
         let stopping = self.stopping_deadline().unwrap_or(own);
-        Some(own.min(self.run_until).min(face).min(stopping))
+        Some(own.min(self.run_until).min(dialog_state).min(stopping))
     }
 
     /// Takes note of an event.
@@ -406,7 +409,7 @@ impl Machine {
     /// Has the composer looked for before a reply: between two turns a dialog may have come up, whose options a
     /// paste and its Enter would choose from.
     fn reply_with(&mut self, now: Instant, text: String) -> Reaction {
-        self.face = None;
+        self.dialog_state = None;
         self.awaited = Awaited::default();
         self.form = None;
         self.prompt = text;
@@ -435,7 +438,7 @@ impl Machine {
 
     fn paste(&mut self, now: Instant) -> Reaction {
         self.state = State::Submitting(self.submission(now, Sent::No));
-        self.face = None;
+        self.dialog_state = None;
         self.holds = None;
         Reaction::Paste(self.prompt.clone())
     }
@@ -477,8 +480,8 @@ impl Machine {
             }
             // Due for a dialog's sake. The look may fail, so that it is no answer: the next one is appointed now.
             _ => {
-                if let Some(face) = &mut self.face {
-                    face.look = now + LOOK_AGAIN;
+                if let Some(dialog_state) = &mut self.dialog_state {
+                    dialog_state.look = now + LOOK_AGAIN;
                 }
                 Reaction::Look
             }

@@ -7,7 +7,7 @@ use super::classify::{Evidence, PROBE};
 use super::*;
 use crate::agent::ExecutorId;
 use crate::agent::report::TurnError;
-use crate::agent::sight::{Advice, DialogSight, Holds, Sight};
+use crate::agent::screen_state::{Advice, Holds, ScreenState, ShownDialog};
 use crate::agent::signals::{Kind, SignalFile};
 use crate::record::Status;
 use crate::task::policy::{Limits, Permissions};
@@ -236,31 +236,31 @@ fn exited(code: Option<i32>) -> Event {
 
 /// The composer, with the pasted prompt in it no more.
 fn ready() -> Event {
-    Event::Screen(Sight::Ready {
+    Event::Screen(ScreenState::Ready {
         holds: Holds::Nothing,
     })
 }
 
 /// The composer, with the pasted prompt still in it.
 fn unsent() -> Event {
-    Event::Screen(Sight::Ready {
+    Event::Screen(ScreenState::Ready {
         holds: Holds::Prompt,
     })
 }
 
 /// The composer with another text.
 fn drafted() -> Event {
-    Event::Screen(Sight::Ready {
+    Event::Screen(ScreenState::Ready {
         holds: Holds::Other,
     })
 }
 
-fn dialog(name: &'static str, face: &str, advice: Advice) -> Event {
-    Event::Screen(Sight::Dialog(DialogSight {
+fn dialog(name: &'static str, dialog_state: &str, advice: Advice) -> Event {
+    Event::Screen(ScreenState::Dialog(ShownDialog {
         name,
-        face: face.to_owned(),
+        dialog_state: dialog_state.to_owned(),
         advice,
-        screen: format!("{face}\n"),
+        screen: format!("{dialog_state}\n"),
     }))
 }
 
@@ -274,10 +274,10 @@ fn approval(command: &str, allow: Key) -> Event {
 }
 
 /// A list that somebody opened.
-fn popup(face: &str) -> Event {
-    dialog("unknown", face, Advice::Leave("it is not known"))
+fn popup(dialog_state: &str) -> Event {
+    dialog("unknown", dialog_state, Advice::Leave("it is not known"))
 }
 
-fn unknown(face: &str) -> Event {
-    dialog("unknown", face, Advice::Surface("it is not known"))
+fn unknown(dialog_state: &str) -> Event {
+    dialog("unknown", dialog_state, Advice::Surface("it is not known"))
 }

@@ -15,7 +15,7 @@ use crate::agent::executor::{
     TrustPolicy,
 };
 use crate::agent::report::{Line, Report, TurnError};
-use crate::agent::sight::Sight;
+use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 
 /// OpenAI's codex.
@@ -70,8 +70,13 @@ impl Executor for Codex {
         super::as_typed(prompt)
     }
 
-    fn sight(&self, screen: &str, expected: Expected<'_>, trust: TrustPolicy) -> Sight {
-        super::sight(screen, expected, trust)
+    fn screen_state(
+        &self,
+        screen: &str,
+        expected: Expected<'_>,
+        trust: TrustPolicy,
+    ) -> ScreenState {
+        super::screen_state(screen, expected, trust)
     }
 
     fn has_fields(&self, dialog: &str) -> bool {

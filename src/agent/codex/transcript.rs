@@ -13,8 +13,8 @@ use crate::agent::report::Line;
 use crate::agent::report::Phase;
 use crate::agent::report::TurnError;
 use crate::agent::report::Usage;
-use crate::agent::sight::AnswerOption;
-use crate::agent::sight::Inquiry;
+use crate::agent::screen_state::AnswerOption;
+use crate::agent::screen_state::Inquiry;
 
 #[derive(Deserialize)]
 struct Raw {

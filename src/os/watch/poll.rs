@@ -48,12 +48,12 @@ pub(super) struct Poller {
 
 #[derive(Debug, Default)]
 struct Dirs {
-    seen: HashMap<PathBuf, HashMap<Option<OsString>, Sight>>,
+    seen: HashMap<PathBuf, HashMap<Option<OsString>, FileState>>,
     thread: bool,
 }
 
 /// A file or a directory as it was: its length and the time of its change; `None` where it wasn't there.
-type Sight = Option<(u64, SystemTime)>;
+type FileState = Option<(u64, SystemTime)>;
 
 impl Poller {
     /// Looks at a directory from now on.
@@ -92,12 +92,12 @@ impl Poller {
     }
 }
 
-fn look_at(dir: &Path, route: &Route, seen: &mut HashMap<Option<OsString>, Sight>) -> bool {
+fn look_at(dir: &Path, route: &Route, seen: &mut HashMap<Option<OsString>, FileState>) -> bool {
     let path = match &route.file {
         Some(file) => dir.join(file),
         None => dir.to_owned(),
     };
-    let now: Sight = fs::metadata(path)
+    let now: FileState = fs::metadata(path)
         .ok()
         .and_then(|meta| Some((meta.size(), meta.modified().ok()?)));
     let young = |(_, at): (u64, SystemTime)| at.elapsed().is_ok_and(|age| age < TICK);
@@ -130,10 +130,10 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::os::watch::{Part, Wake, Watch};
+    use crate::os::watch::{FileWatcher, Source, Wakeup};
 
     /// Whether the part is marked before the limit.
-    async fn is_marked(wake: &Wake, part: Part) -> bool {
+    async fn is_marked(wake: &Wakeup, part: Source) -> bool {
         let limit = Instant::now() + Duration::from_secs(5);
         while Instant::now() < limit {
             let _woken_for_another_part =
@@ -148,29 +148,29 @@ mod tests {
     #[tokio::test]
     async fn without_a_watcher_changes_are_seen_all_the_same() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (signals, wake) = (dir.path().join("signals"), Arc::new(Wake::default()));
+        let (signals, wake) = (dir.path().join("signals"), Arc::new(Wakeup::default()));
         fs::create_dir(&signals).expect("made");
-        let watch = Watch::without_watcher();
+        let watch = FileWatcher::without_watcher();
         let whole = watch
-            .watch(&signals, None, (Part::Signals, &wake))
+            .watch(&signals, None, (Source::Signals, &wake))
             .expect("watched");
         let file = watch
-            .watch(dir.path(), Some("pane.log"), (Part::Pane, &wake))
+            .watch(dir.path(), Some("pane.log"), (Source::Pane, &wake))
             .expect("watched");
         assert!(
-            wake.take(Part::Signals) && wake.take(Part::Pane),
+            wake.take(Source::Signals) && wake.take(Source::Pane),
             "the first look is due"
         );
         // What the poller's own first look marks.
-        assert!(is_marked(&wake, Part::Pane).await && is_marked(&wake, Part::Signals).await);
+        assert!(is_marked(&wake, Source::Pane).await && is_marked(&wake, Source::Signals).await);
         thread::sleep(TICK * 2);
         for round in 0..3 {
-            wake.take(Part::Signals);
+            wake.take(Source::Signals);
             fs::write(signals.join(format!("{round}")), b"x").expect("written");
-            assert!(is_marked(&wake, Part::Signals).await, "round {round}");
-            wake.take(Part::Pane);
+            assert!(is_marked(&wake, Source::Signals).await, "round {round}");
+            wake.take(Source::Pane);
             fs::write(dir.path().join("pane.log"), "x".repeat(round + 1)).expect("written");
-            assert!(is_marked(&wake, Part::Pane).await, "round {round}");
+            assert!(is_marked(&wake, Source::Pane).await, "round {round}");
         }
         drop((whole, file));
         assert!(lock(&watch.poller.dirs).seen.is_empty());

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::Driver;
-use crate::os::watch::Part;
+use crate::os::watch::Source;
 
 /// Everything is read again so often, in case a notification was lost.
 pub(super) const RESCAN: Duration = Duration::from_secs(5);
@@ -52,7 +52,7 @@ impl Driver<'_> {
         }
         self.pane_watched = None;
         if wanted {
-            let (dir, pane) = (self.parts.dir.path(), (Part::Pane, &self.wake));
+            let (dir, pane) = (self.parts.dir.path(), (Source::Pane, &self.wake));
             match self.parts.watch.watch(dir, Some("pane.log"), pane) {
                 Ok(watched) => self.pane_watched = Some(watched),
                 // It is looked at as at work, and at every rescan.

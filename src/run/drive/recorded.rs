@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::agent::ExecutorId;
     use crate::task::policy::{Limits, Permissions};
-    use crate::turn::{Plan, Standing};
+    use crate::turn::{Plan, ResumePoint};
 
     fn reply(turn: u32, question: &str, said: &str) -> Reply {
         Reply {
@@ -142,12 +142,12 @@ mod tests {
             executor: ExecutorId::default(),
         };
         let at = |turns: u32| {
-            let standing = Standing {
+            let resume_point = ResumePoint {
                 turns,
                 last_message: Some("Tabs?".to_owned()),
-                ..Standing::default()
+                ..ResumePoint::default()
             };
-            Machine::resume(plan.clone(), standing, Instant::now())
+            Machine::resume(plan.clone(), resume_point, Instant::now())
         };
         let replies = [reply(1, "ls", "allow"), reply(1, "Tabs?", "No.")];
         assert_eq!(reached(replies.to_vec(), &at(1)), replies[..1]);

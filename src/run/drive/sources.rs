@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::agent::ExecutorId;
 use crate::agent::report::{Report, Reported};
 use crate::agent::signals::{self, Kind, SignalFile};
-use crate::turn::{Event, Standing};
+use crate::turn::{Event, ResumePoint};
 
 pub(crate) use transcript::{Transcript, wait_for_error};
 
@@ -42,8 +42,8 @@ impl Signals {
     /// Takes as read what another operator has acted upon: everything up to the prompt of its last turn, and approvals whose
     /// hooks have the decision. Returns the commands of such approvals of that turn. The transcripts that those files name
     /// are known afterwards.
-    pub(crate) fn pass_over(&mut self, standing: &Standing) -> Vec<String> {
-        let Some(session) = standing.session.as_deref() else {
+    pub(crate) fn pass_over(&mut self, resume_point: &ResumePoint) -> Vec<String> {
+        let Some(session) = resume_point.session.as_deref() else {
             return Vec::new();
         };
         let mut events: Vec<(SignalFile, Event)> = Vec::new();
@@ -58,7 +58,10 @@ impl Signals {
                 session: of,
                 turn_id,
                 ..
-            } => of == session && (standing.turn_id.is_none() || *turn_id == standing.turn_id),
+            } => {
+                of == session
+                    && (resume_point.turn_id.is_none() || *turn_id == resume_point.turn_id)
+            }
             _ => false,
         };
         let passed = events.iter().rposition(is_the_prompt);

@@ -1,7 +1,7 @@
 //! What is said to the agent, and of events.
 
 use crate::agent::ExecutorId;
-use crate::agent::sight::{DialogSight, Sight};
+use crate::agent::screen_state::{ScreenState, ShownDialog};
 use crate::task::prompt::{self, Prompt};
 use crate::task::question::Answer;
 use crate::turn::Event;
@@ -44,7 +44,9 @@ pub(super) fn as_prompts(executor: ExecutorId, answer: Answer) -> Answer {
 /// What an event was, for the line that says it was ignored; screens are too many to be told.
 pub(super) fn describe(event: &Event) -> Option<String> {
     match event {
-        Event::Screen(Sight::Dialog(DialogSight { name, .. })) => Some(format!("dialog {name}")),
+        Event::Screen(ScreenState::Dialog(ShownDialog { name, .. })) => {
+            Some(format!("dialog {name}"))
+        }
         Event::Screen(_) | Event::Deadline => None,
         Event::SessionStarted {
             session, source, ..

@@ -10,7 +10,7 @@ use crate::run::drive::sources::{Signals, Transcript};
 use crate::task::policy::Permissions;
 use crate::task::question::{Question, QuestionKind};
 use crate::turn::end::unanswered;
-use crate::turn::{End, Event, Machine, Reaction, Standing};
+use crate::turn::{End, Event, Machine, Reaction, ResumePoint};
 
 /// What is known of a run's turns.
 #[derive(Debug)]
@@ -21,17 +21,17 @@ pub(crate) struct Evidence {
     pub(crate) ending: Ending,
 }
 
-/// Lets the machine read what hooks and transcript left since the standing was written down. An exit status on file is the
+/// Lets the machine read what hooks and transcript left since the resume point was written down. An exit status on file is the
 /// end of a run of which they tell none.
 pub(crate) fn judge(
     mut machine: Machine,
     dir: &RunDir,
-    (standing, replies): (&Standing, &[record::Reply]),
+    (resume_point, replies): (&ResumePoint, &[record::Reply]),
 ) -> Evidence {
     let executor = machine.executor();
     let mut signals = Signals::new(dir.signals(), executor);
-    let decided = signals.pass_over(standing);
-    let mut recorded = Recorded::of_turn(standing.turns, replies, decided);
+    let decided = signals.pass_over(resume_point);
+    let mut recorded = Recorded::of_turn(resume_point.turns, replies, decided);
     let events = signals.read();
     let mut replies = replies.to_vec();
     replies.extend(by_policy(&machine, &mut recorded, &events));

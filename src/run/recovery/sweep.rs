@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claim, Heir, Remains};
+use super::{Claim, DeadRun, TakenOverRun};
 use crate::record::{RunDir, Store};
 
 /// How long a start waits for the runs that it recovers.
@@ -19,10 +19,10 @@ async fn sweep(store: &Store) -> Vec<String> {
             ));
             continue;
         }
-        match Heir::claim(store, &dir, None) {
-            Ok(Claim::Taken(heir)) if heir.holds_this_process() => {}
-            Ok(Claim::Taken(heir)) => {
-                let outcome = heir.finish(heir.keep()).await;
+        match TakenOverRun::claim(store, &dir, None) {
+            Ok(Claim::Taken(taken_over)) if taken_over.holds_this_process() => {}
+            Ok(Claim::Taken(taken_over)) => {
+                let outcome = taken_over.finish(taken_over.keep()).await;
                 tracing::info!(
                     run = dir.name(),
                     status = outcome.status.as_str(),
@@ -45,7 +45,7 @@ async fn is_left_working(store: &Store, dir: &RunDir) -> bool {
     if dir.is_alive() {
         return false;
     }
-    match Remains::load(store, dir) {
+    match DeadRun::load(store, dir) {
         Ok(Some(found)) => found.is_working().await && !dir.is_alive(),
         _ => false,
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::agent::sight::AnswerOption;
+use crate::agent::screen_state::AnswerOption;
 use crate::os::process::RUN_VARIABLE;
 
 use super::{Context, Recipe, RespondError, Responder, Verdict};

@@ -1,7 +1,7 @@
 //! Approvals that nobody is asked for: the agent's dialog ends the run, unless a hook of the user's decides before it comes
 //! up.
 
-use crate::agent::sight::{Advice, DialogSight};
+use crate::agent::screen_state::{Advice, ShownDialog};
 use crate::task::question::Question;
 
 /// So many looks after an approval was asked for, its dialog is no longer expected at any moment.
@@ -31,7 +31,7 @@ impl Awaited {
     }
 
     /// What a dialog asks, in the whole words of its hook: the one that it names, or else the last.
-    pub(crate) fn shown(&self, dialog: &DialogSight) -> Option<Question> {
+    pub(crate) fn shown(&self, dialog: &ShownDialog) -> Option<Question> {
         let command = match &dialog.advice {
             Advice::Approval { command, .. } => command.as_str(),
             Advice::Surface(_) => "",

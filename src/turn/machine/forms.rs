@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::super::Reaction;
 use super::super::end::unanswered;
 use super::{Machine, State};
-use crate::agent::sight::FormStep;
-use crate::agent::sight::{Form, Inquiry};
+use crate::agent::screen_state::FormStep;
+use crate::agent::screen_state::{Form, Inquiry};
 use crate::task::question::{Answer, Question, QuestionKind};
 
 /// A form that is open, as the transcript tells.
@@ -70,7 +70,7 @@ impl Machine {
             return Reaction::Ignore("the end of a form that is not open");
         }
         self.form = None;
-        self.face = None;
+        self.dialog_state = None;
         self.presses.clear();
         self.work_on(now);
         Reaction::Wait
@@ -86,7 +86,7 @@ impl Machine {
                 turn_id,
                 until: turn,
             } if known && self.plan.responder => {
-                self.face = None;
+                self.dialog_state = None;
                 self.state = State::Consulting {
                     question: question.clone(),
                     turn_id: turn_id.take(),
@@ -153,7 +153,7 @@ impl Machine {
         }
         match step {
             FormStep::Wait => {
-                self.face = None;
+                self.dialog_state = None;
                 Reaction::Wait
             }
             FormStep::Press(key) => self.press(now, name, key, screen),

@@ -31,7 +31,7 @@ impl Machine {
                     hook,
                     question: question.clone(),
                 }]);
-                self.face = None;
+                self.dialog_state = None;
                 self.state = State::Approving {
                     asked,
                     turn_id,

@@ -7,7 +7,7 @@ use crate::task::question::{Question, QuestionKind};
 
 /// How far a run came under an operator that is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ResumePoint {
     /// The agent's session.
     pub session: Option<String>,
     /// Prompts submitted with proof.
@@ -29,30 +29,30 @@ pub struct Standing {
 impl Machine {
     /// The machine of an operator that takes a run over.
     #[must_use]
-    pub fn resume(plan: Plan, standing: Standing, now: Instant) -> Self {
+    pub fn resume(plan: Plan, resume_point: ResumePoint, now: Instant) -> Self {
         let mut machine = Self::new(plan, now);
         let limits = machine.plan.limits;
         let left = |limit: Duration, spent: Duration| now + limit.saturating_sub(spent);
-        machine.run_until = left(limits.run, standing.run_spent);
-        machine.session = standing.session;
-        machine.turns = standing.turns;
-        machine.last_message = standing.last_message;
-        machine.probed = standing.probed.map(|text| Question {
+        machine.run_until = left(limits.run, resume_point.run_spent);
+        machine.session = resume_point.session;
+        machine.turns = resume_point.turns;
+        machine.last_message = resume_point.last_message;
+        machine.probed = resume_point.probed.map(|text| Question {
             kind: QuestionKind::Unclear,
             text,
             reason: None,
             options: Vec::new(),
-            turn: standing.turns,
+            turn: resume_point.turns,
         });
-        if standing.pasted {
+        if resume_point.pasted {
             machine.state = State::Submitting(Submission {
                 look: now,
                 ..machine.submission(now, Sent::Perhaps)
             });
-        } else if standing.turns > 0 {
+        } else if resume_point.turns > 0 {
             machine.state = State::Working {
-                turn_id: standing.turn_id,
-                until: left(limits.turn, standing.turn_spent),
+                turn_id: resume_point.turn_id,
+                until: left(limits.turn, resume_point.turn_spent),
             };
         }
         machine

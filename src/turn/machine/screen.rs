@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::end::{blocked, composer_in_use, sign_in};
 use super::super::{COMPOSER, End, Reaction};
 use super::{FIRST_LOOK, Machine, Sent, State, Submission, digestion, late};
-use crate::agent::sight::{Advice, DialogSight, Holds, Sight};
+use crate::agent::screen_state::{Advice, Holds, ScreenState, ShownDialog};
 use crate::os::time::words;
 use crate::record::Status;
 use crate::task::policy::Permissions;
@@ -31,26 +31,26 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A dialog that is up, since when, when a key was pressed, and when it is looked at again.
 #[derive(Clone, Debug)]
-pub(super) struct Face {
-    dialog: DialogSight,
+pub(super) struct DialogState {
+    dialog: ShownDialog,
     since: Instant,
     pressed: Option<Instant>,
     pub(super) look: Instant,
 }
 
 impl Machine {
-    pub(crate) fn on_sight(&mut self, now: Instant, sight: Sight) -> Reaction {
+    pub(crate) fn on_sight(&mut self, now: Instant, sight: ScreenState) -> Reaction {
         if let Some(reaction) = self.on_sight_while_stopping(now, &sight) {
             return reaction;
         }
-        let Sight::Dialog(dialog) = sight else {
-            self.face = None;
+        let ScreenState::Dialog(dialog) = sight else {
+            self.dialog_state = None;
             self.awaited.looked();
             return self.on_calm_sight(now, &sight);
         };
         match &mut self.state {
             State::Asking { .. } | State::Approving { .. } | State::Consulting { .. } => {
-                self.face = None;
+                self.dialog_state = None;
                 return Reaction::Wait;
             }
             State::Submitting(submission) => submission.covered = true,
@@ -60,24 +60,24 @@ impl Machine {
             return self.end(End::pending(Status::NeedsPermission, &question));
         }
         let known = self
-            .face
+            .dialog_state
             .take()
-            .filter(|face| face.dialog.face == dialog.face);
-        let face = known.unwrap_or_else(|| Face {
+            .filter(|dialog_state| dialog_state.dialog.dialog_state == dialog.dialog_state);
+        let dialog_state = known.unwrap_or_else(|| DialogState {
             dialog: dialog.clone(),
             since: now,
             pressed: None,
             look: now + SETTLED,
         });
-        let settled = now.duration_since(face.since) >= SETTLED;
-        let echoing = face
+        let settled = now.duration_since(dialog_state.since) >= SETTLED;
+        let echoing = dialog_state
             .pressed
             .is_some_and(|at| now.duration_since(at) < KEY_ECHO);
-        self.face = Some(face);
+        self.dialog_state = Some(dialog_state);
         let working = matches!(self.state, State::Working { .. });
         match dialog.advice {
             Advice::Wait => {
-                self.face = None;
+                self.dialog_state = None;
                 Reaction::Wait
             }
             Advice::SignIn => self.end(sign_in(&dialog.screen, self.plan.executor)),
@@ -154,27 +154,27 @@ impl Machine {
                 self.plan.executor,
             ));
         }
-        if let Some(face) = &mut self.face {
-            face.pressed = Some(now);
-            face.look = now + KEY_ECHO;
+        if let Some(dialog_state) = &mut self.dialog_state {
+            dialog_state.pressed = Some(now);
+            dialog_state.look = now + KEY_ECHO;
         }
         Reaction::Press(key, name)
     }
 
-    fn on_calm_sight(&mut self, now: Instant, sight: &Sight) -> Reaction {
-        if let Sight::Ready { holds } = sight {
+    fn on_calm_sight(&mut self, now: Instant, sight: &ScreenState) -> Reaction {
+        if let ScreenState::Ready { holds } = sight {
             self.holds = Some(*holds);
         }
         match (&mut self.state, sight) {
             (
                 State::Starting { .. },
-                Sight::Ready {
+                ScreenState::Ready {
                     holds: Holds::Nothing,
                 },
             ) => self.paste(now),
-            (State::Submitting(_), Sight::Ready { holds }) => self.on_composer(now, *holds),
+            (State::Submitting(_), ScreenState::Ready { holds }) => self.on_composer(now, *holds),
             // The agent went on: the next approval is another one, however alike they look.
-            (State::Working { .. }, Sight::Working | Sight::Ready { .. }) => {
+            (State::Working { .. }, ScreenState::Working | ScreenState::Ready { .. }) => {
                 self.presses.clear();
                 Reaction::Wait
             }
@@ -252,7 +252,7 @@ impl Machine {
 
     /// What keeps the composer from the prompt, if that is known: a dialog, or somebody's text.
     fn in_the_way(&mut self) -> Option<End> {
-        if let Some(Face { dialog, .. }) = self.face.take() {
+        if let Some(DialogState { dialog, .. }) = self.dialog_state.take() {
             return Some(blocked(
                 dialog.name,
                 "nobody closed it",

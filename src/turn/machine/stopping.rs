@@ -10,7 +10,7 @@ use super::super::classify::Evidence;
 use super::super::end::unanswered;
 use super::super::{End, Event, Reaction};
 use super::{Machine, State};
-use crate::agent::sight::Sight;
+use crate::agent::screen_state::ScreenState;
 
 /// So long after a Stop the transcript must have told of its turn, at least of its beginning; then the screen is asked.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
@@ -120,12 +120,12 @@ impl Stopping {
     }
 
     /// Whether a look at the screen is the second that shows an idle composer: no hook runs any more.
-    fn confirms(&mut self, sight: &Sight) -> bool {
+    fn confirms(&mut self, sight: &ScreenState) -> bool {
         let silent = self.until().is_some();
         let Some(announced) = &mut self.announced else {
             return false;
         };
-        let idle = matches!(sight, Sight::Ready { .. });
+        let idle = matches!(sight, ScreenState::Ready { .. });
         let before = std::mem::replace(&mut announced.idle, idle);
         silent && announced.due && before && idle
     }
@@ -187,7 +187,7 @@ impl Machine {
     pub(crate) fn on_sight_while_stopping(
         &mut self,
         now: Instant,
-        sight: &Sight,
+        sight: &ScreenState,
     ) -> Option<Reaction> {
         let works = matches!(self.state, State::Working { .. });
         let ends = self.stopping.confirms(sight) && works;

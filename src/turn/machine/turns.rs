@@ -61,7 +61,7 @@ impl Machine {
                 // The text itself is proof of whose session it is, after a rotation too.
                 self.session = Some(session);
                 self.turns += 1;
-                self.face = None;
+                self.dialog_state = None;
                 self.form = None;
                 self.state = State::Working {
                     turn_id,
@@ -209,7 +209,7 @@ impl Machine {
             return self.turn_cap(Some(&question));
         }
         let until = self.answer_until(now);
-        self.face = None;
+        self.dialog_state = None;
         self.state = State::Asking {
             question: question.clone(),
             until,

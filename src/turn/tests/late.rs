@@ -170,7 +170,7 @@ fn refocus(text: &str, focus: usize) -> String {
 }
 
 /// What each screen means for each prompt: reading one takes longer than all the rest.
-type Sights = HashMap<(String, &'static str), Sight>;
+type Sights = HashMap<(String, &'static str), ScreenState>;
 
 /// A run of two turns in such a terminal: how it ends.
 struct Run<'a> {
@@ -179,7 +179,7 @@ struct Run<'a> {
     now: Instant,
     events: VecDeque<Event>,
     /// What was seen last, and how it looked.
-    seen: (Sight, String),
+    seen: (ScreenState, String),
 }
 
 impl<'a> Run<'a> {
@@ -203,7 +203,7 @@ impl<'a> Run<'a> {
             },
             now,
             events: VecDeque::from([started(OURS, "startup")]),
-            seen: (Sight::Nothing, String::new()),
+            seen: (ScreenState::Nothing, String::new()),
         }
     }
 
@@ -236,7 +236,7 @@ impl<'a> Run<'a> {
             prompt,
             ..Expected::default()
         };
-        let read = || Codex.sight(&text, expected, TrustPolicy::Accept);
+        let read = || Codex.screen_state(&text, expected, TrustPolicy::Accept);
         let seen = sights.entry(key).or_insert_with(read).clone();
         self.seen = (seen.clone(), text);
         self.events.push_back(Event::Screen(seen));
@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
 
     fn carry_out(&mut self, reaction: Reaction) -> Option<End> {
         let holds = match &self.seen.0 {
-            Sight::Ready { holds } => Some(*holds),
+            ScreenState::Ready { holds } => Some(*holds),
             _ => None,
         };
         match reaction {
@@ -271,7 +271,11 @@ impl<'a> Run<'a> {
                 self.terminal.submit();
             }
             Reaction::Press(key, _) => {
-                assert!(matches!(self.seen.0, Sight::Dialog(_)), "{:?}", self.seen.0);
+                assert!(
+                    matches!(self.seen.0, ScreenState::Dialog(_)),
+                    "{:?}",
+                    self.seen.0
+                );
                 self.terminal.pass();
                 self.terminal.press(key, &self.seen.1.clone());
             }

@@ -216,17 +216,17 @@ fn another_operator_takes_its_answer() {
             prompt: PROBE.to_owned(),
             ..plan_with_probe()
         };
-        let standing = Standing {
+        let resume_point = ResumePoint {
             session: Some(OURS.to_owned()),
             turns: if pasted { 1 } else { 2 },
             turn_id: Some("t2".to_owned()),
             pasted,
             last_message: Some(STOPPED.to_owned()),
             probed: Some(STOPPED.to_owned()),
-            ..Standing::default()
+            ..ResumePoint::default()
         };
         let now = Instant::now();
-        let machine = Machine::resume(plan, standing, now);
+        let machine = Machine::resume(plan, resume_point, now);
         let mut play = Play { machine, now };
         if pasted {
             assert_eq!(play.on(prompted(OURS, "t2", PROBE)), Reaction::Wait);

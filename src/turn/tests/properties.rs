@@ -12,7 +12,7 @@ const FINITE: usize = 400;
 /// Something that happens; what it says depends on what the machine waits for.
 #[derive(Clone, Debug)]
 enum Happening {
-    Sees(Sight),
+    Sees(ScreenState),
     Starts {
         ours: bool,
         source: &'static str,
@@ -71,7 +71,7 @@ impl Happening {
     }
 }
 
-fn dialogs() -> impl Strategy<Value = Sight> {
+fn dialogs() -> impl Strategy<Value = ScreenState> {
     let advice = prop_oneof![
         Just(Advice::Press(Key::Enter)),
         Just(Advice::Press(Key::Down)),
@@ -83,27 +83,27 @@ fn dialogs() -> impl Strategy<Value = Sight> {
             allow: Key::Enter,
         }),
     ];
-    (advice, prop::sample::select(vec!["on 1", "on 2"])).prop_map(|(advice, face)| {
+    (advice, prop::sample::select(vec!["on 1", "on 2"])).prop_map(|(advice, dialog_state)| {
         let name = match advice {
             Advice::Approval { .. } => "command_approval",
             Advice::Surface(_) => "unknown",
             _ => "update",
         };
-        Sight::Dialog(DialogSight {
+        ScreenState::Dialog(ShownDialog {
             name,
-            face: face.to_owned(),
+            dialog_state: dialog_state.to_owned(),
             advice,
-            screen: face.to_owned(),
+            screen: dialog_state.to_owned(),
         })
     })
 }
 
-fn sights() -> impl Strategy<Value = Sight> {
+fn sights() -> impl Strategy<Value = ScreenState> {
     prop_oneof![
-        1 => Just(Sight::Nothing),
+        1 => Just(ScreenState::Nothing),
         4 => prop::sample::select(vec![Holds::Nothing, Holds::Prompt, Holds::Other])
-            .prop_map(|holds| Sight::Ready { holds }),
-        2 => Just(Sight::Working),
+            .prop_map(|holds| ScreenState::Ready { holds }),
+        2 => Just(ScreenState::Working),
         2 => dialogs(),
     ]
 }
@@ -296,7 +296,7 @@ proptest! {
         let mut covered = false;
         for (step, happening) in &course {
             let (watched, turns) = (run.play.machine.watches_screen(), run.play.machine.turns());
-            covered |= matches!(happening, Happening::Sees(Sight::Dialog(_)));
+            covered |= matches!(happening, Happening::Sees(ScreenState::Dialog(_)));
             match run.take(*step, happening) {
                 Reaction::Paste(text) => {
                     let first = pasted.insert(turns);
@@ -305,7 +305,7 @@ proptest! {
                     covered = false;
                     prop_assert!(!text.is_empty());
                     match happening {
-                        Happening::Sees(Sight::Ready { holds }) => {
+                        Happening::Sees(ScreenState::Ready { holds }) => {
                             prop_assert!(watched && *holds == Holds::Nothing);
                         }
                         Happening::Stops { .. } => {}
@@ -317,7 +317,7 @@ proptest! {
                     prop_assert_eq!((on, permissions), ("command_approval", Permissions::Allow));
                 }
                 Reaction::Press(key, "composer") => {
-                    let sees_it = Happening::Sees(Sight::Ready { holds: Holds::Prompt });
+                    let sees_it = Happening::Sees(ScreenState::Ready { holds: Holds::Prompt });
                     prop_assert_eq!(format!("{happening:?}"), format!("{sees_it:?}"));
                     prop_assert!(pasted.contains(&turns));
                     let first = sent.insert(turns);

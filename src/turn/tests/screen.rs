@@ -49,7 +49,7 @@ fn a_dialog_is_confirmed_twice_at_most() {
         let reaction = play.after(2_000, dialog("directory_trust", "yes", ENTER));
         assert_eq!(reaction, pressed(Key::Enter, "directory_trust"));
         assert_eq!(
-            play.after(20, Event::Screen(Sight::Nothing)),
+            play.after(20, Event::Screen(ScreenState::Nothing)),
             Reaction::Wait
         );
     }
@@ -87,9 +87,9 @@ fn each_dialog_has_a_count_of_its_own() {
 fn a_focus_that_never_arrives_ends_the_run() {
     let mut play = Play::new(plan());
     for key in 0..16 {
-        let face = if key % 2 == 0 { "on 1" } else { "on 3" };
+        let dialog_state = if key % 2 == 0 { "on 1" } else { "on 3" };
         assert_eq!(
-            play.after(20, dialog("model_offer", face, DOWN)),
+            play.after(20, dialog("model_offer", dialog_state, DOWN)),
             pressed(Key::Down, "model_offer")
         );
     }
@@ -210,7 +210,7 @@ fn a_dialog_that_went_by_itself_is_forgotten() {
     assert_eq!(play.on(unknown("new")), Reaction::Wait);
     assert_eq!(play.remaining(), Duration::from_millis(700));
     assert_eq!(
-        play.after(600, Event::Screen(Sight::Nothing)),
+        play.after(600, Event::Screen(ScreenState::Nothing)),
         Reaction::Wait
     );
     assert_eq!(play.after(600, unknown("new")), Reaction::Wait);
@@ -256,7 +256,7 @@ fn no_dialog_of_its_own_is_answered_while_the_agent_works() {
 #[test]
 fn a_screen_that_shows_work_needs_no_key() {
     let mut play = Play::working(plan());
-    for event in [ready(), unsent(), Event::Screen(Sight::Working)] {
+    for event in [ready(), unsent(), Event::Screen(ScreenState::Working)] {
         assert_eq!(play.after(1_000, event), Reaction::Wait);
     }
 }
@@ -287,7 +287,7 @@ fn approvals_with_work_between_them_are_counted_apart() {
     for _ in 0..10 {
         assert_eq!(play.after(500, approval("touch x", Key::Enter)), press);
         assert_eq!(
-            play.after(500, Event::Screen(Sight::Working)),
+            play.after(500, Event::Screen(ScreenState::Working)),
             Reaction::Wait
         );
     }

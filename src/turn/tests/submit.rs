@@ -7,7 +7,7 @@ const ENTER: Reaction = Reaction::Press(Key::Enter, "composer");
 #[test]
 fn the_prompt_is_pasted_when_the_composer_is_ready() {
     let mut play = Play::new(plan());
-    for sight in [Sight::Nothing, Sight::Working] {
+    for sight in [ScreenState::Nothing, ScreenState::Working] {
         assert_eq!(play.on(Event::Screen(sight)), Reaction::Wait);
     }
     assert!(play.machine.watches_screen());

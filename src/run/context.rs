@@ -11,7 +11,7 @@ use crate::tmux::Pane;
 use crate::tmux::Server;
 
 /// A run, as its end needs to know it: the operator that made it may be gone.
-pub(crate) struct Site<'a> {
+pub(crate) struct RunContext<'a> {
     pub(crate) dir: &'a RunDir,
     pub(crate) journal: &'a Journal,
     pub(crate) tmux: &'a Server,

@@ -43,27 +43,27 @@ impl Recorded {
     }
 
     /// What is read where the journal is this; all that recovery makes of it is made.
-    fn read(&self, journal: &[u8]) -> Option<Story> {
+    fn read(&self, journal: &[u8]) -> Option<JournalState> {
         fs::write(self.dir.events(), journal).expect("written");
-        let story = Story::load(&self.dir).ok().flatten()?;
-        assert_eq!(story.run_id, self.id, "another run's");
-        let outcome = story.to_outcome(&self.dir);
+        let journal_state = JournalState::load(&self.dir).ok().flatten()?;
+        assert_eq!(journal_state.run_id, self.id, "another run's");
+        let outcome = journal_state.to_outcome(&self.dir);
         assert_eq!(outcome.run_id, self.id);
-        let standing = story.standing();
-        assert_eq!(standing.turns, outcome.turns);
-        let _any = (story.turn(), story.has_responder());
+        let resume_point = journal_state.resume_point();
+        assert_eq!(resume_point.turns, outcome.turns);
+        let _any = (journal_state.turn(), journal_state.has_responder());
         let plan = Plan {
             prompt: String::new(),
-            limits: story.order.limits,
-            permissions: story.order.permissions,
+            limits: journal_state.order.limits,
+            permissions: journal_state.order.permissions,
             responder: false,
-            probe: story.order.probe,
+            probe: journal_state.order.probe,
             directory: PathBuf::new(),
-            executor: story.order.agent.executor,
+            executor: journal_state.order.agent.executor,
         };
-        let machine = Machine::resume(plan, standing, Instant::now());
+        let machine = Machine::resume(plan, resume_point, Instant::now());
         let _any = machine.deadline();
-        Some(story)
+        Some(journal_state)
     }
 }
 
@@ -154,21 +154,24 @@ fn a_journal_cut_at_any_byte_tells_what_its_whole_lines_say() {
     let begun = begun.expect("it has lines");
     let mut known = 0;
     for cut in 0..=run.whole.len() {
-        let story = run.read(&run.whole[..cut]);
-        assert_eq!(story.is_some(), cut >= begun, "cut at {cut}");
-        let Some(story) = story else {
+        let journal_state = run.read(&run.whole[..cut]);
+        assert_eq!(journal_state.is_some(), cut >= begun, "cut at {cut}");
+        let Some(journal_state) = journal_state else {
             // Nothing was made yet: the first line is on the disk before anything is.
-            assert!(matches!(Story::load(&run.dir), Ok(None)), "cut at {cut}");
+            assert!(
+                matches!(JournalState::load(&run.dir), Ok(None)),
+                "cut at {cut}"
+            );
             continue;
         };
         let knows = [
-            usize::from(story.worktree.is_some()),
-            usize::from(story.session.is_some()),
-            usize::from(story.launched.is_some()),
-            usize::try_from(story.turn()).expect("a few"),
-            story.replies.len(),
-            usize::from(story.ended.is_some()),
-            usize::from(story.removing),
+            usize::from(journal_state.worktree.is_some()),
+            usize::from(journal_state.session.is_some()),
+            usize::from(journal_state.launched.is_some()),
+            usize::try_from(journal_state.turn()).expect("a few"),
+            journal_state.replies.len(),
+            usize::from(journal_state.ended.is_some()),
+            usize::from(journal_state.removing),
         ];
         let knows = knows.iter().sum();
         assert!(knows >= known, "cut at {cut}: a longer journal tells less");
@@ -198,10 +201,12 @@ fn the_answer_how_the_task_stands_is_not_the_last_message() {
     for line in lines {
         journal.write(line);
     }
-    let story = Story::load(&run.dir).expect("readable").expect("a run");
-    let standing = story.standing();
+    let journal_state = JournalState::load(&run.dir)
+        .expect("readable")
+        .expect("a run");
+    let resume_point = journal_state.resume_point();
     assert_eq!(
-        (standing.turns, standing.last_message.as_deref()),
+        (resume_point.turns, resume_point.last_message.as_deref()),
         (2, Some("Voilà."))
     );
 }
@@ -254,11 +259,11 @@ proptest! {
     fn a_damaged_journal_is_this_runs_or_nothing(damages in prop::collection::vec(damage(), 1..6)) {
         let run = Recorded::new();
         let journal = damages.iter().fold(run.whole.clone(), |journal, damage| apply(damage, &journal));
-        let story = run.read(&journal);
+        let journal_state = run.read(&journal);
         // Whatever became of other lines: as long as the first is whole, the run is known.
         let first = run.whole.split_inclusive(|&byte| byte == b'\n').next().expect("it has lines");
         if journal.starts_with(first) {
-            prop_assert!(story.is_some());
+            prop_assert!(journal_state.is_some());
         }
     }
 }

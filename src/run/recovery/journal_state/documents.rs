@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::Story;
+use super::JournalState;
 use crate::agent::executor::TrustPolicy;
 use crate::record::{RunDir, Status, Store, journal};
 use crate::task::policy::Keep;
@@ -47,14 +47,17 @@ fn records_and_journals_of_earlier_versions_are_read() {
         assert_eq!((record.turns, record.replies.len()), (2, 1));
         let entries = journal::load(&run.path().join("events.jsonl")).expect("readable");
         assert_eq!(entries.len(), length, "{kind}");
-        let story = Story::load(&run).expect("readable").expect("a run");
-        assert_eq!(story.order.keep, keep);
-        assert_eq!(story.order.agent.trust, TrustPolicy::Accept);
-        assert_eq!(story.order.agent.executor.name(), "codex");
-        assert_eq!(story.order.responders.len(), 1);
-        assert!(story.order.probe && story.ended.is_some());
-        assert_eq!(story.order.limits.turns, 8);
-        assert_eq!(story.order.prompt.as_str(), "[[question]] tabs or spaces?");
+        let journal_state = JournalState::load(&run).expect("readable").expect("a run");
+        assert_eq!(journal_state.order.keep, keep);
+        assert_eq!(journal_state.order.agent.trust, TrustPolicy::Accept);
+        assert_eq!(journal_state.order.agent.executor.name(), "codex");
+        assert_eq!(journal_state.order.responders.len(), 1);
+        assert!(journal_state.order.probe && journal_state.ended.is_some());
+        assert_eq!(journal_state.order.limits.turns, 8);
+        assert_eq!(
+            journal_state.order.prompt.as_str(),
+            "[[question]] tabs or spaces?"
+        );
     }
 }
 
@@ -64,9 +67,12 @@ fn a_run_of_an_earlier_version_can_be_taken_over_at_any_line() {
         for lines in 1..length {
             let temp = tempfile::tempdir().expect("a temporary directory");
             let run = run(&temp, kind, lines);
-            let story = Story::load(&run).expect("readable").expect("a run");
-            assert_eq!(story.order.keep, keep, "{kind}, {lines} lines");
-            assert_eq!(story.standing().turns, story.to_outcome(&run).turns);
+            let journal_state = JournalState::load(&run).expect("readable").expect("a run");
+            assert_eq!(journal_state.order.keep, keep, "{kind}, {lines} lines");
+            assert_eq!(
+                journal_state.resume_point().turns,
+                journal_state.to_outcome(&run).turns
+            );
         }
     }
 }

@@ -14,12 +14,12 @@ use crate::task::Task;
 use crate::task::name::{RunId, TaskName};
 use crate::task::prompt::Prompt;
 use crate::turn::classify::PROBE;
-use crate::turn::{End, Standing};
+use crate::turn::{End, ResumePoint};
 use crate::worktree::{Changes, Repository};
 
 /// A run, as far as its journal goes.
 #[derive(Clone, Debug)]
-pub(crate) struct Story {
+pub(crate) struct JournalState {
     pub(crate) run_id: RunId,
     pub(crate) task: TaskName,
     pub(crate) repository: PathBuf,
@@ -126,7 +126,7 @@ fn between(from: SystemTime, to: SystemTime) -> Duration {
     to.duration_since(from).unwrap_or_default()
 }
 
-impl Story {
+impl JournalState {
     /// Reads a run's journal; `None` where its operator died before it wrote anything, so that nothing was made.
     ///
     /// # Errors
@@ -138,8 +138,8 @@ impl Story {
             other => other.map_err(io_error("read the journal"))?,
         };
         let first = entries.iter().find_map(|entry| Self::begin(run, entry));
-        let first = first.filter(|(story, _)| story.run_id.as_str() == run.name());
-        let Some((mut story, schema_version)) = first else {
+        let first = first.filter(|(journal_state, _)| journal_state.run_id.as_str() == run.name());
+        let Some((mut journal_state, schema_version)) = first else {
             return match run.is_blank() && !journal::has_lines(&run.events()) {
                 true => Ok(None),
                 false => Err(unreadable(run)),
@@ -151,12 +151,12 @@ impl Story {
             }));
         }
         if let Some(order) = run.load_order()? {
-            story.order = order;
+            journal_state.order = order;
         }
         for entry in entries {
-            story.take(entry);
+            journal_state.take(entry);
         }
-        Ok(Some(story))
+        Ok(Some(journal_state))
     }
 
     /// The run and its journal's format, from the line that begins it.
@@ -176,7 +176,7 @@ impl Story {
         else {
             return None;
         };
-        let story = Self {
+        let journal_state = Self {
             run_id: run_id.clone(),
             task: task.clone(),
             repository: repository.clone(),
@@ -198,7 +198,7 @@ impl Story {
             removing: false,
             ended: None,
         };
-        Some((story, *schema_version))
+        Some((journal_state, *schema_version))
     }
 
     fn take(&mut self, Entry { at, progress }: Entry) {
@@ -292,7 +292,7 @@ impl Story {
     }
 
     /// Where the turns stood.
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn resume_point(&self) -> ResumePoint {
         let now = SystemTime::now();
         let asking = self
             .waits
@@ -304,7 +304,7 @@ impl Story {
         };
         let probed = self.probed();
         let launched = self.launched.as_ref().map(|launched| launched.at.as_str());
-        Standing {
+        ResumePoint {
             session: self.turns.session.clone(),
             turns: self.turns.submitted,
             turn_id: self.turns.turn_id.clone(),
@@ -354,7 +354,7 @@ impl Story {
         outcome.base_commit = Some(self.base_commit.clone());
         outcome.session_id.clone_from(&self.turns.session);
         outcome.turns = self.turns.submitted;
-        outcome.last_message = self.standing().last_message;
+        outcome.last_message = self.resume_point().last_message;
         outcome.replies.clone_from(&self.replies);
         outcome.notices.clone_from(&self.notices);
         // To the last sign of life: nobody worked on it since.

@@ -24,7 +24,7 @@ const STOPPING: Duration = Duration::from_secs(1);
 
 /// How long the end of a run waits for its work to be taken in.
 #[derive(Clone, Debug)]
-pub(super) struct Patience {
+pub(super) struct CollectDeadline {
     limit: Duration,
     hurried: Duration,
     cancel: Cancel,
@@ -80,8 +80,8 @@ impl Refusal {
     }
 }
 
-impl Patience {
-    /// Patience that ends soon after `cancel` was used a second time.
+impl CollectDeadline {
+    /// CollectDeadline that ends soon after `cancel` was used a second time.
     pub(super) fn with(cancel: &Cancel) -> Self {
         Self {
             limit: LIMIT,
@@ -122,8 +122,8 @@ mod tests {
     use super::*;
     use crate::os::blocking::blocking;
 
-    fn patience(limit: u64) -> Patience {
-        Patience {
+    fn deadline(limit: u64) -> CollectDeadline {
+        CollectDeadline {
             limit: Duration::from_millis(limit),
             hurried: Duration::from_millis(50),
             cancel: Cancel::new(),
@@ -138,7 +138,7 @@ mod tests {
             stopped.cancelled().await;
             Err::<(), _>(Error::GitMissing)
         };
-        let refusal = patience(20).wait(&stop, work).await.expect_err("too late");
+        let refusal = deadline(20).wait(&stop, work).await.expect_err("too late");
         assert!(matches!(refusal, Refusal::Late(_)), "{refusal}");
     }
 
@@ -150,7 +150,7 @@ mod tests {
             stopped.cancelled().await;
             Ok(7)
         };
-        let done = patience(20).wait(&stop, work).await;
+        let done = deadline(20).wait(&stop, work).await;
         assert_eq!(done.expect("done"), 7);
     }
 
@@ -161,12 +161,12 @@ mod tests {
             let _released = hang.recv();
             Ok(())
         });
-        let patience = patience(60_000);
-        patience.cancel.cancel("one");
-        patience.cancel.cancel("two");
+        let deadline = deadline(60_000);
+        deadline.cancel.cancel("one");
+        deadline.cancel.cancel("two");
         let began = Instant::now();
         let stop = CancellationToken::new();
-        let refusal = patience.wait(&stop, work).await.expect_err("it hangs");
+        let refusal = deadline.wait(&stop, work).await.expect_err("it hangs");
         assert!(matches!(refusal, Refusal::Hurried("one")), "{refusal}");
         assert!(stop.is_cancelled() && began.elapsed() < Duration::from_secs(30));
         drop(release);
@@ -174,13 +174,13 @@ mod tests {
 
     #[tokio::test]
     async fn one_cancel_shortens_nothing() {
-        let patience = patience(60_000);
-        patience.cancel.cancel("one");
+        let deadline = deadline(60_000);
+        deadline.cancel.cancel("one");
         let work = async {
             tokio::time::sleep(Duration::from_millis(200)).await;
             Ok(())
         };
-        let done = patience.wait(&CancellationToken::new(), work).await;
+        let done = deadline.wait(&CancellationToken::new(), work).await;
         assert!(done.is_ok());
     }
 }

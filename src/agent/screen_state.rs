@@ -6,7 +6,7 @@ use crate::tmux::Key;
 
 /// What the screen means.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sight {
+pub enum ScreenState {
     /// Nothing to act on: blank, loading, in transition.
     Nothing,
     /// The composer takes a prompt.
@@ -17,7 +17,7 @@ pub enum Sight {
     /// A turn runs.
     Working,
     /// A dialog is up.
-    Dialog(DialogSight),
+    Dialog(ShownDialog),
 }
 
 /// What stands in the composer.
@@ -33,11 +33,11 @@ pub enum Holds {
 
 /// A dialog, and what the agent's module advises.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DialogSight {
+pub struct ShownDialog {
     /// Which dialog, for people and for counting: `directory_trust`, `unknown`, …
     pub name: &'static str,
     /// Title, options and focus: changes when a key was taken.
-    pub face: String,
+    pub dialog_state: String,
     /// What to do.
     pub advice: Advice,
     /// The whole screen.
