@@ -50,7 +50,6 @@ fn records_and_journals_of_earlier_versions_are_read() {
         let journal_state = JournalState::load(&run).expect("readable").expect("a run");
         assert_eq!(journal_state.order.keep, keep);
         assert_eq!(journal_state.order.agent.trust, TrustPolicy::Accept);
-        assert_eq!(journal_state.order.agent.executor.name(), "codex");
         assert_eq!(journal_state.order.responders.len(), 1);
         assert!(journal_state.order.probe && journal_state.ended.is_some());
         assert_eq!(journal_state.order.limits.turns, 8);
