@@ -15,6 +15,7 @@ use testkit::mock_model;
 use cx_operator::agent::codex::program::Program;
 use cx_operator::agent::executor::Options;
 use cx_operator::agent::executor::{Hooks, Installed, Launch};
+use cx_operator::agent::helper::Helper;
 
 const PROMPT: &str = "Say that you are done.";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -102,7 +103,7 @@ impl Site {
         fs::create_dir(&signals).expect("created");
         let socket = self.path("bare.sock");
         let hooks = Hooks {
-            binaries: Self::bins(),
+            helper: &Helper::find(Some(Self::bins())).expect("cx-helper"),
             signals: &signals,
         };
         let tmux = |arguments: &[&str]| {

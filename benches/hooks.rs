@@ -14,14 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cx_operator::agent::signals::Kind;
+
 const WARM_UP: usize = 20;
 const UUID: &str = "019a5b2c-1f00-7abc-8def-0123456789ab";
-const HOOKS: [(&str, &str); 4] = [
-    ("session start", env!("CARGO_BIN_EXE_cx-session-start-hook")),
-    ("prompt", env!("CARGO_BIN_EXE_cx-prompt-hook")),
-    ("permission", env!("CARGO_BIN_EXE_cx-permission-hook")),
-    ("stop", env!("CARGO_BIN_EXE_cx-stop-hook")),
-];
+const HELPER: &str = env!("CARGO_BIN_EXE_cx-helper");
 
 fn main() {
     let pairs = env::args()
@@ -29,12 +26,12 @@ fn main() {
         .unwrap_or(400);
     let empty = build_empty_main();
     println!("{pairs} pairs; times in µs: min / median / p99");
-    for (name, hook) in HOOKS {
+    for kind in Kind::ALL {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut times = [Vec::new(), Vec::new()];
         for round in 0..WARM_UP + pairs {
-            for (program, times) in [Path::new(hook), &empty].into_iter().zip(&mut times) {
-                let took = time_run(program, dir.path());
+            for (program, times) in [Path::new(HELPER), &empty].into_iter().zip(&mut times) {
+                let took = time_run(program, kind, dir.path());
                 if round >= WARM_UP {
                     times.push(took);
                 }
@@ -43,7 +40,8 @@ fn main() {
         }
         let [hook, empty] = times.map(Summary::of);
         println!(
-            "{name:14} {hook}   empty main {empty}   ratio of medians {:.2}",
+            "{:14} {hook}   empty main {empty}   ratio of medians {:.2}",
+            kind.name(),
             hook.median.as_secs_f64() / empty.median.as_secs_f64()
         );
     }
@@ -71,13 +69,14 @@ fn build_empty_main() -> PathBuf {
     program
 }
 
-fn time_run(program: &Path, dir: &Path) -> Duration {
+fn time_run(program: &Path, kind: Kind, dir: &Path) -> Duration {
     let payload = format!(
         r#"{{"session_id":"{UUID}","turn_id":"1","cwd":"/","last_assistant_message":"{}"}}"#,
         "Done. ".repeat(100)
     );
     let started = Instant::now();
     let mut child = Command::new(program)
+        .arg(kind.name())
         .arg(dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -1,7 +1,6 @@
 //! The smallest use of the library: delegate one task, print where its diff is.
 //!
 //! ```text
-//! cargo build --bins
 //! cargo run --example delegate -- REPOSITORY NAME BRIEF
 //! ```
 
@@ -14,6 +13,8 @@ use cx_operator::{Operator, Prompt, Task, TaskName};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    // Hooks and launcher of a run are this very program.
+    cx_operator::helper_main();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [repository, name, brief] = arguments.as_slice() else {
         return Err("usage: delegate REPOSITORY NAME BRIEF".into());

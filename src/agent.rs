@@ -2,7 +2,8 @@
 //!
 //! One folder each. Everything that is known about a CLI (its flags, dialogs, payloads, transcript, and the versions that
 //! a fact holds for) is in its folder and nowhere else. [`executor`] is the boundary; [`screen_state`] and [`report`] are its words;
-//! [`signals`] are the files that hook binaries write; [`environment`] is what an agent gets of its caller's.
+//! [`helper`] is the program that serves as hooks and launcher, [`signals`] are the files that hooks write; [`environment`]
+//! is what an agent gets of its caller's.
 
 use std::fmt;
 use std::ops::Deref;
@@ -16,6 +17,7 @@ use executor::Executor;
 pub mod codex;
 pub mod environment;
 pub mod executor;
+pub mod helper;
 pub mod report;
 pub mod screen_state;
 pub mod signals;

@@ -66,11 +66,11 @@ pub enum Error {
     /// The agent's program can't be used.
     #[error(transparent)]
     Agent(#[from] Refusal),
-    /// The hook binaries are not where they are looked for.
-    #[error("the hook binaries are neither beside {} nor on PATH", executable.display())]
+    /// No program serves as hooks and launcher.
+    #[error("there is no `cx-helper` {place}")]
     HooksMissing {
-        /// Our own executable.
-        executable: PathBuf,
+        /// Where it should be.
+        place: String,
     },
     /// There is no room.
     #[error("{} has {available_mb} MB free; a run needs {needed_mb} MB", path.display())]

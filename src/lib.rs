@@ -6,7 +6,7 @@
 //! preflight → worktree → launch → dialogs → submit → (turn → classify → reply)* ≤ 8 → snapshot → diff → record → teardown
 //! ```
 //!
-//! Three sources feed one stream of events, and none is trusted alone: files that hook binaries write
+//! Three sources feed one stream of events, and none is trusted alone: files that hooks write
 //! (`agent::signals`), the agent's transcript, and its screen. A pure state machine (`turn`) decides;
 //! every wait ends on evidence or at a named deadline. Whatever ends a run, the agent's work is kept as a
 //! commit and a patch, and everything made for the run is removed.
@@ -98,15 +98,9 @@ pub mod turn;
 #[cfg(feature = "unstable")]
 pub mod worktree;
 
-/// What the helper binaries call.
-#[doc(hidden)]
-pub mod helper {
-    pub use crate::agent::signals;
-    pub use crate::os::launcher;
-}
-
 pub use agent::ExecutorId;
 pub use agent::executor::{Ask, Options, Sandbox, TrustPolicy};
+pub use agent::helper::helper_main;
 pub use agent::report::Usage;
 pub use agent::screen_state::AnswerOption;
 pub use error::Error;

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    cx_operator::helper_main();
     cx_operator::cli::main()
 }

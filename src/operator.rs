@@ -52,6 +52,7 @@ pub struct Operator {
 pub struct Builder {
     state: Option<PathBuf>,
     without_cgroups: bool,
+    helpers: Option<PathBuf>,
     max_parallel: Option<NonZeroUsize>,
     queue_timeout: Option<Duration>,
 }
@@ -69,6 +70,15 @@ impl Builder {
     #[must_use]
     pub fn without_cgroups(mut self) -> Self {
         self.without_cgroups = true;
+        self
+    }
+
+    /// Takes hooks and launcher from the `cx-helper` in this directory. Default: the directory that `CX_OPERATOR_HOOKS` names;
+    /// else that of the executable; else the executable itself, if it called [`helper_main`](crate::helper_main); else
+    /// those on PATH.
+    #[must_use]
+    pub fn helpers(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.helpers = Some(directory.into());
         self
     }
 
@@ -106,6 +116,7 @@ impl Builder {
                 tmux,
                 swept: OnceCell::new(),
                 cgroups: !self.without_cgroups,
+                helpers: self.helpers,
             }),
         })
     }
@@ -232,7 +243,7 @@ impl Operator {
         let (now, began) = (SystemTime::now(), Instant::now());
         // What can be said now is not said after hours.
         self.shared.sweep().await;
-        let ready = preflight::check(&self.shared.store, (task, &task.names()), run_id).await;
+        let ready = preflight::check(&self.shared, (task, &task.names()), run_id).await;
         ready.map_err(not_begun)?;
         let tell = |position| {
             let _gone_listeners_miss_nothing = listener.send(Entry {

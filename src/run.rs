@@ -25,7 +25,7 @@ use crate::agent::executor::{CommandLine, Hooks, Launch};
 use crate::agent::signals::{self, Policy};
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
-use crate::os::launcher::{LAUNCHER, environment_file};
+use crate::os::launcher::environment_file;
 use crate::os::process::cgroup::Cgroup;
 use crate::os::process::{Exit, Process, boot_id};
 use crate::os::time::millis;
@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
         let started = Instant::now();
         let swept = shared.sweep().await;
         let names = task.names();
-        let mut ready = preflight::check(&shared.store, (&task, &names), &run_id).await?;
+        let mut ready = preflight::check(shared, (&task, &names), &run_id).await?;
         ready.notices.extend(swept.iter().cloned());
         let (dir, lock) = shared.store.create(&run_id)?;
         dir.write_order(&task)?;
@@ -269,7 +269,7 @@ impl<'a> Run<'a> {
             environment_file(&self.ready.environment).as_bytes(),
         )?;
         let hooks = Hooks {
-            binaries: &self.ready.hooks,
+            helper: &self.ready.helper,
             signals: &signals,
         };
         let launch = Launch {
@@ -291,7 +291,7 @@ impl<'a> Run<'a> {
             let spec = SessionSpec {
                 name,
                 run_id: self.run_id.as_str(),
-                launcher: &self.ready.hooks.join(LAUNCHER),
+                launcher: &self.ready.helper.launcher(),
                 cwd: launch.directory,
                 environment: &environment,
                 exit_status: &self.dir.exit_status(),

@@ -65,8 +65,8 @@ pub struct SessionSpec<'a> {
     pub name: &'a str,
     /// The run's id.
     pub run_id: &'a str,
-    /// The launcher's binary.
-    pub launcher: &'a Path,
+    /// The first words of the launcher's command line.
+    pub launcher: &'a [String],
     /// The agent's working directory.
     pub cwd: &'a Path,
     /// A file of variables (see [`environment_file`](crate::os::launcher::environment_file)); the launcher removes it.

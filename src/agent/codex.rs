@@ -26,8 +26,11 @@ pub mod trust;
 
 use std::borrow::Cow;
 
+use serde_json::json;
+
 use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::{Advice, Form, Holds, ScreenState, ShownDialog};
+use crate::agent::signals::Decision;
 pub use executor::Codex;
 use executor::refusal;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
@@ -92,6 +95,19 @@ pub(crate) fn as_typed(prompt: &str) -> Cow<'_, str> {
         (false, true) => Cow::Owned(format!("{prompt}\n")),
         (true, true) => Cow::Owned(format!(" {prompt}\n")),
     }
+}
+
+/// What the hook of a permission prints.
+///
+/// Source: codex 0.130.0 to 0.169.0, the `PermissionRequest` hook's stdout.
+fn decision_output(decision: &Decision) -> Option<String> {
+    let decision = match decision {
+        Decision::Allow => json!({"behavior": "allow"}),
+        Decision::Deny { message } => json!({"behavior": "deny", "message": message}),
+        Decision::Pass => return None,
+    };
+    let event = json!({"hookEventName": "PermissionRequest", "decision": decision});
+    Some(json!({"hookSpecificOutput": event}).to_string())
 }
 
 /// What a screen means.

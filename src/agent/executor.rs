@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ExecutorId;
+use super::helper::Helper;
 use super::report::Report;
 use super::signals::{Decision, Kind};
 use crate::agent::report::{Line, TurnError};
@@ -314,11 +315,11 @@ pub struct Options {
     pub arguments: Vec<String>,
 }
 
-/// Where a run's hooks are and where they write.
+/// A run's hooks.
 #[derive(Clone, Copy, Debug)]
 pub struct Hooks<'a> {
-    /// The directory of the four hook binaries.
-    pub binaries: &'a Path,
+    /// The program that serves them.
+    pub helper: &'a Helper,
     /// The run's `signals/`.
     pub signals: &'a Path,
 }

@@ -1,7 +1,7 @@
-//! The files by which the hook binaries tell the operator what the agent did.
+//! The files by which the hooks tell the operator what the agent did.
 //!
 //! Owns their names, the check of the payload's `session_id`, the atomic write, and the decision on a permission that goes the
-//! other way. Std only, since the hook binaries link nothing else. Refuses to guess: a payload that is not one well-formed JSON
+//! other way. Refuses to guess: a payload that is not one well-formed JSON
 //! object with a UUID as its top-level `session_id`, or that did not end in time, is kept verbatim under a `malformed` name.
 //!
 //! Per event, in the order in which they appear in the directory:
@@ -24,7 +24,7 @@ mod payload;
 mod permission;
 mod store;
 
-use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub const TEMPORARY_PREFIX: &str = ".tmp-";
 /// Stands in names, and in [`SESSION_ID_NAME`], where the payload had no usable session id.
 pub const MALFORMED: &str = "malformed";
 
-/// An event of the agent that a hook binary reports.
+/// An event of the agent that a hook reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The first prompt of a session was submitted, or the session was resumed, cleared or compacted.
@@ -68,13 +68,13 @@ impl Kind {
         Kind::Stop,
     ];
 
-    /// The file name of the hook binary that reports this kind.
-    pub fn binary_name(self) -> &'static str {
+    /// The name of the helper that reports this kind.
+    pub fn name(self) -> &'static str {
         match self {
-            Kind::SessionStart => "cx-session-start-hook",
-            Kind::Prompt => "cx-prompt-hook",
-            Kind::Stop => "cx-stop-hook",
-            Kind::Permission => "cx-permission-hook",
+            Kind::SessionStart => "session-start",
+            Kind::Prompt => "prompt",
+            Kind::Stop => "stop",
+            Kind::Permission => "permission",
         }
     }
 
@@ -174,7 +174,7 @@ pub fn list(dir: &Path) -> io::Result<Vec<SignalFile>> {
     Ok(signals)
 }
 
-/// Where a hook binary writes.
+/// Where a hook writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     dir: PathBuf,
@@ -182,11 +182,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// Takes the directory from the first argument of the process, else the current directory.
-    ///
-    /// Every argument is a directory name, also one that begins with a hyphen.
-    pub fn from_args() -> Target {
-        match env::args_os().nth(1) {
+    /// That directory, which may begin with a hyphen; else the current one.
+    pub fn new(dir: Option<&OsString>) -> Target {
+        match dir {
             Some(dir) => Target {
                 dir: dir.into(),
                 chosen: true,
@@ -213,7 +211,7 @@ impl Target {
     }
 }
 
-/// Reads one payload from stdin and writes the files of its event; for the `main` of a hook binary.
+/// Reads one payload from stdin and writes the files of its event; for a hook.
 ///
 /// Reads at most 16 MiB, a longer payload is malformed. Where stdin has not ended after 5 s, writes what has arrived as malformed
 /// and ends the process with status 0.

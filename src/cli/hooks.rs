@@ -1,4 +1,4 @@
-//! `cx-operator hooks`: the hook binaries in the user's own codex configuration.
+//! `cx-operator hooks`: the hooks in the user's own codex configuration.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,13 +8,13 @@ use crate::agent::codex::global_hooks::{self, Action, HookState, Report};
 use crate::agent::codex::program::{codex_home, find};
 use crate::agent::codex::trust::event_names;
 use crate::agent::executor::Refusal;
-use crate::run::preflight::find_hooks;
+use crate::run::preflight::find_helper;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{print_json, print_text, safe, tell, usage};
 
-/// Install the hook binaries for all your codex sessions. Runs of `delegate` don't need that.
+/// Install the hooks for all your codex sessions. Runs of `delegate` don't need that.
 #[derive(Args)]
 pub(crate) struct Hooks {
     #[command(subcommand)]
@@ -67,7 +67,7 @@ impl Hooks {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         match self.command {
             Command::Install(target) => {
-                let report = global_hooks::install(&target.home()?, &find_hooks()?)?;
+                let report = global_hooks::install(&target.home()?, &find_helper(None)?)?;
                 print_report(&report, target.json)?;
                 if !target.json
                     && report

@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use rustix::process::{WaitOptions, WaitStatus, getpid, set_child_subreaper, wait};
 use thiserror::Error;
@@ -24,9 +24,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::os::process::GRACE;
 use crate::os::process::{Process, cgroup, end_below};
-
-/// The launcher's file name, beside the hook binaries.
-pub(crate) const LAUNCHER: &str = "cx-launcher";
 
 /// The text of an environment file, for [`run`]: `NAME=value` and a NUL for each variable.
 ///
@@ -53,7 +50,7 @@ const NOT_FOUND: u8 = 127;
 /// Why no agent was started.
 #[derive(Debug, Error)]
 enum Error {
-    #[error("usage: cx-launcher CWD ENVIRONMENT STATUS CGROUP PROGRAM [ARG]...")]
+    #[error("usage: cx-helper launch CWD ENVIRONMENT STATUS CGROUP PROGRAM [ARG]...")]
     Usage,
     #[error("{what}: {source}")]
     Io {
@@ -128,7 +125,7 @@ fn parse(file: &[u8]) -> impl Iterator<Item = (&OsStr, &OsStr)> {
 /// Arguments: the working directory, the environment file, the status file, the run's cgroup (`-` for none), the
 /// program, its arguments. Returns the
 /// agent's exit status as a shell tells it, which stands in the status file too; 126 where it could not be started.
-pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -142,15 +139,15 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
                 .map_err(io_error("write the exit status"))?;
             Ok(status)
         });
-    ExitCode::from(status.unwrap_or_else(|error| {
+    status.unwrap_or_else(|error| {
         say(&error);
         CANNOT_START
-    }))
+    })
 }
 
 /// Tells whoever looks at the pane.
 fn say(error: &Error) {
-    let _unheard = writeln!(io::stderr(), "cx-launcher: {error}");
+    let _unheard = writeln!(io::stderr(), "cx-helper launch: {error}");
 }
 
 async fn launch(order: &Order) -> Result<u8, Error> {

@@ -1,6 +1,9 @@
 //! PATH without its relative entries: they name whatever directory a program runs in, which here is a repository's.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 /// Where to look for programs when nothing else is said; that of POSIX shells.
 const FALLBACK: &str = "/usr/bin:/bin";
@@ -19,6 +22,18 @@ pub(crate) fn absolute_entries(path: &OsStr) -> OsString {
     } else {
         joined
     }
+}
+
+/// The first program of that name in the directories of a PATH.
+pub(crate) fn find_program(name: &Path, path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .map(|dir| dir.join(name))
+        .find(|program| is_executable(program))
+}
+
+/// Returns whether that is a file that somebody may execute.
+pub(crate) fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ impl Code {
             Self::ProviderKeyMissing => "set the variable that the message names",
             Self::Limits => "raise the limit that the message names",
             Self::HooksMissing => {
-                "install cx-operator with its hook binaries, or name their directory with CX_OPERATOR_HOOKS"
+                "install `cx-helper`, or name its directory with CX_OPERATOR_HOOKS; a program that uses the library calls `helper_main()` first"
             }
             Self::DiskFull => {
                 "free some space; --worktree-root and --state-dir choose other places"

@@ -2,18 +2,18 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::agent::environment::agent_environment;
 use crate::agent::executor::{Installed, Place, TrustPolicy};
-use crate::agent::signals::Kind;
+use crate::agent::helper::Helper;
 use crate::error::{Error, io as io_error};
 use crate::os::chain::chain;
-use crate::os::launcher::LAUNCHER;
-use crate::os::search_path::search_path;
+use crate::os::search_path::{find_program, search_path};
 use crate::record::Store;
+use crate::run::shared::Shared;
 use crate::task::Task;
 use crate::task::name::{Names, RunId};
 use crate::tmux::{self, Server};
@@ -38,18 +38,19 @@ pub(crate) struct Ready {
     pub(crate) program: Arc<dyn Installed>,
     /// Settings that the user's configuration makes necessary.
     pub(crate) settings: Vec<String>,
-    pub(crate) hooks: PathBuf,
+    pub(crate) helper: Helper,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) notices: Vec<String>,
 }
 
 /// Checks what `task` needs, and creates nothing.
 pub(crate) async fn check(
-    store: &Store,
+    shared: &Shared,
     (task, names): (&Task, &Names),
     run_id: &RunId,
 ) -> Result<Ready, Error> {
     check_git()?;
+    let store = &shared.store;
     let (options, executor) = (&task.agent, task.agent.executor);
     let mut environment = agent_environment(&*executor, &task.environment, run_id.as_str());
     let repository = {
@@ -75,7 +76,7 @@ pub(crate) async fn check(
         mut notices,
     } = repository.map_err(|panic| io_error("check the repository")(io::Error::other(panic)))??;
     environment.extend(repository.git_variables(&names.worktree)?);
-    let hooks = find_hooks()?;
+    let helper = find_helper(shared.helpers.as_deref())?;
     check_disk(&task.worktree_root, "--worktree-root")?;
     check_disk(store.root(), "--state-dir")?;
     check_session(store, (task, names)).await?;
@@ -106,7 +107,7 @@ pub(crate) async fn check(
         directory,
         program,
         settings: access.settings,
-        hooks,
+        helper,
         environment,
         notices,
     })
@@ -133,14 +134,8 @@ pub(crate) fn below(top: &Path, directory: &Path) -> PathBuf {
 
 /// Git fills worktrees and reads the caller's checkout where libgit2 can't.
 fn check_git() -> Result<String, Error> {
-    let path = search_path();
-    let mut programs = std::env::split_paths(&path).map(|dir| dir.join("git"));
-    let git = programs.find(|program| is_executable(program));
+    let git = find_program(Path::new("git"), &search_path());
     Ok(git.ok_or(Error::GitMissing)?.display().to_string())
-}
-
-fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 async fn check_tmux() -> Result<String, Error> {
@@ -290,32 +285,24 @@ async fn check_session(store: &Store, (task, names): (&Task, &Names)) -> Result<
     Ok(())
 }
 
-/// The directory of the hook binaries and the launcher: `CX_OPERATOR_HOOKS`, beside our executable (or one level up, for
-/// what cargo builds as an example or a test), PATH.
+/// The program that serves as hooks and launcher, in the directory `named`, else in that of `CX_OPERATOR_HOOKS`, else where
+/// [`Helper::find`] looks.
 ///
 /// # Errors
 /// [`Error::HooksMissing`].
-pub fn find_hooks() -> Result<PathBuf, Error> {
-    let complete = |dir: &PathBuf| {
-        Kind::ALL
-            .iter()
-            .map(|kind| kind.binary_name())
-            .chain([LAUNCHER])
-            .all(|name| is_executable(&dir.join(name)))
-    };
-    let executable = std::env::current_exe().unwrap_or_default();
-    let beside = executable.ancestors().skip(1).take(2).map(Path::to_owned);
-    let named = std::env::var_os("CX_OPERATOR_HOOKS").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let searched: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let mut candidates = named
-        .into_iter()
-        .chain(beside)
-        .chain(searched)
-        .filter(|dir| dir.is_absolute());
-    candidates
-        .find(complete)
-        .ok_or(Error::HooksMissing { executable })
+pub fn find_helper(named: Option<&Path>) -> Result<Helper, Error> {
+    let variable = std::env::var_os("CX_OPERATOR_HOOKS").map(PathBuf::from);
+    let named = named.or(variable.as_deref());
+    Helper::find(named).ok_or_else(|| {
+        let place = match named {
+            Some(dir) => format!("in {}", dir.display()),
+            None => {
+                let executable = std::env::current_exe().unwrap_or_default();
+                format!("beside {} or on PATH", executable.display())
+            }
+        };
+        Error::HooksMissing { place }
+    })
 }
 
 /// `flag` is what chooses another place.

@@ -1,5 +1,6 @@
 //! What all runs of an operator share.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::os::watch::FileWatcher;
@@ -18,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) swept: OnceCell<Vec<String>>,
     /// Whether runs get a cgroup of their own, where that is permitted.
     pub(crate) cgroups: bool,
+    /// The directory of the program that serves as hooks and launcher, where the caller names one.
+    pub(crate) helpers: Option<PathBuf>,
 }
 
 impl Shared {

@@ -15,12 +15,14 @@ pub(super) fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
         "/usr/bin/env".to_owned(),
         "-i".to_owned(),
         format!("{RUN_VARIABLE}={}", spec.run_id),
-        text(spec.launcher),
+    ];
+    argv.extend_from_slice(spec.launcher);
+    argv.extend([
         text(spec.cwd),
         text(spec.environment),
         text(spec.exit_status),
         spec.cgroup.map_or_else(|| "-".to_owned(), text),
-    ];
+    ]);
     argv.extend_from_slice(spec.argv);
     argv
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use cx_operator::agent::codex::global_hooks::{self, Action, Error, Report};
+use cx_operator::agent::helper::Helper;
 use cx_operator::agent::signals::Kind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -69,19 +70,16 @@ impl Home {
         names
     }
 
-    /// A directory, of this name, with the hook binaries.
-    fn binaries(&self, name: &str) -> PathBuf {
+    /// The helper in a directory of this name.
+    fn helper(&self, name: &str) -> Helper {
         let dir = self.dir.path().join(name);
         fs::create_dir(&dir).expect("a directory");
-        for kind in Kind::ALL {
-            let binary = built().join(kind.binary_name());
-            symlink(binary, dir.join(kind.binary_name())).expect("a link");
-        }
-        dir
+        symlink(BUILT, dir.join("cx-helper")).expect("a link");
+        Helper::find(Some(&dir)).expect("a helper")
     }
 
-    fn install(&self, hook_dir: &Path) -> Report {
-        global_hooks::install(&self.path(), hook_dir).expect("installable")
+    fn install(&self, helper: &Helper) -> Report {
+        global_hooks::install(&self.path(), helper).expect("installable")
     }
 
     fn uninstall(&self) -> Report {
@@ -89,11 +87,15 @@ impl Home {
     }
 }
 
-/// Where cargo has built the hook binaries.
-fn built() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_cx-stop-hook"))
-        .parent()
-        .expect("a directory")
+const BUILT: &str = env!("CARGO_BIN_EXE_cx-helper");
+
+/// The helper that cargo has built.
+fn built() -> Helper {
+    Helper::find(Path::new(BUILT).parent()).expect("a helper")
+}
+
+fn command(kind: Kind) -> String {
+    format!("{BUILT} {}", kind.name())
 }
 
 fn actions(report: &Report) -> Vec<Action> {
@@ -104,23 +106,23 @@ fn actions(report: &Report) -> Vec<Action> {
         .collect()
 }
 
-fn command_entry(command: &Path) -> Value {
+fn command_entry(command: &str) -> Value {
     json!({"hooks": [{"type": "command", "command": command}]})
 }
 
 #[test]
 fn without_a_file_one_is_made_and_removed() {
     let home = Home::new();
-    let report = home.install(built());
+    let report = home.install(&built());
     assert_eq!(actions(&report), vec![Action::Added; 4]);
     assert_eq!(report.backup, None);
     assert_eq!(
         home.value(),
         json!({"hooks": {
-            "SessionStart": [command_entry(&built().join("cx-session-start-hook"))],
-            "UserPromptSubmit": [command_entry(&built().join("cx-prompt-hook"))],
-            "PermissionRequest": [command_entry(&built().join("cx-permission-hook"))],
-            "Stop": [command_entry(&built().join("cx-stop-hook"))],
+            "SessionStart": [command_entry(&command(Kind::SessionStart))],
+            "UserPromptSubmit": [command_entry(&command(Kind::Prompt))],
+            "PermissionRequest": [command_entry(&command(Kind::Permission))],
+            "Stop": [command_entry(&command(Kind::Stop))],
         }})
     );
     assert_eq!(home.names(), ["hooks.json"], "no temporary file");
@@ -139,7 +141,7 @@ fn the_entries_of_others_keep_order_and_content() {
     let home = Home::with(FOREIGN);
     fs::set_permissions(home.file(), fs::Permissions::from_mode(0o644)).expect("ours");
     let before = home.value();
-    let report = home.install(built());
+    let report = home.install(&built());
 
     let after = home.value();
     let keys: Vec<_> = after["hooks"]
@@ -162,7 +164,7 @@ fn the_entries_of_others_keep_order_and_content() {
     assert_eq!(after["hooks"]["Stop"][0], before["hooks"]["Stop"][0]);
     assert_eq!(
         after["hooks"]["Stop"][1],
-        command_entry(&built().join("cx-stop-hook")),
+        command_entry(&command(Kind::Stop)),
         "behind the others, whose trust hangs on their position"
     );
     assert_eq!(after["hooks"]["PreToolUse"], before["hooks"]["PreToolUse"]);
@@ -189,10 +191,10 @@ fn the_entries_of_others_keep_order_and_content() {
 #[test]
 fn a_second_install_changes_and_writes_nothing() {
     let home = Home::with(FOREIGN);
-    home.install(built());
+    home.install(&built());
     let (text, names) = (home.text(), home.names());
     let inode = fs::metadata(home.file()).expect("a file").ino();
-    let report = home.install(built());
+    let report = home.install(&built());
     assert_eq!(actions(&report), vec![Action::Kept; 4]);
     assert_eq!(report.backup, None);
     assert_eq!((home.text(), home.names()), (text, names));
@@ -202,7 +204,7 @@ fn a_second_install_changes_and_writes_nothing() {
 #[test]
 fn a_moved_binary_updates_our_entry_where_it_stands() {
     let home = Home::with(FOREIGN);
-    let (old, new) = (home.binaries("old"), home.binaries("new"));
+    let (old, new) = (home.helper("old"), home.helper("new"));
     home.install(&old);
     // What the user made of our entry stays: its place, its timeout.
     let mut value = home.value();
@@ -221,29 +223,53 @@ fn a_moved_binary_updates_our_entry_where_it_stands() {
         "the untouched file is backed up already"
     );
     for change in &report.changes {
-        let name = change.kind.binary_name();
-        let from = old.join(name).to_str().expect("UTF-8").to_owned();
+        let from = old.hook_of_any_session(change.kind);
         assert_eq!(change.action, Action::Updated { from });
     }
     let stop = &home.value()["hooks"]["Stop"];
     assert_eq!(
         stop[0]["hooks"],
-        json!([{"type": "command", "command": new.join("cx-stop-hook"), "timeout": 30}])
+        json!([{"type": "command", "command": new.hook_of_any_session(Kind::Stop), "timeout": 30}])
     );
     assert_eq!(stop.as_array().map(Vec::len), Some(2));
+}
+
+/// Of a version whose hooks were a program each.
+#[test]
+fn entries_of_an_older_version_are_ours() {
+    let old = |kind: Kind| format!("/opt/old/cx-{}-hook", kind.name());
+    let events = [
+        "SessionStart",
+        "UserPromptSubmit",
+        "PermissionRequest",
+        "Stop",
+    ];
+    let entries: serde_json::Map<String, Value> = (events.into_iter().zip(Kind::ALL))
+        .map(|(event, kind)| (event.to_owned(), json!([command_entry(&old(kind))])))
+        .collect();
+    let home = Home::with(&json!({"hooks": entries}).to_string());
+    for change in home.install(&built()).changes {
+        assert_eq!(change.command, command(change.kind));
+        let from = old(change.kind);
+        assert_eq!(change.action, Action::Updated { from });
+    }
+    let home = Home::with(&json!({"hooks": entries}).to_string());
+    let removed = vec![Action::Removed { displaced: 0 }; 4];
+    assert_eq!(actions(&home.uninstall()), removed);
+    assert!(home.names().is_empty());
 }
 
 #[test]
 fn a_missing_entry_is_added_again() {
     let home = Home::with(FOREIGN);
-    home.install(built());
+    home.install(&built());
     let mut value = home.value();
     value["hooks"]
         .as_object_mut()
         .expect("events")
         .remove("PermissionRequest");
     fs::write(home.file(), value.to_string()).expect("writable");
-    let report = home.install(built());
+    let report = home.install(&built());
     for change in &report.changes {
         let expected = match change.kind {
             Kind::Permission => Action::Added,
@@ -257,8 +283,8 @@ fn a_missing_entry_is_added_again() {
 #[test]
 fn a_path_that_a_shell_would_take_apart_is_quoted() {
     let home = Home::new();
-    let dir = home.binaries("it's \"a\" $HOME; dir");
-    home.install(&dir);
+    let helper = home.helper("it's \"a\" $HOME; dir");
+    home.install(&helper);
     let command = home.value()["hooks"]["Stop"][0]["hooks"][0]["command"].clone();
     let output = std::process::Command::new("sh")
         .args(["-c", command.as_str().expect("a command")])
@@ -270,7 +296,7 @@ fn a_path_that_a_shell_would_take_apart_is_quoted() {
     let recorded = home.dir.path().join("sentinel-malformed.json");
     assert!(recorded.exists(), "the shell ran our binary");
 
-    assert_eq!(actions(&home.install(&dir)), vec![Action::Kept; 4]);
+    assert_eq!(actions(&home.install(&helper)), vec![Action::Kept; 4]);
     home.uninstall();
     assert!(home.names().is_empty());
 }
@@ -286,12 +312,12 @@ fn uninstall_restores_the_value_of_every_file() {
     ] {
         let home = Home::with(text);
         let before = home.value();
-        home.install(built());
+        home.install(&built());
         home.uninstall();
         assert_eq!(home.value().to_string(), before.to_string());
 
         // Once more, now with a backup of an earlier time there.
-        let report = home.install(built());
+        let report = home.install(&built());
         let second = home.path().join("hooks.json.cx-operator-backup-2");
         assert_eq!(report.backup, Some(second));
         home.uninstall();
@@ -307,7 +333,7 @@ fn uninstall_leaves_what_is_not_ours() {
     assert!(report.changes.is_empty());
     assert_eq!(home.text(), text, "not even reformatted");
 
-    let ours = built().join("cx-stop-hook");
+    let ours = command(Kind::Stop);
     let text = json!({"hooks": {"Stop": [
         {"hooks": [{"type": "command", "command": ours}, {"type": "command", "command": "/x/a"}]},
         {"matcher": "m", "hooks": [{"type": "command", "command": ours}]},
@@ -333,7 +359,7 @@ fn a_link_is_written_through() {
     let real = home.dir.path().join("dotfiles.json");
     fs::write(&real, FOREIGN).expect("writable");
     symlink("../dotfiles.json", home.file()).expect("a link");
-    let report = home.install(built());
+    let report = home.install(&built());
     assert!(
         fs::symlink_metadata(home.file())
             .expect("a link")
@@ -342,7 +368,7 @@ fn a_link_is_written_through() {
     assert!(
         fs::read_to_string(&real)
             .expect("readable")
-            .contains("cx-stop-hook")
+            .contains(&command(Kind::Stop))
     );
     assert_eq!(
         fs::canonicalize(&report.file).expect("a file"),
@@ -365,7 +391,7 @@ fn a_link_to_nothing_is_written_through() {
     let home = Home::new();
     let real = home.dir.path().join("dotfiles.json");
     symlink(&real, home.file()).expect("a link");
-    home.install(built());
+    home.install(&built());
     assert!(
         fs::symlink_metadata(home.file())
             .expect("a link")
@@ -375,7 +401,7 @@ fn a_link_to_nothing_is_written_through() {
 
     let home = Home::new();
     symlink("hooks.json", home.file()).expect("a link to itself");
-    let error = global_hooks::install(&home.path(), built()).expect_err("no file");
+    let error = global_hooks::install(&home.path(), &built()).expect_err("no file");
     assert!(matches!(error, Error::Read { .. }), "{error:?}");
 }
 
@@ -392,7 +418,7 @@ fn a_file_that_is_not_understood_is_left_and_located() {
     ] {
         let home = Home::with(text);
         let errors = [
-            global_hooks::install(&home.path(), built()).expect_err("refused"),
+            global_hooks::install(&home.path(), &built()).expect_err("refused"),
             global_hooks::uninstall(&home.path()).expect_err("refused"),
         ];
         for error in errors {
@@ -411,17 +437,13 @@ fn a_file_that_is_not_understood_is_left_and_located() {
 fn what_is_missing_is_named() {
     let home = Home::with(FOREIGN);
     let elsewhere = home.dir.path().join("elsewhere");
-    let error = global_hooks::install(&elsewhere, built()).expect_err("no such directory");
+    let error = global_hooks::install(&elsewhere, &built()).expect_err("no such directory");
     assert!(matches!(error, Error::HomeMissing { path } if path == elsewhere));
 
-    let dir = home.binaries("bin");
-    let binary = dir.join("cx-prompt-hook");
-    fs::remove_file(&binary).expect("a link");
-    let refused = || global_hooks::install(&home.path(), &dir).expect_err("no binary");
-    assert!(matches!(refused(), Error::BinaryUnusable { path } if path == binary));
-    fs::write(&binary, "").expect("writable");
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o644)).expect("ours");
-    assert!(matches!(refused(), Error::BinaryUnusable { path } if path == binary));
-    assert_eq!(home.text(), FOREIGN);
-    assert_eq!(home.names(), ["hooks.json"]);
+    let dir = home.dir.path();
+    assert_eq!(Helper::find(Some(dir)), None);
+    let program = dir.join("cx-helper");
+    fs::write(&program, "").expect("writable");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).expect("ours");
+    assert_eq!(Helper::find(Some(dir)), None);
 }

@@ -20,13 +20,12 @@ mod decisions;
 
 const UUID: &str = "019a5b2c-1f00-7abc-8def-0123456789ab";
 
-fn binary(kind: Kind) -> &'static str {
-    match kind {
-        Kind::SessionStart => env!("CARGO_BIN_EXE_cx-session-start-hook"),
-        Kind::Prompt => env!("CARGO_BIN_EXE_cx-prompt-hook"),
-        Kind::Permission => env!("CARGO_BIN_EXE_cx-permission-hook"),
-        Kind::Stop => env!("CARGO_BIN_EXE_cx-stop-hook"),
-    }
+const HELPER: &str = env!("CARGO_BIN_EXE_cx-helper");
+
+fn hook(kind: Kind) -> Command {
+    let mut command = Command::new(HELPER);
+    command.arg(kind.name());
+    command
 }
 
 fn payload() -> String {
@@ -56,7 +55,7 @@ fn feed(mut child: Child, payload: &[u8]) -> Output {
 }
 
 fn start(kind: Kind, dir: &Path) -> Child {
-    spawn(Command::new(binary(kind)).arg(dir))
+    spawn(hook(kind).arg(dir))
 }
 
 fn run(kind: Kind, dir: &Path, payload: &[u8]) -> Output {
@@ -136,11 +135,47 @@ fn each_event_is_recorded_verbatim_and_silently() {
 }
 
 #[test]
-fn the_binaries_have_the_names_that_are_documented() {
-    for kind in Kind::ALL {
-        let name = Path::new(binary(kind)).file_name();
-        assert_eq!(name, Some(OsStr::new(kind.binary_name())));
+fn a_helper_that_is_not_known_is_refused() {
+    for arguments in [&[][..], &["stopp"], &["--help"]] {
+        let output = Command::new(HELPER).args(arguments).output();
+        let output = output.expect("it runs");
+        // 2 would keep the agent at work.
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("no helper is called"), "{said}");
     }
+}
+
+#[test]
+fn another_name_needs_a_first_argument() {
+    let dir = directory();
+    let program = dir.path().join("program");
+    symlink(HELPER, &program).expect("a link");
+    let signals = dir.path().join("signals");
+    fs::create_dir(&signals).expect("a directory");
+    let mut named = Command::new(&program);
+    named.args(["cx-helper", "stop"]).arg(&signals);
+    assert_silent_success(&feed(spawn(&mut named), payload().as_bytes()));
+    assert_recorded(Kind::Stop, &signals, Some(UUID), payload().as_bytes());
+
+    let mut other = Command::new(&program);
+    let output = other.arg("stop").arg(&signals).output();
+    assert_silent_success(&output.expect("it runs"));
+    assert_eq!(signals::list(&signals).expect("readable").len(), 1);
+}
+
+#[test]
+fn a_permission_is_answered_in_the_words_of_its_executor() {
+    let answer = |executor: &str| {
+        let dir = directory();
+        signals::write_policy(dir.path(), &Policy::Allow).expect("written");
+        let mut command = hook(Kind::Permission);
+        command.arg(dir.path()).arg(executor);
+        feed(spawn(&mut command), payload().as_bytes()).stdout
+    };
+    let codex = cx_operator::agent::EXECUTORS[0].decision(&Decision::Allow);
+    assert_eq!(answer("codex"), codex.expect("a line").into_bytes());
+    assert_eq!(answer("nobody"), b"");
 }
 
 #[test]
@@ -149,7 +184,7 @@ fn the_directory_defaults_to_the_current_one() {
     // Installed for all sessions: what each turn writes, the next one replaces.
     for _turn in 0..3 {
         for kind in Kind::ALL {
-            let child = spawn(Command::new(binary(kind)).current_dir(dir.path()));
+            let child = spawn(hook(kind).current_dir(dir.path()));
             assert_silent_success(&feed(child, payload().as_bytes()));
         }
         let session = Some(UUID);
@@ -163,7 +198,7 @@ fn the_directory_defaults_to_the_current_one() {
         let sentinel = fs::read(dir.path().join(sentinel_name(session))).expect("a sentinel");
         assert!(sentinel == payload().as_bytes(), "the payload verbatim");
     }
-    let child = spawn(Command::new(binary(Kind::Stop)).current_dir(dir.path()));
+    let child = spawn(hook(Kind::Stop).current_dir(dir.path()));
     assert_silent_success(&feed(child, b"{}"));
     let malformed = [done_name(None), sentinel_name(None)];
     assert!(malformed.iter().all(|name| dir.path().join(name).exists()));
@@ -176,11 +211,7 @@ fn every_argument_is_a_directory_name() {
         let parent = directory();
         let dir = parent.path().join(name);
         fs::create_dir(&dir).expect("a directory");
-        let child = spawn(
-            Command::new(binary(Kind::Prompt))
-                .arg(name)
-                .current_dir(parent.path()),
-        );
+        let child = spawn(hook(Kind::Prompt).arg(name).current_dir(parent.path()));
         assert_silent_success(&feed(child, payload().as_bytes()));
         assert_recorded(Kind::Prompt, &dir, Some(UUID), payload().as_bytes());
     }
@@ -270,7 +301,7 @@ fn a_closed_or_unreadable_stdin_is_malformed() {
     ];
     for stdin in stdins {
         let dir = directory();
-        let output = Command::new(binary(Kind::Prompt))
+        let output = hook(Kind::Prompt)
             .arg(dir.path())
             .stdin(stdin)
             .output()
@@ -292,11 +323,7 @@ fn a_bad_directory_costs_nothing() {
         for dir in [&parent.path().join("missing"), &file, &dangling] {
             assert_silent_success(&run(kind, dir, payload().as_bytes()));
         }
-        let child = spawn(
-            Command::new(binary(kind))
-                .arg("")
-                .current_dir(parent.path()),
-        );
+        let child = spawn(hook(kind).arg("").current_dir(parent.path()));
         assert_silent_success(&feed(child, payload().as_bytes()));
     }
     assert_eq!(names(parent.path()), before);
@@ -327,8 +354,8 @@ fn a_full_disk_costs_nothing() {
         // A limit of no bytes per file, its signal ignored, fails a write as a full disk does: after the creation.
         let child = spawn(
             Command::new("sh")
-                .args(["-c", r#"trap '' XFSZ; ulimit -f 0; exec "$0" "$1""#])
-                .arg(binary(kind))
+                .args(["-c", r#"trap '' XFSZ; ulimit -f 0; exec "$0" "$@""#])
+                .args([HELPER, kind.name()])
                 .arg(dir.path()),
         );
         assert_silent_success(&feed(child, payload().as_bytes()));

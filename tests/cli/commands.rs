@@ -49,7 +49,7 @@ fn doctor_names_each_check_and_what_mends_it() {
         "tmux",
         "git",
         "git repository",
-        "hook binaries",
+        "helper",
         "state directory",
         "/tmp",
         "codex",

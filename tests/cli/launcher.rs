@@ -32,8 +32,9 @@ impl Pane {
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let environment = self.path().join("environment");
         fs::write(&environment, environment_file(&variables)).expect("the environment");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cx-launcher"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cx-helper"));
         command
+            .arg("launch")
             .arg(cwd)
             .arg(environment)
             .arg(self.path().join("status"));

@@ -4,6 +4,7 @@ mod advice;
 mod cleanup;
 mod codes;
 mod commands;
+mod dependency;
 mod launcher;
 mod place;
 mod prune;

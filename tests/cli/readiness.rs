@@ -157,34 +157,20 @@ fn agents_that_are_none() {
 }
 
 #[test]
-fn hook_binaries_that_are_missing() {
+fn a_helper_that_is_missing() {
     let place = Place::new();
-    let target = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let alone = target.path().join("a/b");
-    fs::create_dir_all(&alone).expect("a directory");
-    let program = alone.join("cx-operator");
-    fs::hard_link(built::operator(), &program).expect("a link");
     let command = || {
-        let mut command = place.command(&program);
-        command.env("PATH", "/usr/bin:/bin");
-        command.args([
-            "delegate",
-            "--task",
-            "t",
-            "--codex",
-            env!("CARGO_BIN_EXE_scripted-agent"),
-        ]);
-        command.arg("--repo").arg(place.repo());
-        command.arg("--worktree-root").arg(place.worktrees());
+        let mut command = place.delegate("t");
+        command.env("CX_OPERATOR_HOOKS", place.path("nowhere"));
         command
     };
     let refused = Refusal {
         code: "hooks_missing",
         exit: 7,
-        names: &["CX_OPERATOR_HOOKS"],
+        names: &["CX_OPERATOR_HOOKS", "nowhere"],
     };
     assert_refused(&place, command, b"brief", &refused);
-    place.assert_told("hook-binaries-that-are-missing");
+    place.assert_told("a-helper-that-is-missing");
 }
 
 #[test]

@@ -156,7 +156,9 @@ fn errors() -> Vec<Error> {
             version: "2.9a".to_owned(),
         },
         Error::GitMissing,
-        Error::HooksMissing { executable: path() },
+        Error::HooksMissing {
+            place: "in /x".to_owned(),
+        },
         Error::DiskFull {
             path: path(),
             available_mb,

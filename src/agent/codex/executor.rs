@@ -106,7 +106,7 @@ impl Executor for Codex {
     }
 
     fn decision(&self, decision: &Decision) -> Option<String> {
-        decision.codex_output()
+        super::decision_output(decision)
     }
 
     fn exit_command(&self) -> &'static str {

@@ -1,8 +1,8 @@
 //! The hooks of a user who wants every session of codex reported, not only ours: entries in `$CODEX_HOME/hooks.json`.
 //!
 //! Owns four entries of that file, one per [`Kind`], and no other byte of meaning in it: everybody's entries keep their order and
-//! their content. An entry is ours when its command is just the path of our hook binary for that event; one with arguments is the
-//! user's own. Refuses a file that is not plain JSON of the shape that codex reads, and says where.
+//! their content. An entry is ours when its command is that of our helper for that event and names no directory (or, of
+//! an older version, the path of a hook binary and nothing else); any other is the user's own. Refuses a file that is not plain JSON of the shape that codex reads, and says where.
 //!
 //! Codex runs an entry only after the user has trusted it (`Hooks need review` at its next start); nothing here trusts anything.
 //!
@@ -13,15 +13,16 @@ mod file;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::app_server::{self, HookList, ListedHook};
 use super::trust;
+use crate::agent::helper::Helper;
 use crate::agent::signals::Kind;
 use crate::os::chain::failed;
+use crate::os::search_path::is_executable;
 use file::HooksFile;
 
 /// Why the user's hooks were left as they are.
@@ -33,16 +34,10 @@ pub enum Error {
         /// `$CODEX_HOME`.
         path: PathBuf,
     },
-    /// A hook binary isn't where it was said to be, or cannot be executed.
-    #[error("the hook binary {} is missing or not executable", .path.display())]
-    BinaryUnusable {
-        /// Where it should be.
-        path: PathBuf,
-    },
-    /// A hook binary's path is not UTF-8, so JSON cannot hold it.
+    /// The helper's path is not UTF-8, so JSON cannot hold it.
     #[error("the path {} is not UTF-8, which JSON requires", .path.display())]
     PathNotUtf8 {
-        /// Where the binary is.
+        /// Where the helper is.
         path: PathBuf,
     },
     /// The file could not be read.
@@ -132,14 +127,18 @@ pub enum Action {
 ///
 /// # Errors
 /// As the variants of [`Error`] say; the file is then as it was.
-pub fn install(codex_home: &Path, hook_dir: &Path) -> Result<Report, Error> {
-    let commands = commands(hook_dir)?;
+pub fn install(codex_home: &Path, helper: &Helper) -> Result<Report, Error> {
+    if helper.program().to_str().is_none() {
+        let path = helper.program().to_owned();
+        return Err(Error::PathNotUtf8 { path });
+    }
     let mut file = load(codex_home)?;
     let first = Kind::ALL
         .iter()
         .all(|&kind| entries::find(file.value(), kind).is_none());
     let mut changes = Vec::new();
-    for (kind, command) in commands {
+    for kind in Kind::ALL {
+        let command = helper.hook_of_any_session(kind);
         let action = entries::put(file.value_mut(), kind, &command);
         changes.push(Change {
             kind,
@@ -210,11 +209,11 @@ pub struct HookState {
     pub listed: Option<ListedHook>,
 }
 
-/// Checks our entries: the file, the binaries, and what codex itself says. Blocks up to 6 s.
+/// Checks our entries: the file, the helper, and what codex itself says. Blocks up to 6 s.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Malformed`] and [`Error::HomeMissing`] for the file, [`Error::Query`] for codex. A missing entry or
-/// binary is no error but a state.
+/// helper is no error but a state.
 pub fn verify(codex: &Path, codex_home: &Path) -> Result<Verification, Error> {
     let file = load(codex_home)?;
     // No project has a configuration there, so the answer is about the user's alone.
@@ -236,7 +235,8 @@ pub fn verify(codex: &Path, codex_home: &Path) -> Result<Verification, Error> {
 
 fn hook_state(file: &HooksFile, kind: Kind, list: &HookList) -> HookState {
     let command = entries::find(file.value(), kind).map(str::to_owned);
-    let program = command.as_deref().and_then(trust::shell_program);
+    let program = command.as_deref();
+    let program = program.and_then(|command| Helper::program_of(command, kind));
     let listed = list.hooks.iter().find(|hook| {
         hook.event_name == trust::event_names(kind).listed
             && hook.command.is_some()
@@ -248,7 +248,7 @@ fn hook_state(file: &HooksFile, kind: Kind, list: &HookList) -> HookState {
     });
     HookState {
         kind,
-        runnable: program.is_some_and(|program| is_runnable(Path::new(&program))),
+        runnable: program.is_some_and(|program| is_executable(&program)),
         command,
         listed: listed.cloned(),
     }
@@ -261,25 +261,4 @@ fn load(codex_home: &Path) -> Result<HooksFile, Error> {
         });
     }
     HooksFile::load(&codex_home.join("hooks.json"))
-}
-
-fn commands(hook_dir: &Path) -> Result<Vec<(Kind, String)>, Error> {
-    let command = |kind: Kind| {
-        let path = hook_dir.join(kind.binary_name());
-        // Not resolved further: a package manager's link outlives the version behind it.
-        let absolute = std::path::absolute(&path);
-        let Some(path) = absolute.ok().filter(|path| is_runnable(path)) else {
-            return Err(Error::BinaryUnusable { path });
-        };
-        match trust::shell_command(&path) {
-            Some(command) => Ok((kind, command)),
-            None => Err(Error::PathNotUtf8 { path }),
-        }
-    };
-    Kind::ALL.into_iter().map(command).collect()
-}
-
-fn is_runnable(program: &Path) -> bool {
-    fs::metadata(program)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }

@@ -9,7 +9,6 @@ use super::program::Program;
 use super::trust::{DEFAULT_TIMEOUT_SECS, trusted_hash};
 use crate::agent::executor::{Hooks, Launch, Sandbox, TrustPolicy};
 use crate::agent::signals::{self, Kind};
-use crate::os::shell::shell_quote;
 
 /// Settings that a repository brings along; obeyed where the repository is trusted. A server for tools that they name is
 /// started with the session, by codex itself and in no sandbox.
@@ -40,16 +39,6 @@ pub(super) const RELIED_ON: [&str; 10] = [
 ];
 
 impl Hooks<'_> {
-    /// The command line of a hook.
-    fn command(&self, kind: Kind) -> String {
-        let binary = self.binaries.join(kind.binary_name());
-        format!(
-            "{} {}",
-            shell_quote(&binary.to_string_lossy()),
-            shell_quote(&self.signals.to_string_lossy())
-        )
-    }
-
     /// The `-c hooks=…` that registers the four and trusts exactly their command lines.
     fn config(&self) -> String {
         let mut state = Vec::new();
@@ -60,7 +49,7 @@ impl Hooks<'_> {
             (Kind::Permission, "PermissionRequest", "permission_request"),
             (Kind::Stop, "Stop", "stop"),
         ] {
-            let command = self.command(kind);
+            let command = self.helper.hook(kind, self.signals, "codex");
             // A permission's hook waits for an answer, which may be a person's.
             let timeout = match kind {
                 Kind::Permission => signals::MAX_WAIT.as_secs() + 60,
@@ -180,6 +169,7 @@ mod tests {
 
     use super::*;
     use crate::agent::executor::Options;
+    use crate::agent::helper::Helper;
 
     fn program(flags: &[&str]) -> Program {
         Program {
@@ -191,21 +181,18 @@ mod tests {
         }
     }
 
-    fn hooks() -> Hooks<'static> {
-        Hooks {
-            binaries: Path::new("/opt/it's here"),
-            signals: Path::new("/s/\"x\""),
-        }
-    }
-
     fn argv(program: &Program, options: &Options) -> Vec<String> {
+        let hooks = Hooks {
+            helper: &Helper::at("/opt/it's here/cx-helper".into()),
+            signals: Path::new("/s/\"x\""),
+        };
         let launch = Launch {
             options,
             repository: Path::new("/re\"po"),
             worktree: Path::new("/work tree"),
             directory: Path::new("/work tree"),
             settings: &["tui.keymap.composer.queue=[]".to_owned()],
-            hooks: hooks(),
+            hooks,
         };
         let launch = &launch;
         Start { program, launch }.argv(&options.arguments)
@@ -246,7 +233,7 @@ mod tests {
         let stop = table["hooks"]["Stop"][0]["hooks"][0]["command"]
             .as_str()
             .expect("a command");
-        assert_eq!(stop, "'/opt/it'\\''s here/cx-stop-hook' '/s/\"x\"'");
+        assert_eq!(stop, r#"'/opt/it'\''s here/cx-helper' stop '/s/"x"' codex"#);
         let hash = table["hooks"]["state"]["/<session-flags>/config.toml:stop:0:0"]["trusted_hash"]
             .as_str();
         assert_eq!(hash, Some(trusted_hash("stop", stop, 600).as_str()));

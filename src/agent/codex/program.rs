@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::os::files;
+use crate::os::search_path::{find_program, is_executable};
 
 /// The versions that every screen and fact here was seen on.
 pub const KNOWN_VERSIONS: (&str, &str) = ("0.125.0", "0.169.0");
@@ -170,19 +171,14 @@ pub fn codex_home(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> 
 /// # Errors
 /// [`Error::Missing`].
 pub fn find(program: Option<&Path>, search: Option<&OsString>) -> Result<PathBuf, Error> {
-    let is_program = |path: &Path| {
-        fs::metadata(path)
-            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-    };
     let found = match program {
-        Some(path) if path.components().count() > 1 => is_program(path)
+        Some(path) if path.components().count() > 1 => is_executable(path)
             .then(|| path.to_owned())
             .ok_or_else(|| format!("{} is not a program", path.display())),
         name => {
             let name = name.unwrap_or(Path::new("codex"));
-            std::env::split_paths(search.unwrap_or(&OsString::new()))
-                .map(|dir| dir.join(name))
-                .find(|path| is_program(path))
+            search
+                .and_then(|search| find_program(name, search))
                 .ok_or_else(|| format!("no `{}` on PATH", name.display()))
         }
     };
@@ -380,6 +376,8 @@ fn parse_upgrades(catalogue: &str) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,4 @@
-//! How codex names a hook's event, runs its command and remembers that a person trusts it.
-
-use std::path::Path;
+//! How codex names a hook's event and remembers that a person trusts it.
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -60,52 +58,8 @@ pub fn trusted_hash(event: &str, command: &str, timeout_secs: u64) -> String {
     format!("sha256:{hex}")
 }
 
-/// The command line by which codex's shell runs this program without arguments; `None` for a path that is not UTF-8.
-///
-/// Source: codex 0.169.0 runs `$SHELL -lc "<command>"`.
-pub fn shell_command(program: &Path) -> Option<String> {
-    let program = program.to_str()?;
-    if !program.is_empty() && program.chars().all(is_plain) {
-        return Some(program.to_owned());
-    }
-    Some(format!("'{}'", program.replace('\'', r"'\''")))
-}
-
-/// The program of a command line that [`shell_command`] may have written; `None` for one with arguments or any other syntax.
-pub(crate) fn shell_program(command: &str) -> Option<String> {
-    let mut program = String::new();
-    let mut rest = command;
-    while let Some(character) = rest.chars().next() {
-        rest = &rest[character.len_utf8()..];
-        match character {
-            '\'' => {
-                let (quoted, after) = rest.split_once('\'')?;
-                program.push_str(quoted);
-                rest = after;
-            }
-            '\\' => {
-                rest = rest.strip_prefix('\'')?;
-                program.push('\'');
-            }
-            plain if is_plain(plain) => program.push(plain),
-            _ => return None,
-        }
-    }
-    Some(program)
-}
-
-/// Whether no shell gives the character a meaning, anywhere in a word.
-fn is_plain(character: char) -> bool {
-    character.is_ascii_alphanumeric()
-        || matches!(character, '/' | '.' | '_' | '-' | '+' | ',' | '@')
-}
-
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -123,45 +77,5 @@ mod tests {
             trusted_hash("user_prompt_submit", "/x/p \"q\" é", DEFAULT_TIMEOUT_SECS),
             "sha256:e646e7d65d76b6a24cacdb9462b7a77b3048ad1fe5d1351512a137734a27df67"
         );
-    }
-
-    #[test]
-    fn a_plain_path_stays_readable() {
-        let path = Path::new("/usr/local/bin/cx-stop-hook");
-        assert_eq!(
-            shell_command(path).as_deref(),
-            Some("/usr/local/bin/cx-stop-hook")
-        );
-    }
-
-    #[test]
-    fn a_command_with_more_than_a_program_is_not_ours() {
-        for command in [
-            "/x/cx-stop-hook /dir",
-            "/x/cx-stop-hook;true",
-            "X=1 /x/cx-stop-hook",
-            "\"/x/cx-stop-hook\"",
-            "$HOME/cx-stop-hook",
-            "~/cx-stop-hook",
-            "'/x/cx-stop-hook",
-            "/x/cx-stop-hook\\",
-        ] {
-            assert_eq!(shell_program(command), None, "{command}");
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn a_shell_sees_the_program(program in "[^\0]{1,30}") {
-            let command = shell_command(Path::new(&program)).expect("UTF-8");
-            prop_assert_eq!(shell_program(&command), Some(program.clone()));
-            let output = Command::new("sh")
-                .args(["-c", &format!("printf %s {command}")])
-                .output()
-                .expect("a shell");
-            prop_assert_eq!(output.stdout, program.into_bytes());
-        }
     }
 }

@@ -58,25 +58,6 @@ pub enum Decision {
     Pass,
 }
 
-impl Decision {
-    /// The line that tells codex, or `None` where the dialog decides.
-    ///
-    /// Source: codex 0.130.0 to 0.169.0, the `PermissionRequest` hook's stdout.
-    pub fn codex_output(&self) -> Option<String> {
-        let decision = match self {
-            Decision::Allow => r#"{"behavior":"allow"}"#.to_owned(),
-            Decision::Deny { message } => {
-                let message = json_string(message);
-                format!(r#"{{"behavior":"deny","message":{message}}}"#)
-            }
-            Decision::Pass => return None,
-        };
-        Some(format!(
-            r#"{{"hookSpecificOutput":{{"hookEventName":"PermissionRequest","decision":{decision}}}}}"#
-        ))
-    }
-}
-
 /// `allow`, `deny <message>` or `pass`; the message to the end of the text, newlines included.
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -237,21 +218,6 @@ fn load_line(path: &Path) -> Option<String> {
     Some(text)
 }
 
-/// The text as a JSON string, quotes included.
-fn json_string(text: &str) -> String {
-    let mut json = String::with_capacity(text.len() + 2);
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => json.extend(['\\', character]),
-            '\u{0}'..='\u{1f}' => json.push_str(&format!("\\u{:04x}", u32::from(character))),
-            _ => json.push(character),
-        }
-    }
-    json.push('"');
-    json
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -325,12 +291,6 @@ mod tests {
             for decision in [Decision::Allow, Decision::Deny { message }, Decision::Pass] {
                 prop_assert_eq!(parse_decision(&decision.to_string()), decision);
             }
-        }
-
-        #[test]
-        fn a_json_string_is_read_back_by_serde_json(text in any::<String>()) {
-            let json = json_string(&text);
-            prop_assert_eq!(serde_json::from_str::<String>(&json).ok(), Some(text));
         }
     }
 }

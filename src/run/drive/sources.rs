@@ -124,7 +124,7 @@ impl Signals {
             (Some(agent), kind) => {
                 return Event::SubAgent {
                     agent: agent.clone(),
-                    what: kind.binary_name(),
+                    what: kind.name(),
                 };
             }
             (None, kind) => self.note_transcript(kind, &report),

@@ -74,8 +74,8 @@ pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<C
         Check::of("git", check_git()),
         look_at_repository(repository),
         Check::of(
-            "hook binaries",
-            find_hooks().map(|dir| dir.display().to_string()),
+            "helper",
+            find_helper(None).map(|helper| helper.program().display().to_string()),
         ),
     ];
     let place = Store::examine(state).map_err(Error::from);

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use cx_operator::agent::codex::app_server::{
     self, DEADLINE, Error, GRACE, TrustStatus, query_hooks,
 };
-use cx_operator::agent::codex::trust::{
-    DEFAULT_TIMEOUT_SECS, event_names, shell_command, trusted_hash,
-};
+use cx_operator::agent::codex::trust::{DEFAULT_TIMEOUT_SECS, event_names, trusted_hash};
 
 use super::*;
 use testkit::agents::{PINNED, native_codex};
@@ -110,10 +108,10 @@ fn each_way_to_fail_has_its_error() {
 /// The real codex of this test run, if there is one, with a home directory of its own.
 fn real_codex(home: &Home) -> Option<PathBuf> {
     let codex = native_codex(PINNED)?;
-    let program = shell_command(&codex).expect("its path is UTF-8");
+    let program = codex.display();
     Some(script(
         home,
-        &format!(r#"HOME="$CODEX_HOME/.." exec {program} "$@""#),
+        &format!(r#"HOME="$CODEX_HOME/.." exec '{program}' "$@""#),
     ))
 }
 
@@ -123,8 +121,7 @@ fn the_real_codex_sees_our_hooks_and_hashes_them_alike() {
     let Some(codex) = real_codex(&home) else {
         return;
     };
-    let dir = home.binaries("it's \"a\" $HOME; dir, é");
-    let report = home.install(&dir);
+    let report = home.install(&home.helper("it's \"a\" $HOME; dir, é"));
     let verification = global_hooks::verify(&codex, &home.path()).expect("an answer");
     assert_eq!(verification.complaints, [""; 0]);
     assert_eq!(verification.hooks.len(), 4);
@@ -167,13 +164,8 @@ fn the_real_codex_trusts_by_position_and_hash() {
     let Some(codex) = real_codex(&home) else {
         return;
     };
-    home.install(built());
-    let command = built().join("cx-stop-hook");
-    let hash = trusted_hash(
-        "stop",
-        command.to_str().expect("UTF-8"),
-        DEFAULT_TIMEOUT_SECS,
-    );
+    home.install(&built());
+    let hash = trusted_hash("stop", &command(Kind::Stop), DEFAULT_TIMEOUT_SECS);
     let key = format!("{}:stop:0:0", home.file().display());
     fs::write(
         home.path().join("config.toml"),
@@ -196,7 +188,7 @@ fn the_real_codex_trusts_by_position_and_hash() {
     // An entry that moves up takes the place of the trusted one, and is not it.
     let mut value = home.value();
     let groups = value["hooks"]["Stop"].as_array_mut().expect("groups");
-    groups.insert(0, command_entry(Path::new("/usr/bin/true")));
+    groups.insert(0, command_entry("/usr/bin/true"));
     fs::write(home.file(), value.to_string()).expect("writable");
     assert_eq!(trust(Kind::Stop), Some(TrustStatus::Untrusted));
 }
@@ -217,7 +209,7 @@ fn the_real_codex_refuses_what_we_refuse() {
         let Some(codex) = real_codex(&home) else {
             return;
         };
-        global_hooks::install(&home.path(), built()).expect_err("refused by us");
+        global_hooks::install(&home.path(), &built()).expect_err("refused by us");
         let list = query(&home, &codex).expect("an answer");
         assert_eq!(list.warnings.len(), 1, "refused by codex: {text}");
         assert!(list.hooks.is_empty());

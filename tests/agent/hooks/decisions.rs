@@ -124,7 +124,7 @@ fn a_permission_that_cannot_be_recorded_is_not_decided() {
 fn a_repository_cannot_grant_itself_a_permission() {
     let dir = directory();
     signals::write_policy(dir.path(), &Policy::Allow).expect("writable");
-    let child = spawn(Command::new(binary(Kind::Permission)).current_dir(dir.path()));
+    let child = spawn(hook(Kind::Permission).current_dir(dir.path()));
     assert_silent_success(&feed(child, payload().as_bytes()));
     assert_eq!(names(dir.path()), [POLICY_NAME], "nor is a file left there");
 }

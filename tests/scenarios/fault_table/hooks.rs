@@ -1,24 +1,19 @@
 //! The hooks are missing, slow, unheard, or used by others.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 
 use cx_operator::agent::executor::Sandbox;
+use cx_operator::agent::signals::Kind;
 use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 
 use super::*;
 
-const HOOKS: [&str; 5] = [
-    env!("CARGO_BIN_EXE_cx-launcher"),
-    env!("CARGO_BIN_EXE_cx-session-start-hook"),
-    env!("CARGO_BIN_EXE_cx-prompt-hook"),
-    env!("CARGO_BIN_EXE_cx-permission-hook"),
-    env!("CARGO_BIN_EXE_cx-stop-hook"),
-];
+const HELPER: &str = env!("CARGO_BIN_EXE_cx-helper");
 
 faults! {
     every stop_hook_missing: Fault {
-        how: "the stop hook's program is removed in a turn",
+        how: "the stop hook's program is not found in a turn",
         status: Status::Completed,
         code: None,
         within: 5,
@@ -31,7 +26,7 @@ faults! {
         code: None,
         within: 8,
         says: &["Done."],
-        provoke: |rig| Box::pin(with_hook(rig, "cx-stop-hook", "sleep 1")),
+        provoke: |rig| Box::pin(with_hook(rig, Kind::Stop, "sleep 1")),
     };
     both stop_hook_hangs: Fault {
         how: "the stop hook does not return",
@@ -39,7 +34,7 @@ faults! {
         code: Some("turn_timeout"),
         within: 12,
         says: &["longer than 4s"],
-        provoke: |rig| Box::pin(with_hook(rig, "cx-stop-hook", "sleep 1000")),
+        provoke: |rig| Box::pin(with_hook(rig, Kind::Stop, "sleep 1000")),
     };
     newest prompt_hook_fails: Fault {
         how: "the prompt hook fails",
@@ -47,7 +42,7 @@ faults! {
         code: Some("not_submitted"),
         within: 25,
         says: &["no proof that the prompt was submitted", "hooks may be off"],
-        provoke: |rig| Box::pin(with_hook(rig, "cx-prompt-hook", "exit 1")),
+        provoke: |rig| Box::pin(with_hook(rig, Kind::Prompt, "exit 1")),
     };
     every signals_unwritable: Fault {
         how: "in the signals directory's place is a file, in a turn",
@@ -91,13 +86,16 @@ faults! {
     };
 }
 
-/// A directory of hooks that a row may break; the program looks there first.
-fn own_hooks(rig: &Rig) -> PathBuf {
+/// A directory with a helper that runs a command before one hook; the program looks there first.
+fn own_hooks(rig: &Rig, kind: Kind, command: &str) -> PathBuf {
     let dir = rig.path("hooks");
     fs::create_dir(&dir).expect("a directory");
-    for hook in HOOKS.map(PathBuf::from) {
-        symlink(&hook, dir.join(hook.file_name().expect("a name"))).expect("a link");
-    }
+    let place = dir.join("cx-helper");
+    let role = kind.name();
+    let script =
+        format!("#!/bin/sh\nif [ \"$1\" = {role} ]; then\n{command}\nfi\nexec '{HELPER}' \"$@\"\n");
+    fs::write(&place, script).expect("a script");
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("its mode");
     dir
 }
 
@@ -133,14 +131,16 @@ async fn finish(rig: &Rig, child: Child) -> Ended {
 }
 
 async fn stop_hook_missing(rig: &Rig) -> Ended {
-    let hooks = own_hooks(rig);
+    let gone = rig.path("gone");
+    let missing = format!("test ! -e '{}' || exit 127", gone.display());
+    let hooks = own_hooks(rig, Kind::Stop, &missing);
     let mut child = spawn(rig, &held(rig, ""), &hooks);
     leave_half(rig, &mut child).await;
     rig.wait_for_event("the prompt's proof", |progress| {
         matches!(progress, Progress::Submitted { .. })
     })
     .await;
-    fs::remove_file(hooks.join("cx-stop-hook")).expect("the hook");
+    fs::write(gone, "").expect("a file");
     fs::write(word(rig), "").expect("the word");
     let ended = finish(rig, child).await;
     assert_told_by_the_transcript(&ended);
@@ -154,14 +154,8 @@ fn assert_told_by_the_transcript(ended: &Ended) {
 }
 
 /// Puts a command before one hook's own.
-async fn with_hook(rig: &Rig, name: &str, command: &str) -> Ended {
-    let hooks = own_hooks(rig);
-    let place = hooks.join(name);
-    let real = fs::read_link(&place).expect("the hook");
-    fs::remove_file(&place).expect("the link");
-    let script = format!("#!/bin/sh\n{command}\nexec '{}' \"$@\"\n", real.display());
-    fs::write(&place, script).expect("a script");
-    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("its mode");
+async fn with_hook(rig: &Rig, kind: Kind, command: &str) -> Ended {
+    let hooks = own_hooks(rig, kind, command);
     let mut child = spawn(rig, "x", &hooks);
     leave_half(rig, &mut child).await;
     finish(rig, child).await
@@ -200,22 +194,20 @@ fn stop(session: &str) -> String {
 
 /// The hook writes into the current directory, where nobody names another.
 async fn forged(rig: &Rig) -> Ended {
-    let hook = env!("CARGO_BIN_EXE_cx-stop-hook");
     let session = "\"$(ls -R \"$CODEX_HOME/sessions\" | sed -n 's/^rollout-.*-\\([0-9a-f]\\{8\\}-.\\{27\\}\\)\\.jsonl$/\\1/p')\"";
     let payload = stop("%s");
     let command = format!(
-        "printf '{payload}' {session} | '{hook}'; test -e .done-{session} -a -e sentinel-{session}.json && echo forged"
+        "printf '{payload}' {session} | '{HELPER}' stop; test -e .done-{session} -a -e sentinel-{session}.json && echo forged"
     );
     let run = submit(rig, rig.task(&format!("[[shell {command}]]"))).await;
     end(rig, run).await
 }
 
 async fn foreign(rig: &Rig) -> Ended {
-    let hook = env!("CARGO_BIN_EXE_cx-stop-hook");
     let payload = stop(FOREIGN);
     let runs = rig.path("state/runs");
     let command = format!(
-        "'{hook}' '{}'/*/signals <<'EOF' && echo foreign\n{payload}\nEOF\n",
+        "'{HELPER}' stop '{}'/*/signals <<'EOF' && echo foreign\n{payload}\nEOF\n",
         runs.display()
     );
     let mut task = rig.task(&format!("[[shell {command}]]"));

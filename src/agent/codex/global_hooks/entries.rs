@@ -3,12 +3,11 @@
 //! `{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "…"}]}]}}`: per event a list of groups, in each a list of
 //! hooks.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 
 use super::{Action, Change};
 use crate::agent::codex::trust;
+use crate::agent::helper::Helper;
 use crate::agent::signals::Kind;
 
 /// The command line of our entry for an event.
@@ -92,8 +91,7 @@ fn our_command(hook: &Value, kind: Kind) -> Option<&str> {
         return None;
     }
     let command = hook["command"].as_str()?;
-    let program = trust::shell_program(command)?;
-    (Path::new(&program).file_name()? == kind.binary_name()).then_some(command)
+    Helper::program_of(command, kind).map(|_program| command)
 }
 
 fn event(kind: Kind) -> &'static str {

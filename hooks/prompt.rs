@@ -1,8 +1,0 @@
-//! `cx-prompt-hook [DIR]`: writes the files of a submitted prompt into DIR.
-
-use cx_operator::helper::signals::{self, Kind, Target};
-
-fn main() {
-    // A hook that fails or prints disturbs the agent; the operator notices a missing file by itself.
-    let _ = signals::receive(&Target::from_args(), Kind::Prompt);
-}
