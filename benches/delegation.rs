@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use testkit::agents;
-use testkit::mock_model;
+use testkit::mock_model::MockModel;
+use testkit::world::World;
 
 use cx_operator::agent::codex::program::Program;
 use cx_operator::agent::executor::Options;
@@ -21,70 +22,46 @@ const PROMPT: &str = "Say that you are done.";
 const LIMIT: Duration = Duration::from_secs(60);
 
 struct Site {
-    root: tempfile::TempDir,
+    world: World,
     codex: PathBuf,
-    model: mock_model::MockModel,
+    _model: MockModel,
 }
 
 impl Site {
     fn new(codex: PathBuf) -> Self {
-        let root = tempfile::tempdir().expect("a temporary directory");
-        let model = mock_model::MockModel::start().expect("the mock model starts");
-        let site = Self { root, codex, model };
-        mock_model::write_codex_home(&site.path("home"), site.model.port()).expect("written");
-        let repo = site.path("repo");
-        fs::create_dir(&repo).expect("created");
-        fs::write(repo.join("a.txt"), "hello\n").expect("written");
-        for arguments in [
-            &["init", "-q"][..],
-            &["add", "."],
-            &["commit", "-qm", "begin"],
-        ] {
-            let identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
-            let git = Command::new("git")
-                .arg("-C")
-                .arg(&repo)
-                .args(identity)
-                .args(arguments)
-                .status();
-            assert!(git.expect("git runs").success());
+        let mut world = World::new(&[("a.txt", "hello\n")]);
+        let model = MockModel::start().expect("the mock model starts");
+        world.use_model(&model);
+        Self {
+            world,
+            codex,
+            _model: model,
         }
-        site
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
+        self.world.path(name)
     }
 
     fn bins() -> &'static Path {
         Path::new(env!("CARGO_BIN_EXE_cx-operator"))
             .parent()
-            .expect("it lies in a directory")
+            .expect("it is in a directory")
     }
 
     /// The whole delegation, as a process.
     fn delegate(&self, round: usize) -> Duration {
         let begun = Instant::now();
-        let output = Command::new(env!("CARGO_BIN_EXE_cx-operator"))
-            .args([
-                "delegate",
-                "--json",
-                "--no-preamble",
-                "--prompt",
-                PROMPT,
-                "--task",
-                &format!("bench-{round}"),
-            ])
+        let task = format!("bench-{round}");
+        let arguments = ["delegate", "--json", "--no-preamble", "--task", &task];
+        let output = self
+            .world
+            .operator(&arguments)
+            .args(["--prompt", PROMPT])
             .arg("--codex")
             .arg(&self.codex)
-            .arg("--repo")
-            .arg(self.path("repo"))
             .arg("--worktree-root")
-            .arg(self.root.path())
-            .arg("--state-dir")
-            .arg(self.path("state"))
-            .env("CODEX_HOME", self.path("home"))
-            .env("OPENAI_API_KEY", "none")
+            .arg(self.world.worktrees())
             .output()
             .expect("it runs");
         let taken = begun.elapsed();
@@ -129,8 +106,7 @@ impl Site {
             .arg(self.path("repo"))
             .args(program.command_line(&launch).argv)
             .arg(PROMPT)
-            .env("CODEX_HOME", self.path("home"))
-            .env("OPENAI_API_KEY", "none")
+            .envs(self.world.environment())
             .status();
         assert!(started.expect("tmux runs").success());
         let done = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(".done-");
@@ -167,9 +143,9 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let environment: Vec<_> = std::env::vars().collect();
+    let environment = [std::env::vars().collect(), site.world.environment()].concat();
     let state = site.path("state");
-    let query = Program::query(Some(&site.codex), &environment, site.root.path(), &state);
+    let query = Program::query(Some(&site.codex), &environment, site.world.dir(), &state);
     let program = runtime.block_on(query).expect("codex answers");
     let rounds = std::env::var("CX_BENCH_ROUNDS")
         .ok()

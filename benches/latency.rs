@@ -7,11 +7,12 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
-use testkit::mock_model;
+use testkit::built;
+use testkit::mock_model::MockModel;
+use testkit::world::World;
 
 use cx_operator::Operator;
 use cx_operator::agent::signals::{self, Kind};
@@ -43,51 +44,25 @@ impl Responder for Again {
     }
 }
 
-fn repository(path: &Path) {
-    fs::create_dir(path).expect("created");
-    let identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
-    for arguments in [
-        &["init", "-q"][..],
-        &["commit", "-q", "--allow-empty", "-m", "begin"],
-    ] {
-        let git = Command::new("git")
-            .arg("-C")
-            .arg(path)
-            .args(identity)
-            .args(arguments)
-            .status();
-        assert!(git.expect("git runs").success());
-    }
-}
-
-fn task(root: &Path) -> Task {
+fn task(world: &World) -> Task {
     let prompt = Prompt::parse(b"[[question]]").expect("a prompt");
-    let mut task = Task::new(
-        TaskName::parse("latency").expect("a name"),
-        root.join("repo"),
-        prompt,
-    );
-    task.worktree_root = root.to_owned();
-    task.agent.program = Some(env!("CARGO_BIN_EXE_scripted-agent").into());
-    task.environment = vec![
-        (
-            "CODEX_HOME".to_owned(),
-            root.join("home").display().to_string(),
-        ),
-        ("OPENAI_API_KEY".to_owned(), "none".to_owned()),
-    ];
+    let name = TaskName::parse("latency").expect("a name");
+    let mut task = Task::new(name, world.repo(), prompt);
+    task.worktree_root = world.worktrees();
+    task.agent.program = Some(built::scripted_agent());
+    task.environment = world.environment();
     task.limits.turns = TURNS;
     task.responders = vec![Arc::new(Again)];
     task
 }
 
 /// The moments at which the machine had decided about a stop, in nanoseconds since 1970.
-async fn decided(root: &Path) -> (Vec<u128>, std::path::PathBuf) {
+async fn decided(world: &World) -> (Vec<u128>, std::path::PathBuf) {
     let operator = Operator::builder()
-        .state_directory(root.join("state"))
+        .state_directory(world.state())
         .build()
         .expect("an operator");
-    let mut run = operator.start(task(root));
+    let mut run = operator.start(task(world));
     let mut moments = Vec::new();
     while let Some(entry) = run.events().next().await {
         if matches!(entry.progress, Progress::TurnEnded { .. }) {
@@ -129,16 +104,15 @@ fn percentile(times: &mut [Duration], percent: usize) -> Duration {
 }
 
 fn main() {
-    let root = tempfile::tempdir().expect("a temporary directory");
-    repository(&root.path().join("repo"));
-    let model = mock_model::MockModel::start().expect("the mock model starts");
-    mock_model::write_codex_home(&root.path().join("home"), model.port()).expect("written");
+    let mut world = World::new(&[]);
+    let model = MockModel::start().expect("the mock model starts");
+    world.use_model(&model);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    let (moments, dir) = runtime.block_on(decided(root.path()));
+    let (moments, dir) = runtime.block_on(decided(&world));
     let stops = signals::list(&dir.join("signals")).expect("listed");
     let stops = stops.iter().filter(|file| file.kind == Kind::Stop);
     let begun = stops.map(|file| {
@@ -152,7 +126,7 @@ fn main() {
         .zip(&moments)
         .map(|(begun, decided)| Duration::from_nanos(u64::try_from(decided - begun).expect("soon")))
         .collect();
-    let watched = root.path().join("watched");
+    let watched = world.path("watched");
     fs::create_dir(&watched).expect("created");
     let mut floor = watcher_alone(&watched);
     writeln!(

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use testkit::git;
 
 const ROUNDS: usize = 11;
 /// What a person takes for an answer at once.
@@ -115,22 +116,8 @@ fn run_id(n: usize) -> String {
 fn generate(dir: &Path, count: usize) {
     let repo = dir.join("repo");
     fs::create_dir(&repo).expect("a directory");
-    let git = |arguments: &[&str]| {
-        let identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
-        let output = Command::new("git")
-            .args(identity)
-            .args(arguments)
-            .current_dir(&repo)
-            .output();
-        let output = output.expect("git runs");
-        assert!(output.status.success(), "git {arguments:?}: {output:?}");
-        String::from_utf8(output.stdout)
-            .expect("UTF-8")
-            .trim()
-            .to_owned()
-    };
-    git(&["init", "-q", "-b", "main"]);
-    git(&["commit", "-q", "--allow-empty", "-m", "first"]);
+    git::init(&repo).expect("a repository");
+    let git = |arguments: &[&str]| git::git(&repo, arguments);
     let results: Vec<String> = (0..100)
         .map(|n| {
             git(&[

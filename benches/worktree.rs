@@ -12,7 +12,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cx_operator::worktree::diff::write_patch;
@@ -25,6 +25,8 @@ const NEW_FILES: usize = 40_000;
 const REFS: usize = 100_000;
 const SMALL_RUNS: usize = 30;
 const REF: &str = "refs/cx-operator/bench";
+/// A collection in the background would be measured.
+const NO_GC: [&str; 2] = ["-c", "gc.auto=0"];
 
 fn main() {
     let pairs = std::env::args()
@@ -314,21 +316,9 @@ fn git_worktree_add(root: &Path, to: &Path) -> Duration {
 }
 
 fn git(dir: &Path, args: &[&str]) {
-    let status = command(dir, args)
-        .stdout(Stdio::null())
-        .status()
-        .expect("git runs");
-    assert!(status.success(), "git {args:?}");
+    testkit::git::git(dir, &[&NO_GC, args].concat());
 }
 
 fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new("git");
-    command
-        .current_dir(dir)
-        .args(["-c", "user.name=bench"])
-        .args(["-c", "user.email=bench@localhost"])
-        .args(["-c", "gc.auto=0"])
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null");
-    command
+    testkit::git::command(dir, &[&NO_GC, args].concat())
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 use testkit::agents;
 
@@ -10,11 +9,9 @@ use cx_operator::agent::codex::screen::{
     self, Dialog, DialogKind, DialogPolicy, Move, Reason, View,
 };
 use cx_operator::agent::executor::TrustPolicy;
-use tempfile::TempDir;
 use testkit::mock_model::{MockModel, write_codex_home};
-
-/// How long anything may take to appear.
-const LIMIT: Duration = Duration::from_secs(20);
+use testkit::wait::{LIMIT, wait_or};
+use testkit::world::World;
 
 /// After what time without any effect a key is taken for lost.
 const KEY_LIMIT: Duration = Duration::from_millis(500);
@@ -24,27 +21,22 @@ const WATCH: Duration = Duration::from_secs(2);
 
 /// A codex in a pane, with a repository, a home and a tmux server that end with it.
 struct Pane {
-    dir: TempDir,
+    world: World,
 }
 
 impl Pane {
-    /// Prepares an empty world; [`Pane::start`] starts codex in it.
+    /// Prepares a world; [`Pane::start`] starts codex in it.
     fn prepare() -> Pane {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        for name in ["home", "codex", "repo", "bin"] {
-            fs::create_dir(dir.path().join(name)).expect("an empty directory");
+        let world = World::bare();
+        world.git(&["init", "-q"]);
+        for name in ["bin", "state"] {
+            fs::create_dir(world.path(name)).expect("a directory");
         }
-        let git = Command::new("git")
-            .args(["init", "--quiet"])
-            .arg(dir.path().join("repo"))
-            .status()
-            .expect("git starts");
-        assert!(git.success(), "git init");
-        Pane { dir }
+        Pane { world }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.world.path(name)
     }
 
     /// Makes every dialog of a start due: trust, hooks, update and, where the version has one, the model offer.
@@ -70,14 +62,7 @@ impl Pane {
     }
 
     fn tmux(&self, args: &[&str]) -> String {
-        let output = Command::new("tmux")
-            .args(["-f", "/dev/null", "-S"])
-            .arg(self.path("tmux.sock"))
-            .args(args)
-            .env_remove("TMUX")
-            .output()
-            .expect("tmux starts");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        self.world.tmux(args)
     }
 
     fn start(&self, codex: &Path, version: &str, key: bool) {
@@ -126,7 +111,7 @@ impl Pane {
         let file = self.path("prompt");
         fs::write(&file, text).expect("the prompt is written");
         let file = file.display().to_string();
-        self.tmux(&[
+        let paste = [
             "load-buffer",
             "-b",
             "p",
@@ -137,20 +122,16 @@ impl Pane {
             "-d",
             "-b",
             "p",
-        ]);
+        ];
+        self.tmux(&paste);
     }
 
     /// Waits for a screen of which that is true.
     fn wait_until(&self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
-        let begun = Instant::now();
-        loop {
-            let screen = self.screen();
-            if is_there(&screen) {
-                return screen;
-            }
-            assert!(begun.elapsed() < LIMIT, "no {what}:\n{screen}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let found = wait_or(LIMIT, || {
+            Some(self.screen()).filter(|screen| is_there(screen))
+        });
+        found.unwrap_or_else(|| panic!("no {what}:\n{}", self.screen()))
     }
 
     /// The next dialog or composer, without pressing anything.
@@ -164,10 +145,9 @@ impl Pane {
 
     /// Waits until the screen is no longer that; a key sent before codex reads keys is lost, so not for long.
     fn wait_for_effect(&self, before: &View) {
-        let begun = Instant::now();
-        while begun.elapsed() < KEY_LIMIT && screen::read(&self.screen()) == *before {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let _lost = wait_or(KEY_LIMIT, || {
+            (screen::read(&self.screen()) != *before).then_some(())
+        });
     }
 
     /// Answers dialogs until the composer is there, or nobody may answer: what was met, and how it ended.
@@ -194,12 +174,6 @@ impl Pane {
                 end => return (met, Err(end)),
             }
         }
-    }
-}
-
-impl Drop for Pane {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
     }
 }
 

@@ -3,14 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use cx_operator::os::launcher::environment_file;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-
-/// The longest that anything awaited may take.
-const WAIT: Duration = Duration::from_secs(20);
+use testkit::wait::wait_for;
 
 /// A launcher's directory: `status` comes there.
 struct Pane(TempDir);
@@ -62,17 +59,6 @@ impl Pane {
     /// Waits for a pid that a script wrote.
     fn pid(&self, name: &str) -> u32 {
         wait_for(name, || self.read(name)?.trim().parse().ok())
-    }
-}
-
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let limit = Instant::now() + WAIT;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < limit, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

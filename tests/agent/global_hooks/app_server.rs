@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use cx_operator::agent::codex::app_server::{
@@ -12,6 +11,7 @@ use cx_operator::agent::codex::trust::{DEFAULT_TIMEOUT_SECS, event_names, truste
 
 use super::*;
 use testkit::agents::{PINNED, native_codex};
+use testkit::wait::wait_for;
 
 /// Writes a program by another process: a file that this one has open for writing, or a child of another test, can't be run.
 fn script(home: &Home, text: &str) -> PathBuf {
@@ -44,11 +44,7 @@ fn is_alive(pid: &str) -> bool {
 fn assert_ends(home: &Home) {
     for name in ["pid", "child-pid"] {
         let pid = fs::read_to_string(home.dir.path().join(name)).expect("it ran");
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while is_alive(&pid) {
-            assert!(Instant::now() < deadline, "{name} lives on");
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_for("the end of a process", || (!is_alive(&pid)).then_some(()));
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the permission hook answers.
 
+use testkit::wait::wait_for;
+
 use super::*;
 
 fn ask(dir: &Path) -> Output {
@@ -7,14 +9,9 @@ fn ask(dir: &Path) -> Output {
 }
 
 fn await_asked(dir: &Path) -> SignalFile {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(asked) = signals::list(dir).expect("readable").pop() {
-            return asked;
-        }
-        assert!(Instant::now() < deadline, "the hook records what it asks");
-        thread::sleep(Duration::from_millis(2));
-    }
+    wait_for("the hook's record of the question", || {
+        signals::list(dir).expect("readable").pop()
+    })
 }
 
 fn wait_policy(seconds: u64) -> Policy {
@@ -191,11 +188,10 @@ fn each_permission_gets_its_own_answer() {
             .write_all(payload().as_bytes())
             .expect("the hook reads");
         drop(stdin);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while signals::list(dir.path()).expect("readable").len() == n {
-            assert!(Instant::now() < deadline, "the hook records what it asks");
-            thread::sleep(Duration::from_millis(2));
-        }
+        wait_for("the hook's record of the question", || {
+            let asked = signals::list(dir.path()).expect("readable");
+            (asked.len() > n).then_some(())
+        });
         children.push(child);
     }
     let asked = signals::list(dir.path()).expect("readable");

@@ -1,15 +1,13 @@
 //! A pane of a private tmux server with an agent in it, and everything that a test asks about.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use testkit::git;
+use testkit::wait::{LIMIT, wait_or};
+use testkit::world::World;
 
-/// Presence is awaited this long; a passing test waits milliseconds.
-const LIMIT: Duration = Duration::from_secs(20);
-const LOOK: Duration = Duration::from_millis(5);
 pub(crate) const EVENTS: [&str; 5] = [
     "SessionStart",
     "UserPromptSubmit",
@@ -20,7 +18,7 @@ pub(crate) const EVENTS: [&str; 5] = [
 
 /// A home, a repository with a linked worktree, a tmux server; all gone when dropped.
 pub(crate) struct Pane {
-    directory: tempfile::TempDir,
+    world: World,
     program: PathBuf,
     pub(crate) arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -32,18 +30,7 @@ pub(crate) fn await_some<T>(
     detail: impl Fn() -> String,
     look: impl Fn() -> Option<T>,
 ) -> T {
-    let limit = Instant::now() + LIMIT;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(
-            Instant::now() < limit,
-            "waited in vain for {what}\n{}",
-            detail()
-        );
-        std::thread::sleep(LOOK);
-    }
+    wait_or(LIMIT, look).unwrap_or_else(|| panic!("waited in vain for {what}\n{}", detail()))
 }
 
 impl Pane {
@@ -65,33 +52,23 @@ impl Pane {
 
     /// Prepares an agent with no arguments.
     pub(crate) fn untrusting() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
         let pane = Self {
-            directory,
+            world: World::bare(),
             program: env!("CARGO_BIN_EXE_scripted-agent").into(),
             arguments: Vec::new(),
             environment: Vec::new(),
         };
-        for name in ["home", "signals"] {
+        for name in ["signals", "state"] {
             std::fs::create_dir(pane.path(name)).expect("a directory of ours");
         }
         let config = "model = \"gpt-5.5\"\nmodel_provider = \"mock\"\ncheck_for_update_on_startup = false\n[model_providers.mock]\n\
             name = \"mock\"\nbase_url = \"http://127.0.0.1:1/v1\"\nwire_api = \"responses\"\nenv_key = \"OPENAI_API_KEY\"\n\
             request_max_retries = 1\nstream_max_retries = 1\n[notice.model_migrations]\n\"gpt-5.5\" = \"gpt-6-sol\"\n";
         pane.write("home/config.toml", config);
-        let repository = git2::Repository::init(pane.path("repository")).expect("a repository");
-        let signature = git2::Signature::now("t", "t@example.org").expect("a signature");
-        let tree = repository
-            .index()
-            .and_then(|mut index| index.write_tree())
-            .expect("an empty tree");
-        let tree = repository.find_tree(tree).expect("the tree");
-        repository
-            .commit(Some("HEAD"), &signature, &signature, "first", &tree, &[])
-            .expect("a commit");
-        repository
-            .worktree("linked", &pane.path("linked"), None)
-            .expect("a worktree");
+        let repository = pane.path("repository");
+        std::fs::create_dir(&repository).expect("a directory of ours");
+        git::init(&repository).expect("a repository");
+        git::git(&repository, &["worktree", "add", "-q", "../linked"]);
         pane
     }
 
@@ -105,7 +82,7 @@ impl Pane {
     pub(crate) fn with_script(mut self, script: &str) -> Self {
         self.write(
             "script",
-            &script.replace("$DIR", &self.directory.path().to_string_lossy()),
+            &script.replace("$DIR", &self.world.dir().to_string_lossy()),
         );
         self.environment.push((
             "CX_SCRIPT".to_owned(),
@@ -123,11 +100,7 @@ impl Pane {
 
     /// A path below the temporary directory, with no symbolic link in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory
-            .path()
-            .canonicalize()
-            .expect("our directory")
-            .join(name)
+        self.world.path(name)
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
@@ -181,18 +154,7 @@ impl Pane {
     }
 
     fn tmux(&self, arguments: &[&str]) -> String {
-        let output = Command::new("tmux")
-            .args([
-                "-S",
-                &self.path("tmux").to_string_lossy(),
-                "-f",
-                "/dev/null",
-            ])
-            .args(arguments)
-            .env_remove("TMUX")
-            .output()
-            .expect("tmux runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        self.world.tmux(arguments)
     }
 
     /// Starts the agent in the linked worktree, with an environment that holds nothing else.
@@ -362,11 +324,5 @@ impl Pane {
                     .rfind(|payload| payload["type"] == kind)
             },
         )
-    }
-}
-
-impl Drop for Pane {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
     }
 }

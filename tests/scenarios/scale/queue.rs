@@ -1,37 +1,24 @@
 //! The queue of those who wait for other runs.
 
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cx_operator::Operator;
 use cx_operator::record::journal::{self, Progress};
 use cx_operator::record::{Outcome, Status};
-use cx_operator::{Operator, Run};
 
 use super::{assert_idle, assert_small, finish, runtime};
 use testkit::alone::{alone, in_own_process};
 use testkit::crowd::{Crowd, Member};
+use testkit::wait::wait_for;
 
-/// The longest that anything awaited may take.
-const WAIT: Duration = Duration::from_secs(60);
+use crate::rig::until;
 
 /// An operator that lets one run at a time begin.
 fn one_at_a_time(crowd: &Crowd) -> cx_operator::Builder {
     Operator::builder()
         .state_directory(crowd.world.state())
         .max_parallel(NonZeroUsize::MIN)
-}
-
-/// Reads a run's events until one fits.
-async fn until(run: &mut Run, fits: impl Fn(&Progress) -> bool) {
-    let search = async {
-        while let Some(entry) = run.events().next().await {
-            if fits(&entry.progress) {
-                return;
-            }
-        }
-        panic!("the run ended before");
-    };
-    tokio::time::timeout(WAIT, search).await.expect("in time");
 }
 
 fn is_submitted(progress: &Progress) -> bool {
@@ -100,11 +87,11 @@ fn a_waiting_run_is_cancelled() {
         let operator = one_at_a_time(&crowd).build().expect("an operator");
         let start = |number: usize| operator.start(crowd.task(&crowd.members[number]));
         let mut first = start(0);
-        until(&mut first, is_submitted).await;
+        until(&mut first, "the event", is_submitted).await;
         let mut second = start(1);
-        until(&mut second, queued(1)).await;
+        until(&mut second, "the event", queued(1)).await;
         let mut third = start(2);
-        until(&mut third, queued(2)).await;
+        until(&mut third, "the event", queued(2)).await;
         let impatient = one_at_a_time(&crowd).queue_timeout(Duration::from_millis(300));
         let impatient = impatient.build().expect("an operator");
         let late = impatient.delegate(crowd.task(&crowd.members[3])).await;
@@ -114,7 +101,7 @@ fn a_waiting_run_is_cancelled() {
         let second = second.outcome().await;
         assert_eq!((second.status, second.exit_code()), (Status::Aborted, 143));
         assert_eq!((code(&second), &second.run_dir), (Some("cancelled"), &None));
-        until(&mut third, queued(1)).await;
+        until(&mut third, "the event", queued(1)).await;
         crowd.release();
         let first = (crowd.members[0].clone(), first.outcome().await);
         [first, (crowd.members[2].clone(), third.outcome().await)]
@@ -133,7 +120,7 @@ fn a_task_that_cannot_run_does_not_wait() {
     let outcome = runtime().block_on(async {
         let operator = one_at_a_time(&crowd).build().expect("an operator");
         let mut first = operator.start(crowd.task(&crowd.members[0]));
-        until(&mut first, is_submitted).await;
+        until(&mut first, "the event", is_submitted).await;
         let mut task = crowd.task(&crowd.members[1]);
         task.base = "nowhere".to_owned();
         let refused = operator.delegate(task).await;
@@ -155,11 +142,10 @@ fn killed_processes_hold_nobody_up() {
         let mut command = crowd.command(&crowd.members[number]);
         command.args(["--max-parallel", "1"]);
         let child = command.spawn().expect("cx-operator starts");
-        let limit = Instant::now() + WAIT;
-        while !crowd.said(&crowd.members[number]).contains(said) {
-            assert!(Instant::now() < limit, "it says {said}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_for(said, || {
+            let text = crowd.said(&crowd.members[number]);
+            text.contains(said).then_some(())
+        });
         child
     };
     let mut runs = spawn(0, "the agent has the prompt");
@@ -199,7 +185,7 @@ fn two_hundred() {
             is_submitted(progress) || matches!(progress, Progress::Queued { .. })
         };
         for (_, run) in &mut runs {
-            until(run, began).await;
+            until(run, "the event", began).await;
         }
         assert_idle(Duration::from_secs(20)).await;
         crowd.release();

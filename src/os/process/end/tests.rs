@@ -1,6 +1,8 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
+use testkit::wait::wait_for_async;
+
 use super::*;
 use crate::os::process::RUN_VARIABLE;
 
@@ -36,7 +38,7 @@ impl Case {
                 .parse()
                 .ok()
         };
-        wait_for(|| Process::find(read()?)).await
+        wait_for_async("a process", || Process::find(read()?)).await
     }
 
     fn processes(&self, root: Option<Process>) -> RunProcesses<'_> {
@@ -58,7 +60,10 @@ impl Case {
         let ended = end_run_processes(&run, grace, || false);
         let reaped = async {
             // Its parent is this process, for which no launcher reaps.
-            wait_for(|| self.root.try_wait().expect("a child")).await;
+            wait_for_async("the end of the root", || {
+                self.root.try_wait().expect("a child")
+            })
+            .await;
         };
         tokio::join!(ended, reaped).0
     }
@@ -83,17 +88,6 @@ fn shell(script: &str) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
-}
-
-async fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let limit = Instant::now() + LIMIT;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < limit, "waited in vain");
-        tokio::time::sleep(PACE).await;
-    }
 }
 
 fn runs(process: Process) -> bool {
@@ -121,7 +115,10 @@ async fn a_stopped_process_ends_within_the_grace() {
     let mut case = Case::start(&sleeper("a"));
     let stopped = case.process("a").await;
     stopped.signal(Signal::STOP);
-    wait_for(|| Stat::load(stopped.pid)?.is_stopped().then_some(())).await;
+    wait_for_async("the stop", || {
+        Stat::load(stopped.pid)?.is_stopped().then_some(())
+    })
+    .await;
     let begun = Instant::now();
     assert_eq!(case.end(LIMIT).await, Ok(()));
     assert!(!runs(stopped) && begun.elapsed() < LIMIT / 2);
@@ -193,7 +190,9 @@ async fn a_hurried_end_waits_for_no_grace() {
     };
     let begun = Instant::now();
     let ended = end_run_processes(&run, Duration::from_secs(600), || true);
-    let reaped = wait_for(|| case.root.try_wait().expect("a child"));
+    let reaped = wait_for_async("the end of the root", || {
+        case.root.try_wait().expect("a child")
+    });
     assert_eq!(tokio::join!(ended, reaped).0, Ok(()));
     assert!(begun.elapsed() < LIMIT);
 }
