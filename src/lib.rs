@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! Each room imports only rooms below it (`tests/docs.rs` holds the order):
+//! Each room imports only rooms below it (`tests/docs/rooms.rs` holds the order):
 //!
 //! | room | owns |
 //! |---|---|

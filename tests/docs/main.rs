@@ -1,12 +1,8 @@
 //! README, docs and skill say what the program does: its commands, its JSON, its exit statuses, its error codes.
 
-#[path = "docs/commands.rs"]
 mod commands;
-#[path = "docs/gate.rs"]
 mod gate;
-#[path = "docs/links.rs"]
 mod links;
-#[path = "docs/rooms.rs"]
 mod rooms;
 
 use std::collections::{BTreeMap, BTreeSet};
