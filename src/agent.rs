@@ -25,7 +25,7 @@ pub mod signals;
 /// All executors; the first is taken where none is named.
 pub static EXECUTORS: [&dyn Executor; 1] = [&codex::Codex];
 
-/// The leftovers ([`Executor::leftovers`]) of all executors: for work of which nobody knows whose it is.
+/// The leftovers ([`Executor::leftovers`]) of all executors: for work whose executor is unknown.
 pub(crate) static ALL_LEFTOVERS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let all = EXECUTORS.iter().flat_map(|executor| executor.leftovers());
     all.copied().collect()

@@ -260,7 +260,7 @@ fn print_failure(failure: &Failure) {
     }
 }
 
-/// Says a line on stderr. Where nobody reads it any more, a closed pipe or terminal, the run goes on: `eprintln!`
+/// Prints a line on stderr. If the pipe or terminal is closed, the run continues: `eprintln!`
 /// would panic, and a run whose operator dies is not torn down.
 fn tell(line: &str) {
     let _nobody_reads = writeln!(io::stderr(), "{line}");
@@ -282,7 +282,7 @@ fn print_shown(shown: Shown) -> Result<(), Error> {
     print_text(&shown.text)
 }
 
-/// Prints to stdout; a reader that went away is nobody's mistake.
+/// Prints to stdout; a closed pipe is not an error.
 fn print_text(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     match stdout

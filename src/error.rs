@@ -17,10 +17,10 @@ use crate::{record, tmux, worktree};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The prompt is none.
+    /// The prompt is invalid.
     #[error(transparent)]
     Prompt(#[from] prompt::Error),
-    /// The answers file is none.
+    /// The answers file is invalid.
     #[error(transparent)]
     Answers(#[from] respond::AnswersError),
     /// An argument is wrong.
@@ -72,7 +72,7 @@ pub enum Error {
         /// Where it should be.
         place: String,
     },
-    /// There is no room.
+    /// A disk is full.
     #[error("{} has {available_mb} MB free; a run needs {needed_mb} MB", path.display())]
     DiskFull {
         /// Where.

@@ -66,7 +66,7 @@ impl Builder {
     }
 
     /// Makes no cgroup for a run below the one that this process is in, as is else done where it is permitted. For a
-    /// service whose cgroups somebody else manages. A run's processes are then found by the other marks alone.
+    /// service whose cgroups another program manages. A run's processes are then found by the other marks alone.
     #[must_use]
     pub fn without_cgroups(mut self) -> Self {
         self.without_cgroups = true;
@@ -84,7 +84,7 @@ impl Builder {
 
     /// Begins a run only while fewer than `runs` are under way with the same state directory, those of other processes
     /// included; until then it waits, in the order of arrival. Nothing is made for a run that waits, and none of its
-    /// own deadlines has begun. Default: no limit; such a run waits for nobody, but counts for those that do.
+    /// own deadlines has begun. Default: no limit; such a run never waits, but counts for those that do.
     #[must_use]
     pub fn max_parallel(mut self, runs: NonZeroUsize) -> Self {
         self.max_parallel = Some(runs);
@@ -143,8 +143,8 @@ impl Operator {
         listing::list(&self.shared.store, count)
     }
 
-    /// Runs a task to its end. What goes wrong is in the outcome. Dropped before its end, as a timeout around it
-    /// does, it cancels the run, which then goes on to tear itself down.
+    /// Runs a task to its end. A failure is in the outcome. Dropped before its end, as a timeout around it
+    /// does, it cancels the run, which then still tears itself down.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -154,7 +154,7 @@ impl Operator {
         run.outcome().await
     }
 
-    /// Starts a task, to be followed and perhaps cancelled. It goes on when the handle is dropped.
+    /// Starts a task, to be followed and perhaps cancelled. It continues when the handle is dropped.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -182,7 +182,7 @@ impl Operator {
     /// Takes over a run whose operator died, and brings it to its end: follows the agent on where that still works, else
     /// ends the run by what the files of its hooks and transcript tell. The record of a run that has ended is told again.
     ///
-    /// `responders`: who may answer from now on; `None` for those that the run had, as far as they can be made anew.
+    /// `responders`: who may answer from now on; `None` for those that the run had, as far as they can be made again.
     ///
     /// # Errors
     /// [`run::Error::Alive`](crate::record::Error::Alive) where an operator owns the run,
@@ -265,7 +265,7 @@ impl Operator {
     }
 }
 
-/// A run that goes on.
+/// A run in progress.
 #[derive(Debug)]
 pub struct Run {
     cancel: Cancel,

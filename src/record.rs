@@ -25,7 +25,7 @@ pub mod redact;
 pub mod shown;
 mod store;
 
-/// The directory of the state directory that names the unfinished runs: one empty file each. So whoever looks for
+/// The directory of the state directory that names the unfinished runs: one empty file each. So an operator that looks for
 /// what dead operators left reads no finished run's journal, however many there are.
 const UNFINISHED: &str = "unfinished";
 

@@ -385,7 +385,7 @@ fn first_prompt(task: &Task) -> String {
     task.agent.executor.prompt(&prompt).into_owned()
 }
 
-/// Whether the preamble goes before the brief. It is left out where both together are more than codex takes.
+/// Whether the preamble is put before the brief. It is left out if both together are longer than the agent accepts.
 ///
 /// Source: codex 0.169.0, "Message exceeds the maximum length of 1048576 characters".
 fn has_preamble(task: &Task) -> bool {

@@ -38,7 +38,7 @@ pub struct Task {
     pub include_dirty: bool,
     /// Whether the brief is preceded by our short preamble. Default: yes.
     pub preamble: bool,
-    /// Whether the agent is asked, once, how the task stands where its last message doesn't tell. Default: yes.
+    /// Whether the agent is asked, once, how the task is going when its last message is unclear. Default: yes.
     pub probe: bool,
     /// How the agent is started.
     pub agent: Options,

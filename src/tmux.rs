@@ -71,11 +71,11 @@ pub struct SessionSpec<'a> {
     pub cwd: &'a Path,
     /// A file of variables (see [`environment_file`](crate::os::launcher::environment_file)); the launcher removes it.
     pub environment: &'a Path,
-    /// Where the agent's exit status goes: a decimal number and a newline.
+    /// The file for the agent's exit status: a decimal number and a newline.
     pub exit_status: &'a Path,
     /// The run's own cgroup, for the launcher to enter.
     pub cgroup: Option<&'a Path>,
-    /// Where everything the pane prints goes.
+    /// The file for everything the pane prints.
     pub log: &'a Path,
     /// The program and its arguments.
     pub argv: &'a [String],
@@ -145,7 +145,7 @@ impl Server {
                     .shell_command(format!("umask 077; exec cat >>{log}"))
                     .build(),
             )
-            // The terminal of whoever attaches must not resize the pane: wrapped dialogs read otherwise. Set for the
+            // The terminal of a person who attaches must not resize the pane: wrapped dialogs read otherwise. Set for the
             // window, since tmux 3.3a crashes at new-session where it is set for all.
             .add_command(
                 SetOption::new()
@@ -297,7 +297,7 @@ impl Server {
         Ok(())
     }
 
-    /// Whether the socket is there: removed from under a server that runs, it is made anew.
+    /// Whether the socket is there: removed from under a running server, it is created again.
     async fn is_reachable(&self) -> bool {
         if self.socket.exists() {
             return true;

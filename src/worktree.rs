@@ -9,10 +9,10 @@
 //!
 //! Invariants:
 //!
-//! * An ownership marker ([`Owner`]) is there before anything it speaks of is made, and goes last: a process killed
+//! * An ownership marker ([`Owner`]) exists before anything it names is made, and is removed last: a process killed
 //!   at any point leaves something that [`owned`] lists and [`remove`] removes. The one exception has the run's id for
 //!   its name: `cx-operator.<run-id>` in the shared git directory, empty, which [`remove`] removes as well.
-//! * Where the marker was removed by somebody, the branch's reflog proves for whom the branch was made.
+//! * If the marker was removed by another program, the branch's reflog proves for whom the branch was made.
 //! * A snapshot that returned is complete and on the disk; what it was taken from may go.
 //! * The worktree's own `.git` file and index belong to the agent and are never believed: the repository is opened
 //!   where it was found before the agent started.

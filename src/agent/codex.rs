@@ -41,7 +41,7 @@ use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
 /// closes the list of commands, which would keep the key to itself.
 pub(crate) const EXIT_COMMAND: &str = "/exit ";
 
-/// What its sandbox protects at the top of a worktree. Where there is none, it leaves an empty file as the place that it
+/// The entries that its sandbox protects at the top of a worktree. If one is missing, it leaves an empty file as the place that it
 /// mounted something over.
 ///
 /// Source: codex 0.125.0.
@@ -79,7 +79,7 @@ fn is_image_path(text: &str) -> bool {
 }
 
 /// A prompt as it is pasted, so that codex takes it for nothing but a prompt: its composer obeys a `/` at
-/// the beginning, and completes a word after `@` or `$` when the cursor stands behind it. The space around
+/// the beginning, and completes a word after `@` or `$` when the cursor is behind it. The space around
 /// is cut off by codex before it tells its prompt hook.
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/scenarios`.
@@ -121,7 +121,7 @@ fn screen_state(text: &str, expected: Expected<'_>, trust: TrustPolicy) -> Scree
             holds: Holds::Prompt,
         },
         View::Working => ScreenState::Working,
-        // Its Stop hooks are at work, and some version shows its composer meanwhile.
+        // Its Stop hooks are running, and some version shows its composer in the meantime.
         View::Composer(_) if expected.is_stopping && screen::runs_hooks(text) => {
             ScreenState::Working
         }

@@ -46,7 +46,7 @@ const DROPPED_PREFIXES: [&str; 4] = [
     "GIT_INTERNAL_",
     "GIT_PUSH_OPTION_",
 ];
-/// Beginnings of the names by which an agent marks what it starts: a run's agent is nobody's child.
+/// Beginnings of the names by which an agent marks what it starts: a run's agent has no parent session.
 const PARENT_MARKS: [&str; 7] = [
     "CLAUDECODE",
     "CLAUDE_CODE_",
@@ -83,7 +83,7 @@ pub(crate) fn agent_environment(
     with_absolute_home(executor, environment)
 }
 
-/// The environment in which an executor's program is asked where there is no run.
+/// The environment in which an executor's program is asked without a run.
 pub(crate) fn examining_environment(executor: &dyn Executor) -> Vec<(String, String)> {
     with_absolute_home(executor, caller_environment(executor))
 }

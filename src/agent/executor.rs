@@ -77,7 +77,7 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// A trouble that the screen shows while nothing has failed yet: a connection that is tried again, say.
     fn trouble(&self, screen: &str) -> Option<String>;
 
-    /// The report of a hook, of the payload that its program gave it; `None` for what is no such payload.
+    /// The report of a hook, read from its payload; `None` if the payload is invalid.
     fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report>;
 
     /// The meaning of a line of the transcript; `None` for a line that says nothing of a turn's course.
@@ -109,13 +109,13 @@ pub trait Installed: fmt::Debug + Send + Sync {
     /// Its version, for example `0.169.0`.
     fn version(&self) -> &str;
 
-    /// Whether the version lies within [`Executor::known_versions`].
+    /// Whether the version is within [`Executor::known_versions`].
     fn is_known(&self) -> bool;
 
     /// Asks the program whether it can reach a model with its configuration and credentials.
     ///
     /// # Errors
-    /// A [`Refusal`] that says what stands against it.
+    /// A [`Refusal`] that says why not.
     async fn query_access(&self, options: &Options, place: Place<'_>) -> Result<Access, Refusal>;
 
     /// The command line of a start.
@@ -130,9 +130,9 @@ pub trait Installed: fmt::Debug + Send + Sync {
 pub struct Place<'a> {
     /// The agent's environment.
     pub environment: &'a [(String, String)],
-    /// The directory that the repository's git directory lies in.
+    /// The directory that contains the repository's git directory.
     pub repository: &'a Path,
-    /// The directory in the caller's checkout that stands for the agent's own.
+    /// The directory in the caller's checkout that corresponds to the agent's own.
     pub directory: &'a Path,
     /// The state directory, which keeps the answers.
     pub state: &'a Path,
@@ -164,7 +164,7 @@ pub struct Expected<'a> {
 pub struct Refusal {
     /// The kind of trouble, which decides the code and the exit status.
     pub trouble: Trouble,
-    /// What stands against it.
+    /// The condition, as a sentence.
     pub message: String,
     /// What to do now.
     pub hint: &'static str,
@@ -191,7 +191,7 @@ pub enum Trouble {
     Home,
     /// It refuses its configuration.
     Configuration,
-    /// A setting stronger than the run's own stands against the run.
+    /// A setting with precedence over the run's own prevents the run.
     Restricted,
     /// What it signs in with can't be used.
     Credentials,
@@ -203,7 +203,7 @@ pub enum Trouble {
     Limits,
     /// The service refused its credentials in a turn.
     Rejected,
-    /// A dialog that nobody may answer is in the way.
+    /// A dialog that may not be answered is up.
     Dialog,
     /// A hook of the user's refused the prompt.
     PromptBlocked,
@@ -329,7 +329,7 @@ pub struct Hooks<'a> {
 pub struct Launch<'a> {
     /// What the caller wants.
     pub options: &'a Options,
-    /// The directory that the repository's git directory lies in: the main checkout, as a rule.
+    /// The directory that contains the repository's git directory: usually the main checkout.
     pub repository: &'a Path,
     /// The top of the worktree, all of which may be written to where the sandbox allows that of the workspace.
     pub worktree: &'a Path,

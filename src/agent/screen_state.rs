@@ -11,7 +11,7 @@ pub enum ScreenState {
     Nothing,
     /// The composer takes a prompt.
     Ready {
-        /// What stands in it.
+        /// Its content.
         holds: Holds,
     },
     /// A turn runs.
@@ -20,14 +20,14 @@ pub enum ScreenState {
     Dialog(ShownDialog),
 }
 
-/// What stands in the composer.
+/// The content of the composer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// Nothing, or what the agent itself shows in an empty one.
     Nothing,
     /// The present prompt, whole, and nothing else.
     Prompt,
-    /// Another text: somebody types, or the prompt has not arrived whole.
+    /// Another text: a person types, or the prompt has not arrived completely.
     Other,
 }
 
@@ -53,11 +53,11 @@ pub enum Advice {
     Wait,
     /// Nobody may answer it.
     Surface(&'static str),
-    /// The same, of one that the agent's work doesn't wait for: somebody who looks on has opened it.
+    /// The same, of one that the agent's work doesn't wait for: a person at the pane has opened it.
     Leave(&'static str),
     /// codex wants to be signed in.
     SignIn,
-    /// A question of a form that nobody has answered yet, as it is drawn.
+    /// A question of a form without an answer, as it is drawn.
     Ask(Inquiry),
     /// A question of a form whose answers are known.
     Fill {

@@ -13,7 +13,7 @@
 //! stop            stop-<uuid>-<seq>.json         sentinel-<uuid>.json    .done-<uuid> (empty)
 //! ```
 //!
-//! `malformed` stands in the place of `<uuid>` where there is none. `<seq>` is 20 digits of nanoseconds since 1970, a hyphen and
+//! `malformed` replaces a missing `<uuid>`. `<seq>` is 20 digits of nanoseconds since 1970, a hyphen and
 //! the pid of the hook: one per event, in the order of the events. The files with a `<seq>` are never replaced, so a turn's stop
 //! survives the next turn's; the others are the newest of their kind. A reader sees a file whole or not at all.
 //!
@@ -199,9 +199,9 @@ impl Target {
     /// Decides on a permission that was asked here, by the directory's [`Policy`]; blocks under [`Policy::Wait`] until there is a
     /// decision or the limit has passed.
     ///
-    /// A malformed payload is never decided: nobody knows whose permission it would be.
+    /// A malformed payload is never decided: it is unknown whose permission it would be.
     ///
-    /// Always [`Decision::Pass`] in a directory that nobody named: the current directory is a repository, and a repository
+    /// Always [`Decision::Pass`] in a directory that was not named: the current directory is a repository, and a repository
     /// must not grant itself a permission by carrying a policy file.
     pub fn decide(&self, asked: &SignalFile) -> Decision {
         match self.chosen {
@@ -220,7 +220,7 @@ impl Target {
 /// [`io::ErrorKind::NotFound`] for an empty directory name, else the first error of a write. Files already written stay, no
 /// temporary file does.
 pub fn receive(target: &Target, kind: Kind) -> io::Result<SignalFile> {
-    // An unset variable in a hook's command line is no name; joined to a file's name it would mean the current directory.
+    // An unset variable in a hook's command line is not a name; joined to a file's name it would mean the current directory.
     if target.dir.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }

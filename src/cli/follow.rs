@@ -126,7 +126,7 @@ impl Signals {
     }
 }
 
-/// The signals of [`ENDING`] that this process was told to ignore by whoever started it.
+/// The signals of [`ENDING`] that this process inherited as ignored.
 fn ignored_signals() -> Vec<Number> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status

@@ -85,7 +85,7 @@ impl Recover {
         let mut recovered = Vec::new();
         for run in work {
             match run.await {
-                // Runs that live are none of ours, unless one is asked for.
+                // Runs that are alive are skipped, unless one is named.
                 Ok(run) if run.action == "alive" && !named => {}
                 Ok(run) => recovered.push(run),
                 Err(error) => tell(&format!("error: {error}")),

@@ -11,7 +11,7 @@ use super::{advice, one_line, quoted, safe, tell};
 /// Files listed in a report; the record has all.
 const FILES_SHOWED: usize = 20;
 
-/// Prints what just happened, in a line; only what matters where nobody watches.
+/// Prints what just happened, in a line; only the essential lines if stderr is not a terminal.
 pub(super) fn print_progress(entry: &Entry, quiet: bool) {
     if let Some(line) = line_of(&entry.progress, quiet) {
         let time = entry.at.get(11..19).unwrap_or("");
@@ -265,7 +265,7 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     }
 }
 
-/// How to take the work in, from whatever directory: `git apply` passes over what lies outside of its own without a word.
+/// How to apply the work from any directory: `git apply` silently skips paths outside of the current one.
 fn write_taking(
     to: &mut String,
     outcome: &Outcome,

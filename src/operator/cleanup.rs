@@ -20,7 +20,7 @@ mod strangers;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It was ours, its work was taken in, and it is gone.
+    /// It was ours, its work was collected, and it is removed.
     Removed,
     /// It is ours and would be removed.
     WouldRemove,
@@ -41,7 +41,7 @@ pub struct Found {
     pub reason: String,
 }
 
-/// What a cleanup goes for, beyond the orphans of this state directory.
+/// What a cleanup handles beyond the orphans of this state directory.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// A path in a repository to look through for what only looks like ours.

@@ -25,7 +25,7 @@ pub struct Listing {
 pub struct Summary {
     /// The run's id.
     pub run_id: String,
-    /// The record's status; `queued`, `running` or `orphaned` where there is no record.
+    /// The record's status; `queued`, `running` or `orphaned` without a record.
     pub status: String,
     /// Its place in the queue, from 1.
     pub position: Option<usize>,

@@ -1,9 +1,9 @@
 //! Pruning: the records of old runs go, and with them the refs that keep their results. Nothing else does it.
 //!
-//! What never goes: a run that lives, one that is not brought to its end, one whose worktree or session was kept, one
+//! What is never removed: a run that is alive, one that needs recovery, one whose worktree or session was kept, one
 //! whose record can't be read. What a result is worth is the person's decision: each line says whether a branch has it.
 //!
-//! The ref goes first: the record, which names the repository, is what a pruning that was cut short is finished by.
+//! The ref is removed first: with the record, which names the repository, a later pruning finishes one that was cut short.
 //! Then the run's directory is moved aside in one step and removed; the next pruning removes what is left there.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ const AT_ONCE: usize = 100;
 pub struct Plan {
     /// Only runs that ended longer ago.
     pub older_than: Duration,
-    /// The newest so many stay in any case.
+    /// The number of newest runs that stay in any case.
     pub keep: usize,
     /// Only runs of the repository of this path.
     pub repository: Option<PathBuf>,
@@ -58,7 +58,7 @@ impl Default for Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
-    /// There is none: nothing changed, or the ref is gone.
+    /// There is no result: nothing changed, or the ref is gone.
     NoResult,
     /// The repository is gone, or not where it was.
     NoRepository,
@@ -68,7 +68,7 @@ pub enum Reach {
     OnNoBranch,
 }
 
-/// A run that goes.
+/// A run that is removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pruned {
     /// Its id.
@@ -120,10 +120,10 @@ impl Report {
 /// was cut short is finished by the next.
 ///
 /// # Errors
-/// [`Error::Run`] when the records can't be listed, [`Error::Worktree`] when `plan.repository` is none; what can't be
+/// [`Error::Run`] when the records can't be listed, [`Error::Worktree`] if `plan.repository` is not a repository; what can't be
 /// done for one run is in [`Report::left`].
 pub async fn prune(store: &Store, plan: &Plan) -> Result<Report, Error> {
-    // A session that was kept outlives its worktree, where somebody removed that.
+    // A kept session outlives its worktree if a person removed that.
     let sessions = Server::at(store.tmux_socket()).query_sessions().await?;
     let (store, plan) = (store.clone(), plan.clone());
     blocking(move || prune_now(&store, &plan, &sessions.into_iter().collect())).await

@@ -1,13 +1,13 @@
-//! Who may run now: at most so many runs of a state directory at once, in the order of their arrival, over all
+//! Who may run now: at most N runs of a state directory at once, in the order of their arrival, over all
 //! processes.
 //!
 //! Every run holds a ticket, a file in `queue/` that is named after its number: `<number>.waiting`, then
 //! `<number>.running`. Its owner holds the file's lock (flock), which the kernel lets go of with the process: a ticket
-//! that nobody holds counts for nothing and is removed by whoever meets it. Numbers are given, tickets become running
+//! that no process holds has no effect and is removed by the next one that sees it. Numbers are given, tickets become running
 //! and dead ones are removed under `queue/lock`, which is held for a moment.
 //!
 //! Who waits watches the ticket before theirs, and the first one all of them; a process that was killed changes no
-//! file, so everybody also looks by themselves. A run without a limit waits for nobody, but counts for those that have
+//! file, so every waiting operator also polls. A run without a limit never waits, but counts for those that have
 //! one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -149,7 +149,7 @@ impl Queue {
         Self { dir, limit }
     }
 
-    /// Takes a ticket, which is a running one where nobody has to be waited for.
+    /// Takes a ticket, which is a running one if no run has to be waited for.
     pub(crate) async fn enter(&self, whose: Queued) -> Result<Place, Error> {
         let queue = self.clone();
         blocking(move || {
@@ -284,7 +284,7 @@ impl Queue {
         Ok(tickets)
     }
 
-    /// Whether somebody holds it; one that is gone meanwhile isn't held.
+    /// Returns whether a process holds it; one that disappeared in the meantime isn't held.
     fn is_held(&self, ticket: Ticket) -> bool {
         match File::open(self.dir.join(ticket.name())) {
             Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),

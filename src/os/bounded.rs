@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 ///
 /// # Errors
 /// [`ErrorKind::FileTooLarge`] where it has more than `limit` bytes; [`ErrorKind::TimedOut`] where nothing comes for
-/// `patience`, as from a pipe that nobody writes to; else what the operating system says.
+/// `patience`, as from a pipe without a writer; else what the operating system says.
 pub(crate) fn read(path: &Path, limit: usize, patience: Duration) -> io::Result<Vec<u8>> {
     // To open a pipe waits for its writer otherwise, without a limit.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("it is a small number");

@@ -1,11 +1,11 @@
-//! Files of our own that nobody else may read, written in one step for their readers.
+//! Files of our own that no other user may read, written in one step for their readers.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// How much of a power cut a write must stand.
+/// What a write must survive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     /// In the page cache: survives our end, not the machine's.

@@ -2,7 +2,7 @@
 //!
 //! It is the subreaper of its pane: whatever loses its parent becomes its child, so that nothing that the agent
 //! starts leaves the tree below it, whatever that does to its session and its environment. Once the agent has ended,
-//! or the pane has, it ends the rest, so that nothing is left where nobody else is there to do it.
+//! or the pane has, it ends the rest, so that nothing is left even without an operator.
 //!
 //! It stays in the agent's process group, as the shell of a terminal's only command would: the agent has the terminal
 //! from the start. What the terminal sends to that group (Ctrl-C, a hang-up) does not end it before the agent's
@@ -124,7 +124,7 @@ fn parse(file: &[u8]) -> impl Iterator<Item = (&OsStr, &OsStr)> {
 ///
 /// Arguments: the working directory, the environment file, the status file, the run's cgroup (`-` for none), the
 /// program, its arguments. Returns the
-/// agent's exit status as a shell tells it, which stands in the status file too; 126 where it could not be started.
+/// agent's exit status as a shell reports it, which the status file has too; 126 where it could not be started.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -145,7 +145,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     })
 }
 
-/// Tells whoever looks at the pane.
+/// Prints to the pane.
 fn say(error: &Error) {
     let _unheard = writeln!(io::stderr(), "cx-helper launch: {error}");
 }
@@ -168,7 +168,7 @@ async fn launch(order: &Order) -> Result<u8, Error> {
     };
     let mut command = order.command()?;
     set_child_subreaper(Some(getpid())).map_err(|errno| io_error("adopt orphans")(errno.into()))?;
-    // Where that is forbidden, the run goes without.
+    // Where that is forbidden, the run has none.
     let _entered = cgroup::enter(&order.cgroup);
     match command.spawn() {
         Ok(agent) => reaper.agent = agent.id(),

@@ -164,7 +164,7 @@ impl FileWatcher {
     }
 }
 
-/// Ends the watch of a directory when dropped, where nobody else watches it.
+/// Ends the watch of a directory when dropped, unless others watch it.
 #[derive(Debug)]
 pub(crate) struct Watched {
     watch: Arc<FileWatcher>,

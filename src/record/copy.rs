@@ -11,7 +11,7 @@ impl RunDir {
     /// Copies a file of any size to a file of the run (mode 0600), in one step for its readers.
     ///
     /// # Errors
-    /// [`Error::Io`]; then there is no file of that name, and nothing else is left.
+    /// [`Error::Io`]; then no file of that name exists, and nothing else is left.
     pub(crate) fn keep_copy(&self, from: &Path, name: &str) -> Result<(), Error> {
         let path = self.path.join(name);
         let temp = self.path.join(format!("{name}.tmp"));
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let absent = run.keep_copy(&temp.path().join("absent"), "other");
         assert!(absent.is_err());
-        // A directory takes the name: what was copied goes again.
+        // A directory has the name: the copy is removed again.
         fs::create_dir(run.path().join("taken")).expect("a directory");
         assert!(run.keep_copy(&from, "taken").is_err());
         for name in ["other", "other.tmp", "taken.tmp", "kept.tmp"] {

@@ -40,7 +40,7 @@ impl RunDir {
         task_of(self.name())
     }
 
-    /// The file that is there for as long as something of the run may have to be taken in or removed.
+    /// The file that exists as long as work of the run may have to be collected, or parts of it removed.
     pub(super) fn unfinished_mark(&self) -> PathBuf {
         let root = self.path.ancestors().nth(2).expect("a run is below runs/");
         root.join(UNFINISHED).join(self.name())
@@ -58,7 +58,7 @@ impl RunDir {
         let _closed_before = fs::remove_file(self.unfinished_mark());
     }
 
-    /// Takes the mark, so that nobody else makes the run or takes it over meanwhile.
+    /// Takes the mark, so that no other operator creates the run or takes it over in the meantime.
     pub(crate) fn find_mark(&self) -> Result<FoundMark, Error> {
         let path = self.unfinished_mark();
         Mark::find(&path).map_err(io_error("lock", &path))

@@ -11,7 +11,7 @@ use crate::os::chain::failed;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither `CX_OPERATOR_STATE`, `XDG_STATE_HOME` nor `HOME` says where state goes.
+    /// Neither `CX_OPERATOR_STATE`, `XDG_STATE_HOME` nor `HOME` names a state directory.
     #[error(
         "no state directory is known: none of CX_OPERATOR_STATE, XDG_STATE_HOME and HOME is an absolute path"
     )]

@@ -137,7 +137,7 @@ pub enum Progress {
         /// Where the agent works; absent in older journals, where it is the worktree.
         #[serde(default)]
         directory: Option<PathBuf>,
-        /// The command line; in the place of the caller's own arguments stands how many there were.
+        /// The command line; the number of the caller's own arguments replaces them.
         argv: Vec<String>,
     },
     /// Something that people should know.
@@ -211,13 +211,13 @@ pub enum Progress {
         /// What it was.
         what: String,
     },
-    /// The turns are over; the work is taken in.
+    /// The turns are over; the work is collected.
     Ended {
         /// How.
         status: Status,
         /// What went wrong.
         error: Option<Failure>,
-        /// What waits for somebody's word.
+        /// The question that is still open.
         pending: Option<Pending>,
         /// The agent's last message.
         last_message: Option<String>,
@@ -240,7 +240,7 @@ pub struct Entry {
     pub progress: Progress,
 }
 
-/// Writes a run's events to its file and to whoever listens.
+/// Writes a run's events to its file and to its listener.
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: Mutex<File>,

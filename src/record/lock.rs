@@ -21,7 +21,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a new run, which nobody holds for longer than a look at it.
+    /// Takes the lock of a new run, which no process holds for longer than a look at it.
     pub(super) fn hold(path: &Path) -> Result<Self, Error> {
         let file = private_file()
             .create(true)

@@ -1,7 +1,7 @@
 //! The mark of an unfinished run: an empty file in `unfinished/`, there from before the run's directory until everything of
 //! the run is recorded and removed.
 //!
-//! Whoever makes a run holds its mark (flock) until it holds the run's own lock; whoever looks for a dead operator's run
+//! The creator of a run holds its mark (flock) until it holds the run's own lock; an operator that looks for a dead operator's run
 //! takes the mark first. So a run that is about to begin is never taken for one that never began.
 
 use std::fs::{self, File, TryLockError};
@@ -34,14 +34,14 @@ impl Mark {
         loop {
             let file = private_file().create(true).truncate(false).open(path)?;
             file.lock()?;
-            // Between the two somebody may have taken it for a dead operator's and removed it.
+            // Between the two another operator may have removed it as a dead operator's.
             if is_at(&file, path)? {
                 return Ok(Self { _file: file });
             }
         }
     }
 
-    /// Takes the mark where it is there and nobody holds it.
+    /// Takes the mark if it exists and no process holds it.
     pub(super) fn find(path: &Path) -> io::Result<Found> {
         let file = match private_file().open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Gone),

@@ -26,9 +26,9 @@ const SCHEMA_VERSION: u32 = 1;
 pub enum Status {
     /// A turn ended with what reads as a result.
     Completed,
-    /// A question, or an unclear message, that nobody may answer.
+    /// A question, or an unclear message, without an answer.
     NeedsInput,
-    /// An approval that nobody may give.
+    /// An approval without an answer.
     NeedsPermission,
     /// A dialog that we don't know or may not answer.
     BlockedDialog,
@@ -47,7 +47,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The name that stands in the record.
+    /// The name in the record.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What waits for somebody's word.
+/// The question that is still open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pending {
@@ -171,7 +171,7 @@ pub struct Outcome {
     pub worktree: Option<PathBuf>,
     /// The agent's last message.
     pub last_message: Option<String>,
-    /// What waits for somebody's word.
+    /// The question that is still open.
     pub pending: Option<Pending>,
     /// Tokens used.
     pub usage: Option<Usage>,

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-/// Every alternative begins with letters that rarely stand in a text, so that the search goes from one to the next of them.
+/// Every alternative begins with letters that are rare in a text, so that the search skips from one to the next of them.
 ///
 /// Sources: the providers' pages on the formats of their keys; GitHub, "Behind GitHub's new authentication token formats".
 static SHAPES: LazyLock<Regex> = LazyLock::new(|| {
@@ -53,7 +53,7 @@ static CUT_BLOCK: LazyLock<Regex> = LazyLock::new(|| {
 /// A text without its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redacted<'t> {
-    /// The text; in the place of each key stands `[redacted: …]`.
+    /// The text; `[redacted: …]` replaces each key.
     pub text: Cow<'t, str>,
     /// How many there were.
     pub count: usize,

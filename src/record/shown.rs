@@ -69,7 +69,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Whether a terminal does something else with it than draw it.
 fn is_obeyed(c: char) -> bool {
-    // Directions can make a line read as what it is not, and tags are words that nobody sees.
+    // Directions can make a line read as what it is not, and tags are invisible words.
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -124,7 +124,7 @@ impl Store {
         }
     }
 
-    /// The runs that live, and those whose operator died before all was taken in and removed; oldest first.
+    /// The runs that are alive, and those whose operator died before all was collected and removed; oldest first.
     ///
     /// # Errors
     /// [`Error::Io`] when the directory can't be listed.
@@ -203,7 +203,7 @@ fn refuse_long_path(root: &Path) -> Result<PathBuf, Error> {
     Ok(resolved)
 }
 
-/// A directory that is there and that others own or may write to is no place for records; nor is it ours to
+/// A directory that other users own or may write to is not used for records; nor is it ours to
 /// close it to them.
 fn refuse_shared_directory(path: &Path) -> io::Result<()> {
     let refused = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));

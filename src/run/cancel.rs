@@ -51,7 +51,7 @@ impl Cancel {
     }
 }
 
-/// Cancels a run when it is dropped: whoever waited for the run is gone.
+/// Cancels a run when it is dropped: its caller is gone.
 pub(crate) struct CancelOnDrop(pub(crate) Cancel);
 
 impl Drop for CancelOnDrop {

@@ -23,13 +23,13 @@ pub(super) mod deadline;
 /// it could not be kept.
 pub(super) async fn keep_transcript(dir: &RunDir, path: &Path) -> Option<String> {
     let (dir, path) = (dir.clone(), path.to_owned());
-    // It may be a gigabyte, and other runs have their turns meanwhile.
+    // It may be a gigabyte, and other runs have their turns in the meantime.
     let copied = blocking(move || Ok::<_, Error>(dir.keep_copy(&path, "transcript.jsonl")?)).await;
     let error = copied.err()?.message();
     Some(format!("the transcript was not kept: {error}"))
 }
 
-/// Snapshot, patch, numbers. `false` if the worktree has something that could not be taken in.
+/// Snapshot, patch, numbers. `false` if the worktree has something that could not be collected.
 pub(super) async fn take_in(
     context: &RunContext<'_>,
     worktree: &Worktree,
@@ -59,7 +59,7 @@ pub(super) async fn take_in(
         .journal
         .step_to((begun, done), deadline.wait(&stop, take))
         .await?;
-    // What an earlier recovery found stands no more.
+    // The findings of an earlier recovery are replaced.
     (outcome.patch, outcome.result_commit, outcome.result_ref) = (None, None, None);
     if let Some(result) = snapshot.result_commit {
         let path = context.dir.patch();
@@ -92,7 +92,7 @@ pub(super) async fn take_in(
     Ok(left_out.is_empty())
 }
 
-/// Says that the worktree went, which is the end of whatever the turns came to. Somebody's own end of the run stands.
+/// Says that the worktree is gone, which ends the run whatever its turns said. A requested end stays.
 pub(crate) fn miss_worktree(path: &Path, outcome: &mut Outcome) {
     outcome.changes = Changes::Unknown;
     if outcome.status != Status::Aborted {

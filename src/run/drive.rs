@@ -121,7 +121,7 @@ impl<'a> Driver<'a> {
         })
     }
 
-    /// A driver that goes on where another one was cut off.
+    /// A driver that continues where another one was cut off.
     pub(crate) fn resume(
         parts: Parts<'a>,
         resume_point: &ResumePoint,

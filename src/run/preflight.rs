@@ -113,7 +113,7 @@ pub(crate) async fn check(
     })
 }
 
-/// The directory, or the root where it is none.
+/// The directory, or the root if it is not one.
 fn existing(path: &Path) -> &Path {
     match path.is_dir() {
         true => path,
@@ -121,7 +121,7 @@ fn existing(path: &Path) -> &Path {
     }
 }
 
-/// The directory that the repository's git directory lies in, which an agent may trust in place of each worktree.
+/// The directory that contains the repository's git directory, which an agent may trust in place of each worktree.
 pub(crate) fn trusted(repository: &Repository) -> &Path {
     repository.common_dir().parent().unwrap_or(Path::new("/"))
 }
@@ -212,7 +212,7 @@ fn check_repository(task: &Task, names: &Names) -> Result<Start, Error> {
     })
 }
 
-/// Who holds the branch or the worktree that a run needs, where somebody does.
+/// The owner of the branch or the worktree that a run needs, if there is one.
 pub(crate) fn find_holder(repository: &Repository, names: &Names) -> Option<Error> {
     check_names(repository, names).err()
 }

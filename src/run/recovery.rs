@@ -1,7 +1,7 @@
 //! Recovery: what becomes of a run whose operator died.
 //!
 //! A run is taken over by taking its lock, which the kernel let go of when its operator died. Its journal tells what
-//! was made, reality what is left of it, and the files of hooks and transcript what happened meanwhile. Then the run
+//! was made, reality what is left of it, and the files of hooks and transcript what happened in the meantime. Then the run
 //! is either followed on, where its agent still works, or ended: by the same code as any other.
 //!
 //! Only what is provably ours is touched: the processes with the run's mark, the session on our own socket that runs
@@ -37,11 +37,11 @@ mod evidence;
 mod journal_state;
 mod sweep;
 
-/// What is found of a run that nobody may own.
+/// The traces of a run that may have no owner.
 pub(crate) enum Claim {
     /// Its operator lives, or another process recovers it.
     Alive,
-    /// It came to its end meanwhile.
+    /// It ended in the meantime.
     Ended,
     /// Its operator died before it made anything.
     Empty,
@@ -75,13 +75,13 @@ impl DeadRun {
         }))
     }
 
-    /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is none.
+    /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is not an end.
     async fn is_working(&self) -> bool {
         let answered = !self.journal_state.order.responders.is_empty();
         self.judge(answered).0.is_none() && self.find_agent().await.is_some()
     }
 
-    /// What the journal and the files of hooks and transcript say of the run's end. `responder`: whether somebody can answer.
+    /// What the journal and the files of hooks and transcript say of the run's end. `responder`: whether a responder can answer.
     fn judge(&self, responder: bool) -> (Option<End>, Ending) {
         let resume_point = self.journal_state.resume_point();
         let machine = Machine::resume(self.plan(responder), resume_point.clone(), Instant::now());
@@ -140,7 +140,7 @@ impl DeadRun {
         })
     }
 
-    /// The run's worktree, by its marker; where somebody removed its registration, by itself or by its branch.
+    /// The run's worktree, by its marker; if its registration was removed, by itself or by its branch.
     fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
         let repository = self.journal_state.open_repository()?;
         let ours = owned(&repository)?.into_iter().find(|owned| {
@@ -187,7 +187,7 @@ impl DeadRun {
 }
 
 impl TakenOverRun {
-    /// Takes an unfinished run over, where nobody owns it.
+    /// Takes an unfinished run over, if no operator owns it.
     pub(crate) fn claim(
         store: &Store,
         dir: &RunDir,
@@ -208,7 +208,7 @@ impl TakenOverRun {
         }
     }
 
-    /// Takes a run over that may have been closed, where nobody owns it.
+    /// Takes a run over that may have been closed, if no operator owns it.
     pub(crate) fn claim_kept(
         store: &Store,
         dir: &RunDir,
@@ -280,9 +280,9 @@ impl TakenOverRun {
         };
         let mut outcome = self.found.journal_state.to_outcome(&self.found.dir);
         let found = self.found.find_worktree();
-        // Without its worktree an agent is no agent of ours to talk to, but a process to end.
+        // Without its worktree an agent can't be talked to; it is a process to end.
         let agent = agent.filter(|_| matches!(found, Ok(Some(_))));
-        // Before a process is ended: whoever recovers after us must not take our signal for the agent's own end.
+        // Before a process is ended: a later recovery must not take our signal for the agent's own end.
         teardown::announce(&context, &ending);
         let left = match &agent {
             Some(_) => Vec::new(),
@@ -290,7 +290,7 @@ impl TakenOverRun {
         };
         let mut clean = left.is_empty();
         match (found, self.found.dir.load_record()) {
-            // The work was taken in, and its going has begun: what is still there is not all of it.
+            // The work was collected, and its removal has begun: the rest is incomplete.
             (Ok(Some(worktree)), Ok(Some(record))) if self.found.journal_state.removing => {
                 outcome = Outcome {
                     worktree: None,
@@ -336,7 +336,7 @@ impl TakenOverRun {
         teardown::end_orphans(context, self.root(), session).await
     }
 
-    /// The root of what the run's pane started; a pid of another boot is somebody else's by now.
+    /// The root of what the run's pane started; a pid of another boot belongs to another process by now.
     fn root(&self) -> Option<Process> {
         let root = self
             .found
@@ -356,7 +356,7 @@ impl TakenOverRun {
         ))
     }
 
-    /// Says that nothing can be taken in without the repository, and that it can be tried again.
+    /// Says that nothing can be collected without the repository, and that it can be tried again.
     fn leave_tree(&self, trouble: Failure, outcome: &mut Outcome) {
         let (tree, branch) = self.found.journal_state.worktree.clone().unzip();
         outcome.branch = branch;

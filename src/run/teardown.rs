@@ -87,7 +87,7 @@ async fn end_processes(
 }
 
 /// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
-/// A session of that name that another run started since is left alone. The server goes with its last session, also
+/// A session of that name that another run started since is left alone. The server ends with its last session, also
 /// where that had gone before. Returns what could not be ended.
 pub(crate) async fn end_orphans(
     context: &RunContext<'_>,
@@ -139,7 +139,7 @@ pub(crate) fn announce(context: &RunContext<'_>, ending: &Ending) {
 }
 
 /// Ends a run whose turns are over, as was announced: the agent, its work, what was made for the run. Says whether nothing is left
-/// that should be gone. Where the worktree is `None`, nobody knows of one.
+/// that should be gone. If the worktree is `None`, none is known.
 pub(crate) async fn finish(
     context: &RunContext<'_>,
     agent: Option<&Agent>,
@@ -193,7 +193,7 @@ async fn conclude(
     if let Some(worktree) = worktree {
         outcome.changes = Changes::Unknown;
         let taken_in = take_in(context, worktree, outcome).await;
-        // Written before anything goes, and again at the very end. A disk that has no room for it may take no more
+        // Written before anything is removed, and again at the very end. A full disk may accept no more
         // lines of the journal either: then the tree is what tells how far the run came.
         let recorded = taken_in.and_then(|all| {
             whole = all;
@@ -244,7 +244,7 @@ pub(crate) fn record(context: &RunContext<'_>, outcome: &mut Outcome, clean: boo
     }
 }
 
-/// Removes what the caller doesn't keep of worktree and branch, the work being taken in. Says whether that is gone.
+/// Removes the worktree and branch that the caller doesn't keep, after the work was collected. Returns whether they are gone.
 pub(crate) async fn remove_worktree(
     context: &RunContext<'_>,
     worktree: &Worktree,

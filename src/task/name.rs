@@ -20,7 +20,7 @@ pub struct Error {
 }
 
 /// The name that a caller gives a task: `[a-z0-9][a-z0-9._-]{0,47}`, without `..` and not ending in
-/// `.` or `.lock`, so that it can stand in a path, a branch and a tmux session.
+/// `.` or `.lock`, so that it is valid in a path, a branch and a tmux session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskName(String);

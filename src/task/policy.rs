@@ -24,7 +24,7 @@ pub struct Limits {
     /// For the whole run.
     #[serde(rename = "run_ms", with = "milliseconds")]
     pub run: Duration,
-    /// For each answer of the responders, who may be people. The two before stand still meanwhile.
+    /// For each answer of the responders, who may be people. The two before are paused in the meantime.
     #[serde(
         rename = "answer_ms",
         with = "milliseconds",
@@ -42,7 +42,7 @@ pub struct Limits {
     pub turns: u32,
 }
 
-/// What journals stand for that say nothing of it.
+/// The value for journals without it.
 fn default_answer() -> Duration {
     Duration::from_secs(60)
 }
@@ -90,7 +90,7 @@ pub enum Permissions {
     /// The responder decides; where it doesn't, the run ends with the question.
     #[default]
     Ask,
-    /// "No", through the permission hook: the agent goes on without.
+    /// "No", through the permission hook: the agent goes on without it.
     Deny,
     /// "Yes".
     Allow,

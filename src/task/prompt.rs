@@ -105,7 +105,7 @@ impl fmt::Display for Prompt {
     }
 }
 
-/// What stands for a control character that a terminal would obey.
+/// The picture of a control character that a terminal would obey.
 fn picture(c: char) -> Option<char> {
     match c {
         '\n' | '\t' => None,

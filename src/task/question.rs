@@ -57,7 +57,7 @@ impl QuestionKind {
         }
     }
 
-    /// Whether that is an answer at all: a decision is none to a question, nor is a text one to an approval.
+    /// Whether it answers the question: a decision answers no question, a text no approval.
     pub(crate) fn takes(self, answer: &Answer) -> bool {
         match self {
             Self::Question | Self::Unclear => matches!(answer, Answer::Text(_)),

@@ -53,7 +53,7 @@ pub enum AnswersError {
         /// What and where.
         message: String,
     },
-    /// A pattern is no regular expression.
+    /// A pattern is not a regular expression.
     #[error("the pattern `{pattern}` in the answers file {path} is invalid: {message}")]
     Pattern {
         /// The file.
@@ -81,7 +81,7 @@ pub enum RespondError {
     /// It can't be made any more, in a run that was taken over.
     #[error("make the responder")]
     Remake(#[source] AnswersError),
-    /// Its answer is none.
+    /// Its answer is invalid.
     #[error("the responder's answer is invalid: {0}")]
     Answer(String),
 }
@@ -116,7 +116,7 @@ pub trait Responder: Send + Sync {
     /// Under what name the record carries its replies.
     fn name(&self) -> &str;
 
-    /// How to make this responder anew, for an operator that takes the run over; `None` if it can't be.
+    /// How to make this responder again, for an operator that takes the run over; `None` if it can't be.
     fn recipe(&self) -> Option<Recipe> {
         None
     }
@@ -132,7 +132,7 @@ pub trait Responder: Send + Sync {
     ) -> Result<Option<Answer>, RespondError>;
 }
 
-/// How a responder can be made anew in another process.
+/// How a responder can be made again in another process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -158,7 +158,7 @@ impl Recipe {
     /// Makes the responder.
     ///
     /// # Errors
-    /// [`AnswersError`], where the file is no longer what it was.
+    /// [`AnswersError`], if the file has changed.
     pub fn make(&self) -> Result<Arc<dyn Responder>, AnswersError> {
         Ok(match self {
             Self::Answers { path } => Arc::new(Answers::load(path)?),
@@ -177,7 +177,7 @@ impl Recipe {
     }
 }
 
-/// A responder that is made at its first question: its operator died, and another goes on.
+/// A responder that is made at its first question: its operator died, and another continues.
 #[async_trait]
 impl Responder for Recipe {
     fn name(&self) -> &str {
@@ -236,7 +236,7 @@ impl fmt::Debug for dyn Responder {
 #[derive(Clone, Default)]
 pub(crate) struct Chain(pub(crate) Vec<Arc<dyn Responder>>);
 
-/// A reply and who gave it; or why there is none.
+/// A reply and its author; or why there is no reply.
 pub(crate) struct Reply {
     pub(crate) by: String,
     pub(crate) answer: Option<Answer>,
@@ -244,7 +244,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// What becomes of a question that nobody answered in time.
+    /// The reply to a question without an answer in time.
     pub(crate) fn late(limit: Duration) -> Self {
         let error = RespondError::TimedOut(limit);
         Self {
@@ -299,7 +299,7 @@ impl Chain {
     }
 }
 
-/// What is said of an answer that is none to the question.
+/// The notice about an answer of the wrong kind.
 fn mistaken(by: &str, question: &Question, answer: &Answer) -> String {
     let (asked, wanted) = match question.kind {
         QuestionKind::Permission => ("an approval", "`allow` or `deny`"),

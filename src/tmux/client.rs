@@ -25,7 +25,7 @@ pub(super) async fn execute(
         None => Stdio::null(),
     };
     command
-        // The first command starts the server, which keeps its environment and shows it to whoever asks: no credential
+        // The first command starts the server, which keeps its environment and shows it to every client: no credential
         // of the caller's has a place there. The agent gets its own from a file. And inside another tmux a client would
         // refuse to nest, or speak to that server.
         .env_clear()

@@ -1,4 +1,4 @@
-//! How an agent is started in a pane: as argv, with an environment that stands in a file of ours.
+//! How an agent is started in a pane: as argv, with an environment from a file of ours.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -7,11 +7,11 @@ use super::SessionSpec;
 use crate::os::process::RUN_VARIABLE;
 
 /// The launcher's command line (see [`crate::os::launcher`]), in an environment that holds the run's mark alone: a tmux
-/// server hands on the environment of whoever started it first, which may be that of another run.
+/// server passes on the environment of its first client, which may be that of another run.
 pub(super) fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut argv = vec![
-        // The absolute path: an agent's PATH is none of ours.
+        // The absolute path: an agent's PATH is not ours.
         "/usr/bin/env".to_owned(),
         "-i".to_owned(),
         format!("{RUN_VARIABLE}={}", spec.run_id),

@@ -78,7 +78,7 @@ impl Pane {
         self.server.run("capture-pane", tmux).await
     }
 
-    /// Pastes `text` bracketed and submits it, in one tmux call: for a word that may be lost where a dialog comes up meanwhile,
+    /// Pastes `text` bracketed and submits it, in one tmux call: for a word that may be lost if a dialog comes up in the meantime,
     /// see [`Pane::press_in_composer`] for what the two do in one.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl Pane {
         self.press_if(&condition, key).await
     }
 
-    /// Presses a key meant for a dialog without any field to write in, only while no cursor shows: somebody may have closed
+    /// Presses a key meant for a dialog without any field to write in, only while no cursor shows: a person may have closed
     /// it, and an Enter would submit what they have written in the composer.
     ///
     /// Source: codex 0.130.0, 0.150.0 and 0.169.0 show no cursor in the dialogs of trust, hooks, update, model offer, rate
@@ -213,7 +213,7 @@ impl Pane {
         run.await.map(drop)
     }
 
-    /// Presses one key, wherever it goes; none for an operator in whose place another one is.
+    /// Presses one key, whatever takes it; none if another operator has taken over.
     ///
     /// # Errors
     /// What tmux refuses.

@@ -69,8 +69,8 @@ impl ServerProcess {
         }
     }
 
-    /// Has it make its socket anew, unless it is only about to make it; whether it did. Made anew, a socket cuts off
-    /// whoever is connecting: of many that start the server at once, one ended with "server exited unexpectedly".
+    /// Has it create its socket again, unless it is just about to create it. Returns whether it did. A new socket cuts off
+    /// the clients that are connecting: of many that start the server at once, one ended with "server exited unexpectedly".
     ///
     /// Source: tmux(1), "If the socket is accidentally removed, the SIGUSR1 signal may be sent to the tmux server process
     /// to recreate it".

@@ -1,7 +1,7 @@
 //! Reads the screens of many panes by few clients.
 //!
 //! A client costs 2 ms, a further pane in it a tenth of that. Whoever asks while a client is under way waits for it, and
-//! all who waited are answered by the next one: alone nobody waits, and a crowd keeps one client busy at most.
+//! all waiting callers are answered by the next one: a single caller never waits, and a crowd keeps at most one client busy.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(sections("", "m1").count(), 0);
     }
 
-    /// A server with so many panes, each of which shows its number.
+    /// A server with `count` panes, each of which shows its number.
     async fn server(panes: usize) -> (tempfile::TempDir, Server, Vec<String>) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let server = Server::at(dir.path().join("tmux.sock"));
@@ -229,7 +229,7 @@ mod tests {
         server.kill_all().await;
     }
 
-    /// Runs a future up to where it waits; whether it does.
+    /// Runs a future until it waits. Returns whether it waits.
     async fn begin<F: Future + Unpin>(future: &mut F) -> bool {
         let mut future = std::pin::Pin::new(future);
         std::future::poll_fn(|context| {

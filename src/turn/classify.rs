@@ -24,7 +24,7 @@ use crate::agent::report::Phase;
 use text::{Line, Sentence};
 use trailer::{Status, Trailer};
 
-/// The text that stands before a brief: the ground rules, and the status line that makes the end of
+/// The text before a brief: the ground rules, and the status line that makes the end of
 /// a turn certain.
 ///
 /// A single paragraph under 400 bytes, without a line end.
@@ -174,11 +174,11 @@ pub fn classify_with(message: &str, evidence: Evidence) -> Classification {
 
 /// What an agent answered to [`PROBE`].
 pub(crate) struct Answered {
-    /// How the task stands by it.
+    /// The state of the task that it names.
     pub(crate) read: Classification,
-    /// The question, or what stands in the way.
+    /// The question, or the obstacle.
     pub(crate) words: Option<String>,
-    /// Whether it is no more than the line that was asked for.
+    /// Whether it is only the line that was asked for.
     pub(crate) bare: bool,
 }
 
@@ -261,7 +261,7 @@ struct Said {
     /// Something claims that the work is finished.
     claims: bool,
     open_fence: bool,
-    /// A status line stands elsewhere than at the end, or quoted at the end, or says what we don't know.
+    /// A status line is not at the end, or is quoted at the end, or says something unknown.
     other_status: bool,
     /// The last line announces more than there is.
     cut_off: bool,
@@ -280,7 +280,7 @@ impl Said {
             .filter_map(status)
             .collect();
         let cut_off = last.is_some_and(|last| !last.shown && last.text.ends_with([':', ',']));
-        // What announces the missing rest is no claim.
+        // An announcement of the missing rest is not a claim.
         let whole = &sentences[..sentences.len() - usize::from(cut_off && !sentences.is_empty())];
         let claims = |sentence: &Sentence| {
             !sentence.asks && !words::announces(&sentence.text) && words::claims(&sentence.text)

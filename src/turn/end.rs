@@ -16,7 +16,7 @@ pub struct End {
     pub status: Status,
     /// What went wrong.
     pub error: Option<Failure>,
-    /// What waits for somebody's word.
+    /// The question that is still open.
     pub pending: Option<Pending>,
 }
 
@@ -54,7 +54,7 @@ impl End {
         end
     }
 
-    /// The end of a run of which nobody knows more than that its operator is gone.
+    /// The end of a run of which only the death of its operator is known.
     pub(crate) fn operator_died() -> Self {
         Self::failed(
             Status::Aborted,
@@ -117,7 +117,7 @@ pub(super) fn blocked(name: &str, why: &str, screen: &str, executor: ExecutorId)
     end
 }
 
-/// The screen is added by whoever can see it.
+/// The caller adds the screen.
 pub(super) fn composer_in_use() -> End {
     let message = "the agent's composer contains a text that is not ours, which is neither sent nor pasted over";
     let hint = "run the task again, and leave the composer empty; `cx-operator attach` without --write is read-only";

@@ -103,14 +103,14 @@ pub enum Event {
         /// The call's id.
         call: String,
     },
-    /// A turn was cut short by somebody.
+    /// A person cut a turn short.
     TurnAborted {
         /// The turn, where it is named.
         turn_id: Option<String>,
         /// `interrupted`, …
         reason: String,
     },
-    /// A hook got something that is no event.
+    /// A hook got a malformed event.
     Malformed {
         /// The file that keeps it.
         file: String,
@@ -159,7 +159,7 @@ pub enum Reaction {
         hook: SignalFile,
         /// [`Answer::Allow`] or [`Answer::Deny`]; a text leaves it to others: hooks of the user's, the agent's dialog.
         answer: Answer,
-        /// The approval that was asked for meanwhile.
+        /// The approval that was asked for in the meantime.
         next: Option<Question>,
     },
     /// The run is over.

@@ -1,4 +1,4 @@
-//! The state machine: its states, their deadlines, and which event goes where.
+//! The state machine: its states, their deadlines, and which function handles which event.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -28,12 +28,12 @@ mod screen;
 mod stopping;
 mod turns;
 
-/// How much longer than its budget an answer is waited for: whoever asked for it then says that it is late.
+/// How much longer than its budget an answer is waited for: the responder's caller then says that it is late.
 const LATE: Duration = Duration::from_secs(5);
 /// From a paste to the first look at the screen; the event usually comes within 0.1 s.
 const FIRST_LOOK: Duration = Duration::from_millis(600);
 
-/// Where a run stands. Each state ends on evidence or at its deadline.
+/// The state of a run. Each one ends on evidence or at its deadline.
 #[derive(Clone, Debug)]
 enum State {
     /// The agent's program runs; its composer is not ready. Ends on the composer; guarded by the startup budget.
@@ -47,12 +47,12 @@ enum State {
         turn_id: Option<String>,
         until: Instant,
     },
-    /// The responder was asked what a turn ended with. Ends on its answer, or on one that somebody types
-    /// in the pane; guarded by the budget of an answer, while the run's clock stands still.
+    /// The responder was asked about the end of a turn. Ends on its answer, or on one that a person types
+    /// in the pane; guarded by the budget of an answer, while the run's clock is stopped.
     Asking { question: Question, until: Instant },
     /// The responder was asked for the first of these approvals; the others wait, and there is at least one.
     /// Ends on its decisions or with the turn; guarded by the budget of an answer for each, while the clocks of run
-    /// and turn stand still.
+    /// and turn are stopped.
     Approving {
         asked: VecDeque<Approval>,
         turn_id: Option<String>,
@@ -61,7 +61,7 @@ enum State {
         until: Instant,
     },
     /// The responder was asked a question of the form that is open. Ends on the answer to its last question, or when it
-    /// is closed in the pane; guarded by the budget of an answer, while the clocks of run and turn stand still.
+    /// is closed in the pane; guarded by the budget of an answer, while the clocks of run and turn are stopped.
     Consulting {
         question: Question,
         turn_id: Option<String>,
@@ -77,7 +77,7 @@ enum State {
 #[derive(Clone, Debug)]
 struct Submission {
     until: Instant,
-    /// When the screen is looked at next for a prompt that stands in the composer though it was sent.
+    /// When the screen is looked at next for a sent prompt that is still in the composer.
     look: Instant,
     /// Whether that time has come.
     due: bool,
@@ -93,7 +93,7 @@ struct Submission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     No,
-    /// By the operator before, or not: nobody wrote it down.
+    /// By the operator before, or not: the journal doesn't say.
     Perhaps,
     Yes,
 }
@@ -114,7 +114,7 @@ pub struct Plan {
     pub limits: Limits,
     /// What happens to approvals.
     pub permissions: Permissions,
-    /// Whether somebody can be asked.
+    /// Whether there are responders.
     pub responder: bool,
     /// Whether the agent itself is asked, once, what an unclear message means.
     pub probe: bool,
@@ -134,10 +134,10 @@ pub struct Machine {
     session: Option<String>,
     turns: u32,
     last_message: Option<String>,
-    /// What an earlier turn ended with, while the agent is asked how the task stands.
+    /// The message of an earlier turn, while the agent is asked how the task is going.
     probed: Option<Question>,
     run_until: Instant,
-    /// Since when somebody is asked.
+    /// Since when a responder is asked.
     asking_since: Option<Instant>,
     presses: BTreeMap<&'static str, (u8, u8)>,
     dialog_state: Option<DialogState>,
@@ -215,7 +215,7 @@ impl Machine {
         }
     }
 
-    /// What waits in this turn though nobody is asked: a form's question, or the approval that was asked for last.
+    /// The open question of this turn that no responder has: a form's, or the last approval.
     pub(crate) fn awaited(&self) -> Option<Question> {
         self.inquired().or(self.awaited.last().cloned())
     }
@@ -238,7 +238,7 @@ impl Machine {
         self.last_message.as_deref()
     }
 
-    /// The prompt that stands for proof.
+    /// The prompt that needs proof.
     #[must_use]
     pub fn prompt(&self) -> &str {
         &self.prompt
@@ -365,7 +365,7 @@ impl Machine {
         }
     }
 
-    /// Why an event within a turn is none of ours. Prompts and starts tell whose session it is: see there.
+    /// Why an event within a turn is not ours. Prompts and starts say whose session it is: see there.
     fn foreign(&self, event: &Event) -> Option<&'static str> {
         match event {
             Event::PermissionAsked { session, .. } if !self.is_ours(session) => {
@@ -400,7 +400,7 @@ impl Machine {
         Reaction::End(Box::new(end))
     }
 
-    /// Ends the run from outside; the question that still waits for an answer goes on record.
+    /// Ends the run from outside; the open question is recorded.
     fn cut_off(&mut self, mut end: End) -> Reaction {
         end.pending = self.asked().map(Question::to_pending);
         self.end(end)
@@ -478,7 +478,7 @@ impl Machine {
                 let hint = "raise --turn-timeout";
                 self.end_late("turn_timeout", message, hint)
             }
-            // Due for a dialog's sake. The look may fail, so that it is no answer: the next one is appointed now.
+            // Due for a dialog's sake. The look may fail without an answer: the next one is appointed now.
             _ => {
                 if let Some(dialog_state) = &mut self.dialog_state {
                     dialog_state.look = now + LOOK_AGAIN;

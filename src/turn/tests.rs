@@ -273,7 +273,7 @@ fn approval(command: &str, allow: Key) -> Event {
     dialog("command_approval", command, advice)
 }
 
-/// A list that somebody opened.
+/// A list that a person opened.
 fn popup(dialog_state: &str) -> Event {
     dialog("unknown", dialog_state, Advice::Leave("it is not known"))
 }

@@ -239,7 +239,7 @@ pub(super) fn remove_admin_dir(admin_dir: &Path) -> Result<(), Error> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         other => other.map_err(Error::io("list", admin_dir))?,
     };
-    // Without it this is no worktree to a git that looks while the others go.
+    // Without it git sees no worktree here while the other files are removed.
     remove_file(&admin_dir.join(GITDIR))?;
     for entry in entries {
         let entry = entry.map_err(Error::io("list", admin_dir))?;
@@ -381,7 +381,7 @@ fn write_log(repo: &git2::Repository, full: &str, spec: &WorktreeSpec) -> Result
 /// Makes `worktrees/<name>` with the marker in it, `<name>` being that of the directory, with a number if it is taken.
 ///
 /// Prepared under a name that says whose it is, then moved: a process killed at any point leaves nothing that only
-/// looks like somebody's worktree. Not prepared in `worktrees/`, where a `git worktree prune` would take it away.
+/// looks like a worktree. Not prepared in `worktrees/`, where a `git worktree prune` would take it away.
 fn create_admin_dir(repo: &Repository, spec: &WorktreeSpec) -> Result<PathBuf, Error> {
     let staging = staging_dir(repo, &spec.owner);
     fs::create_dir(&staging).map_err(Error::io("create", &staging))?;
@@ -429,7 +429,7 @@ fn move_to_worktrees(
 }
 
 /// Writes what makes the administrative directory one of git's. Each file appears whole, and the one by which git knows
-/// a worktree comes last: a git of the user's that reads them meanwhile would end with an error at an empty one.
+/// a worktree comes last: a git of the user's that reads them in the meantime would end with an error at an empty one.
 ///
 /// Source: git 2.47, "failed to read …/commondir" of `git gc` and `git fetch` (`tests/scenarios/scale/git.rs`).
 pub(super) fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
@@ -441,7 +441,7 @@ pub(super) fn register(spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Erro
     write_whole(&admin_dir.join(GITDIR), &link)
 }
 
-/// Gives the worktree the settings that the caller's has for itself, as `git worktree add` does: not where it lies.
+/// Gives the worktree the settings that the caller's has for itself, as `git worktree add` does, except for its path.
 /// Source: git 2.47, `builtin/worktree.c`, `copy_filtered_worktree_config`.
 fn copy_settings(repo: &Repository, admin_dir: &Path) -> Result<(), Error> {
     let (from, to) = (repo.caller_git_dir(), admin_dir.join("config.worktree"));

@@ -1,4 +1,4 @@
-//! Takes back a directory of ours whose registration somebody removed.
+//! Takes back a directory of ours whose registration was removed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,11 +14,11 @@ use super::files::{remove_tree, rename_to_new};
 use super::marker::{Marker, Owner, staging_dir};
 use super::repository::Repository;
 
-/// Where the `.git` file of a directory leads, whether that exists or not; `None` where there is no such file.
+/// Where the `.git` file of a directory leads, whether that exists or not; `None` without such a file.
 #[must_use]
 pub fn linked_git_dir(path: &Path) -> Option<PathBuf> {
     let link = path.join(".git");
-    // A link has a line; whatever is larger is none.
+    // A link has a line; a larger file isn't one.
     let meta = fs::symlink_metadata(&link).ok()?;
     if !meta.is_file() || meta.len() > 8192 {
         return None;
@@ -29,8 +29,8 @@ pub fn linked_git_dir(path: &Path) -> Option<PathBuf> {
 }
 
 impl Worktree {
-    /// What a directory was made as by a run, though the repository knows nothing of it any more: somebody removed its
-    /// administrative directory. `None` without proof.
+    /// The specification of a run's directory that the repository doesn't know any more, since its administrative
+    /// directory was removed. `None` without proof.
     ///
     /// The proof: the directory is ours and its `.git` file leads to where its registration was, and the branch of its
     /// name was made for a run, as that branch's reflog says.
@@ -144,7 +144,7 @@ fn lost_admin_dir(repo: &Repository, path: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Makes the administrative directory anew, under its old name: the directory's `.git` file has it.
+/// Creates the administrative directory again, under its old name: the directory's `.git` file has it.
 fn restore(repo: &Repository, spec: &WorktreeSpec, admin_dir: &Path) -> Result<(), Error> {
     let marker = Marker::new(spec);
     let marker = match fs::symlink_metadata(&spec.path) {

@@ -78,7 +78,7 @@ fn ask(repo: &git2::Repository, verb: &'static str, args: &[&str]) -> Option<Vec
     let dir = repo.commondir();
     let ended = Git::new(dir, dir, verb).args(args).query_end(Vec::new());
     let ended = ended.ok()?;
-    // 1 says that there are none in common.
+    // 1 says that they have none in common.
     if !matches!(ended.status.code(), Some(0 | 1)) {
         return None;
     }

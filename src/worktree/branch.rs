@@ -66,7 +66,7 @@ impl Repository {
         Ok(find_creation(&self.open()?, &full).map(|(run_id, _)| run_id))
     }
 
-    /// Moves a branch of ours forward to a result, so that whoever keeps it has all the work on it. A branch that
+    /// Moves a branch of ours forward to a result, so that a kept branch has all the work. A branch that
     /// the result doesn't descend from, and one that is gone, stay as they are.
     ///
     /// # Errors

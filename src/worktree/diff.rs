@@ -235,7 +235,7 @@ fn parse(output: &[u8]) -> DiffSummary {
         if counts.next() == Some(b"") {
             fields.nth(1);
         }
-        // A dash stands for the lines of what isn't text.
+        // A dash means a file that isn't text.
         file.binary = insertions.is_none();
         file.insertions = insertions.unwrap_or(0);
         file.deletions = deletions.unwrap_or(0);

@@ -59,7 +59,7 @@ impl Repository {
     }
 
     /// Commits the caller's uncommitted and untracked files on top of `base`, without touching their index, refs or
-    /// files, and says what isn't in it. No ref holds the commit: whoever takes it as a base must keep it.
+    /// files, and says what isn't in it. No ref holds the commit: the caller must keep it.
     ///
     /// # Errors
     /// [`Error::BaseIsNotHead`], [`Error::NoCheckout`], [`Error::Unreadable`], or those of libgit2 and git.
@@ -94,7 +94,7 @@ impl Repository {
     }
 }
 
-/// Refuses a checkout whose rules are a pipe: git would wait for somebody to write into it.
+/// Refuses a checkout whose rules are a pipe: git would wait for a writer.
 fn refuse_pipes(work_tree: &Path) -> Result<(), Error> {
     for name in [".gitignore", ".gitattributes", ".gitmodules"] {
         let path = work_tree.join(name);

@@ -1,4 +1,4 @@
-//! Sees to it that a result is complete and on the disk, before anything goes that it was taken from.
+//! Ensures that a result is complete and on the disk before its sources are removed.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,13 +11,13 @@ use super::ancestry;
 use super::error::Error;
 use super::repository::{CommitId, Repository};
 
-/// Up to so many files are synced one by one. Beyond, the whole file system is, once: cheaper, but it waits for what
+/// Up to this number of files are synced one by one. Beyond, the whole file system is, once: cheaper, but it waits for what
 /// everybody else has written there.
 ///
 /// Source: ext4 on a virtual disk: 200 small files took 1.1 s one by one and 0.02-0.34 s by one syncfs.
 const FEW: usize = 16;
 
-/// Opens the repository anew and returns when `name` leads to `result`, every object that `result` has and `base`
+/// Opens the repository again and returns when `name` leads to `result`, every object that `result` has and `base`
 /// has not can be read, and all of it is on the disk.
 ///
 /// # Errors
@@ -157,7 +157,7 @@ fn sync_ref(common_dir: &Path, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Syncs a file or a directory. One that git packed meanwhile was synced by git.
+/// Syncs a file or a directory. One that git packed in the meantime was synced by git.
 fn sync(path: &Path) -> Result<(), Error> {
     match File::open(path).and_then(|file| file.sync_all()) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),

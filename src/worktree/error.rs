@@ -51,7 +51,7 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// Others may move or replace what lies in the directory.
+    /// Other users may move or replace the entries of the directory.
     #[error("{} is not safe for a worktree: other users may rename its entries", path.display())]
     OpenDirectory {
         /// The directory, free of symbolic links.
@@ -71,7 +71,7 @@ pub enum Error {
         /// The commit asked for.
         base: String,
     },
-    /// The repository is bare: there is no checkout to look at.
+    /// The repository is bare: it has no checkout.
     #[error("there are no uncommitted changes to include: {} has no checkout", path.display())]
     NoCheckout {
         /// The repository.

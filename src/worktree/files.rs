@@ -34,7 +34,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes one in `parent`, or where temporary files go if somebody removed that.
+    /// Makes one in `parent`, or in the directory for temporary files if that was removed.
     pub(crate) fn below(parent: &Path) -> Result<Self, Error> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         loop {
@@ -78,8 +78,8 @@ pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// The content of a small file, up to `limit` bytes; `None` for what isn't one. A pipe that nobody writes into blocks
-/// nobody here.
+/// The content of a small file, up to `limit` bytes; `None` for what isn't one. A pipe without a writer blocks
+/// nothing here.
 pub(super) fn read_small(path: &Path, limit: u64) -> Option<Vec<u8>> {
     // Opened first and looked at then, so that what is looked at is what is read.
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;

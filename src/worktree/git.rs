@@ -19,7 +19,7 @@ use crate::os::search_path::search_path;
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Between two looks at whether it shall stop.
 const PACE: Duration = Duration::from_millis(50);
-/// How much of git's own words goes into an error, in bytes.
+/// How much of git's own words is in an error, in bytes.
 const STDERR_KEPT: usize = 4096;
 /// The variables of git that survive: how the user reaches a remote, where their configuration is, and what their
 /// filters obey. All others (`GIT_DIR`, `GIT_INDEX_FILE`, `GIT_CONFIG_COUNT`, …) would aim git at something else.
@@ -51,7 +51,7 @@ pub(crate) struct Git {
     verb: &'static str,
     stop: CancellationToken,
     settings: usize,
-    /// Where stdout goes, unless it is read.
+    /// The destination of stdout, unless it is read.
     output: Option<File>,
 }
 
@@ -117,7 +117,7 @@ impl Git {
             "core.untrackedCache=false",
             // A submodule is reported, not fetched.
             "submodule.recurse=false",
-            // stderr goes into an error message.
+            // stderr is for an error message.
             "advice.detachedHead=false",
         ] {
             command.args(["-c", setting]);
@@ -264,7 +264,7 @@ fn converse(child: &mut Child, input: Vec<u8>) -> io::Result<Said> {
     thread().spawn(move || {
         let mut output = Vec::new();
         let read = stdout.read_to_end(&mut output).map(|_| output);
-        // The receiver is gone after the limit; nobody waits for this then.
+        // The receiver is gone after the limit.
         drop(said.send(read));
     })?;
     Ok((ended, words))

@@ -143,7 +143,7 @@ fn list(repo: &git2::Repository) -> Result<Refs, Error> {
     Ok(all)
 }
 
-/// The directories of the worktrees that are nobody's run's.
+/// The directories of the worktrees that belong to no run.
 fn worktrees(repo: &git2::Repository) -> Vec<PathBuf> {
     let admin_dirs = fs::read_dir(repo.commondir().join("worktrees"));
     let admin_dirs = admin_dirs.into_iter().flatten().flatten();

@@ -61,7 +61,7 @@ impl Repository {
         if refs.is_empty() {
             return Ok(());
         }
-        // libgit2 writes all packed refs anew for each that goes.
+        // libgit2 writes all packed refs again for each removed one.
         let input: String = refs
             .iter()
             .map(|(name, commit)| format!("delete {name} {commit}\n"))

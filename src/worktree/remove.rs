@@ -57,8 +57,8 @@ pub struct Removed {
 }
 
 /// Removes the worktree's directory and registration, locked or not, and perhaps its branch. May be repeated, also
-/// after it was cut short: the marker, which is the proof, goes last. Where somebody removed directory and marker
-/// before, the branch still goes, if its reflog says that it was made for this run.
+/// after it was cut short: the marker, which is the proof, is removed last. If directory and marker were removed
+/// before, the branch is still removed, if its reflog says that it was made for this run.
 ///
 /// # Errors
 /// [`Error::NotOwned`] if something is at the path, or the branch exists, that nothing proves to be this owner's;
@@ -120,7 +120,7 @@ fn clear_half_made_branch(repo: &Repository, owned: &OwnedWorktree) -> Result<()
     }
 }
 
-/// Takes the registration out of git's sight in one step, under the name that proves it to be the run's while it goes.
+/// Takes the registration out of git's sight in one step, under the name that proves it to be the run's during its removal.
 fn deregister(repo: &Repository, owned: &OwnedWorktree) -> Result<(), Error> {
     let staging = staging_dir(repo, &owned.spec.owner);
     if owned.admin_dir == staging || rename_to_new(&owned.admin_dir, &staging).is_err() {
@@ -133,7 +133,7 @@ fn deregister(repo: &Repository, owned: &OwnedWorktree) -> Result<(), Error> {
     remove_admin_dir(&staging)
 }
 
-/// Removes what a run made and no marker speaks of any more: somebody pruned the registration of a directory that was
+/// Removes what a run made and no marker names any more: git pruned the registration of a directory that was
 /// gone, or making it was cut short.
 fn remove_unmarked(
     repo: &Repository,
@@ -187,11 +187,11 @@ fn remove_directory(owned: &OwnedWorktree) -> Result<(), Error> {
         write_atomically(&owned.admin_dir.join(REMOVING), b"")?;
         return remove_tree(path);
     }
-    // Adding was cut short right after the directory was made: only an empty one goes this way.
+    // Adding was cut short right after the directory was made: only an empty one is removed this way.
     fs::remove_dir(path).map_err(|_| Error::Replaced { path: path.clone() })
 }
 
-/// Refuses a worktree that somebody moved: without its registration the directory would be cut off.
+/// Refuses a worktree that was moved: without its registration the directory would be cut off.
 fn refuse_moved(owned: &OwnedWorktree) -> Result<(), Error> {
     let registered = fs::read(owned.admin_dir.join("gitdir")).unwrap_or_default();
     let link = Path::new(OsStr::from_bytes(registered.trim_ascii_end()));

@@ -90,8 +90,8 @@ pub(super) struct Checkout {
 }
 
 impl Repository {
-    /// Finds the repository of `path` as git does: `path` may lie in a subdirectory, in a linked worktree or a submodule,
-    /// or be bare. Whether a repository of somebody else may be used is git's own decision (`safe.directory`).
+    /// Finds the repository of `path` as git does: `path` may be in a subdirectory, in a linked worktree or a submodule,
+    /// or be bare. Whether a repository of another user may be used is git's own decision (`safe.directory`).
     ///
     /// # Errors
     /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], [`Error::NotText`], and [`Error::Unsupported`] for what libgit2 can't read
@@ -262,7 +262,7 @@ impl Repository {
     }
 
     /// What the agent's own git needs to see the worktree as ours does: no replacements, where there are some, and trust in
-    /// a repository of somebody else, which git knows by the directory.
+    /// a repository of another user, which git knows by the directory.
     pub(crate) fn git_variables(&self, worktree: &Path) -> Result<Vec<(String, String)>, Error> {
         let failed = "list the replacements";
         let open = self.open()?;
@@ -339,7 +339,7 @@ impl Repository {
         }
     }
 
-    /// Opens the shared repository as a bare one: no checkout's attributes have a say, and nobody's ownership, which git
+    /// Opens the shared repository as a bare one: no checkout's attributes count, and no ownership, which git
     /// has judged before.
     pub(crate) fn open(&self) -> Result<git2::Repository, Error> {
         git2::Repository::open_bare(&self.common_dir).map_err(|source| refused(&self.root, source))

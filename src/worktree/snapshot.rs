@@ -92,7 +92,7 @@ pub struct Snapshot {
 impl Worktree {
     /// Stores committed, uncommitted and untracked files (respecting `.gitignore`) as one commit on top of the agent's
     /// HEAD and points the ref at it; at HEAD itself if all is committed. The agent's index and files are only read.
-    /// When removal has begun, or the directory is gone, the ref that was written before stands. Where the ref held
+    /// When removal has begun, or the directory is gone, the ref that was written before stays. If the ref held
     /// something that the new result has not, that is kept as `<ref>.1`; the commits of repositories inside the worktree
     /// are kept as `<ref>.inside.1`, ….
     ///

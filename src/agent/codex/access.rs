@@ -117,7 +117,7 @@ async fn check_sign_in(
         Err(error) => return Err(credentials(&path, &error.to_string())),
     };
     let Some(stored) = stored else {
-        // They may lie in the system's keyring: codex knows.
+        // They may be in the system's keyring: codex knows.
         return match program.query_signed_in(environment).await? {
             true => Ok(false),
             false => Err(signed_out()),

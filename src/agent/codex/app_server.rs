@@ -128,11 +128,11 @@ impl ListedHook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrustStatus {
-    /// Runs: somebody reviewed it as it is.
+    /// Runs: the user reviewed it in this form.
     Trusted,
     /// Runs: an administrator configured it.
     Managed,
-    /// Doesn't run: nobody has reviewed it.
+    /// Doesn't run: the user has not reviewed it.
     Untrusted,
     /// Doesn't run: it is not what was reviewed.
     Modified,
@@ -247,7 +247,7 @@ fn requests(questions: &[(&str, Value)]) -> String {
         .collect()
 }
 
-/// Receives the messages of the child until the end of its stdout; lines that are no JSON are none.
+/// Receives the messages of the child until the end of its stdout; other lines than JSON are skipped.
 fn read_messages(stdout: ChildStdout) -> Receiver<Value> {
     let (sender, receiver) = mpsc::channel();
     // Not joined: a process that left the group could hold the pipe open.

@@ -28,7 +28,7 @@ use file::HooksFile;
 /// Why the user's hooks were left as they are.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such directory; codex makes it at its first start.
+    /// The directory doesn't exist; codex creates it at its first start.
     #[error("codex's home directory {} does not exist", .path.display())]
     HomeMissing {
         /// `$CODEX_HOME`.
@@ -213,7 +213,7 @@ pub struct HookState {
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Malformed`] and [`Error::HomeMissing`] for the file, [`Error::Query`] for codex. A missing entry or
-/// helper is no error but a state.
+/// helper is not an error but a state.
 pub fn verify(codex: &Path, codex_home: &Path) -> Result<Verification, Error> {
     let file = load(codex_home)?;
     // No project has a configuration there, so the answer is about the user's alone.

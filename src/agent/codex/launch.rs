@@ -17,7 +17,7 @@ use crate::agent::signals::{self, Kind};
 pub(crate) const SETTINGS: &str = ".codex/config.toml";
 
 /// What a run relies on, whatever the files of user, profile and repository say; but for the last, which keeps the
-/// briefs out of the list that the user's composer goes through.
+/// briefs out of the list that the user's composer offers.
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/scenarios/configurations.rs`.
 pub(super) const RELIED_ON: [&str; 10] = [
@@ -114,7 +114,7 @@ impl Start<'_> {
             }
         }
         argv.extend_from_slice(arguments);
-        // Last, since the later of two values counts: the run stands on these.
+        // Last, since the later of two values counts: the run depends on these.
         for value in self.config() {
             argv.extend(["-c".to_owned(), value]);
         }

@@ -48,7 +48,7 @@ impl Payload {
     /// Parses a payload.
     ///
     /// # Errors
-    /// What serde says of a text that is no such object.
+    /// serde's message for a text that is not such an object.
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
@@ -80,7 +80,7 @@ impl Payload {
         }
     }
 
-    /// The command that permission is asked for, or the tool's name and input where it is no command.
+    /// The command for which permission is asked, or the tool's name and input if it is not a command.
     fn asked_command(&self) -> String {
         let input = self.tool_input.as_ref();
         match input

@@ -127,7 +127,7 @@ impl Program {
         self.flags.contains(flag)
     }
 
-    /// Whether the version lies within what was tried.
+    /// Whether the version is within the range that was tried.
     #[must_use]
     pub fn is_known(&self) -> bool {
         let number = |version: &str| {
@@ -441,7 +441,7 @@ mod tests {
         asked(dir.path(), script).await.expect("it answers");
         let child = fs::read_to_string(dir.path().join("child")).expect("a process");
         let stat = format!("/proc/{}/stat", child.trim());
-        // Told to end, it may take a moment; and nobody may have reaped it yet.
+        // After SIGTERM it may take a moment; and it may not be reaped yet.
         let runs = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
         let limit = std::time::Instant::now() + Duration::from_secs(10);
         while runs() {

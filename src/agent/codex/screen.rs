@@ -7,7 +7,7 @@
 //! * the **composer**: a row that begins with `›`, below it the text's further rows, a blank row and the status row.
 //!
 //! While a dialog is up there is no composer, and the other way round, so the words of a dialog inside a prompt, a
-//! message or a command are never taken for one: the real bottom of the screen stands below them.
+//! message or a command are never taken for one: the real bottom of the screen is below them.
 //!
 //! What one screen cannot say, and who knows it instead: whether a turn has ended (the Stop event, the transcript);
 //! what exactly a command is that was wrapped to fit (the PermissionRequest event); whether the words
@@ -29,7 +29,7 @@ pub use dialog::{Choice, Dialog, DialogKind};
 pub use notices::{blocked_prompt, error_line, runs_hooks, trouble};
 pub(crate) use question::{drawn, fill};
 
-/// What stands at the bottom of a screen.
+/// The bottom of a screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
     /// Nothing is drawn yet.

@@ -34,7 +34,7 @@ const SYSTEM: [&str; 3] = [
 ];
 /// Keys that a run presses.
 const PRESSED: [&str; 4] = ["enter", "shift-f12", "up", "down"];
-/// Where a binding of such a key stands in the way.
+/// Where a binding of such a key interferes.
 const CONTEXTS: [&str; 5] = ["global", "chat", "composer", "list", "approval"];
 /// What is to have them.
 const OURS: [(&str, &str); 4] = [
@@ -58,7 +58,7 @@ const DOINGS: [&str; 3] = [
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// `CODEX_HOME` is no directory.
+    /// `CODEX_HOME` is not a directory.
     #[error("codex's home directory {} can't be used: {why}", path.display())]
     Home {
         /// What it says.
@@ -123,7 +123,7 @@ pub struct Query<'a> {
     pub home: &'a Path,
     /// The directory that codex trusts in place of each worktree, see [`Launch`](super::launch::Launch).
     pub repository: &'a Path,
-    /// The directory in the caller's checkout that stands for the agent's own.
+    /// The directory in the caller's checkout that corresponds to the agent's own.
     pub directory: &'a Path,
 }
 
@@ -296,7 +296,7 @@ fn understand(
     asked: Result<Asked, app_server::Error>,
     options: &Options,
 ) -> Result<Option<Setup>, Error> {
-    // No answer is no refusal: the run finds out.
+    // A missing answer is not a refusal: the run finds out.
     let Ok(asked) = asked else {
         return Ok(None);
     };

@@ -1,4 +1,4 @@
-//! codex's transcript: a JSONL file below `$CODEX_HOME/sessions`, appended to as the session goes.
+//! codex's transcript: a JSONL file below `$CODEX_HOME/sessions`, appended to during the session.
 //!
 //! It says what no hook says: that a turn failed or was aborted, and how many tokens were used.
 //! Source: codex 0.130.0, 0.150.0 and 0.169.0; before 0.150 a failed turn shows only by its null message.
@@ -114,7 +114,7 @@ pub fn parse_line(line: &str) -> Option<Line> {
     }
 }
 
-/// The questions of a form; `None` where there are none.
+/// The questions of a form; `None` without any.
 fn inquiries_in(arguments: &str) -> Option<Vec<Inquiry>> {
     #[derive(Deserialize)]
     struct Form {

@@ -48,7 +48,7 @@ pub const fn event_names(kind: Kind) -> EventNames {
 ///
 /// Source: codex 0.130.0, 0.150.0, 0.169.0, `currentHash` of `hooks/list`; `tests/agent/global_hooks.rs`.
 pub fn trusted_hash(event: &str, command: &str, timeout_secs: u64) -> String {
-    // Codex hashes the compact text with sorted keys; the keys stand here in that order.
+    // Codex hashes the compact text with sorted keys; the keys are here in that order.
     let identity = json!({
         "event_name": event,
         "hooks": [{"async": false, "command": command, "timeout": timeout_secs, "type": "command"}],

@@ -28,7 +28,7 @@ struct Progress {
 
 /// Reads stdin to its end or to the limit; at the deadline `late` gets what has arrived and the process ends, status 0.
 ///
-/// A blocked read cannot be called off, so somebody else has to act at the deadline. It is the watchdog that is the second thread,
+/// A blocked read cannot be cancelled, so another thread has to act at the deadline. The watchdog is the second thread,
 /// and not the read: nothing waits for its start, and the payload is not handed from thread to thread.
 #[expect(
     clippy::exit,

@@ -1,7 +1,7 @@
 //! The answer to a permission that the agent asks for.
 //!
 //! The operator states a [`Policy`] before the agent starts; with [`Policy::Wait`] it answers each permission by a file.
-//! Whatever is missing, late or not understood is no answer: the agent then shows its dialog.
+//! A missing, late or malformed answer is no answer: the agent then shows its dialog.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -31,7 +31,7 @@ pub enum Policy {
     Ask,
     /// Grants it.
     Allow,
-    /// Refuses it; the agent goes on with its turn.
+    /// Refuses it; the agent continues its turn.
     Deny {
         /// What the agent is told; may be empty.
         message: String,
@@ -49,7 +49,7 @@ pub enum Policy {
 pub enum Decision {
     /// Grants it.
     Allow,
-    /// Refuses it; the agent goes on with its turn.
+    /// Refuses it; the agent continues its turn.
     Deny {
         /// What the agent is told; may be empty.
         message: String,
@@ -81,7 +81,7 @@ impl fmt::Display for Policy {
     }
 }
 
-/// Parses a decision; what is none of the three passes.
+/// Parses a decision; anything else passes.
 fn parse_decision(text: &str) -> Decision {
     match text {
         "allow" => Decision::Allow,
@@ -97,7 +97,7 @@ fn parse_decision(text: &str) -> Decision {
     }
 }
 
-/// Parses a policy; what is none of the four asks.
+/// Parses a policy; anything else asks.
 fn parse_policy(text: &str) -> Policy {
     if let Some(seconds) = text.strip_prefix("wait ") {
         return match seconds.parse() {
@@ -122,7 +122,7 @@ pub fn write_policy(dir: &Path, policy: &Policy) -> io::Result<()> {
     write_line(dir, POLICY_NAME, &policy.to_string())
 }
 
-/// Reads the policy of a signal directory; [`Policy::Ask`] where there is none, or none that is understood.
+/// Reads the policy of a signal directory; [`Policy::Ask`] if it is missing or invalid.
 pub fn load_policy(dir: &Path) -> Policy {
     load_line(&dir.join(POLICY_NAME)).map_or(Policy::Ask, |text| parse_policy(&text))
 }
@@ -141,7 +141,7 @@ pub fn write_decision(dir: &Path, asked: &SignalFile, decision: &Decision) -> io
     write_line(dir, &decision_name(asked), &decision.to_string())
 }
 
-/// Leaves to the agent's dialog what nobody has decided, and every permission from now on.
+/// Leaves undecided permissions, and all later ones, to the agent's dialog.
 ///
 /// # Errors
 /// Whatever the listing or an atomic write meets.

@@ -14,7 +14,7 @@ use super::{
     nanos_since_epoch, sentinel_name,
 };
 
-/// Writes the files of one event, in the order in which readers may rely on them. In a directory that nobody chose, a
+/// Writes the files of one event, in the order in which readers may rely on them. In a directory that was not chosen, a
 /// user's own, only those that the next event replaces.
 ///
 /// # Errors
@@ -41,7 +41,7 @@ pub(super) fn record(target: &Target, signal: &SignalFile, payload: &[u8]) -> io
             if target.chosen && file.link(&signal.name()).is_err() {
                 write_atomic(dir, &signal.name(), payload)?;
             }
-            // The mark goes before what it marks, so that it never stands beside an older sentinel. And a rename that
+            // The mark is written before what it marks, so that it is never beside an older sentinel. And a rename that
             // replaces nothing is faster: ext4 flushes the new file where an old one is replaced.
             retract(dir, &done_name(session))?;
             retract(dir, &sentinel_name(session))?;

@@ -1,6 +1,6 @@
 //! Removing an orphan by force: a worktree that is ours by its marks and whose run is on no record here.
 //!
-//! For a person who knows better than the marks what may go, and not for one who is in a hurry: nothing goes before
+//! For a person who knows better than the marks what may be removed, and not for one in a hurry: nothing is removed before
 //! its work is kept, and nothing at all that no mark of ours speaks of, that is alive, or that a record here speaks of.
 
 use std::fs::{self, File, TryLockError};
@@ -22,7 +22,7 @@ use crate::worktree::{
 /// and its branch where nothing is lost with that.
 ///
 /// An orphan is a directory that the marker of another state directory speaks of, or of a run that has no record; or
-/// one whose registration somebody removed, if its branch's reflog says that a run of ours made it. The directory may
+/// one whose registration was removed, if its branch's reflog says that a run of ours made it. The directory may
 /// be gone already. `repository` is where to look when the directory doesn't lead to its repository.
 ///
 /// # Errors
@@ -195,7 +195,7 @@ fn take_in(repository: &Repository, worktree: &Worktree) -> Result<String, Error
     Ok(said.join("; "))
 }
 
-/// What a record here speaks of goes by its own way, which keeps the record right.
+/// A worktree with a record here is removed by other commands, which keep the record right.
 fn refuse_recorded(store: &Store, path: &Path, owner: &Owner) -> Result<(), Error> {
     let id = &owner.run_id;
     if owner.state_dir != store.root() {

@@ -59,7 +59,7 @@ pub(super) fn in_repository(store: &Store, repository: &Repository) -> Vec<Found
     found
 }
 
-/// Why a worktree with a marker of ours is none of a run that this cleanup saw to; `None` where it is.
+/// Why a worktree with a marker of ours belongs to no run that this cleanup handled; `None` if it does.
 fn why_worktree(store: &Store, worktree: &OwnedWorktree) -> Option<String> {
     let owner = &worktree.spec.owner;
     if owner.state_dir != store.root() {

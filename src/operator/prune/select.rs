@@ -61,7 +61,7 @@ pub(super) fn select(
     let before = before.unwrap_or(SystemTime::UNIX_EPOCH);
     let mut found = Vec::new();
     for run in runs {
-        // Whatever else is in the directory is no run of ours.
+        // Any other entry of the directory is not a run of ours.
         if began(run.name()).is_none_or(|began| began > before) {
             continue;
         }

@@ -2,8 +2,8 @@
 //! its parents, session and environment, and the kernel kills it as one.
 //!
 //! It is a child of the operator's own cgroup, named after the run. Nothing is moved into it but the launcher, by
-//! itself. Where it lies stands in a file of the run's directory, since another operator may have to end the run.
-//! Permission is asked of nobody: where making it or entering it fails, the run goes without.
+//! itself. A file of the run's directory names it, since another operator may have to end the run.
+//! If creating it or entering it fails, the run has none.
 //!
 //! Source: cgroups(7) and the kernel's cgroup-v2.rst; `cgroup.freeze` came with Linux 5.2, `cgroup.kill` with 5.14.
 
@@ -37,7 +37,7 @@ impl Cgroup {
     /// Makes one, where that is permitted.
     pub(crate) fn create(run_id: &str, dir: &Path) -> Option<Self> {
         let path = find_own()?.join(format!("{PREFIX}{run_id}"));
-        // Known before it is there: an operator that dies in between leaves no cgroup that nobody knows of.
+        // Known before it is there: an operator that dies in between leaves no unknown cgroup.
         let record = dir.join(RECORD);
         write_private(&record, path.to_str()?.as_bytes(), Durability::Cached).ok()?;
         if fs::create_dir(&path).is_err() {
@@ -98,7 +98,7 @@ impl Cgroup {
         rustix::fs::statfs(&self.path).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(MAGIC))
     }
 
-    /// It and all below it, each after what it lies in; none where it is gone.
+    /// It and all below it, parents first; empty if it is gone.
     fn directories(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         if self.is_there() {

@@ -62,8 +62,8 @@ pub(crate) fn holds_this_process(run: &RunProcesses<'_>) -> bool {
     Family::of_run(run).look().inside
 }
 
-/// Ends, in the same way, all that is below this process, to which `own` refers. It must reap them meanwhile, and is
-/// done when it has no child: this goes on until its limit.
+/// Ends, in the same way, all that is below this process, to which `own` refers. It must reap them in the meantime, and is
+/// done when it has no child: this continues until its limit.
 pub(crate) async fn end_below(own: Process, grace: Duration) -> Result<(), Left> {
     let end = End {
         is_watched: true,
@@ -80,7 +80,7 @@ async fn end_family(
     let escalation = Instant::now() + grace;
     let mut killed_by = None;
     loop {
-        // Looked for anew each time: what is told to end may have started something else.
+        // Searched again each time: a process that is ending may have started another one.
         let look = end.family.look();
         let running = look.members.len() + usize::from(look.root.is_some());
         if look.inside {
@@ -103,7 +103,7 @@ async fn end_family(
     }
 }
 
-/// The end of a family, which goes on look by look.
+/// The end of a family, one look at a time.
 ///
 /// The root is told last: it adopts what loses its parent, and by that is what the rest is found by.
 struct End {
@@ -111,7 +111,7 @@ struct End {
     cgroup: Option<Cgroup>,
     /// Looks in a row that found nothing.
     empty_looks: u8,
-    /// Whether whoever asks for the end has a better proof of it than any look.
+    /// Whether the caller has a better proof of the end than any look.
     is_watched: bool,
     told: HashSet<Process>,
     stopped: HashSet<Process>,
@@ -156,7 +156,7 @@ impl End {
         Ok(())
     }
 
-    /// Asks each once; what is stopped goes on, or it could not obey.
+    /// Asks each once; a stopped one is continued, or it could not obey.
     fn ask(&mut self, look: &Look) {
         for member in &look.members {
             self.ask_one(member.process);
@@ -225,7 +225,7 @@ impl End {
     }
 }
 
-/// Kills a process group at once, so that none of it forks meanwhile; one that is stopped is in it, and so it is what
+/// Kills a process group at once, so that none of it forks in the meantime; one that is stopped is in it, and so it is what
 /// has that number.
 fn kill_group(member: &Member, group: u32) {
     let stat = Stat::load(member.process.pid);

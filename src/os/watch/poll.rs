@@ -69,7 +69,7 @@ impl Poller {
         }
     }
 
-    /// Looks at it no more; whether it did.
+    /// Stops polling it. Returns whether it was polled.
     pub(super) fn remove(&self, dir: &Path) -> bool {
         lock(&self.dirs).seen.remove(dir).is_some()
     }

@@ -215,7 +215,7 @@ fn ten_megabytes_take_less_than_a_tenth_of_a_second() {
     assert!(took.as_millis() < 100, "{took:?}");
 }
 
-/// What a key may stand beside.
+/// The surroundings of a key.
 fn neighbour() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),

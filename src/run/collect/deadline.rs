@@ -1,6 +1,6 @@
-//! How long taking the work in may last: till its limit, and hardly longer once somebody is in a hurry.
+//! How long collecting the work may last: until its limit, and hardly longer once a second signal hurries.
 //!
-//! What is waited for runs on a thread of its own, which nobody can end: it is told to stop, and left behind where it
+//! The work runs on a thread of its own, which can't be ended: it is told to stop, and left behind if it
 //! hangs in the system, on a dead network disk say. Nothing is removed then.
 
 use std::fmt;
@@ -17,12 +17,12 @@ use crate::turn::End;
 
 /// As long as git itself has for one call.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
-/// What is left of it once somebody is in a hurry.
+/// The rest of it once a second signal hurries.
 const HURRIED: Duration = Duration::from_secs(5);
 /// How long what was told to stop may take to do so.
 const STOPPING: Duration = Duration::from_secs(1);
 
-/// How long the end of a run waits for its work to be taken in.
+/// How long the end of a run waits until its work is collected.
 #[derive(Clone, Debug)]
 pub(super) struct CollectDeadline {
     limit: Duration,
@@ -30,14 +30,14 @@ pub(super) struct CollectDeadline {
     cancel: Cancel,
 }
 
-/// Why the work was not taken in.
+/// Why the work was not collected.
 #[derive(Debug)]
 pub(in crate::run) enum Refusal {
     /// It can't be.
     Failed(Error),
     /// It took longer than the limit.
     Late(Duration),
-    /// It took longer than somebody would wait: by what the run was ended.
+    /// It took longer than a hurried end waits; the name of what ended the run.
     Hurried(&'static str),
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// Puts it into the record. Whatever the turns came to, a hurried end is one that somebody asked for.
+    /// Puts it into the record. Whatever the result of the turns, a hurried end was requested.
     pub(in crate::run) fn tell(&self, outcome: &mut Outcome) {
         match self {
             Self::Failed(error) => outcome.fail(error.to_failure()),

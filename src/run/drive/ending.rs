@@ -53,7 +53,7 @@ impl Ending {
 /// Ends whose cause only the screen shows.
 const SHOWN: [&str; 3] = ["startup_timeout", "not_submitted", "composer_in_use"];
 
-/// The end with what the agent shows, where nothing else tells more: its trouble where a deadline passed meanwhile, and
+/// The end with what the agent shows, if nothing else says more: its trouble if a deadline passed in the meantime, and
 /// the whole screen where no prompt got through.
 pub(super) async fn explained(mut end: End, executor: ExecutorId, pane: &Pane) -> End {
     let Some(error) = &mut end.error else {

@@ -123,7 +123,7 @@ impl Driver<'_> {
     }
 
     /// Tells of commands and sub-agents that are still at work, and has the replies say what became of the approvals:
-    /// another hook's denial goes before our word.
+    /// another hook's denial takes precedence over ours.
     pub(super) fn tell_what_the_transcript_knows(&mut self) {
         let Some(transcript) = &self.transcript else {
             return;

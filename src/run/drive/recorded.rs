@@ -1,4 +1,4 @@
-//! The replies of an operator that is gone: whoever takes its run over reads the same events again, and asks nobody twice.
+//! The replies of an operator that is gone: the one that takes its run over reads the same events again, and asks nothing twice.
 
 use super::Machine;
 use crate::record::Reply;
@@ -27,7 +27,7 @@ impl Recorded {
         Some((reply.by.clone(), answer(question.kind, &reply.reply)))
     }
 
-    /// The same, for nobody else to be told.
+    /// The same, without a listener.
     pub(crate) fn answer_once(&mut self, question: &Question) -> Option<Answer> {
         let (_, answer) = self.answer(question)?;
         self.remove(|reply| reply.question == question.text);

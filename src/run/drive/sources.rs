@@ -17,7 +17,7 @@ pub(crate) use transcript::{Transcript, wait_for_error};
 
 mod transcript;
 
-/// The most that is shown of a payload that is none.
+/// The part of an invalid payload that is shown.
 const EXCERPT: usize = 2_000;
 
 /// The signal files of a run, each read once.

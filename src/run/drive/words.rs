@@ -17,7 +17,7 @@ pub(crate) fn denial(why: &str) -> String {
 
 /// A reply goes through the same terminal as the prompt, the reason of a "no" to words included.
 pub(super) fn sanitised(answer: Answer) -> Answer {
-    // What is no prompt, such as an overlong text, is cut to what can be one.
+    // An invalid prompt, such as an overlong text, is cut to a valid one.
     let safe = |text: String| match Prompt::parse(text.as_bytes()) {
         Ok(prompt) => prompt.as_str().to_owned(),
         Err(_) => text

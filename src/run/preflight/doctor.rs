@@ -20,7 +20,7 @@ const NOWHERE: &str = "/dev/null";
 pub enum Level {
     /// In order.
     Ok,
-    /// A run can start; somebody should look.
+    /// A run can start; a person should look.
     Warn,
     /// A run could not start.
     Fail,
@@ -35,7 +35,7 @@ pub struct Check {
     pub level: Level,
     /// What was found.
     pub found: String,
-    /// What mends it.
+    /// How to fix it.
     pub mend: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the files of a run say of its turns: for a run that nobody follows any more.
+//! What the files of a run say of its turns: for a run without an operator.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::turn::{End, Event, Machine, Reaction, ResumePoint};
 pub(crate) struct Evidence {
     /// How they ended, where the files tell of an end.
     pub(crate) end: Option<End>,
-    /// The same as an ending; where there is no end, that of a run whose agent is gone as well as its operator.
+    /// The same as an ending; without an end, that of a run whose agent is gone as well as its operator.
     pub(crate) ending: Ending,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn judge(
     end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
     // Whoever follows the run on may have it answered.
     let asked = machine.asked().cloned().or(machine.awaited());
-    // A hook of the user's may have decided, or somebody in the pane.
+    // A hook of the user's may have decided, or a person in the pane.
     let is_decided = |question: &Question| {
         let transcript = transcript.as_ref();
         question.kind == QuestionKind::Permission
@@ -83,7 +83,7 @@ pub(crate) fn judge(
     Evidence { end, ending }
 }
 
-/// The approvals that the hooks decided by the policy, while nobody wrote it down.
+/// The approvals that the hooks decided with the policy, without a journal entry.
 fn by_policy(machine: &Machine, recorded: &mut Recorded, events: &[Event]) -> Vec<record::Reply> {
     let reply = match machine.permissions() {
         Permissions::Allow => "allow",
@@ -108,7 +108,7 @@ fn by_policy(machine: &Machine, recorded: &mut Recorded, events: &[Event]) -> Ve
     replies
 }
 
-/// What the machine wants to do is not done: there is nobody to type to. What was replied is known.
+/// What the machine wants to do is not done: there is no pane to type into. What was replied is known.
 fn feed(machine: &mut Machine, recorded: &mut Recorded, events: Vec<Event>) -> Option<End> {
     let mut queue = VecDeque::from(events);
     while let Some(event) = queue.pop_front() {

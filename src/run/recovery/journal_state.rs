@@ -17,7 +17,7 @@ use crate::turn::classify::PROBE;
 use crate::turn::{End, ResumePoint};
 use crate::worktree::{Changes, Repository};
 
-/// A run, as far as its journal goes.
+/// A run, as its journal tells it.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalState {
     pub(crate) run_id: RunId,
@@ -69,10 +69,10 @@ struct Turns {
     last_message: Option<String>,
 }
 
-/// How long somebody was asked: neither the run's clock nor the turn's runs meanwhile.
+/// How long responders were asked: the clocks of run and turn stop in the meantime.
 #[derive(Clone, Debug, Default)]
 struct Waits {
-    /// Since when somebody is asked who has not answered.
+    /// Since when a responder is asked that has not answered.
     since: Option<SystemTime>,
     in_run: Duration,
     in_turn: Duration,
@@ -121,7 +121,7 @@ fn order_of(
     serde_json::from_value(document).ok()
 }
 
-/// A clock that was set back gives the time anew rather than none.
+/// A clock that was set back gives the whole time again rather than none.
 fn between(from: SystemTime, to: SystemTime) -> Duration {
     to.duration_since(from).unwrap_or_default()
 }
@@ -240,7 +240,7 @@ impl JournalState {
                 self.turns.session = Some(session_id);
                 self.turns.turn_id = turn_id;
             }
-            // The answer how the task stands is not what the agent has to say of it.
+            // The answer to the status question is not the agent's last message.
             Progress::TurnEnded { rule, .. } if rule.starts_with("probe_") => {}
             Progress::TurnEnded { message, .. } => self.turns.last_message = message,
             Progress::Replied {
@@ -286,7 +286,7 @@ impl JournalState {
         Ok(repository)
     }
 
-    /// Whether the machine has been started anew since: then every pid and socket of the run is somebody else's.
+    /// Whether the machine was rebooted since: then no pid and no socket of the run is valid.
     pub(crate) fn is_of_another_boot(&self) -> bool {
         self.boot_id != boot_id()
     }
@@ -325,13 +325,13 @@ impl JournalState {
             .map(|reply| reply.question.clone())
     }
 
-    /// Whether somebody beside ourselves has replied.
+    /// Whether an answer other than our own was given.
     pub(crate) fn has_responder(&self) -> bool {
         let others = |reply: &Reply| !matches!(reply.by.as_str(), "operator" | "policy");
         self.replies.iter().any(others)
     }
 
-    /// The turn whose prompt stands for proof: the last that was pasted or submitted.
+    /// The turn whose prompt needs proof: the last that was pasted or submitted.
     pub(crate) fn turn(&self) -> u32 {
         self.turns.pasted.max(self.turns.submitted)
     }
@@ -357,7 +357,7 @@ impl JournalState {
         outcome.last_message = self.resume_point().last_message;
         outcome.replies.clone_from(&self.replies);
         outcome.notices.clone_from(&self.notices);
-        // To the last sign of life: nobody worked on it since.
+        // To the last sign of life: nothing happened since.
         let last = parse(&self.last_at).duration_since(started);
         outcome.duration_ms = millis(last.unwrap_or_default());
         outcome

@@ -39,7 +39,7 @@ async fn sweep(store: &Store) -> Vec<String> {
     notices
 }
 
-/// Whether a dead operator's agent still works. Looks without owning the run: whoever wants to follow it on at this moment
+/// Whether a dead operator's agent still works. Looks without owning the run: an operator that wants to follow it at this moment
 /// shall not find it owned.
 async fn is_left_working(store: &Store, dir: &RunDir) -> bool {
     if dir.is_alive() {

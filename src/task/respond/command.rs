@@ -81,7 +81,7 @@ impl Command {
         }
         let mut child = shell
             .args(["-c", &self.shell_command])
-            // Killed with us where we can; where we are killed ourselves, whoever recovers the run ends it by this.
+            // We kill it when we can; if we are killed ourselves, the recovery of the run finds it by this.
             .env(RUN_VARIABLE, run_id)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -119,7 +119,7 @@ impl Command {
     }
 }
 
-/// Reads to the end, or to what is too much; whoever writes on is then told so by a closed pipe.
+/// Reads to the end or to the limit; a closed pipe then tells the writer.
 async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>) {
     let mut chunk = [0; 8192];
     while let Some(from) = pipe {

@@ -41,7 +41,7 @@ pub(super) struct Sentence {
     pub(super) text: String,
     /// Whether it ends with a question mark.
     pub(super) asks: bool,
-    /// Whether it stands in a heading.
+    /// Whether it is in a heading.
     pub(super) heading: bool,
     /// The paragraph, list item or heading that it belongs to.
     pub(super) block: usize,
@@ -57,7 +57,7 @@ macro_rules! pattern {
 // `- `, `* `, `• `, `1. ` or `1) `, and a check box.
 pattern!(MARKER = r"^(?:[-*+•]|\d{1,9}[.)])\s+(?:\[[ xX]\] )?");
 pattern!(HEADING = r"^(?:#{1,6} .*|\*\*[^*]+\*\*[:.]?|__[^_]+__[:.]?)$");
-// A fence's mark, and whether nothing that forbids one stands behind it.
+// A fence's mark, and whether nothing behind it forbids one.
 pattern!(FENCE = r"^(`{3,}|~{3,})([^`]*)$");
 
 /// Cuts a message into lines; the second value tells whether a fence is open at the end, whose lines are then said.

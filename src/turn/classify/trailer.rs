@@ -24,14 +24,14 @@ pub(super) enum Status {
 pub(super) struct Trailer<'a> {
     /// What it says.
     pub(super) status: Status,
-    /// What stands before it in the line.
+    /// The text before it in the line.
     pub(super) before: &'a str,
     /// The words behind it, without the marks between.
     pub(super) words: &'a str,
 }
 
 impl<'a> Trailer<'a> {
-    /// Finds the status at the end of a line, in any case and markup. A quoted one is none.
+    /// Finds the status at the end of a line, in any case and markup. A quoted one doesn't count.
     pub(super) fn find(line: &'a str) -> Option<Self> {
         static FORM: LazyLock<Regex> = LazyLock::new(|| {
             Regex::new(r"(?i)(status)[*_`]*\s*[:：][\s*_`]*([a-z]+)")
@@ -66,7 +66,7 @@ impl<'a> Trailer<'a> {
     }
 }
 
-/// What stands before a status that is given: on a line of its own, or behind a sentence. Inside a sentence or a quotation
+/// The text before a status that is given: on a line of its own, or behind a sentence. Inside a sentence or a quotation
 /// it is spoken about.
 fn given_after<'a>(before: &'a str, rest: &str) -> Option<&'a str> {
     let before =

@@ -17,7 +17,7 @@ macro_rules! words {
     };
 }
 
-/// Parts of patterns: `{…}` in one stands for one of these, and a blank for any white space.
+/// Parts of patterns: `{…}` in one means one of these, and a blank any white space.
 const PARTS: [(&str, &str); 9] = [
     // What was made: the verbs by which work is reported.
     (
@@ -34,7 +34,7 @@ const PARTS: [(&str, &str); 9] = [
         |turn|typ|unif[iy]|unifi|updat|upgrad|us|vendor|widen|wir|wrapp)e?d|(?:re)?(?:built|written|wrote|made|done)|set|split\
         |taught|sped|shipped|swept|shrunk|brought|cut|put",
     ),
-    // What may stand before an opening phrase.
+    // The text allowed before an opening phrase.
     (
         "LEAD",
         "^(?:(?:so|and|but|also|ok|okay|now|well|then|first|next|great|good|perfect|alright|right|sure|finally|just|\
@@ -149,7 +149,7 @@ words! {
     ];
     /// Offers to do something, which may be the job or more.
     OFFERS_MORE = [r"{LEAD}(?:do you )?want (?:me|it)\b", r"{LEAD}(?:would|shall) (?:you like me|i also)\b", r"{LEAD}(?:should|shall|can) i (?:also|next)\b"];
-    /// Announces what comes next, or tells what goes on.
+    /// Announces the next step, or describes the present one.
     ANNOUNCES = [
         r"{LEAD}(?:let me|let's|i'll|i will|i shall|i'm (?:going|about) to|i am (?:going|about) to|going to|about to|time to)\b",
         r"{LEAD}(?:after|once) (?:that|this),? i(?:'ll| will)\b", r"\b(?:now|next|then),? (?:i'll|i will|i'm going to|let me|let's)\b",
@@ -252,7 +252,7 @@ words! {
         r"^(?:the|a|an|both|all|each|every|it|they|this|that|`|new|old|existing|invalid|missing|unknown)\b.{0,80}? (?:is|are|accepts?|adds?|allows?|applies|apply|builds?|calls?|closes?|contains?|covers?|creates?|emits?|enforces?|exits?|expires?|explains?|falls?|follows?|handles?|has|have|holds?|ignores?|includes?|keeps?|lists?|lives?|loads?|logs?|matches|match|moves?|names?|changes|comes|survives?|opens?|parses?|passes|pass|picks?|points?|prints?|reads?|records?|refreshes|rejects?|removes?|renders?|reports?|resolves?|respects?|retries|returns?|runs?|sends?|sets?|shows?|skips?|sorts?|starts?|stays?|stores?|strips?|supports?|takes?|throws?|tracks?|treats?|uses?|validates?|waits?|warns?|works?|wraps?|writes?|go through|goes through)\b",
         r"^`.{0,80}? (?:accepts?|covers?|creates?|emits?|exits|handles|has|have|ignores|includes|keeps|lists|loads|opens|parses|prints|reads|rejects|removes|renders|reports|returns|runs|sends|shows|skips|sorts|supports|takes|throws|treats|uses|validates|writes)\b",
     ];
-    /// Looks like a verb of report, and is none.
+    /// Looks like a verb of report, and isn't one.
     NO_CLAIM = [
         r"(?:\bnot|n't|\bnever|\bnor)(?: \w+)? (?:{MADE})\b", r"\b(?:once|after|when|if|unless|until|before) i\b", r"\b(?:would|will|should|could|might|must|can|may|need to|needs to|has to|have to|to) be\b", r"\b(?:would|could|might|should)\b", r"\b(?:plan|proposal|outline|draft)\b",
         r"{LEAD}(?:(?:i|we)(?:'ve| have| had|'m| am)? )?(?:\w+ly |also |just )*(?:proposed|planned|recommended|suggested|needed|required|requested|expected|failed|blocked|stopped|disconnected|denied|refused|aborted|terminated|attempted|tried|started|noticed|paused|need|feed|proceed|exceed|found|identified|located|investigated|looked|reproduced|read|analy[sz]ed|explored|reviewed|inspected|examined|understood|supposed|based|indeed|speed|stuck|prepared|considered|wanted|searched|traced|gathered|studied|skipped|reverted|exceeded|limited|unfinished|continued|deferred|postponed|declined|interrupted|hoped|assumed|believed)\b",
@@ -264,7 +264,7 @@ fn compile(alternatives: &[&str]) -> Regex {
     for (name, part) in PARTS.iter().rev() {
         pattern = pattern.replace(&format!("{{{name}}}"), part);
     }
-    // Words are ASCII; what stands between them may be anything.
+    // Words are ASCII; anything may be between them.
     let pattern = pattern
         .replace(".*", "(?u:.)*")
         .replace(".{0,80}?", "(?u:.){0,80}?")

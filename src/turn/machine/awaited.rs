@@ -1,10 +1,10 @@
-//! Approvals that nobody is asked for: the agent's dialog ends the run, unless a hook of the user's decides before it comes
+//! Approvals without a responder: the agent's dialog ends the run, unless a hook of the user's decides before it comes
 //! up.
 
 use crate::agent::screen_state::{Advice, ShownDialog};
 use crate::task::question::Question;
 
-/// So many looks after an approval was asked for, its dialog is no longer expected at any moment.
+/// After this number of looks an approval's dialog is no longer expected at any moment.
 const LOOKS: u8 = 50;
 
 /// What was asked in this turn, and how often the screen showed no dialog since.

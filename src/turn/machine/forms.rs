@@ -64,7 +64,7 @@ impl Machine {
         Reaction::Look
     }
 
-    /// A form was closed: by our keys, by somebody in the pane, or by a hook.
+    /// A form was closed: by our keys, by a person in the pane, or by a hook.
     pub(crate) fn on_inquiry_closed(&mut self, now: Instant, call: &str) -> Reaction {
         if self.form.as_ref().is_none_or(|open| open.call != call) {
             return Reaction::Ignore("the end of a form that is not open");

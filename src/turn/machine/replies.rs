@@ -84,7 +84,7 @@ impl Machine {
             Some(Answer::Deny(why)) if is_request => {
                 self.reply_with(now, format!("No. {why}").trim_end().to_owned())
             }
-            // A decision is no answer to a question: nothing is guessed.
+            // A decision doesn't answer a question: nothing is guessed.
             Some(Answer::Allow | Answer::Deny(_)) | None => self.end(unanswered(question)),
         }
     }

@@ -1,4 +1,4 @@
-//! A machine that goes on where that of an operator that is gone stood.
+//! A machine that continues where the machine of a dead operator was.
 
 use std::time::{Duration, Instant};
 

@@ -12,7 +12,7 @@ use crate::task::policy::Permissions;
 use crate::task::question::{Question, QuestionKind};
 use crate::tmux::Key;
 
-/// Enter is pressed so often at most, when a prompt still stands in the composer that was sent.
+/// The largest number of times that Enter is pressed while a sent prompt is still in the composer.
 const ENTERS: u8 = 3;
 /// A prompt is pasted so often at most, when dialogs take it.
 const PASTES: u8 = 3;
@@ -24,7 +24,7 @@ const CONFIRMATIONS: u8 = 2;
 const KEYS: u8 = 16;
 /// A dialog that looks the same so long after a key did not take the key.
 const KEY_ECHO: Duration = Duration::from_secs(1);
-/// What nobody knows must stand so long before it is believed: a screen can be caught half drawn.
+/// An unknown dialog must be up for this long before it is believed: a screen can be caught half drawn.
 const SETTLED: Duration = Duration::from_millis(700);
 /// From a look that brought nothing to the next one.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -201,7 +201,7 @@ impl Machine {
                 submission.pastes += 1;
                 Reaction::Paste(self.prompt.clone())
             }
-            // Only at the appointed looks: right after the key the text stands there, and that is no failure.
+            // Only at the appointed looks: right after the key the text is still there, which is not a failure.
             (Sent::Yes, Holds::Prompt) if due && submission.enters < ENTERS => {
                 submission.enters += 1;
                 Reaction::Press(Key::Enter, COMPOSER)
@@ -250,7 +250,7 @@ impl Machine {
         self.cut_off(late("not_submitted", message, hint))
     }
 
-    /// What keeps the composer from the prompt, if that is known: a dialog, or somebody's text.
+    /// What keeps the composer from the prompt, if that is known: a dialog, or another text.
     fn in_the_way(&mut self) -> Option<End> {
         if let Some(DialogState { dialog, .. }) = self.dialog_state.take() {
             return Some(blocked(

@@ -150,7 +150,7 @@ impl Stopping {
 }
 
 impl Machine {
-    /// Whether a turn was announced to end without a message, which is no failure.
+    /// Whether a turn was announced to end without a message, which is not a failure.
     pub(crate) fn stops_silently(&self, turn_id: &str) -> bool {
         self.stopping.is_silent(turn_id)
     }
@@ -273,7 +273,7 @@ impl Machine {
         [held, self.stopping.until()].into_iter().flatten().min()
     }
 
-    /// Lets what is held wait longer: somebody was asked meanwhile.
+    /// Lets the held event wait longer: a responder was asked in the meantime.
     pub(crate) fn hold_longer(&mut self, by: Duration) {
         if let Some(held) = &mut self.stopping.held {
             held.until += by;

@@ -180,7 +180,7 @@ impl Machine {
         )
     }
 
-    /// What an agent that was asked how the task stands has answered. One that went on working, rather than to answer, ended
+    /// The agent's answer to the status question. One that went on working, rather than to answer, ended
     /// a turn as any other; one that looked something up and then answered did not.
     fn answered(&self, text: &str, evidence: Evidence) -> Option<Answered> {
         self.probed.as_ref()?;
@@ -200,7 +200,7 @@ impl Machine {
         })
     }
 
-    /// Has somebody asked what a turn ended with.
+    /// Has the responders asked about the end of a turn.
     fn put(&mut self, now: Instant, question: Question) -> Reaction {
         if !self.plan.responder {
             return self.end(unanswered(&question));

@@ -118,7 +118,7 @@ fn a_question_that_is_cut_off_goes_on_record() {
     assert_eq!(end.pending, None);
 }
 
-/// Whoever is asked may be a person: neither the turn's time nor the run's passes meanwhile.
+/// A responder may be a person: the time of turn and run is stopped in the meantime.
 #[test]
 fn the_clocks_stand_still_while_somebody_is_asked() {
     let mut slow = plan_with_responder();

@@ -110,7 +110,7 @@ impl<'a> Terminal<'a> {
         begins
     }
 
-    /// A key that was meant for a dialog which looked like that. Where it went meanwhile, the composer has no use for arrows.
+    /// A key that was meant for a dialog which looked like that. If it has closed in the meantime, the composer ignores arrows.
     fn press(&mut self, key: Key, seen: &str) {
         let View(options) = View::of(seen);
         let focus = options.iter().position(|option| option.1);

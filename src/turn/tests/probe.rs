@@ -1,4 +1,4 @@
-//! An agent whose message can't be told is asked once how the task stands.
+//! An agent whose message is unclear is asked once how the task is going.
 
 use super::*;
 

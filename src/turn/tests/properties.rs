@@ -171,7 +171,7 @@ fn plans() -> impl Strategy<Value = Plan> {
 struct Course {
     play: Play,
     question: Option<Question>,
-    /// The number of the turn that runs, ours or one that somebody typed.
+    /// The number of the turn that runs, ours or one that a person typed.
     turn: u32,
     /// Whether the transcript has that turn under way.
     begun: bool,

@@ -176,7 +176,7 @@ fn what_somebody_opened_is_left_to_them() {
         (Status::BlockedDialog, "blocked_dialog")
     );
     assert_eq!(end.pending.expect("the screen").text, "models");
-    // At the start nobody looks on yet.
+    // At the start no person watches yet.
     let mut play = Play::new(plan());
     assert_eq!(play.on(popup("new")), Reaction::Wait);
     let end = play.after(700, popup("new")).into_end();

@@ -1,4 +1,4 @@
-//! Pipes in the place of ignore rules or attributes: git opens each, and waits until somebody writes.
+//! Pipes in place of ignore rules or attributes: git opens each, and waits for a writer.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -39,7 +39,7 @@ impl EmptyPipes {
             while !end.is_cancelled() {
                 let known = paths.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 for path in known {
-                    // Refused as long as nobody reads. By its end the reader is told that there is nothing.
+                    // Refused without a reader. The end tells the reader that there is nothing.
                     let mut open = OpenOptions::new();
                     drop(open.write(true).custom_flags(nonblocking).open(path));
                 }

@@ -21,7 +21,7 @@ const MAX_LINKS: usize = 40;
 
 /// The user's `hooks.json`, or the place where it would be.
 pub(super) struct HooksFile {
-    /// `$CODEX_HOME/hooks.json`; backups lie beside it.
+    /// `$CODEX_HOME/hooks.json`; backups are beside it.
     name: PathBuf,
     /// What the name links to, else the name.
     path: PathBuf,
@@ -85,13 +85,13 @@ impl HooksFile {
         }
     }
 
-    /// Reads the newest backup; `None` where there is none that can be read.
+    /// Reads the newest backup; `None` if no backup can be read.
     pub(super) fn load_backup(&self) -> Option<Value> {
         let backup = fs::read(self.backup_path(self.newest_backup())).ok()?;
         parse(&backup).ok()
     }
 
-    /// The highest number of a backup; 0 where there is none.
+    /// The highest number of a backup; 0 without any.
     fn newest_backup(&self) -> u32 {
         let (Some(dir), Some(name)) = (self.name.parent(), self.name.file_name()) else {
             return 0;

@@ -1,4 +1,4 @@
-//! The composer: the row that begins with `›` at the bottom, and what stands around it.
+//! The composer: the row that begins with `›` at the bottom, and the rows around it.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use super::{View, plain, rows, starts_cell};
 /// A composer that waits for a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composer {
-    /// What stands in it, rows joined by newlines as they are wrapped; `None` for the placeholder, which codex draws dim.
+    /// Its text, rows joined by newlines as they are wrapped; `None` for the placeholder, which codex draws dim.
     ///
     /// A text that equals one of codex's known placeholders reads as `None`: on a plain screen they look the same.
     pub text: Option<String>,
@@ -63,7 +63,7 @@ impl<'a> Layout<'a> {
             return None;
         }
         let below = &rows[start..];
-        // A blank row stands between text and footer; where there is none, the text fills the screen.
+        // A blank row is between text and footer; without one, the text fills the screen.
         let end = below
             .iter()
             .rposition(|row| row.is_empty())
@@ -100,13 +100,13 @@ impl<'a> Layout<'a> {
         })
     }
 
-    /// Whether the row with `esc to interrupt` stands between the history and the composer.
+    /// Whether the row with `esc to interrupt` is between the history and the composer.
     fn is_working(&self) -> bool {
         for row in self.above.iter().rev() {
             if WORKING.is_match(row) {
                 return true;
             }
-            // Prompts that wait for the turn stand between that row and the composer.
+            // Prompts that wait for the turn are between that row and the composer.
             let waits =
                 row.starts_with("• Messages to be submitted") || row.starts_with("• Queued");
             // ≥ 0.160 closes a turn with `Worked for 4s • 21:27`, so that the cell above it is not the row either.
@@ -182,7 +182,7 @@ pub(super) fn is_dimmed(screen: &str) -> bool {
     dim
 }
 
-/// Whether what is at work is the start of MCP servers: codex takes a prompt meanwhile and begins when they are there.
+/// Whether codex is starting MCP servers: it accepts a prompt in the meantime and begins when they are ready.
 ///
 /// Source: codex 0.130.0 and 0.150.0, `tests/screens`.
 pub(crate) fn awaits_servers(screen: &str) -> bool {
@@ -192,7 +192,7 @@ pub(crate) fn awaits_servers(screen: &str) -> bool {
     row.is_some_and(|row| row.contains(" MCP server"))
 }
 
-/// Whether a pasted prompt, and nothing else, stands in the composer, whatever else the screen shows.
+/// Whether the composer contains a pasted prompt and nothing else, whatever else the screen shows.
 ///
 /// White space is not compared: codex wraps long lines, drops tabs or shows them as spaces. Nor are characters beyond
 /// ASCII that the terminal has dropped, such as marks of direction; it adds none. Of a text higher than the composer its
@@ -226,12 +226,12 @@ pub(super) fn is_shown_as(held: &str, text: &str, is_scrolled: bool) -> bool {
     let (held, text) = (squeeze(held), squeeze(text));
     let ascii = |text: &str| -> String { text.chars().filter(char::is_ascii).collect() };
     let (tail, whole) = (ascii(&held), ascii(&text));
-    // A field of many rows shows the end of its text; nobody types a long end of ours by chance.
+    // A field of many rows shows the end of its text; no person types a long end of ours by chance.
     let is_end = (is_scrolled || tail.len() >= LONG_END) && whole.ends_with(&tail);
     !held.is_empty() && (is_shown(&held, &text) || is_end)
 }
 
-/// So much of the end of a prompt is no chance, in characters without blanks.
+/// An end of a prompt of this length is no coincidence, in characters without blanks.
 const LONG_END: usize = 64;
 
 /// Whether a terminal may show a text so. Where characters are joined to one, codex and tmux differ in how wide it is, and a
@@ -246,7 +246,7 @@ fn is_shown(held: &str, text: &str) -> bool {
     held == text || (beyond(held) <= beyond(text) && has_more(&ascii(held), &ascii(text), left))
 }
 
-/// Whether one text is the other with so many further characters in it at most.
+/// Whether one text is the other with at most this many additional characters.
 fn has_more(long: &str, short: &str, at_most: usize) -> bool {
     let mut letters = long.chars();
     let is_within = short

@@ -88,7 +88,7 @@ pub struct Dialog {
 }
 
 impl Dialog {
-    /// Whether it is a list that codex shows to whoever types its command, such as `/model`: the agent works on behind it.
+    /// Whether it is a list that codex shows to a person who types its command, such as `/model`: the agent continues behind it.
     ///
     /// Source: `/model`, `/permissions`, `/review` of codex 0.130.0, 0.150.0 and 0.169.0; lists without numbers are none
     /// that [`read`](super::read) takes for a dialog.
@@ -115,7 +115,7 @@ impl Dialog {
 
     /// Why an approval is asked for: what follows `Reason:` or `Description:`, up to the next blank row or field.
     pub fn reason(&self) -> Option<&str> {
-        // What stands in the command is not the reason.
+        // A text in the command is not the reason.
         let above = self
             .body
             .find("\n$ ")
@@ -141,7 +141,7 @@ struct Mark {
     option: &'static str,
 }
 
-/// The dialogs whose options stand in the first columns; those of forms are indented, see [`form_kind`].
+/// The dialogs whose options are in the first columns; those of forms are indented, see [`form_kind`].
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0, `tests/screens`.
 const MARKS: [Mark; 9] = [
@@ -234,7 +234,7 @@ const QUESTION: &str = "Question ";
 /// How the row of keys begins while a form's field for notes is open.
 const CLEARS_NOTES: &str = "tab or esc to clear notes";
 
-/// Divides what stands above the keys of a form into its list and the rows of its open field for notes: its first row has
+/// Divides the rows above the keys of a form into its list and the rows of its open field for notes: its first row has
 /// an arrow in the column of the options' arrow, and the others are indented further.
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0.
@@ -394,7 +394,7 @@ fn kind_and_title(region: &[&str], list: &List) -> (DialogKind, Option<usize>) {
             .options
             .iter()
             .any(|choice| choice.label.starts_with(mark.option));
-        // The topmost row counts: what an approval asks for stands below it and can contain anything.
+        // The topmost row counts: the subject of an approval is below it and can contain anything.
         let title = region
             .iter()
             .position(|row| heading(row).starts_with(mark.title));

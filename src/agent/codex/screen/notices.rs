@@ -31,10 +31,10 @@ pub fn runs_hooks(screen: &str) -> bool {
     last.next().is_some_and(|row| RUNNING_HOOKS.is_match(row))
 }
 
-/// The last block that begins with `■` and stands below the last prompt, without the mark, its rows joined by one space.
+/// The last block that begins with `■` below the last prompt, without the mark, its rows joined by one space.
 ///
 /// codex reports there what ended a turn early: an HTTP status, a cut stream, an interruption. A block above the last
-/// prompt belongs to an earlier turn and is not returned, nor is any while a dialog is up: the turn goes on. One that belongs to this turn can have scrolled away, or be
+/// prompt belongs to an earlier turn and is not returned, nor is any while a dialog is up: the turn continues. One that belongs to this turn can have scrolled away, or be
 /// from a request that was repeated with success later: the transcript decides whether the turn failed.
 pub fn error_line(screen: &str) -> Option<String> {
     let screen = plain(screen);
@@ -66,7 +66,7 @@ pub fn error_line(screen: &str) -> Option<String> {
 
 /// Why a hook refused the prompt that was sent last; empty where it gave no reason.
 ///
-/// Only what stands last above the composer counts: another hook may have refused something earlier.
+/// Only the last block above the composer counts: another hook may have refused something earlier.
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0 with a hook that blocks by its exit status or by JSON
 /// (`tests/scenarios/refusals.rs`).
 pub fn blocked_prompt(screen: &str) -> Option<String> {
@@ -78,7 +78,7 @@ pub fn blocked_prompt(screen: &str) -> Option<String> {
     let composer = rows.iter().rposition(|row| row.starts_with('›'));
     let history = &rows[..composer.unwrap_or(rows.len())];
     let at = history.iter().rposition(|row| BLOCKED.is_match(row))?;
-    // A long reason goes on in the first column.
+    // A long reason continues in the first column.
     let (reason, after) = match history[at + 1..].iter().position(|row| row.is_empty()) {
         Some(length) => history[at + 1..].split_at(length),
         None => (&history[at + 1..], &[][..]),
@@ -103,7 +103,7 @@ pub fn blocked_prompt(screen: &str) -> Option<String> {
 /// tries a request again, and why.
 ///
 /// Source: codex 0.130.0 and 0.169.0, `• Reconnecting... 1/1 (0s • esc to interrupt)`, below it `└` and the reason;
-/// 0.169.0 with nobody at the API's port, `Reconnecting... waiting for network`.
+/// 0.169.0 without a server at the API's port, `Reconnecting... waiting for network`.
 pub fn trouble(screen: &str) -> Option<String> {
     let screen = plain(screen);
     let rows = rows(&screen);

@@ -76,7 +76,7 @@ fn is_empty(notes: &[String]) -> bool {
 }
 
 /// The option that an answer means, by its place: the one with this label, whatever case, quotes or mark of
-/// recommendation. Numbers are no labels: nobody knows what a bare one counts.
+/// recommendation. Numbers are not labels: a bare one may count something else.
 fn meant(inquiry: &Inquiry, answer: &str) -> Option<usize> {
     let answer = plain(answer);
     let labels = inquiry.options.iter().map(|option| option.label.as_str());
@@ -107,7 +107,7 @@ fn is_drawn(dialog: &Dialog, inquiry: &Inquiry) -> bool {
     let ascii = |text: &str| -> String { squeeze(text).chars().filter(char::is_ascii).collect() };
     let shown = ascii(&format!("{} {}", dialog.title, dialog.body));
     let labels = inquiry.options.iter().map(|option| option.label.as_str());
-    // The description stands in a second column, so that a long label is drawn beside it, in several rows.
+    // The description is in a second column, so that a long label is drawn beside it, in several rows.
     let is_label = |(drawn, label): (&super::Choice, &str)| {
         let (whole, label) = (ascii(&drawn.label), ascii(label));
         let first_row = ascii(drawn.label.split("  ").next().unwrap_or_default());
@@ -210,7 +210,7 @@ mod tests {
                 steps(2, Some(answer), answer),
                 Some(FormStep::Press(Key::Enter))
             );
-            // Half of it, somebody's words, or notes to another option are cleared first.
+            // Half of it, another text, or notes to another option are cleared first.
             assert_eq!(
                 steps(2, Some("else"), answer),
                 Some(FormStep::Press(Key::Tab))

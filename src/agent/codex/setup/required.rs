@@ -7,7 +7,7 @@ use crate::agent::executor::Options;
 
 /// The effective configuration must say what the run's arguments said.
 ///
-/// Source: codex 0.169.0: `--disable hooks` goes before `-c features.hooks=true`, as does `managed_config.toml`.
+/// Source: codex 0.169.0: `--disable hooks` takes precedence over `-c features.hooks=true`, as does `managed_config.toml`.
 pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
     let by = |setting: &str| {
         let whose = match options.arguments.is_empty() {

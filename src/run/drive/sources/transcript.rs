@@ -40,7 +40,7 @@ pub(crate) struct Transcript {
     session: Option<String>,
     /// The version of the program that writes it.
     version: Option<String>,
-    /// The sub-agents, whose transcripts lie beside this one.
+    /// The sub-agents, whose transcripts are beside this one.
     children: Children,
     usage: Option<Usage>,
     in_turn: bool,

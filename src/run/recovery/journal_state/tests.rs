@@ -12,7 +12,7 @@ use crate::record::journal::Journal;
 use crate::record::{Lock, Status, Store};
 use crate::turn::{Machine, Plan};
 
-/// A run that nobody owns, and what its journal says of it.
+/// A run without an owner, and what its journal says of it.
 struct Recorded {
     dir: RunDir,
     id: RunId,

@@ -15,7 +15,7 @@ use crate::agent::report::Line;
 /// The transcripts that are younger than the session's own.
 #[derive(Debug, Default)]
 pub(super) struct Children {
-    /// By path, in the order of their beginning; `None` of those that are none of ours.
+    /// By path, in the order of their beginning; `None` for those that are not ours.
     seen: BTreeMap<PathBuf, Option<Child>>,
     /// The names of those that were made, by session, whose transcripts were not there yet.
     ///
@@ -62,7 +62,7 @@ impl Children {
             self.seen.insert(path, child);
         }
         for child in self.seen.values_mut().flatten() {
-            // What its turns end with is the affair of whoever made it.
+            // The agent that made it reads how its turns end.
             drop(child.transcript.read());
         }
     }

@@ -115,7 +115,7 @@ fn a_line_without_end_takes_no_more_than_its_limit() {
     assert_eq!(transcript.read(), []);
     assert!(transcript.skipping && transcript.partial.len() == 5);
     assert!(transcript.partial.capacity() <= 2 * LINE_LIMIT);
-    // The end of what is passed over is no line of its own.
+    // The rest of a skipped line is not a line of its own.
     writeln!(file, "{ABORTED}").expect("written");
     assert_eq!(transcript.read(), []);
     writeln!(file, "{ABORTED}").expect("written");
