@@ -115,6 +115,8 @@ impl Error {
                     Code::RunNotFound
                 }
                 record::Error::Alive { .. } => Code::RunAlive,
+                record::Error::Ended { .. } => Code::RunEnded,
+                record::Error::NotAsked { .. } => Code::StaleReply,
                 record::Error::Newer { .. } => Code::NewerRun,
                 record::Error::NoStateDirectory
                 | record::Error::StatePathTooLong { .. }

@@ -107,6 +107,7 @@ pub use error::Error;
 pub use operator::listing::{Listing, Summary};
 pub use operator::{Builder, Events, Operator, Run};
 pub use record::code::Code;
+pub use record::inbox::OpenQuestion;
 pub use record::journal::{Entry, Progress, Step};
 pub use record::{Error as RecordError, Failure, Outcome, Pending, Reply, RunDir, Status, Store};
 pub use run::cancel::Cancel;

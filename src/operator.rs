@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::operator::queue::Queued;
 use crate::operator::queue::{Place, Queue};
 use crate::os::time::{millis, timestamp};
-use crate::os::watch::FileWatcher;
-use crate::record::journal::{Entry, Progress};
+use crate::os::watch::{FileWatcher, Source, Wakeup};
+use crate::record::journal::{Entry, Follower, Progress};
 use crate::record::{Outcome, RunDir, Store};
 use crate::run::cancel::{Cancel, CancelOnDrop};
 use crate::run::delegate;
@@ -35,6 +35,9 @@ use crate::task::respond::Responder;
 use crate::tmux::Server;
 use crate::turn::End;
 use listing::Listing;
+
+/// Between two looks at a journal whose changes are not notified.
+const RESCAN: Duration = Duration::from_secs(1);
 
 /// How long a run waits for others to end, where nothing else is said.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -177,6 +180,42 @@ impl Operator {
             events: Events { receiver },
             handle,
         }
+    }
+
+    /// Follows a run from its first event to its last, whichever process drives it. Ends also where its operator died.
+    ///
+    /// # Errors
+    /// [`Error::Watch`] where its journal can't be watched.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn follow(&self, run: &RunDir) -> Result<Events, Error> {
+        let (sender, receiver) = unbounded_channel();
+        let wakeup = Arc::new(Wakeup::default());
+        let source = (Source::Signals, &wakeup);
+        let watched = self
+            .shared
+            .watch
+            .watch(run.path(), Some("events.jsonl"), source)?;
+        let (run, mut journal) = (run.clone(), Follower::new(run.events()));
+        tokio::spawn(async move {
+            let _watched = watched;
+            loop {
+                // Looked at before the lines are read: a living operator may write more.
+                let alive = run.is_alive();
+                for entry in journal.read().unwrap_or_default() {
+                    let last = matches!(entry.progress, Progress::Recorded { .. });
+                    if sender.send(entry).is_err() || last {
+                        return;
+                    }
+                }
+                if !alive {
+                    return;
+                }
+                let _at_intervals = tokio::time::timeout(RESCAN, wakeup.notified()).await;
+            }
+        });
+        Ok(Events { receiver })
     }
 
     /// Takes over a run whose operator died, and brings it to its end: follows the agent on where that still works, else

@@ -17,6 +17,7 @@ pub mod code;
 mod copy;
 mod dir;
 mod error;
+pub mod inbox;
 pub mod journal;
 mod lock;
 mod mark;

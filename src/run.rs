@@ -10,6 +10,7 @@ pub mod cancel;
 pub(crate) mod collect;
 pub(crate) mod context;
 pub(crate) mod drive;
+pub(crate) mod inbox;
 pub mod preflight;
 pub(crate) mod recovery;
 pub(crate) mod shared;
@@ -35,12 +36,13 @@ use crate::record::{Lock, Outcome, RunDir};
 use crate::run::cancel::Cancel;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Driver, Ending, Parts, denial};
+use crate::run::inbox::CancelByMessage;
 use crate::run::shared::Shared;
 use crate::task::Task;
 use crate::task::name::{Names, RunId};
 use crate::task::policy::Permissions;
 use crate::task::prompt;
-use crate::task::respond::{Chain, Context};
+use crate::task::respond::Context;
 use crate::tmux::{Pane, SessionSpec};
 use crate::turn::classify::PREAMBLE;
 use crate::turn::{End, Machine, Plan};
@@ -139,6 +141,7 @@ impl<'a> Run<'a> {
 
     async fn carry_out(&self, cancel: &Cancel, outcome: &mut Outcome) {
         self.describe(outcome);
+        let _until_the_end = CancelByMessage::listen(&self.dir, &self.shared.watch, cancel);
         if let Some(by) = cancel.asked() {
             // A long preflight is over, and nothing is made yet.
             let end = End::cancelled(by);
@@ -341,7 +344,8 @@ impl<'a> Run<'a> {
     }
 
     async fn follow(&self, agent: &Agent, worktree: &Worktree, cancel: &Cancel) -> Ending {
-        let responder = Chain(self.task.responders.clone());
+        let (watch, responders) = (&self.shared.watch, &self.task.responders);
+        let responder = inbox::responders(&self.dir, watch, responders);
         let plan = Plan {
             prompt: first_prompt(&self.task),
             limits: responder.limits(self.task.limits),
@@ -351,11 +355,11 @@ impl<'a> Run<'a> {
             directory: self.directory(worktree),
             executor: self.task.agent.executor,
         };
-        let context = Context {
-            run_id: self.run_id.as_str().to_owned(),
-            task: self.task.name.as_str().to_owned(),
-            worktree: worktree.path().to_owned(),
-        };
+        let context = Context::new(
+            self.run_id.as_str(),
+            self.task.name.as_str(),
+            worktree.path().to_owned(),
+        );
         let parts = Parts {
             machine: Machine::new(plan, Instant::now()),
             pane: &agent.pane,

@@ -24,6 +24,7 @@ pub(crate) struct Wakeup {
     transcript: AtomicBool,
     pane: AtomicBool,
     queue: AtomicBool,
+    inbox: AtomicBool,
 }
 
 /// What a run waits for and that may have changed.
@@ -33,6 +34,7 @@ pub(crate) enum Source {
     Transcript,
     Pane,
     Queue,
+    Inbox,
 }
 
 impl Wakeup {
@@ -42,6 +44,7 @@ impl Wakeup {
             Source::Transcript => &self.transcript,
             Source::Pane => &self.pane,
             Source::Queue => &self.queue,
+            Source::Inbox => &self.inbox,
         }
     }
 

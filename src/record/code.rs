@@ -18,6 +18,8 @@ pub enum Code {
     ArgumentsTooLong,
     RunNotFound,
     RunAlive,
+    RunEnded,
+    StaleReply,
     NewerRun,
     StateDirectory,
     TmuxMissing,
@@ -48,7 +50,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the table in `docs/result.md`.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
@@ -56,6 +58,8 @@ impl Code {
         Self::ArgumentsTooLong,
         Self::RunNotFound,
         Self::RunAlive,
+        Self::RunEnded,
+        Self::StaleReply,
         Self::NewerRun,
         Self::StateDirectory,
         Self::TmuxMissing,
@@ -95,6 +99,8 @@ impl Code {
             Self::ArgumentsTooLong => "arguments_too_long",
             Self::RunNotFound => "run_not_found",
             Self::RunAlive => "run_alive",
+            Self::RunEnded => "run_ended",
+            Self::StaleReply => "stale_reply",
             Self::NewerRun => "newer_run",
             Self::StateDirectory => "state_directory",
             Self::TmuxMissing => "tmux_missing",
@@ -140,7 +146,9 @@ impl Code {
             | Self::AnswersFile
             | Self::ArgumentsTooLong
             | Self::RunNotFound
-            | Self::RunAlive => 2,
+            | Self::RunAlive
+            | Self::RunEnded
+            | Self::StaleReply => 2,
             Self::StateDirectory
             | Self::NewerRun
             | Self::TmuxMissing
@@ -183,6 +191,8 @@ impl Code {
             Self::RunAlive => {
                 "wait for it, watch it with `cx-operator attach`, or end its operator with SIGINT"
             }
+            Self::RunEnded => "`cx-operator show` tells how",
+            Self::StaleReply => "answer the question that is open now",
             Self::NewerRun => "use the cx-operator that wrote it, or a newer one",
             Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",
             Self::TmuxMissing | Self::TmuxTooOld => {

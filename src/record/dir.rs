@@ -66,7 +66,7 @@ impl RunDir {
 
     /// Whether there is nothing in the directory but what is made before the journal's first line.
     pub(crate) fn is_blank(&self) -> bool {
-        let early = ["lock", "signals", "order.json", "events.jsonl"];
+        let early = ["lock", "signals", "inbox", "order.json", "events.jsonl"];
         let mut names = fs::read_dir(&self.path).into_iter().flatten().flatten();
         names.all(|entry| early.iter().any(|name| entry.file_name() == *name))
             && fs::read_dir(self.signals()).map_or(true, |mut files| files.next().is_none())
@@ -179,7 +179,10 @@ impl RunDir {
         self.write("order.json", &text)
     }
 
-    fn load_document<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+    pub(super) fn load_document<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, Error> {
         let path = self.path.join(name);
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)

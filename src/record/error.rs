@@ -61,6 +61,22 @@ pub enum Error {
         /// The run's id.
         name: String,
     },
+    /// The run has ended.
+    #[error("the run {name} has ended")]
+    Ended {
+        /// The run's id.
+        name: String,
+    },
+    /// The run doesn't ask that question now.
+    #[error("the run {name} does not ask the question {question}: {}", .open.as_ref().map_or_else(|| "it asks none now".to_owned(), |open| format!("it asks {open} now")))]
+    NotAsked {
+        /// The run's id.
+        name: String,
+        /// The question that was answered.
+        question: String,
+        /// The question that is open.
+        open: Option<String>,
+    },
     /// A record is there and can't be read as one.
     #[error("{}", failed(format_args!("read the record {}", path.display())))]
     Unreadable {

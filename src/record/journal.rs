@@ -372,6 +372,34 @@ pub fn load(path: &Path) -> io::Result<Vec<Entry>> {
 }
 
 /// Ends the process at a line of its journal, as SIGKILL from outside would: for tests of recovery.
+/// Reads a journal as it grows, from another process too.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    path: PathBuf,
+    offset: u64,
+}
+
+impl Follower {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, offset: 0 }
+    }
+
+    /// The entries of the lines that were ended since the last reading; those that can't be read are left out.
+    pub(crate) fn read(&mut self) -> io::Result<Vec<Entry>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n');
+        let whole = &bytes[..whole.map_or(0, |end| end + 1)];
+        self.offset += whole.len() as u64;
+        let lines = whole.split(|byte| *byte == b'\n');
+        Ok(lines
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect())
+    }
+}
+
 #[cfg(feature = "crash-points")]
 mod crash {
     use std::sync::atomic::{AtomicUsize, Ordering};

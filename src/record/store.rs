@@ -114,6 +114,7 @@ impl Store {
             .create(&dir.path)
             .map_err(io_error("create", &dir.path))?;
         make_private_directory(&dir.signals()).map_err(io_error("create", &dir.signals()))?;
+        make_private_directory(&dir.inbox()).map_err(io_error("create", &dir.inbox()))?;
         let lock = Lock::hold(&dir.lock())?;
         Ok((dir, lock))
     }

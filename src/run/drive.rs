@@ -303,7 +303,16 @@ impl<'a> Driver<'a> {
     }
 
     fn ask(&mut self, question: Question) {
-        let (responder, context) = (self.parts.responder, self.parts.context);
+        let responder = self.parts.responder;
+        // The same for an operator that takes the run over here.
+        let id = format!("{}-{}", question.turn, self.replies.len() + 1);
+        if let Err(error) = self.parts.dir.write_question(&id, &question) {
+            tracing::warn!(%error, "the question can't be written down");
+        }
+        let context = Context {
+            question: id,
+            ..self.parts.context.clone()
+        };
         let limit = self.parts.machine.answer_limit();
         let (asked, known) = (question.clone(), self.recorded.answer(&question));
         let reply = async move {
@@ -313,7 +322,7 @@ impl<'a> Driver<'a> {
                     answer: Some(answer),
                     problems: Vec::new(),
                 },
-                None => match tokio::time::timeout(limit, responder.ask(&asked, context)).await {
+                None => match tokio::time::timeout(limit, responder.ask(&asked, &context)).await {
                     Ok(reply) => reply,
                     Err(_elapsed) => Reply::late(limit),
                 },
@@ -455,6 +464,7 @@ impl<'a> Driver<'a> {
         let Some((question, _)) = self.asking.take() else {
             return;
         };
+        self.parts.dir.remove_question();
         for text in reply.problems {
             self.parts
                 .journal

@@ -21,11 +21,12 @@ use crate::run::cancel::Cancel;
 use crate::run::collect::miss_worktree;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Driver, Ending, Parts};
+use crate::run::inbox::{self, CancelByMessage};
 use crate::run::recovery::evidence::{Evidence, judge};
 use crate::run::shared::Shared;
 use crate::run::teardown::{self};
 use crate::task::policy::Keep;
-use crate::task::respond::{Chain, Context, Responder};
+use crate::task::respond::{Context, Responder};
 use crate::tmux::Server;
 use crate::turn::{End, Machine, Plan};
 use crate::worktree::{Owner, Removal, Worktree, WorktreeSpec, owned, remove};
@@ -377,6 +378,7 @@ impl TakenOverRun {
         cancel: &Cancel,
     ) -> Outcome {
         self.take_over();
+        let _until_the_end = CancelByMessage::listen(&self.found.dir, &shared.watch, cancel);
         let started = Instant::now();
         let responders =
             responders.unwrap_or_else(|| self.found.journal_state.order.responders.clone());
@@ -400,7 +402,7 @@ impl TakenOverRun {
         responders: Vec<Arc<dyn Responder>>,
         cancel: &Cancel,
     ) -> Result<Ending, Error> {
-        let responder = Chain(responders);
+        let responder = inbox::responders(&self.found.dir, &shared.watch, &responders);
         let (mut plan, mut resume_point) = (
             self.found.plan(!responder.is_empty()),
             self.found.journal_state.resume_point(),
@@ -412,17 +414,16 @@ impl TakenOverRun {
         if resume_point.pasted && !was_pasted {
             (resume_point.pasted, resume_point.probed) = (false, None);
         }
-        let context = Context {
-            run_id: self.found.journal_state.run_id.as_str().to_owned(),
-            task: self.found.journal_state.task.as_str().to_owned(),
-            worktree: self
-                .found
+        let context = Context::new(
+            self.found.journal_state.run_id.as_str(),
+            self.found.journal_state.task.as_str(),
+            self.found
                 .journal_state
                 .worktree
                 .as_ref()
                 .map(|(path, _)| path.clone())
                 .unwrap_or_default(),
-        };
+        );
         let parts = Parts {
             machine: Machine::resume(plan, resume_point.clone(), Instant::now()),
             pane: &pane,

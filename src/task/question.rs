@@ -1,5 +1,7 @@
 //! What a responder is asked, and what it answers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::agent::screen_state::AnswerOption;
 
 /// What the responder is asked.
@@ -68,7 +70,8 @@ impl QuestionKind {
 }
 
 /// What a responder says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// The next prompt.
     Text(String),

@@ -96,6 +96,8 @@ pub struct Context {
     pub task: String,
     /// The worktree, as it is at this moment.
     pub worktree: PathBuf,
+    /// The question's id within the run, for an answer from another process.
+    pub question: String,
 }
 
 impl Context {
@@ -106,6 +108,7 @@ impl Context {
             run_id: run_id.into(),
             task: task.into(),
             worktree,
+            question: String::new(),
         }
     }
 }
@@ -152,6 +155,12 @@ pub enum Recipe {
         #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]
         limit: Duration,
     },
+    /// Whoever sends an answer to the run ([`RunDir::send_answer`](crate::RunDir::send_answer)).
+    Message {
+        /// How long is waited for it.
+        #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]
+        limit: Duration,
+    },
 }
 
 impl Recipe {
@@ -161,6 +170,7 @@ impl Recipe {
     /// [`AnswersError`], if the file has changed.
     pub fn make(&self) -> Result<Arc<dyn Responder>, AnswersError> {
         Ok(match self {
+            Self::Message { .. } => Arc::new(self.clone()),
             Self::Answers { path } => Arc::new(Answers::load(path)?),
             Self::Command {
                 shell_command,
@@ -177,13 +187,15 @@ impl Recipe {
     }
 }
 
-/// A responder that is made at its first question: its operator died, and another continues.
+/// A responder that is made at its first question: its operator died, and another continues. For [`Recipe::Message`] a run has
+/// its own.
 #[async_trait]
 impl Responder for Recipe {
     fn name(&self) -> &str {
         match self {
             Self::Answers { .. } => "answers",
             Self::Command { .. } => "command",
+            Self::Message { .. } => "message",
         }
     }
 
@@ -196,8 +208,15 @@ impl Responder for Recipe {
         question: &Question,
         context: &Context,
     ) -> Result<Option<Answer>, RespondError> {
-        let made = self.make().map_err(RespondError::Remake)?;
-        made.respond(question, context).await
+        match self {
+            Self::Message { .. } => Err(RespondError::Failed(
+                "it has no run whose messages it could read".to_owned(),
+            )),
+            made => {
+                let made = made.make().map_err(RespondError::Remake)?;
+                made.respond(question, context).await
+            }
+        }
     }
 }
 
@@ -263,7 +282,7 @@ impl Chain {
     /// The limits of a run with these responders: an answer may take as long as they all may.
     pub(crate) fn limits(&self, limits: Limits) -> Limits {
         let own = self.0.iter().map(|responder| match responder.recipe() {
-            Some(Recipe::Command { limit, .. }) => limit,
+            Some(Recipe::Command { limit, .. } | Recipe::Message { limit }) => limit,
             _ => Duration::ZERO,
         });
         let all = own.fold(Duration::ZERO, Duration::saturating_add);

@@ -116,6 +116,7 @@ mod prompts;
 mod questions;
 mod refusals;
 mod scale;
+mod second_process;
 mod secrets;
 mod shapes;
 mod soak;

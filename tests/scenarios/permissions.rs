@@ -22,7 +22,7 @@ on_both!(
 
 const COMMAND: &str = "touch asked && echo 'STATUS: DONE'";
 
-fn brief() -> String {
+pub(crate) fn brief() -> String {
     format!("[[shell {COMMAND}]] [[escalate]]")
 }
 
