@@ -14,10 +14,9 @@ use cx_operator::task::Task;
 use cx_operator::task::name::TaskName;
 use cx_operator::task::prompt::Prompt;
 
-use crate::built;
 use crate::random::Random;
-use crate::wait::wait_for;
 use crate::world::World;
+use crate::{built, inventory};
 
 /// So long a member may take: a crowd of 200 on two cores takes a quarter of it.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -244,9 +243,11 @@ impl Crowd {
 
     /// Nothing of the runs is left but their records and refs.
     pub fn assert_nothing_left(&self, outcomes: &[(Member, Outcome)]) {
-        assert!(!self.world.socket().exists(), "the tmux server is left");
-        let worktrees = fs::read_dir(self.world.worktrees()).expect("listed");
-        assert_eq!(worktrees.count(), 0, "worktrees are left");
+        let ended: Vec<Outcome> = outcomes
+            .iter()
+            .map(|(_, outcome)| outcome.clone())
+            .collect();
+        assert_eq!(inventory::left_overs(&self.world, &ended), [""; 0]);
         let git = self.world.repo().join(".git");
         assert!(!git.join("worktrees").exists(), "registrations are left");
         assert_eq!(
@@ -255,20 +256,8 @@ impl Crowd {
         );
         assert_eq!(self.world.git(&["status", "--porcelain"]), "");
         self.world.git(&["fsck", "--strict", "--no-dangling"]);
-        let refs = self
-            .world
-            .git(&["for-each-ref", "--format=%(refname)", "refs/cx-operator"]);
-        let refs: BTreeSet<&str> = refs.lines().collect();
-        let expected = outcomes
-            .iter()
-            .filter_map(|(_, outcome)| outcome.result_ref.as_deref());
-        assert_eq!(refs, expected.collect());
         let runs = fs::read_dir(self.world.path("state/runs")).expect("listed");
         assert_eq!(runs.count(), outcomes.len(), "one record for each run");
-        // The program that copies a pane's output ends a moment after the server.
-        wait_for("the end of all processes", || {
-            self.world.processes().is_empty().then_some(())
-        });
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`wait_for`](wait::wait_for) | presence, with a limit |
 //! | [`MockModel`](mock_model::MockModel) | the model behind the real codex, on loopback |
 //! | [`agents`] | the real codex programs, installed at fixed versions |
+//! | [`inventory`] | what runs left that should be gone |
 //! | [`processes`] | the processes that name a directory |
 //! | [`built`] | the programs that cargo built beside the running test |
 //! | [`alone`] | tests that load the machine, or measure their own process |
@@ -19,6 +20,7 @@ pub mod alone;
 pub mod built;
 pub mod crowd;
 pub mod git;
+pub mod inventory;
 pub mod mock_model;
 pub mod processes;
 pub mod random;

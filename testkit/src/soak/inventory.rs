@@ -3,21 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use cx_operator::record::Outcome;
 use regex::Regex;
 
-use super::Result;
 use super::scene::Scene;
-use crate::git;
-use crate::processes::{self, Process};
-
-/// How long what was told to end may take: a tmux server and what copies a pane's output go a moment later.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks.
-const PACE: Duration = Duration::from_millis(10);
+use crate::world::names;
+use crate::{inventory, processes};
 
 /// What codex adds to its own configuration at any start.
 ///
@@ -27,27 +19,12 @@ static COUNTERS: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is constant")
 });
 
-/// Whatever is left of a scene's runs beyond their records and refs, one line each.
-pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<String>> {
-    let mut left = processes(scene);
-    if scene.world.socket().exists() {
-        left.push("the tmux server's socket".to_owned());
-    }
-    for (what, dir) in [
-        ("unfinished", scene.world.state().join("unfinished")),
-        ("worktree", scene.world.worktrees()),
-        (
-            "administration of a worktree",
-            scene.world.repo().join(".git/worktrees"),
-        ),
-    ] {
-        left.extend(
-            entries(&dir)
-                .into_iter()
-                .map(|name| format!("{what}: {name}")),
-        );
-    }
-    let in_tmp = entries(Path::new("/tmp")).into_iter();
+/// Everything that is left of a scene's runs beyond their records and refs, one line each.
+pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Vec<String> {
+    let mut left = inventory::left_overs(&scene.world, outcomes);
+    let unfinished = names(&scene.world.path("state/unfinished")).into_iter();
+    left.extend(unfinished.map(|name| format!("unfinished: {name}")));
+    let in_tmp = names(Path::new("/tmp")).into_iter();
     let ours = format!("cx-{}", scene.task);
     left.extend(
         in_tmp
@@ -61,7 +38,6 @@ pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<Stri
             .into_iter()
             .map(|path| format!("temporary file {}", path.display())),
     );
-    left.extend(references(scene, outcomes)?);
     if scene.world.look_at_checkout() != scene.checkout {
         left.push(format!(
             "in the checkout: {}",
@@ -73,7 +49,7 @@ pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<Stri
     if !added.is_some_and(|text| COUNTERS.is_match(text)) {
         left.push(format!("lines in config.toml: {now}"));
     }
-    Ok(left)
+    left
 }
 
 /// The task's name, or what begins so and goes on with no further digit.
@@ -82,53 +58,9 @@ fn is_named_after(name: &str, ours: &str) -> bool {
         .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-fn processes(scene: &Scene) -> Vec<String> {
-    let limit = Instant::now() + PATIENCE;
-    loop {
-        let found = scene.world.processes();
-        if found.is_empty() || Instant::now() > limit {
-            return found.iter().map(describe).collect();
-        }
-        thread::sleep(PACE);
-    }
-}
-
-fn describe(process: &Process) -> String {
-    let command: String = process.command.chars().take(100).collect();
-    format!("process {}: {}", process.pid, command.escape_default())
-}
-
 /// Ends what should have ended, once it is told of.
 pub(crate) fn end_processes(scene: &Scene) {
     processes::kill(&scene.world.processes());
-}
-
-fn references(scene: &Scene, outcomes: &[Outcome]) -> Result<Vec<String>> {
-    let format = "--format=%(refname) %(objectname)";
-    let listed = git::query(&scene.world.repo(), &["for-each-ref", format])?;
-    let expected: Vec<String> = outcomes
-        .iter()
-        .filter_map(|outcome| {
-            let (name, commit) = (outcome.result_ref.as_ref(), outcome.result_commit.as_ref());
-            Some(format!("{} {}", name?, commit?))
-        })
-        .collect();
-    let strange = |line: &&str| {
-        !line.starts_with("refs/heads/main ") && !expected.iter().any(|ours| ours == line)
-    };
-    let mut found: Vec<String> = listed
-        .lines()
-        .filter(strange)
-        .map(|line| format!("ref {line}"))
-        .collect();
-    let missing = |line: &&String| !listed.lines().any(|listed| listed == *line);
-    found.extend(
-        expected
-            .iter()
-            .filter(missing)
-            .map(|line| format!("no ref {line}")),
-    );
-    Ok(found)
 }
 
 /// Half-written files, locks of git's, and the caller's variables for an agent.
@@ -150,13 +82,6 @@ fn collect_temporary(dir: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-fn entries(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
-}
-
 /// The control groups below /sys/fs/cgroup whose name has that part.
 pub(crate) fn control_groups(part: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -176,5 +101,5 @@ pub(crate) fn control_groups(part: &str) -> Vec<String> {
 
 /// How many files this process has open, inotify instances among them.
 pub(crate) fn open_files() -> usize {
-    entries(Path::new("/proc/self/fd")).len()
+    names(Path::new("/proc/self/fd")).len()
 }

@@ -51,7 +51,7 @@ pub(crate) fn carry_out(root: &Path, programs: &Programs, plan: &Plan) -> Result
     let how = How { moment, status };
     let seen = verify::verify(&scene, plan, &how)?;
     violations.extend(seen.violations);
-    violations.extend(left_overs(&scene, &seen.outcomes)?);
+    violations.extend(left_overs(&scene, &seen.outcomes));
     end_processes(&scene);
     if violations.is_empty() {
         std::fs::remove_dir_all(scene.world.dir())?;
