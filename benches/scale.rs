@@ -1,7 +1,7 @@
 //! From a run's start to the proof that its prompt was submitted: alone, and with others at the same moment.
 //!
 //! `cargo bench --bench scale [-- SIZE…]`, 1 20 200 without sizes. One process, the scripted agent without latencies of
-//! its own. A crowd is run anew until 20 runs are measured; all of them must succeed and leave nothing.
+//! its own. A crowd is run again until 20 runs are measured; all of them must succeed and leave nothing.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::time::{Duration, Instant};

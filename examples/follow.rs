@@ -1,4 +1,4 @@
-//! Follows a run while it goes on, and ends it in good order by Ctrl-C; a second Ctrl-C hurries.
+//! Follows a run, and ends it in good order with Ctrl-C; a second Ctrl-C hurries.
 //!
 //! ```text
 //! cargo build --bins

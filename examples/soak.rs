@@ -82,7 +82,7 @@ fn soak() -> Result<usize> {
     Ok(report.violations.len())
 }
 
-/// Builds what cargo does not build for an example into the directory that this very program lies in; returns that
+/// Builds what cargo does not build for an example into the directory of this program; returns that
 /// directory.
 fn build() -> Result<PathBuf> {
     let executable = env::current_exe()?;

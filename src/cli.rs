@@ -197,7 +197,7 @@ fn start_log(verbose: u8) {
         .init();
 }
 
-/// Where the log goes: stderr, an event at a time, the agent's words made harmless.
+/// The log's writer: stderr, an event at a time, the agent's words made harmless.
 struct Log;
 
 impl Write for Log {

@@ -48,7 +48,7 @@ pub enum Error {
         what: &'static str,
         /// Its name.
         name: String,
-        /// Who holds it.
+        /// Its holder.
         holder: String,
     },
     /// tmux is missing or in trouble.
@@ -77,9 +77,9 @@ pub enum Error {
     DiskFull {
         /// Where.
         path: PathBuf,
-        /// What is free.
+        /// The free space.
         available_mb: u64,
-        /// What a run needs.
+        /// The space that a run needs.
         needed_mb: u64,
         /// The flag that names another place.
         flag: &'static str,
@@ -172,13 +172,13 @@ impl Error {
         }
     }
 
-    /// What happened, in one line with its causes.
+    /// The message in one line, with its causes.
     #[must_use]
     pub fn message(&self) -> String {
         chain(self)
     }
 
-    /// What to do now: what the code says, and of a full disk which one.
+    /// The advice: the code's, and for a full disk which one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let flag = match self {

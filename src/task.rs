@@ -45,7 +45,7 @@ pub struct Task {
     /// Variables for the agent, beyond the caller's environment.
     #[serde(skip)]
     pub environment: Vec<(String, String)>,
-    /// What happens to approvals.
+    /// The policy for approvals.
     pub permissions: Permissions,
     /// Who may answer, asked in order.
     #[serde(with = "respond::recipes")]

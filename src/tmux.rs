@@ -58,7 +58,7 @@ const SUSPICION: Duration = Duration::from_secs(1);
 /// tmux answers one client after the other: of more at once the last would wait out their limit.
 const CLIENTS: usize = 8;
 
-/// What a session starts with.
+/// The specification of a session.
 #[derive(Clone, Debug)]
 pub struct SessionSpec<'a> {
     /// The session's name, free of `.` and `:`.
@@ -170,7 +170,7 @@ impl Server {
     /// Whether a session of that name is there.
     ///
     /// # Errors
-    /// What tmux refuses, other than having no server.
+    /// A refusal of tmux, other than having no server.
     pub async fn query_session(&self, name: &str) -> Result<bool, Error> {
         Ok(self
             .query_sessions()
@@ -182,7 +182,7 @@ impl Server {
     /// The names of all sessions; none where no server runs.
     ///
     /// # Errors
-    /// What tmux refuses, other than having no server.
+    /// A refusal of tmux, other than having no server.
     pub async fn query_sessions(&self) -> Result<Vec<String>, Error> {
         if !self.is_reachable().await {
             return Ok(Vec::new());
@@ -212,7 +212,7 @@ impl Server {
     /// Ends the session of that name, where there is one, with all that runs in it.
     ///
     /// # Errors
-    /// What tmux refuses, other than the session's absence.
+    /// A refusal of tmux, other than the session's absence.
     pub async fn kill_session(&self, name: &str) -> Result<(), Error> {
         let kill = KillSession::new()
             .target_session(format!("={name}"))
@@ -227,7 +227,7 @@ impl Server {
     /// `.`, `_` and `-`.
     ///
     /// # Errors
-    /// What tmux refuses, other than having no server.
+    /// A refusal of tmux, other than having no server.
     pub(crate) async fn query_session_of(&self, name: &str, mark: &str) -> Result<bool, Error> {
         if !self.is_reachable().await {
             return Ok(false);
@@ -246,7 +246,7 @@ impl Server {
     /// The pane of that session id, pane id and pid; `None` where it is gone or another one.
     ///
     /// # Errors
-    /// What tmux refuses, other than the pane's absence.
+    /// A refusal of tmux, other than the pane's absence.
     pub(crate) async fn find_pane(
         &self,
         (session, pane): (&str, &str),
@@ -275,7 +275,7 @@ impl Server {
     /// Ends the server when it holds no session, so that nothing of ours remains.
     ///
     /// # Errors
-    /// What tmux refuses, other than having no server.
+    /// A refusal of tmux, other than having no server.
     pub async fn stop_if_idle(&self) -> Result<(), Error> {
         if !self.is_reachable().await {
             return Ok(());

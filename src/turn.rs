@@ -28,5 +28,5 @@ mod tests;
 /// Said to an agent whose turn ended with words about what it is about to do.
 pub(crate) const CONTINUE: &str = "Please continue until the task is done.";
 
-/// What a key is for that submits a prompt.
+/// The purpose of a key that submits a prompt.
 pub(crate) const COMPOSER: &str = "composer";

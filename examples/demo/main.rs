@@ -118,7 +118,7 @@ async fn check_tools() -> Result<()> {
 }
 
 /// Builds what cargo does not build for an example, the hook binaries and the scripted agent, into the directory
-/// that this very program lies in; returns that directory.
+/// of this program; returns that directory.
 fn build() -> Result<PathBuf> {
     let executable = env::current_exe()?;
     let binaries = executable

@@ -2,7 +2,7 @@
 
 use cx_operator::record::journal::{Progress, Step};
 
-/// What an event says to somebody who watches; `None` for those that another one tells of.
+/// The line of an event for people; `None` if another event has it.
 pub(crate) fn line(progress: &Progress) -> Option<String> {
     Some(match progress {
         Progress::Started {

@@ -8,7 +8,7 @@ use testkit::git;
 use testkit::mock_model::MockModel;
 use testkit::world::World;
 
-/// What the agent is to do. `[[question]]` tells the model's stand-in to ask first.
+/// The brief. `[[question]]` tells the model's stand-in to ask first.
 pub(crate) const BRIEF: &str = "\
 Indent src/main.rs consistently, by running format.sh. Ask how to indent before you change anything.
 

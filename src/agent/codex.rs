@@ -35,7 +35,7 @@ pub use executor::Codex;
 use executor::refusal;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};
 
-/// What ends codex when it waits for a prompt.
+/// The text that ends codex when it waits for a prompt.
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0 leave with status 0 within 0.15 s when it is pasted like a prompt. The blank
 /// closes the list of commands, which would keep the key to itself.
@@ -97,7 +97,7 @@ pub(crate) fn as_typed(prompt: &str) -> Cow<'_, str> {
     }
 }
 
-/// What the hook of a permission prints.
+/// The output of the permission hook.
 ///
 /// Source: codex 0.130.0 to 0.169.0, the `PermissionRequest` hook's stdout.
 fn decision_output(decision: &Decision) -> Option<String> {
@@ -110,7 +110,7 @@ fn decision_output(decision: &Decision) -> Option<String> {
     Some(json!({"hookSpecificOutput": event}).to_string())
 }
 
-/// What a screen means.
+/// The meaning of a screen.
 fn screen_state(text: &str, expected: Expected<'_>, trust: TrustPolicy) -> ScreenState {
     // tmux 3.3a shows a joiner of the text in another row, between the words of the status row.
     let text = &text.replace('\u{200d}', "");
@@ -141,7 +141,7 @@ fn screen_state(text: &str, expected: Expected<'_>, trust: TrustPolicy) -> Scree
     }
 }
 
-/// What changes when a key was taken.
+/// The part of a dialog that changes when a key was taken.
 fn dialog_state(dialog: &Dialog) -> String {
     // Two approvals in a row differ in their commands only. Other bodies may hold an animation.
     let body = match dialog.kind {

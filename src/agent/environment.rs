@@ -1,4 +1,4 @@
-//! What an agent gets of its caller's environment.
+//! The agent's environment, made from its caller's.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

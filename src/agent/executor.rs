@@ -147,7 +147,7 @@ pub struct Access {
     pub settings: Vec<String>,
 }
 
-/// What the screen is expected to show.
+/// The expected content of the screen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Expected<'a> {
     /// The run's present prompt.
@@ -193,7 +193,7 @@ pub enum Trouble {
     Configuration,
     /// A setting with precedence over the run's own prevents the run.
     Restricted,
-    /// What it signs in with can't be used.
+    /// Its credentials can't be used.
     Credentials,
     /// It is not signed in.
     SignedOut,
@@ -244,7 +244,7 @@ pub enum TrustPolicy {
     Ask,
 }
 
-/// What the agent's shell commands may write to.
+/// The places that the agent's shell commands may write to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sandbox {
@@ -327,7 +327,7 @@ pub struct Hooks<'a> {
 /// A start of an agent.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
-    /// What the caller wants.
+    /// The caller's options.
     pub options: &'a Options,
     /// The directory that contains the repository's git directory: usually the main checkout.
     pub repository: &'a Path,

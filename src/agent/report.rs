@@ -1,4 +1,4 @@
-//! What hooks and transcripts report of a turn, in words that all executors share.
+//! Reports of hooks and transcripts on a turn, in words that all executors share.
 
 use std::path::PathBuf;
 
@@ -45,7 +45,7 @@ pub enum Reported {
     },
     /// A turn ends.
     Stop {
-        /// What the agent said last.
+        /// The agent's last message.
         message: Option<String>,
     },
 }
@@ -88,7 +88,7 @@ impl TurnError {
     }
 }
 
-/// What a line says, as far as a run cares.
+/// The meaning of a transcript line, as far as a run needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// The first line of the file names its session; one that was forked off another has the other's line next.
@@ -97,7 +97,7 @@ pub enum Line {
         id: String,
         /// The session of the agent that made this one.
         parent: Option<String>,
-        /// What that agent calls it.
+        /// That agent's name for it.
         name: Option<String>,
         /// The version of the program.
         version: Option<String>,
@@ -111,14 +111,14 @@ pub enum Line {
     TurnCompleted {
         /// The turn.
         turn_id: String,
-        /// What the agent said last.
+        /// The agent's last message.
         message: String,
     },
     /// A turn ended without a message: an API error, a usage limit.
     TurnFailed {
         /// The turn.
         turn_id: String,
-        /// What the program says of it, where it does.
+        /// The program's message, if there is one.
         error: Option<TurnError>,
     },
     /// A turn was cut short, by Esc or a denied approval.
@@ -132,7 +132,7 @@ pub enum Line {
     Tokens(Usage),
     /// The agent said something.
     Said {
-        /// What its model calls it.
+        /// The model's phase of it.
         phase: Phase,
     },
     /// The agent called a tool.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tmux::Key;
 
-/// What the screen means.
+/// The meaning of a screen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ScreenState {
     /// Nothing to act on: blank, loading, in transition.
@@ -38,13 +38,13 @@ pub struct ShownDialog {
     pub name: &'static str,
     /// Title, options and focus: changes when a key was taken.
     pub dialog_state: String,
-    /// What to do.
+    /// The advice.
     pub advice: Advice,
     /// The whole screen.
     pub screen: String,
 }
 
-/// What to do about a dialog.
+/// The reaction to a dialog.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Advice {
     /// Press one key, then look again.
@@ -63,7 +63,7 @@ pub enum Advice {
     Fill {
         /// Which one, from 1.
         number: usize,
-        /// What to do.
+        /// The step.
         step: FormStep,
     },
     /// An approval: the policy decides.
@@ -111,7 +111,7 @@ pub enum FormStep {
 pub struct AnswerOption {
     /// The answer: said in reply, it is chosen.
     pub label: String,
-    /// What it means, in the agent's words.
+    /// Its meaning, in the agent's words.
     #[serde(default)]
     pub description: String,
 }

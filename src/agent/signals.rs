@@ -1,6 +1,6 @@
 //! The files by which the hooks tell the operator what the agent did.
 //!
-//! Owns their names, the check of the payload's `session_id`, the atomic write, and the decision on a permission that goes the
+//! Owns their names, the check of the payload's `session_id`, the atomic write, and the decision on a permission, in the
 //! other way. Refuses to guess: a payload that is not one well-formed JSON
 //! object with a UUID as its top-level `session_id`, or that did not end in time, is kept verbatim under a `malformed` name.
 //!
@@ -91,7 +91,7 @@ impl Kind {
 /// A file that holds the payload of one event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SignalFile {
-    /// What happened.
+    /// The event.
     pub kind: Kind,
     /// The UUID of the agent's session as the payload spells it, or `None` for a malformed payload.
     pub session: Option<String>,

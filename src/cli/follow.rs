@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{print_failure, print_record, print_text, report, usage};
 
-/// Who may answer.
+/// The responders.
 #[derive(Args)]
 pub(super) struct Responders {
     /// A TOML file with answers to questions and approvals.
@@ -100,7 +100,7 @@ pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, E
 struct Signals(Vec<(&'static str, Signal)>);
 
 impl Signals {
-    /// What was ignored when we were started stays so: `nohup` and `trap ''` mean it.
+    /// Signals that were ignored at our start stay ignored: `nohup` and `trap ''` mean it.
     fn catch() -> io::Result<Self> {
         let ignored = ignored_signals();
         let heard = ENDING

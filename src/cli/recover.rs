@@ -34,7 +34,7 @@ struct Document {
     runs: Vec<Recovered>,
 }
 
-/// What became of a run.
+/// The outcome for a run.
 #[derive(Serialize)]
 struct Recovered {
     run_id: String,

@@ -1,4 +1,4 @@
-//! What people read: the progress of a run, and its report.
+//! The progress of a run, and its report, for people.
 
 use std::fmt::Write;
 

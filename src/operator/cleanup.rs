@@ -16,7 +16,7 @@ pub use orphan::force_orphan;
 mod orphan;
 mod strangers;
 
-/// What became of something that was found.
+/// The outcome for something that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -35,13 +35,13 @@ pub struct Found {
     pub kind: &'static str,
     /// Its id, path or name.
     pub name: String,
-    /// What became of it.
+    /// Its outcome.
     pub action: Action,
     /// Why.
     pub reason: String,
 }
 
-/// What a cleanup handles beyond the orphans of this state directory.
+/// The scope of a cleanup, beyond the orphans of this state directory.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// A path in a repository to look through for what only looks like ours.

@@ -29,7 +29,7 @@ const OUT: &str = "pruned";
 /// How many runs are locked at a time: each lock is an open file.
 const AT_ONCE: usize = 100;
 
-/// What to prune.
+/// The choice of runs to prune.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Only runs that ended longer ago.
@@ -54,7 +54,7 @@ impl Default for Plan {
     }
 }
 
-/// Who else has the result of a run.
+/// Whether a branch has the result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
@@ -73,13 +73,13 @@ pub enum Reach {
 pub struct Pruned {
     /// Its id.
     pub run_id: String,
-    /// What its directory takes on the disk.
+    /// The disk space of its directory, in bytes.
     pub bytes: u64,
     /// Its repository, where the record names one.
     pub repository: Option<PathBuf>,
     /// The commit that its ref kept.
     pub result_commit: Option<CommitId>,
-    /// Who else has that.
+    /// Whether a branch has that.
     pub result: Reach,
 }
 
@@ -92,17 +92,17 @@ pub struct Left {
     pub reason: String,
 }
 
-/// What a pruning did, or would do; oldest first.
+/// The outcome of a pruning, or of a dry run; oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// What went.
+    /// The removed runs.
     pub pruned: Vec<Pruned>,
-    /// What stays though it is old enough.
+    /// The runs that stay though they are old enough.
     pub left: Vec<Left>,
 }
 
 impl Report {
-    /// What all the pruned runs took on the disk.
+    /// The disk space of all pruned runs, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.pruned.iter().map(|run| run.bytes).sum()
@@ -312,7 +312,7 @@ impl Place {
     }
 }
 
-/// What a directory takes on the disk, with all below it, in bytes. What can't be read counts nothing.
+/// The disk space of a directory with all below it, in bytes. Unreadable entries count as zero.
 #[must_use]
 pub fn disk_use(path: &Path) -> u64 {
     let own = fs::symlink_metadata(path).map_or(0, |meta| meta.blocks() * 512);

@@ -1,4 +1,4 @@
-//! Who may run now: at most N runs of a state directory at once, in the order of their arrival, over all
+//! The order of runs: at most N runs of a state directory at once, in the order of their arrival, over all
 //! processes.
 //!
 //! Every run holds a ticket, a file in `queue/` that is named after its number: `<number>.waiting`, then
@@ -6,7 +6,7 @@
 //! that no process holds has no effect and is removed by the next one that sees it. Numbers are given, tickets become running
 //! and dead ones are removed under `queue/lock`, which is held for a moment.
 //!
-//! Who waits watches the ticket before theirs, and the first one all of them; a process that was killed changes no
+//! A waiting operator watches the ticket before its own, and the first one all of them; a process that was killed changes no
 //! file, so every waiting operator also polls. A run without a limit never waits, but counts for those that have
 //! one.
 

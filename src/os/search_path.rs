@@ -31,7 +31,7 @@ pub(crate) fn find_program(name: &Path, path: &OsStr) -> Option<PathBuf> {
         .find(|program| is_executable(program))
 }
 
-/// Returns whether that is a file that somebody may execute.
+/// Returns whether that is an executable file.
 pub(crate) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

@@ -29,7 +29,7 @@ pub enum Error {
     /// The state directory can't be made or used.
     #[error("the state directory {path} can't be used")]
     StateUnusable {
-        /// What was refused.
+        /// The path.
         path: PathBuf,
         /// The cause.
         #[source]
@@ -38,13 +38,13 @@ pub enum Error {
     /// No record answers to the name.
     #[error("no run is named `{name}`")]
     NotFound {
-        /// What was asked for.
+        /// The name as given.
         name: String,
     },
     /// Several records answer to the name.
     #[error("`{name}` is ambiguous: it names {candidates} runs")]
     Ambiguous {
-        /// What was asked for.
+        /// The name as given.
         name: String,
         /// How many match.
         candidates: usize,
@@ -82,7 +82,7 @@ pub enum Error {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's message.
         #[source]
         source: serde_json::Error,
     },

@@ -49,7 +49,7 @@ pub enum Step {
     Snapshot {
         /// The ref that keeps it, where there is work to keep.
         result_ref: String,
-        /// What was kept, once that is done; absent where nothing had changed, and in older journals.
+        /// The kept commit, once that is done; absent if nothing had changed, and in older journals.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         result_commit: Option<String>,
     },
@@ -66,7 +66,7 @@ pub enum Step {
     RemoveBranch,
 }
 
-/// What happens in a run, as it happens.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -199,23 +199,23 @@ pub enum Progress {
         turn: u32,
         /// Who.
         by: String,
-        /// What was asked.
+        /// The question.
         question: String,
-        /// What was said.
+        /// The reply.
         reply: String,
     },
     /// An event that changes nothing.
     Ignored {
         /// Why it changes nothing.
         why: String,
-        /// What it was.
+        /// The event.
         what: String,
     },
     /// The turns are over; the work is collected.
     Ended {
         /// How.
         status: Status,
-        /// What went wrong.
+        /// The error.
         error: Option<Failure>,
         /// The question that is still open.
         pending: Option<Pending>,
@@ -360,7 +360,7 @@ pub(crate) fn has_lines(path: &Path) -> bool {
 /// Reads a journal; lines that are no entries, such as a torn last one, are left out.
 ///
 /// # Errors
-/// What the operating system says of the file.
+/// The file's metadata.
 pub fn load(path: &Path) -> io::Result<Vec<Entry>> {
     let lines = BufReader::new(File::open(path)?).split(b'\n');
     lines

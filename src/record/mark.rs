@@ -17,7 +17,7 @@ pub(crate) struct Mark {
     _file: File,
 }
 
-/// What is found where a mark is looked for.
+/// The result of a search for a mark.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// No mark: the run is closed.

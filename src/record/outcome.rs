@@ -82,7 +82,7 @@ pub struct Pending {
     /// Why the agent asks, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the agent offers to choose from, where its question is a form. Another text is an answer, too.
+    /// The answers that the agent offers, if its question is a form. Any other text is an answer, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<AnswerOption>,
 }
@@ -93,7 +93,7 @@ pub struct Pending {
 pub struct Failure {
     /// A stable name in snake case.
     pub code: String,
-    /// What happened, for people.
+    /// The message, for people.
     pub message: String,
     /// What to do now.
     pub hint: Option<String>,
@@ -108,11 +108,11 @@ pub struct Failure {
 pub struct Reply {
     /// The turn whose end, or in whose course, it was asked.
     pub turn: u32,
-    /// Who gave it: `answers`, `command`, `policy`, `operator`, or a library user's own name.
+    /// Its author: `answers`, `command`, `policy`, `operator`, or a library user's own name.
     pub by: String,
-    /// What was asked.
+    /// The question.
     pub question: String,
-    /// What was said: a text, or `allow` / `deny`.
+    /// The reply: a text, or `allow` / `deny`.
     pub reply: String,
 }
 
@@ -179,15 +179,15 @@ pub struct Outcome {
     pub started_at: String,
     /// From start to record, in milliseconds.
     pub duration_ms: u64,
-    /// What went wrong.
+    /// The error.
     pub error: Option<Failure>,
     /// The agent's own commits, oldest first.
     pub commits: Vec<AgentCommit>,
-    /// What changed, by file.
+    /// The changed files.
     pub files: Vec<FileChange>,
-    /// What was said to the agent in the user's place.
+    /// The replies to the agent in the user's place.
     pub replies: Vec<Reply>,
-    /// What people should know: warnings of the preflight, costs, things left alone.
+    /// Notices for people: warnings of the preflight, costs, things left alone.
     pub notices: Vec<String>,
 }
 

@@ -44,7 +44,7 @@ static BLOCK_END: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is constant")
 });
 
-/// What is left of a block that was cut: its lines, and the line ends of any writing between them.
+/// The rest of a block that was cut: its lines, and the line ends of any writing between them.
 static CUT_BLOCK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(?:(?:[^A-Za-z0-9/]|\\+[nrt]){1,12}[A-Za-z0-9+/=]{16,})+")
         .expect("the pattern is constant")

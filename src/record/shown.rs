@@ -1,4 +1,4 @@
-//! What may be shown of a record: no keys, and no character that a terminal obeys. The agent's words are not ours.
+//! Records as they may be shown: without keys, and without characters that a terminal obeys. The agent's words are not ours.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What a run may do, and for how long.
+//! The policy of a run: approvals, limits, and what stays.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ impl Limits {
     }
 }
 
-/// What happens to an approval that the agent asks for.
+/// The answer to the agent's requests for an approval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permissions {
@@ -96,7 +96,7 @@ pub enum Permissions {
     Allow,
 }
 
-/// What stays after a run.
+/// The parts that stay after a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

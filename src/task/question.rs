@@ -1,10 +1,10 @@
-//! What a responder is asked, and what it answers.
+//! Questions to a responder, and its answers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::screen_state::AnswerOption;
 
-/// What the responder is asked.
+/// A question to the responders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Question {
@@ -14,7 +14,7 @@ pub struct Question {
     pub text: String,
     /// Why an approval is wanted, where the agent says so.
     pub reason: Option<String>,
-    /// What the agent offers to choose from; none but where it asks by a form. Another text is an answer, too.
+    /// The answers that the agent offers; empty unless it asks with a form. Any other text is an answer, too.
     pub options: Vec<AnswerOption>,
     /// The turn, from 1.
     pub turn: u32,
@@ -34,7 +34,7 @@ impl Question {
     }
 }
 
-/// What kind of answer is wanted.
+/// The kind of answer that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QuestionKind {
@@ -69,7 +69,7 @@ impl QuestionKind {
     }
 }
 
-/// What a responder says.
+/// A responder's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {

@@ -1,4 +1,4 @@
-//! Who answers in the user's place, and only what the brief allows.
+//! The responders, who answer in the user's place.
 //!
 //! A [`Responder`] is asked when a turn ends with a question and when the agent wants an approval. It
 //! answers, or it doesn't, and then the run ends with the question. Nothing is ever made up here.
@@ -50,7 +50,7 @@ pub enum AnswersError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What and where.
+        /// The mistake and its place.
         message: String,
     },
     /// A pattern is not a regular expression.
@@ -60,7 +60,7 @@ pub enum AnswersError {
         path: PathBuf,
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// The mistake.
         message: String,
     },
 }
@@ -86,7 +86,7 @@ pub enum RespondError {
     Answer(String),
 }
 
-/// What a responder is told.
+/// The run that a responder is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Context {
@@ -147,7 +147,7 @@ pub enum Recipe {
     },
     /// A [`Command`].
     Command {
-        /// What the shell is given.
+        /// The shell command.
         shell_command: String,
         /// The working directory.
         directory: Option<PathBuf>,

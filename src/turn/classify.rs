@@ -39,7 +39,7 @@ pub const PROBE: &str = "How does the task stand? Change nothing and run nothing
     `STATUS: BLOCKED <why>` (it is not finished and you cannot go on) or `STATUS: CONTINUE` (it is not finished and you \
     can go on without an answer).";
 
-/// What an agent's last message is.
+/// The kind of an agent's last message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -72,18 +72,18 @@ impl Verdict {
 /// A verdict and what decided it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Classification {
-    /// What the message is.
+    /// The kind of the message.
     pub verdict: Verdict,
     /// The rule that decided: a stable name in snake_case, one of [`RULES`].
     pub rule: &'static str,
 }
 
-/// What is known of a turn beside the message that it ended with.
+/// The evidence of a turn beside its last message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// The agent called a tool in this turn.
     pub worked: bool,
-    /// What the agent's model calls the message.
+    /// The phase that the agent's model gave the message.
     pub phase: Phase,
     /// A tool was called after the message: it is not the last word.
     pub overtaken: bool,
@@ -172,7 +172,7 @@ pub fn classify_with(message: &str, evidence: Evidence) -> Classification {
     }
 }
 
-/// What an agent answered to [`PROBE`].
+/// An agent's answer to [`PROBE`].
 pub(crate) struct Answered {
     /// The state of the task that it names.
     pub(crate) read: Classification,
@@ -255,7 +255,7 @@ fn cut_status<'a>(lines: &mut Vec<Line<'a>>) -> Option<Status> {
     Some(found.status)
 }
 
-/// What a message says, but for its status.
+/// The meaning of a message without its status.
 struct Said {
     sentences: Vec<Sentence>,
     /// Something claims that the work is finished.

@@ -14,7 +14,7 @@ use crate::task::question::{Question, QuestionKind};
 pub struct End {
     /// In one word.
     pub status: Status,
-    /// What went wrong.
+    /// The error.
     pub error: Option<Failure>,
     /// The question that is still open.
     pub pending: Option<Pending>,

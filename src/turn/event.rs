@@ -1,4 +1,4 @@
-//! What a [`Machine`](super::Machine) is told, and what it says.
+//! Input and output of a [`Machine`](super::Machine).
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::task::question::Answer;
 use crate::task::question::Question;
 use crate::tmux::Key;
 
-/// What happened.
+/// The event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The screen was read.
@@ -59,7 +59,7 @@ pub enum Event {
         session: String,
         /// The turn.
         turn_id: Option<String>,
-        /// What the agent said last.
+        /// The agent's last message.
         message: Option<String>,
     },
     /// Whether something is at work that a turn began and that outlives it: sub-agents, commands.
@@ -79,9 +79,9 @@ pub enum Event {
         session: String,
         /// The turn.
         turn_id: Option<String>,
-        /// What the agent said last.
+        /// The agent's last message.
         message: Option<String>,
-        /// What was seen of the turn beside it.
+        /// The evidence of the turn beside it.
         evidence: Evidence,
     },
     /// A turn failed.
@@ -95,7 +95,7 @@ pub enum Event {
     Inquired {
         /// The call's id.
         call: String,
-        /// What it asks, one after the other; at least one.
+        /// Its questions, in their order; at least one.
         inquiries: Vec<Inquiry>,
     },
     /// Such a form was closed, answered or not.
@@ -135,7 +135,7 @@ pub enum Event {
     Deadline,
 }
 
-/// What to do.
+/// A reaction of the machine.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub enum Reaction {

@@ -56,7 +56,7 @@ enum State {
     Approving {
         asked: VecDeque<Approval>,
         turn_id: Option<String>,
-        /// What is left of the turn's budget.
+        /// The rest of the turn's budget.
         left: Duration,
         until: Instant,
     },
@@ -65,7 +65,7 @@ enum State {
     Consulting {
         question: Question,
         turn_id: Option<String>,
-        /// What is left of the turn's budget.
+        /// The rest of the turn's budget.
         left: Duration,
         until: Instant,
     },
@@ -105,14 +105,14 @@ struct Approval {
     question: Question,
 }
 
-/// What a [`Machine`] is made of.
+/// The parts of a [`Machine`].
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The first prompt, preamble included.
     pub prompt: String,
     /// The deadlines.
     pub limits: Limits,
-    /// What happens to approvals.
+    /// The policy for approvals.
     pub permissions: Permissions,
     /// Whether there are responders.
     pub responder: bool,
@@ -143,7 +143,7 @@ pub struct Machine {
     dialog_state: Option<DialogState>,
     awaited: Awaited,
     form: Option<OpenForm>,
-    /// What the composer held when it was last seen.
+    /// The last seen content of the composer.
     holds: Option<Holds>,
     stopping: Stopping,
 }
@@ -201,7 +201,7 @@ impl Machine {
         now + self.plan.limits.answer + LATE
     }
 
-    /// What happens to approvals.
+    /// The policy for approvals.
     pub(crate) fn permissions(&self) -> Permissions {
         self.plan.permissions
     }
@@ -232,7 +232,7 @@ impl Machine {
         self.turns
     }
 
-    /// What the agent said last.
+    /// The agent's last message.
     #[must_use]
     pub fn last_message(&self) -> Option<&str> {
         self.last_message.as_deref()

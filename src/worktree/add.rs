@@ -117,7 +117,7 @@ impl Worktree {
         &self.repo
     }
 
-    /// What it was made as, its path free of symbolic links.
+    /// Its specification, the path free of symbolic links.
     #[must_use]
     pub fn spec(&self) -> &WorktreeSpec {
         &self.spec
@@ -136,14 +136,14 @@ impl Worktree {
         &self.admin_dir
     }
 
-    /// What a person should know about its content.
+    /// Notices about its content, for people.
     #[must_use]
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
 }
 
-/// What `add` has made so far.
+/// The parts that `add` has made so far.
 struct Made<'a> {
     repo: &'a Repository,
     spec: &'a WorktreeSpec,

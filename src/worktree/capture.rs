@@ -43,7 +43,7 @@ const SETTINGS_LIMIT: u64 = 1 << 20;
 /// How many names a notice has.
 const NAMES_SHOWN: usize = 20;
 
-/// What to capture, and what is known about it.
+/// The input of a capture.
 pub(super) struct Source<'a> {
     pub(super) repo: &'a Repository,
     /// The shared repository, opened without a work tree.
@@ -54,7 +54,7 @@ pub(super) struct Source<'a> {
     pub(super) admin_dir: &'a Path,
     /// An empty directory, for files of ours.
     pub(super) scratch: &'a Path,
-    /// What the agent was given.
+    /// The commit that the agent was given.
     pub(super) base: &'a Tree<'a>,
     /// The agent's last commit.
     pub(super) head: &'a Tree<'a>,

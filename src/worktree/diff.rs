@@ -1,4 +1,4 @@
-//! What changed between two commits: numbers, and a patch that `git apply` accepts.
+//! The changes between two commits: numbers, and a patch that `git apply` accepts.
 //!
 //! git compares them in a repository of ours that has nothing but the objects of the user's: no setting, no attribute
 //! and no replaced object has a say. The same two commits give the same patch everywhere.

@@ -1,4 +1,4 @@
-//! What can go wrong with a repository or a worktree.
+//! Errors of repositories and worktrees.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -100,15 +100,15 @@ pub enum Error {
     /// Adding failed halfway; what had been made is gone again.
     #[error("{}", failed(format_args!("add the worktree (its parts are removed again)")))]
     RolledBack {
-        /// What failed.
+        /// The failure.
         source: Box<Error>,
     },
     /// Adding failed halfway, and so did the removal of what had been made.
     #[error("{}", failed(format_args!("add the worktree, and to remove {} again", paths(left))))]
     LeftBehind {
-        /// What is still there: paths, or names of refs.
+        /// The rest: paths, or names of refs.
         left: Vec<PathBuf>,
-        /// What failed first.
+        /// The first failure.
         source: Box<Error>,
     },
     /// No marker proves that the worktree is the owner's.
@@ -181,7 +181,7 @@ pub enum Error {
     Io {
         /// A verb, such as `write`.
         action: &'static str,
-        /// What it was done to.
+        /// The path.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,

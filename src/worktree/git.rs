@@ -221,7 +221,7 @@ impl Git {
 }
 
 impl Ended {
-    /// What it wrote to stdout, unless it ended with an error.
+    /// Its stdout, unless it ended with an error.
     pub(super) fn into_output(self, verb: &'static str) -> Result<Vec<u8>, Error> {
         let Self { status, stderr, .. } = self;
         match status.success() {
@@ -235,7 +235,7 @@ impl Ended {
     }
 }
 
-/// What git prints, once it has ended, and the end of its complaints.
+/// git's output, once it has ended, and the end of its complaints.
 type Said = (Receiver<io::Result<Vec<u8>>>, JoinHandle<String>);
 
 /// Gives git its input and reads what it says, each on a thread: none of the pipes waits for another.

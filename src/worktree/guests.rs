@@ -1,4 +1,4 @@
-//! What came to be, moved or went in the repository while a run went on: it is the user's, so it is told of and stays.
+//! Refs and worktrees that were made, moved or removed in the repository during a run: they are the user's, so they are reported and stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ use super::snapshot::REF_PREFIX;
 
 /// The refs and worktrees as they were when the worktree was added, in its administrative directory.
 const SEED_REFS: &str = "cx-operator.refs";
-/// What a line about a worktree has in the place of an id.
+/// The placeholder for an id in a line about a worktree.
 const WORKTREE: &str = "worktree";
 /// What the name of a stash begins with; its id follows.
 const STASH: &str = "the stash ";

@@ -17,7 +17,7 @@ use super::repository::{CommitId, Repository};
 
 /// The marker's name in the administrative directory.
 const MARKER: &str = "cx-operator.json";
-/// What the names of administrative directories begin with that are being prepared, beside `worktrees/`.
+/// The beginning of the names of administrative directories in preparation, beside `worktrees/`.
 const STAGING: &str = "cx-operator.";
 /// A marker of ours has a few hundred bytes; what is larger isn't one.
 const MARKER_LIMIT: u64 = 64 * 1024;
@@ -34,7 +34,7 @@ pub struct Owner {
 /// A worktree with a marker of ours, of this state directory or of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedWorktree {
-    /// What was asked for when it was added.
+    /// The specification with which it was added.
     pub spec: WorktreeSpec,
     /// Its administrative directory. Absolute.
     pub admin_dir: PathBuf,

@@ -17,7 +17,7 @@ use super::guests;
 use super::marker::{self, Marker, OwnedWorktree, staging_dir};
 use super::repository::Repository;
 
-/// What to remove with the worktree.
+/// The parts to remove with the worktree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal<'a> {
     /// The branch stays.
@@ -30,7 +30,7 @@ pub enum Removal<'a> {
     },
 }
 
-/// What became of the branch.
+/// The outcome for the branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BranchRemoval {
     /// It is deleted, with its reflog.
@@ -45,14 +45,14 @@ pub enum BranchRemoval {
     KeptInUse,
 }
 
-/// What a removal did.
+/// The outcome of a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
     /// There was something of the worktree to remove.
     pub worktree: bool,
     /// Worktrees that were made inside it, deregistered with it; their branches stay.
     pub inside: Vec<PathBuf>,
-    /// What became of the branch.
+    /// The outcome for the branch.
     pub branch: BranchRemoval,
 }
 

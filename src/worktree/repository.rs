@@ -55,7 +55,7 @@ impl From<CommitId> for String {
     }
 }
 
-/// What in a repository needs care beyond plain files.
+/// The features of a repository that need care beyond plain files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(
     clippy::struct_excessive_bools,

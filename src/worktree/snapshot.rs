@@ -70,7 +70,7 @@ pub struct AgentCommit {
     pub time: String,
 }
 
-/// What the agent left.
+/// The agent's work.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The commit with everything; `None` if nothing changed, and then no ref is written.
@@ -83,9 +83,9 @@ pub struct Snapshot {
     pub agent_commit_count: usize,
     /// The difference between the base commit and the result.
     pub diff: DiffSummary,
-    /// What a person should know about it.
+    /// Notices about it, for people.
     pub notices: Vec<String>,
-    /// What exists in the worktree alone, since it can't be read or stored. Relative to it.
+    /// The files that only the worktree has, since they can't be read or stored. Relative to it.
     pub left_out: Vec<PathBuf>,
 }
 

@@ -1,7 +1,7 @@
 //! The real codex programs that tests and benches drive: installed once below `target/agents/`, by npm, at fixed versions.
 //!
 //! Nothing outside that directory is written but npm's own cache. Without npm, or when an install fails, a caller gets
-//! `None` and one loud line goes to stderr; with `CX_REQUIRE_REAL_AGENTS=1` that is a failure instead.
+//! `None` and one loud line is on stderr; with `CX_REQUIRE_REAL_AGENTS=1` that is a failure instead.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ static INSTALLED: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(
 
 /// The codex of that version as npm installs it: a node script, `…/node_modules/.bin/codex`.
 ///
-/// The first call installs it (6 s, 400 MB); other processes that ask meanwhile wait for that install.
+/// The first call installs it (6 s, 400 MB); other processes that ask in the meantime wait for that install.
 pub fn real_codex(version: &str) -> Option<PathBuf> {
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     let known = installed.get(version).cloned();

@@ -1,6 +1,6 @@
 //! Many runs at once in one repository, each with a content of its own.
 //!
-//! A member's latencies and its ending are drawn from a seed, so that a crowd can be had again. Its token stands in its
+//! A member's latencies and its ending are drawn from a seed, so that a crowd can be repeated. Its token is in its
 //! prompt, in its agent's answer and in its agent's file, and must be found in its own record alone.
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! A stand-in for the model behind the real codex: the part of the Responses API that one turn needs, on loopback.
 //!
-//! What it answers is written in the prompt itself, so that a test reads as one text. Directives stand in the newest
+//! What it answers is written in the prompt itself, so that a test reads as one text. Directives are in the newest
 //! message of the user; the context messages that codex adds by itself are passed over, and other text is ignored:
 //!
 //! | directive | effect |
@@ -10,7 +10,7 @@
 //! | `[[http NNN]]` | the request fails with that HTTP status |
 //! | `[[usage-limit]]` | … with 429 and the body of an account whose limit is reached |
 //! | `[[drop]]` | the stream is cut in the middle of the answer |
-//! | `[[garble]]` | the answer is no stream of events |
+//! | `[[garble]]` | the answer is not a stream of events |
 //! | `[[shell CMD]]` | one shell command |
 //! | `[[escalate]]` | … and it asks to leave the sandbox, so that codex asks for permission |
 //! | `[[patch TEXT]]` | one `apply_patch` |
@@ -23,7 +23,7 @@
 //! | `[[play NAME]]` | the script of that name, queued with [`MockModel::script`], answers: one step per request |
 //!
 //! An argument ends at the first `]]`. Once a tool has run, the turn ends with what the tool returned. What a script's
-//! steps can do is told in `mock_model/script.rs`; a script may also stand in the prompt itself, as `<<<steps JSON>>>`.
+//! steps can do is told in `mock_model/script.rs`; a script may also be in the prompt itself, as `<<<steps JSON>>>`.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};
@@ -61,7 +61,7 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks for a file that is awaited.
 const PACE: Duration = Duration::from_millis(10);
 
-/// The steps of a script; why they are none is text.
+/// The steps of a script; an invalid script's reason is text.
 type Steps = Result<Arc<[Step]>, String>;
 
 /// One request as it arrived.
@@ -71,7 +71,7 @@ pub struct Request {
     pub method: String,
     /// The path below the host, with its query: `/v1/responses`.
     pub path: String,
-    /// The newest message of the user, whole; empty where there is none.
+    /// The newest message of the user, whole; empty without one.
     pub text: String,
     /// The tools that were offered to the model, by name.
     pub tools: Vec<String>,
@@ -115,7 +115,7 @@ impl MockModel {
     /// Queues a script, a JSON array of steps, for prompts that say `[[play NAME]]`.
     ///
     /// # Panics
-    /// A step is none: what the test says is never played as something else.
+    /// A step is invalid: the test's words are never played as something else.
     pub fn script(&self, name: &str, steps: &Value) {
         let steps = script::parse(steps.clone()).unwrap_or_else(|why| panic!("{name}: {why}"));
         self.shared.state().scripts.insert(name.to_owned(), steps);
@@ -202,7 +202,7 @@ impl Shared {
         state.requests.len()
     }
 
-    /// Waits that long; false when the server ended meanwhile.
+    /// Waits that long. Returns false if the server ended in the meantime.
     fn sleep(&self, time: Duration) -> bool {
         let (state, _) = self
             .stopped
@@ -211,7 +211,7 @@ impl Shared {
         !state.stopping
     }
 
-    /// Waits until the file is there; false when the server ended meanwhile.
+    /// Waits until the file exists. Returns false if the server ended in the meantime.
     fn wait_for_file(&self, path: &str) -> bool {
         while !Path::new(path).exists() {
             if !self.sleep(PACE) {
@@ -242,7 +242,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let Ok(stream) = stream else { continue };
         let shared = Arc::clone(shared);
-        // A client that went away is no failure of the model: the test sees it on the client's side.
+        // A client that went away is not a failure of the model: the test sees it on the client's side.
         std::thread::spawn(move || drop(serve(stream, &shared)));
     }
 }

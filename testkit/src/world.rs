@@ -173,7 +173,7 @@ impl World {
         answers.join("\n")
     }
 
-    /// The agent's `config.toml`; empty where there is none.
+    /// The agent's `config.toml`; empty without one.
     #[must_use]
     pub fn codex_configuration(&self) -> String {
         fs::read_to_string(self.path("codex/config.toml")).unwrap_or_default()
@@ -245,7 +245,7 @@ impl World {
     }
 }
 
-/// The names in a directory, sorted; none where there is no directory.
+/// The names in a directory, sorted; none without a directory.
 ///
 /// # Panics
 /// It can not be read.

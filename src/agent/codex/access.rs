@@ -30,7 +30,7 @@ pub(super) fn check_limits() -> Result<(), Refusal> {
     }
 }
 
-/// What codex makes of its configuration, and whether it has what it needs to reach the model.
+/// Reads codex's configuration through codex itself, and checks its access to the model.
 pub(super) async fn query_access(
     program: &Program,
     options: &Options,

@@ -54,7 +54,7 @@ pub enum Error {
     Refused {
         /// The codex program.
         codex: PathBuf,
-        /// What it said.
+        /// Its output.
         message: String,
     },
     /// The answer has another shape than the versions that are known.
@@ -76,17 +76,17 @@ pub struct HookList {
     pub hooks: Vec<ListedHook>,
     /// What codex says about the configuration: a `hooks.json` that it refuses is a warning, and then no hook of it runs.
     pub warnings: Vec<String>,
-    /// What went wrong while listing.
+    /// Errors during listing.
     #[serde(default)]
     pub errors: Vec<ListError>,
 }
 
-/// What went wrong with one file.
+/// An error in one file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ListError {
     /// The file.
     pub path: PathBuf,
-    /// What codex says.
+    /// codex's message.
     pub message: String,
 }
 
@@ -171,12 +171,12 @@ pub fn query_hooks(codex: &Path, codex_home: &Path, cwd: &Path) -> Result<HookLi
     })
 }
 
-/// What an `app-server` said.
+/// The output of an `app-server`.
 #[derive(Debug)]
 pub(super) struct Asked {
     /// For each question the answer or the refusal, in their order; `None` where it ended before.
     pub(super) answers: Vec<Option<Result<Value, String>>>,
-    /// What it wrote to stderr.
+    /// Its stderr.
     pub(super) complaints: String,
 }
 

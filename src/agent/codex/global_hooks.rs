@@ -57,7 +57,7 @@ pub enum Error {
         line: usize,
         /// In bytes, from 1; 0 in an empty line.
         column: usize,
-        /// What is wrong there.
+        /// The mistake there.
         source: serde_json::Error,
     },
     /// Somebody else wrote the file at the same time.
@@ -69,7 +69,7 @@ pub enum Error {
     /// The file, or its backup, could not be written.
     #[error("{}", failed(format_args!("write {}", .path.display())))]
     Write {
-        /// What could not be written.
+        /// The file that could not be written.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -79,7 +79,7 @@ pub enum Error {
     Query(#[from] app_server::Error),
 }
 
-/// What was done.
+/// The action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// `hooks.json`, or what it links to.
@@ -90,18 +90,18 @@ pub struct Report {
     pub changes: Vec<Change>,
 }
 
-/// What was done to the entry of one event.
+/// The change of one event's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The event.
     pub kind: Kind,
     /// The command line of the entry, as codex's shell reads it.
     pub command: String,
-    /// What was done.
+    /// The action.
     pub action: Action,
 }
 
-/// What was done to an entry.
+/// The change of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The entry is new.
@@ -185,18 +185,18 @@ pub fn uninstall(codex_home: &Path) -> Result<Report, Error> {
     })
 }
 
-/// What is true of our entries.
+/// The state of our entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
     /// `hooks.json`, or what it links to.
     pub file: PathBuf,
     /// One per event, in the order of [`Kind::ALL`].
     pub hooks: Vec<HookState>,
-    /// What codex says about its configuration; a file that it refuses shows here.
+    /// codex's complaints about its configuration, such as a refused file.
     pub complaints: Vec<String>,
 }
 
-/// What is true of the entry for one event.
+/// The state of one event's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookState {
     /// The event.

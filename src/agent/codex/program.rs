@@ -41,7 +41,7 @@ pub enum Error {
         program: PathBuf,
         /// Its argument.
         question: &'static str,
-        /// What went wrong.
+        /// The error.
         message: String,
     },
 }
@@ -214,7 +214,7 @@ struct Query<'a> {
     directory: &'a Path,
 }
 
-/// What it said.
+/// Its output.
 struct Said {
     status: ExitStatus,
     stdout: String,

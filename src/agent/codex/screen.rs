@@ -1,4 +1,4 @@
-//! What a screen of codex means.
+//! The meaning of codex's screens.
 //!
 //! Pure functions over the text of one pane (`tmux capture-pane -p`, 200×50). Everything is found by its words and its
 //! shape, never by its position in the pane. Two shapes count, and only at the bottom, where codex draws them:

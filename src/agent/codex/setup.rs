@@ -1,4 +1,4 @@
-//! What codex makes of its configuration: asked of codex itself, before anything is made for a run.
+//! codex's configuration as codex itself reads it, asked before anything is made for a run.
 //!
 //! Files of system, user, profile and repository, an administrator's requirements and the caller's own arguments
 //! add up to one configuration. Its `app-server` reads them as the interactive program does, says what is wrong with
@@ -26,7 +26,7 @@ mod required;
 
 /// How long an answer is believed: what an administrator demands may come over the network, from no file.
 const BELIEVED: Duration = Duration::from_secs(60 * 60);
-/// What an administrator of the machine configures.
+/// The configuration of the machine's administrator.
 const SYSTEM: [&str; 3] = [
     "/etc/codex/config.toml",
     "/etc/codex/managed_config.toml",
@@ -36,7 +36,7 @@ const SYSTEM: [&str; 3] = [
 const PRESSED: [&str; 4] = ["enter", "shift-f12", "up", "down"];
 /// Where a binding of such a key interferes.
 const CONTEXTS: [&str; 5] = ["global", "chat", "composer", "list", "approval"];
-/// What is to have them.
+/// The actions that are to have them.
 const OURS: [(&str, &str); 4] = [
     ("composer", "submit"),
     ("list", "accept"),
@@ -61,9 +61,9 @@ pub enum Error {
     /// `CODEX_HOME` is not a directory.
     #[error("codex's home directory {} can't be used: {why}", path.display())]
     Home {
-        /// What it says.
+        /// Its value.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The mistake.
         why: String,
     },
     /// codex refuses its configuration.
@@ -82,7 +82,7 @@ pub enum Error {
     Forced(String),
 }
 
-/// Who serves the model.
+/// The provider of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
@@ -97,10 +97,10 @@ pub enum Provider {
     },
 }
 
-/// What codex makes of its configuration, as far as a run needs it. Holds no secret.
+/// codex's configuration as far as a run needs it. Contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
-    /// Who serves the model.
+    /// The provider of the model.
     pub provider: Provider,
     /// The only way to sign in that is allowed: `chatgpt` or `api`.
     pub login: Option<String>,
@@ -115,7 +115,7 @@ pub struct Setup {
 pub struct Query<'a> {
     /// The program.
     pub program: &'a Program,
-    /// What the caller wants.
+    /// The caller's options.
     pub options: &'a Options,
     /// The agent's environment.
     pub environment: &'a [(String, String)],

@@ -12,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// A usual payload fits; 64 KiB, a whole pipe, took 35 µs more in page faults.
 const CHUNK_BYTES: usize = 8 * 1024;
 
-/// What arrived on stdin.
+/// The content of stdin.
 pub(super) struct Input {
     /// At most 16 MiB, from the beginning.
     pub(super) bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What of a payload the hooks must understand: that it is one JSON object, and its top-level `session_id`.
+//! The part of a payload that the hooks must understand: one JSON object, and its top-level `session_id`.
 
 use serde_json::{Map, Value};
 

@@ -24,7 +24,7 @@ pub const MAX_WAIT: Duration = Duration::from_secs(8 * 24 * 3600);
 /// Between two looks for a decision: a look costs 2 µs, a person's answer takes seconds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What the permission hook does with every permission of a run.
+/// The permission hook's answer to every permission of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Leaves it to the agent's dialog.
@@ -33,7 +33,7 @@ pub enum Policy {
     Allow,
     /// Refuses it; the agent continues its turn.
     Deny {
-        /// What the agent is told; may be empty.
+        /// The message for the agent; may be empty.
         message: String,
     },
     /// Waits for a [`Decision`] by the operator. The agent has a limit of its own for a hook, in codex 600 s unless the hook's
@@ -44,14 +44,14 @@ pub enum Policy {
     },
 }
 
-/// What is to happen with one permission.
+/// The decision on one permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Grants it.
     Allow,
     /// Refuses it; the agent continues its turn.
     Deny {
-        /// What the agent is told; may be empty.
+        /// The message for the agent; may be empty.
         message: String,
     },
     /// Leaves it to the agent's dialog.

@@ -46,7 +46,7 @@ fn refuse(path: &Path, why: impl AsRef<str>) -> Error {
     ))
 }
 
-/// What can be done about a worktree whose repository is not where it was.
+/// The remedy for a worktree whose repository was moved.
 pub(super) fn repository_gone(common_dir: &Path) -> String {
     format!(
         "its repository {} is gone, so that nothing can take its work in: name it by --repo where it was moved, or copy \

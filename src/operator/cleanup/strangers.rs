@@ -1,4 +1,4 @@
-//! What has a name like ours and is not a run's that a cleanup ends: listed with the reason, never touched.
+//! Lookalikes: things with names like ours that belong to no run of this state directory. Listed with the reason, never touched.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,9 +12,9 @@ use crate::record::{RunDir, Store};
 use crate::tmux::Server;
 use crate::worktree::{OwnedWorktree, Repository, linked_git_dir, owned};
 
-/// What the names of our worktrees, branches and sessions begin with.
+/// The beginning of the names of our worktrees, branches and sessions.
 const PREFIX: &str = "cx-";
-/// What a person can do who knows better.
+/// The advice for a person who knows better.
 const FORCE: &str = "`cx-operator cleanup --force-orphan PATH` collects its work and removes it";
 
 fn left(kind: &'static str, name: String, reason: impl Into<String>) -> Found {

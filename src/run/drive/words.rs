@@ -15,7 +15,7 @@ pub(crate) fn denial(why: &str) -> String {
     }
 }
 
-/// A reply goes through the same terminal as the prompt, the reason of a "no" to words included.
+/// A reply passes the same terminal as the prompt, the reason of a "no" to words included.
 pub(super) fn sanitised(answer: Answer) -> Answer {
     // An invalid prompt, such as an overlong text, is cut to a valid one.
     let safe = |text: String| match Prompt::parse(text.as_bytes()) {

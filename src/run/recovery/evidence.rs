@@ -108,7 +108,7 @@ fn by_policy(machine: &Machine, recorded: &mut Recorded, events: &[Event]) -> Ve
     replies
 }
 
-/// What the machine wants to do is not done: there is no pane to type into. What was replied is known.
+/// The machine's reactions are not carried out: there is no pane to type into. The replies are known.
 fn feed(machine: &mut Machine, recorded: &mut Recorded, events: Vec<Event>) -> Option<End> {
     let mut queue = VecDeque::from(events);
     while let Some(event) = queue.pop_front() {

@@ -1,4 +1,4 @@
-//! What a message says: its sentences, without the code and the quotations that it only shows.
+//! The sentences of a message, without the code and the quotations that it only shows.
 //!
 //! Only as much of markdown as that takes. Where a construct is malformed (a fence that never closes, a quotation mark
 //! without its partner) the text counts as said by the agent: a question too many is cheaper than a question lost. Every
@@ -185,7 +185,7 @@ fn mask(line: &str) -> String {
     out
 }
 
-/// What ends the code span or the quotation that this begins.
+/// The end of the code span or quotation that this begins.
 fn closing(open: &str) -> Option<&str> {
     let quotes = [("“", "”"), ("‘", "’"), ("«", "»"), ("「", "」"), ("„", "“")];
     let other = || quotes.iter().find(|(begin, _)| *begin == open);

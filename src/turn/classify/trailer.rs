@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What a status line says.
+/// The meaning of a status line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     /// `STATUS: DONE`
@@ -22,7 +22,7 @@ pub(super) enum Status {
 /// A status line, or a status behind the last sentence of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Trailer<'a> {
-    /// What it says.
+    /// Its value.
     pub(super) status: Status,
     /// The text before it in the line.
     pub(super) before: &'a str,

@@ -1,4 +1,4 @@
-//! What a sentence says of the work and of the reader, by its words.
+//! The meaning of a sentence for the work and the reader, from its words.
 //!
 //! The phrases are those by which a writer turns to the reader, admits a failure, announces or reports: kinds of wording,
 //! not topics. They are matched in the text of a [`Sentence`](super::text::Sentence), by ASCII words, in linear time; for
@@ -299,7 +299,7 @@ pub(super) fn requests(text: &str) -> bool {
         || clauses(text).any(asks)
 }
 
-/// Whether a question is one that its writer goes on to answer. A heading may be any question about the work; in a text
+/// Whether its writer answers the question in the next sentence. A heading may be any question about the work; in a text
 /// only the set phrases count.
 pub(super) fn is_rhetorical(text: &str, heading: bool) -> bool {
     (heading && FAQ.is_match(text) || RHETORICAL.is_match(text)) && !CHOICE.is_match(text)

@@ -7,7 +7,7 @@ use crate::task::question::Question;
 /// After this number of looks an approval's dialog is no longer expected at any moment.
 const LOOKS: u8 = 50;
 
-/// What was asked in this turn, and how often the screen showed no dialog since.
+/// The approvals of this turn, and how often the screen has shown no dialog since.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Awaited {
     questions: Vec<Question>,

@@ -99,7 +99,7 @@ impl Machine {
         }
     }
 
-    /// What a responder says to a form's question.
+    /// Handles a responder's answer to a form's question.
     pub(crate) fn consulted(&mut self, now: Instant, answer: Option<Answer>) -> Reaction {
         let (State::Consulting { question, .. }, Some(open)) = (&self.state, &mut self.form) else {
             return Reaction::Ignore("an answer without a question");

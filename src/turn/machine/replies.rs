@@ -1,4 +1,4 @@
-//! What the responder is asked, and what becomes of its answers.
+//! Questions to the responder, and the use of its answers.
 
 use std::collections::VecDeque;
 use std::time::Instant;

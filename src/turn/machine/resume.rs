@@ -16,7 +16,7 @@ pub struct ResumePoint {
     pub turn_id: Option<String>,
     /// Whether another prompt was pasted since, of which no proof was seen.
     pub pasted: bool,
-    /// What the agent said last.
+    /// The agent's last message.
     pub last_message: Option<String>,
     /// The message that the agent is being asked about.
     pub probed: Option<String>,

@@ -1,4 +1,4 @@
-//! What the screen makes a run do: which keys, how often, and when a dialog ends it.
+//! Reactions to the screen: which keys are pressed, how often, and when a dialog ends the run.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::tmux::Key;
 const ENTERS: u8 = 3;
 /// A prompt is pasted so often at most, when dialogs take it.
 const PASTES: u8 = 3;
-/// What to do where the screen tells it.
+/// The hint for ends that the screen explains.
 const SEE_SCREEN: &str = "`pending` has the agent's screen";
 /// A dialog is confirmed so often at most.
 const CONFIRMATIONS: u8 = 2;

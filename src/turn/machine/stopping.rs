@@ -17,7 +17,7 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
 /// Between two looks at it.
 const SCREEN_PACE: Duration = Duration::from_millis(500);
 
-/// What is known of a turn's end.
+/// The evidence of a turn's end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stopping {
     /// The turn that the transcript says is under way.
@@ -250,7 +250,7 @@ impl Machine {
         Reaction::Wait
     }
 
-    /// What is due while a turn ends.
+    /// The reactions that are due while a turn ends.
     pub(crate) fn on_deadline_while_stopping(&mut self, now: Instant) -> Option<Reaction> {
         if !matches!(self.state, State::Working { .. }) {
             return None;

@@ -1,4 +1,4 @@
-//! What becomes of a turn: the proof of its prompt, and its end.
+//! The course of a turn: the proof of its prompt, and its end.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -330,7 +330,7 @@ fn last_words(screen: &str) -> String {
     last.join("\n")
 }
 
-/// What to do about the limit that ended a program, if one did.
+/// The remedy for the limit that ended a program, if one did.
 ///
 /// Source: codex 0.169.0 under `prlimit --fsize=20000`, `--as=400000000` and `--nproc=8`.
 fn limit_behind(code: Option<i32>, last: &str) -> Option<&'static str> {

@@ -14,18 +14,18 @@ use super::{EXECUTABLE, FILE};
 use crate::worktree::error::Error;
 use crate::worktree::git::Git;
 
-/// What git ends with when it could add all but some files.
+/// git's exit status when it could not add some files.
 const SOME_FAILED: i32 = 1;
 
 /// The files of a work tree on their way into an index.
 pub(super) struct Adding<'a> {
     pub(super) git_dir: PathBuf,
     pub(super) work_tree: &'a Path,
-    /// The index; nobody else uses it.
+    /// The index; no other process uses it.
     pub(super) index: &'a Path,
     /// The repository that the contents go to.
     pub(super) open: &'a git2::Repository,
-    /// Whether so many files are new that one pack is better than a file for each.
+    /// Whether there are enough new files that one pack is better than a file for each.
     pub(super) many: bool,
     pub(super) stop: &'a CancellationToken,
 }
@@ -40,7 +40,7 @@ enum Look {
     Nowhere,
 }
 
-/// What `git add` made of the files.
+/// The result of `git add`.
 #[derive(Default)]
 pub(super) struct Added {
     /// Stored as they are, since git could not convert them.
@@ -117,7 +117,7 @@ impl Adding<'_> {
             .args(["-A", "--sparse", "--ignore-errors"])
             .args(["--pathspec-from-file=-", "--pathspec-file-nul"]);
         if self.many {
-            // A file beyond this size goes into a pack; 40,000 files of their own take git longer, and each reader.
+            // A file beyond this size is put into a pack; 40,000 files of their own take git longer, and each reader.
             git = git.setting("core.bigFileThreshold", "1");
         }
         git.query_output(pathspecs(dir, except)).map(drop)
@@ -183,7 +183,7 @@ impl Adding<'_> {
         Ok(fatal)
     }
 
-    /// The content of a file as a blob, byte by byte; `None` for what is no file, or can't be read.
+    /// The content of a file as a blob, byte by byte; `None` if it is not a file or can't be read.
     fn store_content(&self, path: &[u8]) -> Result<Option<Oid>, Error> {
         let full = self.full(path);
         if !fs::symlink_metadata(&full).is_ok_and(|meta| meta.is_file()) {
@@ -264,7 +264,7 @@ fn is_partial(error: &Error) -> bool {
     matches!(error, Error::GitFailed { status, .. } if status.code() == Some(SOME_FAILED))
 }
 
-/// What `git` is to look at, each followed by a NUL.
+/// The paths for `git`, each followed by a NUL.
 fn pathspecs(dir: Option<&[u8]>, except: &[Vec<u8>]) -> Vec<u8> {
     let all = match dir {
         None => b":(top)\0".to_vec(),

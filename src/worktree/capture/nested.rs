@@ -23,7 +23,7 @@ use crate::worktree::snapshot::operator_signature;
 /// being absent, it is gone when the files have been added.
 const PLACEHOLDER: &str = ".cx-operator-placeholder";
 const EMPTY: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
-/// The work tree itself, in which the agent may have made a repository: what it commits there is no commit of ours.
+/// The work tree itself, in which the agent may have made a repository: its commits there are not ours.
 const TOP: &[u8] = b".";
 /// How many branches of a repository inside are kept.
 const TIPS: usize = 100;
@@ -35,7 +35,7 @@ pub(in crate::worktree) struct History {
     pub(in crate::worktree) tips: Vec<Oid>,
 }
 
-/// What was made of the repositories.
+/// The result for the repositories.
 #[derive(Default)]
 pub(super) struct Settled {
     pub(super) histories: Vec<History>,

@@ -24,7 +24,7 @@ const ASSUMED: u16 = 0x8000;
 /// A path and the commit that the index has there.
 pub(super) type Link = (Vec<u8>, Oid);
 
-/// What an index says of a path.
+/// A path's state in an index.
 struct Staged {
     path: Vec<u8>,
     mode: u32,
@@ -103,7 +103,7 @@ fn is_same_file(seed: &Path, other: &Path) -> bool {
     id(seed).is_some() && id(seed) == id(other)
 }
 
-/// What the agent's index has; without one, what its HEAD has.
+/// The entries of the agent's index, or without one those of its HEAD.
 fn find_staged(
     source: &Source<'_>,
     seed: &Index,

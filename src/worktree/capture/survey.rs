@@ -1,4 +1,4 @@
-//! Looks at what lies in a work tree and git doesn't speak of: repositories, pipes, directories that can't be read.
+//! Finds entries of a work tree that git doesn't report: repositories, pipes, directories that can't be read.
 //!
 //! Only names and kinds are read. Ignored directories are left alone, as git leaves them.
 
@@ -17,10 +17,10 @@ use super::pipes::EmptyPipes;
 use crate::worktree::error::Error;
 use crate::worktree::git::Git;
 
-/// git holds a directory open for each level: from so many levels on it is sent into the depth anew.
+/// git holds a directory open for each level: from this many levels on it is started again below.
 const LEVELS: usize = 48;
 
-/// What was found. Paths are relative to the work tree.
+/// The findings. Paths are relative to the work tree.
 #[derive(Default)]
 pub(super) struct Survey {
     /// Directories with something named `.git` in them.
@@ -29,7 +29,7 @@ pub(super) struct Survey {
     pub(super) odd: Vec<Vec<u8>>,
     /// Directories that can't be listed.
     pub(super) unreadable: Vec<Vec<u8>>,
-    /// Directories below which git is to begin anew.
+    /// Directories below which git has to start again.
     pub(super) deep: Vec<Vec<u8>>,
     /// Those pipes that git would read from, kept empty as long as this lives.
     pipes: EmptyPipes,

@@ -48,7 +48,7 @@ impl Asked {
         self.tools.iter().any(|tool| tool == name)
     }
 
-    /// The argument of `[[name argument]]`: "" for a bare `[[name]]`, `None` where there is none.
+    /// The argument of `[[name argument]]`: "" for a bare `[[name]]`, `None` without one.
     pub(super) fn directive(&self, name: &str) -> Option<&str> {
         let pattern = Regex::new(&format!(r"(?s)\[\[{name}(?:\s+(.*?))?\]\]"))
             .expect("the names of the directives are plain words");

@@ -27,7 +27,7 @@ impl Reply {
         format!("{kind}_{}", self.number)
     }
 
-    /// A response that is no stream.
+    /// A response that is not a stream.
     pub(super) fn json(&self, status: u16, value: &Value) -> io::Result<()> {
         self.fail(status, value, &Map::new())
     }
@@ -62,7 +62,7 @@ impl Reply {
         )
     }
 
-    /// Ends the stream; `more` goes into the finished response.
+    /// Ends the stream; `more` is in the finished response.
     pub(super) fn complete(&self, tokens: u64, more: Value) -> io::Result<()> {
         let usage = json!({
             "input_tokens": tokens, "input_tokens_details": {"cached_tokens": 0},

@@ -1,6 +1,6 @@
 //! Scripts: what the model does request by request, told beforehand.
 //!
-//! A script is a JSON array of steps. It is named in a prompt (`[[play NAME]]`, queued with `MockModel::script`) or stands
+//! A script is a JSON array of steps. It is named in a prompt (`[[play NAME]]`, queued with `MockModel::script`) or is
 //! in it (`<<<steps [...]>>>`), and begins with that message, be it of the user, of a hook or of the agent that made this
 //! one: a sub-agent whose message says `[[play child]]` plays that script. The step of a request is told by what the
 //! model has done since; the last step is repeated. A step is an object with any of
@@ -89,7 +89,7 @@ const CALL: [&str; 7] = [
 /// Reads a script.
 ///
 /// # Errors
-/// It is no array of steps; the text says why.
+/// It is not an array of steps; the text says why.
 pub(super) fn parse(mut script: Value) -> Result<Arc<[Step]>, String> {
     for step in script.as_array_mut().into_iter().flatten() {
         let Some(fields) = step.as_object_mut() else {
@@ -161,7 +161,7 @@ pub(super) fn find(request: &Value) -> Option<Played> {
 }
 
 impl Played {
-    /// Answers with the step whose turn it is; a script that is none ends the turn with the reason.
+    /// Answers with the step whose turn it is; an invalid script ends the turn with the reason.
     pub(super) fn answer(&self, reply: &Reply, asked: &Asked, shared: &Shared) -> io::Result<()> {
         let steps = match shared.steps(&self.source) {
             Ok(steps) => steps,

@@ -52,7 +52,7 @@ pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Vec<String> {
     left
 }
 
-/// The task's name, or what begins so and goes on with no further digit.
+/// The task's name, or a name that begins with it and has no digit next.
 fn is_named_after(name: &str, ours: &str) -> bool {
     name.strip_prefix(ours)
         .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use crate::random::Random;
 
-/// What the agent does, as far as nobody disturbs it.
+/// What the agent does without a disturbance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Story {
     /// It makes a file.
     File,
     /// It makes a file and commits it, which takes `danger-full-access`.
     Commit,
-    /// It makes a file, and one that nobody may read.
+    /// It makes a file, and one without the right to read it.
     Unreadable,
     /// It changes nothing.
     Nothing,
-    /// It asks, and nobody answers.
+    /// It asks, and gets no answer.
     Question,
     /// It asks, the answers file answers, and it makes a file.
     Answered,
@@ -66,7 +66,7 @@ pub(crate) enum Heir {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) number: usize,
-    /// What the agent writes, and nobody else.
+    /// What only the agent writes.
     pub(crate) token: String,
     pub(crate) story: Story,
     pub(crate) disturbance: Disturbance,
@@ -82,7 +82,7 @@ pub(crate) struct Plan {
     pub(crate) default_place: bool,
 }
 
-/// A status and the code of its error, "" where there is none and "*" for any.
+/// A status and the code of its error, "" without one and "*" for any.
 pub(crate) type End = (&'static str, &'static str);
 
 const COMPLETED: End = ("completed", "");
@@ -152,7 +152,7 @@ impl Plan {
         }
     }
 
-    /// Whether nobody who takes over ends an agent that still works.
+    /// Whether no take-over ends an agent that still works.
     pub(crate) fn is_followed_on(&self) -> bool {
         let ends = |heir: &Heir| matches!(heir, Heir::RecoverEnd | Heir::Cleanup);
         !self.heirs.iter().any(|(heir, _)| ends(heir))
@@ -162,7 +162,7 @@ impl Plan {
     pub(crate) fn true_ends(&self) -> Vec<End> {
         match self.disturbance {
             Disturbance::Nothing => vec![self.story.end()],
-            // Who ends the run at once asks nobody, not even those who could have answered.
+            // An end at once asks no responder, not even one that could have answered.
             Disturbance::OperatorKilled if !self.is_followed_on() => {
                 vec![COMPLETED, ("aborted", "operator_died"), ("needs_input", "")]
             }
@@ -174,7 +174,7 @@ impl Plan {
             Disturbance::SessionKilled | Disturbance::ServerEnded | Disturbance::ServerKilled => {
                 vec![COMPLETED, DIED, ("failed", "tmux")]
             }
-            // Before the prompt stands in the composer, the key spoils what the terminal answers to codex's questions, or
+            // Before the prompt is in the composer, the key spoils what the terminal answers to codex's questions, or
             // the mark that a paste begins with: a part of that is then taken for typed text. In the composer it clears.
             Disturbance::Escape => vec![
                 COMPLETED,

@@ -66,7 +66,7 @@ impl Scene {
         evidence(self.world.dir())
     }
 
-    /// The binary, in an environment of its own; what it prints goes to files named after `name`.
+    /// The binary, in an environment of its own; its output is in files named after `name`.
     pub(crate) fn command(&self, name: &str, arguments: &[&str]) -> Result<Command> {
         let path = |extension| self.world.path(name).with_extension(extension);
         let program = self.programs.binaries.join("cx-operator");

@@ -29,7 +29,7 @@ pub(crate) struct Verdict {
     pub(crate) violations: Vec<String>,
 }
 
-/// Carries out a plan below `root`. Where nothing is wrong its directory goes.
+/// Carries out a plan below `root`. If nothing is wrong its directory is removed.
 ///
 /// # Errors
 /// What keeps the soak itself from working.

@@ -23,9 +23,9 @@ const MAX_LINKS: usize = 40;
 pub(super) struct HooksFile {
     /// `$CODEX_HOME/hooks.json`; backups are beside it.
     name: PathBuf,
-    /// What the name links to, else the name.
+    /// The target of the name, if it is a link, else the name.
     path: PathBuf,
-    /// What was read; `None` where there was no file.
+    /// The content; `None` without a file.
     text: Option<String>,
     value: Value,
 }

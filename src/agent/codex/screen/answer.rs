@@ -4,14 +4,14 @@ use super::{Choice, Dialog, DialogKind};
 use crate::agent::executor::TrustPolicy;
 use crate::tmux::Key;
 
-/// What may be answered without asking.
+/// The policy for dialogs without a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DialogPolicy {
     /// The dialog of directory trust; accepting it changes the user's `config.toml` for good.
     pub trust: TrustPolicy,
 }
 
-/// What to do about a dialog.
+/// The reaction to a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Move {

@@ -17,7 +17,7 @@ pub struct Composer {
     pub model: String,
 }
 
-/// What the composer shows while it is empty.
+/// The placeholders of an empty composer.
 ///
 /// Source: codex 0.150.0 and 0.169.0 (the first), 0.130.0 (one of the others at each start).
 const PLACEHOLDERS: [&str; 9] = [

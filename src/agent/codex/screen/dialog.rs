@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// What a dialog is about.
+/// The subject of a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DialogKind {
@@ -71,7 +71,7 @@ pub struct Choice {
 /// A dialog as it is drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialog {
-    /// What it is about.
+    /// Its subject.
     pub kind: DialogKind,
     /// Its first row.
     pub title: String,
@@ -90,7 +90,7 @@ pub struct Dialog {
 impl Dialog {
     /// Whether it is a list that codex shows to a person who types its command, such as `/model`: the agent continues behind it.
     ///
-    /// Source: `/model`, `/permissions`, `/review` of codex 0.130.0, 0.150.0 and 0.169.0; lists without numbers are none
+    /// Source: `/model`, `/permissions`, `/review` of codex 0.130.0, 0.150.0 and 0.169.0; lists without numbers are not
     /// that [`read`](super::read) takes for a dialog.
     pub fn is_opened_by_hand(&self) -> bool {
         let marks_current = |choice: &Choice| choice.label.contains("(current)");
@@ -381,7 +381,7 @@ fn region(above: &[&str]) -> Range<usize> {
     first.map_or(above.len(), |first| start + first)..above.len()
 }
 
-/// What the dialog is, and which row of the region is its title where that is not the first.
+/// The kind of the dialog, and the row of its title if that is not the first of the region.
 ///
 /// The options decide, because they are codex's own words; the title confirms. In a form they are the agent's words or a
 /// server's, so that a form is nothing but a form whatever it says.

@@ -15,7 +15,7 @@ use crate::tmux::Key;
 
 /// The option that codex adds to those of the agent.
 const OTHER: &str = "None of the above";
-/// What an empty field for notes shows.
+/// The placeholder of an empty field for notes.
 const EMPTY_NOTES: &str = "Add notes";
 /// A field for notes this high may be scrolled.
 const NOTES_ROWS: usize = 5;

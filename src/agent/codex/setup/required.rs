@@ -1,4 +1,4 @@
-//! What keeps codex from working with us: settings that are stronger than a run's own arguments.
+//! Settings that take precedence over a run's own arguments and prevent the run.
 
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// What an administrator allows must include what the caller wants.
+/// Checks that the administrator allows the caller's options.
 ///
 /// Source: codex 0.169.0, `configRequirements/read` with each of these in `/etc/codex/requirements.toml`.
 pub(super) fn check_administrators(requirements: &Value, options: &Options) -> Result<(), Error> {
