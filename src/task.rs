@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::executor::Options;
 use crate::task::name::{Names, TaskName};
-use crate::task::policy::Keep;
-use crate::task::policy::{Limits, Permissions};
+use crate::task::policy::{Keep, Limits, Permissions};
 use crate::task::prompt::Prompt;
 use crate::task::respond::Responder;
 

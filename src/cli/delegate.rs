@@ -8,13 +8,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::agent::ExecutorId;
-use crate::agent::executor::TrustPolicy;
-use crate::agent::executor::{Ask, Options, Sandbox};
+use crate::agent::executor::{Ask, Options, Sandbox, TrustPolicy};
 use crate::record::Outcome;
 use crate::task::Task;
 use crate::task::name::TaskName;
-use crate::task::policy::Keep;
-use crate::task::policy::{Limits, Permissions};
+use crate::task::policy::{Keep, Limits, Permissions};
 use crate::task::prompt::{self, Prompt};
 use crate::{Error, Operator};
 use clap::{Args, ValueEnum};

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use crate::Error;
 use crate::operator::listing::{Listing, find_run, list, load_record};
-use crate::record::journal;
-use crate::record::{RunDir, Status};
+use crate::record::{RunDir, Status, journal};
 use clap::Args;
 
 use super::{State, harmless, one_line, print_json, print_record, print_text, report, safe, tell};

@@ -22,8 +22,7 @@ use rustix::process::{WaitOptions, WaitStatus, getpid, set_child_subreaper, wait
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::os::process::GRACE;
-use crate::os::process::{Process, cgroup, end_below};
+use crate::os::process::{GRACE, Process, cgroup, end_below};
 
 /// The text of an environment file, for [`run`]: `NAME=value` and a NUL for each variable.
 ///

@@ -2,17 +2,11 @@
 
 use crate::error::Error;
 use crate::os::blocking::blocking;
-use crate::record::Outcome;
-use crate::record::RunDir;
-use crate::record::Status;
 use crate::record::journal::Step;
+use crate::record::{Outcome, RunDir, Status};
 use crate::run::context::RunContext;
-use crate::worktree::Changes;
-use crate::worktree::Snapshot;
-use crate::worktree::SnapshotSpec;
-use crate::worktree::Worktree;
-use crate::worktree::diff::shown;
-use crate::worktree::diff::write_patch;
+use crate::worktree::diff::{shown, write_patch};
+use crate::worktree::{Changes, Snapshot, SnapshotSpec, Worktree};
 use deadline::{CollectDeadline, Refusal};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;

@@ -1,14 +1,12 @@
 //! A run, as its end needs to know it.
 
 use crate::agent::ExecutorId;
-use crate::os::process::Exit;
-use crate::os::process::Process;
+use crate::os::process::{Exit, Process};
 use crate::record::RunDir;
 use crate::record::journal::Journal;
 use crate::run::cancel::Cancel;
 use crate::task::policy::Keep;
-use crate::tmux::Pane;
-use crate::tmux::Server;
+use crate::tmux::{Pane, Server};
 
 /// A run, as its end needs to know it: the operator that made it may be gone.
 pub(crate) struct RunContext<'a> {

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::agent::ExecutorId;
-use crate::agent::executor::Expected;
-use crate::agent::executor::TrustPolicy;
+use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{self, Decision, SignalFile};
 use crate::os::process::Exit;

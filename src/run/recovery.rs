@@ -24,7 +24,7 @@ use crate::run::drive::{Driver, Ending, Parts};
 use crate::run::inbox::{self, CancelByMessage};
 use crate::run::recovery::evidence::{Evidence, judge};
 use crate::run::shared::Shared;
-use crate::run::teardown::{self};
+use crate::run::teardown;
 use crate::task::policy::Keep;
 use crate::task::respond::{Context, Responder};
 use crate::tmux::Server;

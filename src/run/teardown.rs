@@ -6,11 +6,9 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::agent::ExecutorId;
-use crate::agent::executor::Expected;
-use crate::agent::executor::TrustPolicy;
+use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::ScreenState;
-use crate::agent::signals;
+use crate::agent::{ExecutorId, signals};
 use crate::error::Error;
 use crate::os::blocking::blocking;
 use crate::os::process::{GRACE, Process, RunProcesses, end_run_processes};
@@ -23,8 +21,7 @@ use crate::worktree::{BranchRemoval, Changes, Removal, Worktree, remove};
 
 use crate::run::collect::deadline::Refusal;
 use crate::run::collect::{keep_transcript, note, take_in};
-use crate::run::context::Agent;
-use crate::run::context::RunContext;
+use crate::run::context::{Agent, RunContext};
 
 /// How long an agent may take to leave when asked politely.
 const POLITE: Duration = Duration::from_secs(3);

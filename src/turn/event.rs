@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use super::End;
 use super::classify::Evidence;
 use crate::agent::report::TurnError;
-use crate::agent::screen_state::Inquiry;
-use crate::agent::screen_state::ScreenState;
+use crate::agent::screen_state::{Inquiry, ScreenState};
 use crate::agent::signals::SignalFile;
-use crate::task::question::Answer;
-use crate::task::question::Question;
+use crate::task::question::{Answer, Question};
 use crate::tmux::Key;
 
 /// The event.

@@ -9,13 +9,11 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::add::{REMOVING, Worktree, delete_ref, is_initializing};
-use super::ancestry;
 use super::capture::{self, Captured, History, Source};
-use super::durable;
 use super::error::Error;
 use super::files::{Scratch, read_small};
 use super::git::Git;
-use super::guests;
+use super::{ancestry, durable, guests};
 
 use super::marker::{Marker, leads_to};
 use super::repository::CommitId;

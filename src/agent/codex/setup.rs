@@ -18,8 +18,7 @@ use thiserror::Error;
 use super::app_server::{self, Asked, ask};
 use super::launch::{RELIED_ON, SETTINGS, toml_string};
 use super::program::Program;
-use crate::agent::executor::Options;
-use crate::agent::executor::TrustPolicy;
+use crate::agent::executor::{Options, TrustPolicy};
 use crate::os::files::{self, Durability};
 
 mod required;

@@ -9,12 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::agent::report::Line;
-use crate::agent::report::Phase;
-use crate::agent::report::TurnError;
-use crate::agent::report::Usage;
-use crate::agent::screen_state::AnswerOption;
-use crate::agent::screen_state::Inquiry;
+use crate::agent::report::{Line, Phase, TurnError, Usage};
+use crate::agent::screen_state::{AnswerOption, Inquiry};
 
 #[derive(Deserialize)]
 struct Raw {

@@ -12,8 +12,7 @@ use super::{Plan, Report, began};
 use crate::error::Error;
 use crate::os::chain::failed;
 use crate::record::{RunDir, Store};
-use crate::task::name::TaskName;
-use crate::task::name::sessions_of;
+use crate::task::name::{TaskName, sessions_of};
 use crate::worktree::{Repository, owned};
 
 /// A run that may go.

@@ -5,8 +5,7 @@ use std::time::Instant;
 use super::super::Reaction;
 use super::super::end::unanswered;
 use super::{Machine, State};
-use crate::agent::screen_state::FormStep;
-use crate::agent::screen_state::{Form, Inquiry};
+use crate::agent::screen_state::{Form, FormStep, Inquiry};
 use crate::task::question::{Answer, Question, QuestionKind};
 
 /// A form that is open, as the transcript tells.

@@ -10,8 +10,7 @@ use std::path::Path;
 
 use super::*;
 use crate::agent::codex::{Codex, screen};
-use crate::agent::executor::TrustPolicy;
-use crate::agent::executor::{Executor, Expected};
+use crate::agent::executor::{Executor, Expected, TrustPolicy};
 
 /// What the recording `pasted` holds.
 const PASTED: &str =

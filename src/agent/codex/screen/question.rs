@@ -8,9 +8,7 @@
 
 use super::composer::is_shown_as;
 use super::{Dialog, DialogKind};
-use crate::agent::screen_state::AnswerOption;
-use crate::agent::screen_state::FormStep;
-use crate::agent::screen_state::{Form, Inquiry};
+use crate::agent::screen_state::{AnswerOption, Form, FormStep, Inquiry};
 use crate::tmux::Key;
 
 /// The option that codex adds to those of the agent.
