@@ -24,7 +24,7 @@ use crate::os::watch::{FileWatcher, Source, Wakeup};
 use crate::record::journal::{Entry, Follower, Progress};
 use crate::record::{Outcome, RunDir, Store};
 use crate::run::cancel::{Cancel, CancelOnDrop};
-use crate::run::recovery::take_over;
+use crate::run::recovery::{sweep_once, take_over};
 use crate::run::shared::Shared;
 use crate::run::{delegate, preflight};
 use crate::task::Task;
@@ -279,7 +279,7 @@ impl Operator {
         }
         let (now, began) = (SystemTime::now(), Instant::now());
         // What can be said now is not said after hours.
-        self.shared.sweep().await;
+        sweep_once(&self.shared).await;
         let ready = preflight::check(&self.shared, (task, &task.names()), run_id).await;
         ready.map_err(not_begun)?;
         let tell = |position| {

@@ -37,6 +37,7 @@ use crate::run::cancel::Cancel;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Driver, Ending, Parts, denial};
 use crate::run::inbox::CancelByMessage;
+use crate::run::recovery::sweep_once;
 use crate::run::shared::Shared;
 use crate::task::name::{Names, RunId};
 use crate::task::policy::Permissions;
@@ -88,7 +89,7 @@ impl<'a> Run<'a> {
         listener: Option<UnboundedSender<Entry>>,
     ) -> Result<Self, Error> {
         let started = Instant::now();
-        let swept = shared.sweep().await;
+        let swept = sweep_once(shared).await;
         let names = task.names();
         let mut ready = preflight::check(shared, (&task, &names), &run_id).await?;
         ready.notices.extend(swept.iter().cloned());

@@ -7,14 +7,13 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::agent::ExecutorId;
 use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::ScreenState;
-use crate::agent::signals::{self, Decision, SignalFile};
+
 use crate::os::process::Exit;
 use crate::os::watch::{FileWatcher, Source, Wakeup, Watched};
 use crate::record::RunDir;
@@ -22,18 +21,20 @@ use crate::record::journal::{Journal, Progress};
 use crate::run::drive::recorded::{Recorded, reached};
 use crate::run::drive::sources::{Signals, Transcript, wait_for_error};
 use crate::task::policy::Permissions;
-use crate::task::question::{Answer, Question};
+use crate::task::question::Question;
 use crate::task::respond::{Chain, Context, Reply};
 use crate::tmux::{self, Pane};
 use crate::turn::classify::{Evidence, PROBE};
 use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, ResumePoint};
 
+use asking::{Asking, replied};
 pub(crate) use ending::Ending;
 use ending::{explained, tmux_failed};
 use pace::{RESCAN, beat_after};
 pub(crate) use words::denial;
-use words::{as_prompts, describe, sanitised};
+use words::describe;
 
+mod asking;
 pub(crate) mod ending;
 mod journal;
 mod pace;
@@ -55,8 +56,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) trust: TrustPolicy,
     pub(crate) executor: ExecutorId,
 }
-
-type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 
 /// What people are told of a turn whose end its transcript did not tell.
 const UNCONFIRMED: &str = "the transcript did not report the end of a turn; the stop hook did";
@@ -301,35 +300,6 @@ impl<'a> Driver<'a> {
         Ok(None)
     }
 
-    fn ask(&mut self, question: Question) {
-        let responder = self.parts.responder;
-        // The same for an operator that takes the run over here.
-        let id = format!("{}-{}", question.turn, self.replies.len() + 1);
-        if let Err(error) = self.parts.dir.write_question(&id, &question) {
-            tracing::warn!(%error, "the question can't be written down");
-        }
-        let context = Context {
-            question: id,
-            ..self.parts.context.clone()
-        };
-        let limit = self.parts.machine.answer_limit();
-        let (asked, known) = (question.clone(), self.recorded.answer(&question));
-        let reply = async move {
-            match known {
-                Some((by, answer)) => Reply {
-                    by,
-                    answer: Some(answer),
-                    problems: Vec::new(),
-                },
-                None => match tokio::time::timeout(limit, responder.ask(&asked, &context)).await {
-                    Ok(reply) => reply,
-                    Err(_elapsed) => Reply::late(limit),
-                },
-            }
-        };
-        self.asking = Some((question, Box::pin(reply)));
-    }
-
     async fn look(&mut self) {
         self.screen_due = false;
         self.screen_read = Some(Instant::now());
@@ -457,51 +427,5 @@ impl<'a> Driver<'a> {
             }
         }
         self.read_transcript().await;
-    }
-
-    fn take_reply(&mut self, reply: Reply) {
-        let Some((question, _)) = self.asking.take() else {
-            return;
-        };
-        self.parts.dir.remove_question();
-        for text in reply.problems {
-            self.parts
-                .journal
-                .write(Progress::Notice { text: text.clone() });
-            self.notices.push(text);
-        }
-        self.given = reply.answer.as_ref().map(|answer| {
-            let question = question.text.clone();
-            (reply.by, question, answer.words())
-        });
-        // A form takes a text as it is: its field obeys nothing.
-        let said = match self.parts.machine.is_consulting() {
-            true => reply.answer.map(sanitised),
-            false => reply
-                .answer
-                .map(|answer| as_prompts(self.parts.executor, sanitised(answer))),
-        };
-        self.queue.push_back(Event::Answered(question, said));
-    }
-
-    fn decide(&mut self, hook: &SignalFile, answer: &Answer) {
-        let decision = match answer {
-            Answer::Allow => Decision::Allow,
-            Answer::Deny(why) => Decision::Deny {
-                message: denial(why),
-            },
-            Answer::Text(_) => Decision::Pass,
-        };
-        if let Err(error) = signals::write_decision(&self.parts.dir.signals(), hook, &decision) {
-            // The hook then passes, and the dialog comes up on the screen.
-            tracing::warn!(%error, "the decision can't be written");
-        }
-    }
-}
-
-async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
-    match asking {
-        Some((_, reply)) => reply.await,
-        None => std::future::pending().await,
     }
 }

@@ -32,7 +32,7 @@ use crate::turn::{End, Machine, Plan};
 use crate::worktree::{Owner, Removal, Worktree, WorktreeSpec, owned, remove};
 use journal_state::JournalState;
 
-pub(crate) use sweep::sweep_in_time;
+pub(crate) use sweep::sweep_once;
 
 mod evidence;
 mod journal_state;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::os::watch::FileWatcher;
 use crate::record::Store;
-use crate::run::recovery::sweep_in_time;
 use crate::tmux::Server;
 use tokio::sync::OnceCell;
 
@@ -21,12 +20,4 @@ pub(crate) struct Shared {
     pub(crate) cgroups: bool,
     /// The directory of the program that serves as hooks and launcher, where the caller names one.
     pub(crate) helpers: Option<PathBuf>,
-}
-
-impl Shared {
-    /// Recovers what dead operators left, the first time that it is called. Returns what people should know.
-    pub(crate) async fn sweep(&self) -> &[String] {
-        let sweep = || sweep_in_time(&self.store);
-        self.swept.get_or_init(sweep).await
-    }
 }

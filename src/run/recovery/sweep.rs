@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Claim, DeadRun, TakenOverRun};
 use crate::record::{RunDir, Store};
+use crate::run::shared::Shared;
 
 /// How long a start waits for the runs that it recovers.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -51,8 +52,14 @@ async fn is_left_working(store: &Store, dir: &RunDir) -> bool {
     }
 }
 
+/// Recovers what dead operators left, the first time that it is called. Returns what people should know.
+pub(crate) async fn sweep_once(shared: &Shared) -> &[String] {
+    let sweep = || sweep_in_time(&shared.store);
+    shared.swept.get_or_init(sweep).await
+}
+
 /// The same as far as it comes in ten seconds; what hangs shall not keep a new run from its start.
-pub(crate) async fn sweep_in_time(store: &Store) -> Vec<String> {
+async fn sweep_in_time(store: &Store) -> Vec<String> {
     let store = store.clone();
     let work = tokio::spawn(async move { sweep(&store).await });
     match tokio::time::timeout(SWEEP, work).await {

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use crate::agent::screen_state::AnswerOption;
 use crate::os::process::RUN_VARIABLE;
 
-use super::{Context, Recipe, RespondError, Responder, Verdict};
+use super::answers::Verdict;
+use super::{Context, Recipe, RespondError, Responder};
 use crate::task::question::{Answer, Question, QuestionKind};
 
 /// The most that a responder's command may print.

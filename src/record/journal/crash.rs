@@ -1,0 +1,43 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::{Signal, getpid, kill_process};
+
+/// `before:<n>`, `within:<n>`, which leaves half of the line, or `after:<n>`; n counts the lines that this process
+/// writes, from 1.
+const VARIABLE: &str = "CX_OPERATOR_CRASH";
+
+static LINES: AtomicUsize = AtomicUsize::new(0);
+
+pub(super) struct Point {
+    number: usize,
+}
+
+impl Point {
+    pub(super) fn reach(line: &mut Vec<u8>) -> Self {
+        let number = LINES.fetch_add(1, Ordering::Relaxed) + 1;
+        let point = Self { number };
+        point.die_at("before");
+        if point.is_at("within") {
+            line.truncate(line.len() / 2);
+        }
+        point
+    }
+
+    pub(super) fn pass(&self) {
+        self.die_at("within");
+        self.die_at("after");
+    }
+
+    fn is_at(&self, when: &str) -> bool {
+        std::env::var(VARIABLE).is_ok_and(|at| at == format!("{when}:{}", self.number))
+    }
+
+    fn die_at(&self, when: &str) {
+        if self.is_at(when) {
+            let _ends_us = kill_process(getpid(), Signal::KILL);
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}

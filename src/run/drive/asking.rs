@@ -1,0 +1,91 @@
+//! Asking the responders, and passing on what they say.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::words::{as_prompts, sanitised};
+use super::{Driver, denial};
+use crate::agent::signals::{self, Decision, SignalFile};
+use crate::record::journal::Progress;
+use crate::task::question::{Answer, Question};
+use crate::task::respond::{Context, Reply};
+use crate::turn::Event;
+
+pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+impl<'a> Driver<'a> {
+    pub(super) fn ask(&mut self, question: Question) {
+        let responder = self.parts.responder;
+        // The same for an operator that takes the run over here.
+        let id = format!("{}-{}", question.turn, self.replies.len() + 1);
+        if let Err(error) = self.parts.dir.write_question(&id, &question) {
+            tracing::warn!(%error, "the question can't be written down");
+        }
+        let context = Context {
+            question: id,
+            ..self.parts.context.clone()
+        };
+        let limit = self.parts.machine.answer_limit();
+        let (asked, known) = (question.clone(), self.recorded.answer(&question));
+        let reply = async move {
+            match known {
+                Some((by, answer)) => Reply {
+                    by,
+                    answer: Some(answer),
+                    problems: Vec::new(),
+                },
+                None => match tokio::time::timeout(limit, responder.ask(&asked, &context)).await {
+                    Ok(reply) => reply,
+                    Err(_elapsed) => Reply::late(limit),
+                },
+            }
+        };
+        self.asking = Some((question, Box::pin(reply)));
+    }
+
+    pub(super) fn take_reply(&mut self, reply: Reply) {
+        let Some((question, _)) = self.asking.take() else {
+            return;
+        };
+        self.parts.dir.remove_question();
+        for text in reply.problems {
+            self.parts
+                .journal
+                .write(Progress::Notice { text: text.clone() });
+            self.notices.push(text);
+        }
+        self.given = reply.answer.as_ref().map(|answer| {
+            let question = question.text.clone();
+            (reply.by, question, answer.words())
+        });
+        // A form takes a text as it is: its field obeys nothing.
+        let said = match self.parts.machine.is_consulting() {
+            true => reply.answer.map(sanitised),
+            false => reply
+                .answer
+                .map(|answer| as_prompts(self.parts.executor, sanitised(answer))),
+        };
+        self.queue.push_back(Event::Answered(question, said));
+    }
+
+    pub(super) fn decide(&mut self, hook: &SignalFile, answer: &Answer) {
+        let decision = match answer {
+            Answer::Allow => Decision::Allow,
+            Answer::Deny(why) => Decision::Deny {
+                message: denial(why),
+            },
+            Answer::Text(_) => Decision::Pass,
+        };
+        if let Err(error) = signals::write_decision(&self.parts.dir.signals(), hook, &decision) {
+            // The hook then passes, and the dialog comes up on the screen.
+            tracing::warn!(%error, "the decision can't be written");
+        }
+    }
+}
+
+pub(super) async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
+    match asking {
+        Some((_, reply)) => reply.await,
+        None => std::future::pending().await,
+    }
+}
