@@ -114,9 +114,9 @@ pub enum Recipe {
         #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]
         limit: Duration,
     },
-    /// Whoever sends an answer to the run ([`RunDir::send_answer`](crate::RunDir::send_answer)).
+    /// Another process that sends an answer to the run ([`RunDir::send_answer`](crate::RunDir::send_answer)).
     Message {
-        /// How long is waited for it.
+        /// How long its answer may take.
         #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]
         limit: Duration,
     },
