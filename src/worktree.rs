@@ -20,7 +20,9 @@
 //!   what it makes of rules, attributes and settings is right by definition.
 
 mod add;
+mod admin_dir;
 mod adopt;
+mod agent_head;
 mod ancestry;
 mod branch;
 mod capture;
@@ -31,23 +33,26 @@ mod durable;
 mod error;
 mod files;
 mod git;
-mod guests;
-mod locked;
+mod identity;
 mod marker;
+mod new_refs;
+mod owned;
 mod refs;
 mod remove;
 mod repository;
 mod snapshot;
+mod spec;
 
-pub use add::{Worktree, WorktreeSpec};
+pub use add::Worktree;
 pub use adopt::linked_git_dir;
+pub use agent_head::AgentCommit;
 pub use branch::BranchHolder;
 pub use dirty::Dirty;
 pub(crate) use discovery::refuse_unspeakable;
 pub use error::Error;
-pub(crate) use files::Scratch;
-pub(crate) use git::Git;
-pub use marker::{OwnedWorktree, Owner, owned};
+pub(crate) use files::shown;
+pub use owned::{OwnedWorktree, owned};
 pub use remove::{BranchRemoval, Removal, Removed, remove};
 pub use repository::{CommitId, Features, Repository};
-pub use snapshot::{AgentCommit, Changes, Snapshot, SnapshotSpec};
+pub use snapshot::{Changes, Snapshot, SnapshotSpec};
+pub use spec::{Owner, WorktreeSpec};

@@ -13,8 +13,8 @@ use crate::worktree::Repository;
 
 pub use orphan::force_orphan;
 
+mod lookalikes;
 mod orphan;
-mod strangers;
 
 /// The outcome for something that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,11 +72,11 @@ pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> 
         server.stop_if_idle().await?;
     }
     if let Some(repository) = &repository {
-        found.extend(strangers::in_repository(store, repository));
+        found.extend(lookalikes::in_repository(store, repository));
     }
-    found.extend(strangers::sessions(store, &server).await?);
+    found.extend(lookalikes::sessions(store, &server).await?);
     if let Some(root) = &scope.worktree_root {
-        found.extend(strangers::in_directory(root, repository.as_ref()));
+        found.extend(lookalikes::in_directory(root, repository.as_ref()));
     }
     Ok(found)
 }

@@ -7,23 +7,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::add::{Worktree, WorktreeSpec, known_path, register, write};
-use super::branch::{branch_ref, checkout_of, find_creation, is_made_for};
+use super::add::Worktree;
+use super::admin_dir::{self, checkout_of, register};
+use super::branch::{find_creation, is_made_for};
 use super::error::Error;
-use super::files::{remove_tree, rename_to_new};
-use super::marker::{Marker, Owner, staging_dir};
+use super::files::{known_path, read_small, rename_to_new};
+use super::marker::Marker;
+use super::refs::branch_ref;
 use super::repository::Repository;
+use super::spec::{Owner, WorktreeSpec};
+
+/// The longest `.git` file that is read, in bytes: it has one line.
+const GITFILE_LIMIT: u64 = 8192;
 
 /// Where the `.git` file of a directory leads, whether that exists or not; `None` without such a file.
 #[must_use]
 pub fn linked_git_dir(path: &Path) -> Option<PathBuf> {
     let link = path.join(".git");
-    // A link has a line; a larger file isn't one.
-    let meta = fs::symlink_metadata(&link).ok()?;
-    if !meta.is_file() || meta.len() > 8192 {
-        return None;
-    }
-    let content = fs::read(&link).ok()?;
+    let content = read_small(&link, GITFILE_LIMIT)?;
     let target = content.strip_prefix(b"gitdir: ")?.trim_ascii_end();
     Some(PathBuf::from(OsStr::from_bytes(target)))
 }
@@ -82,9 +83,7 @@ impl Worktree {
         restore(repo, &spec, &admin_dir)?;
         Self::open(repo, &spec)
     }
-}
 
-impl Worktree {
     /// Registers the worktree of a run again of which only the branch is left, so that what was committed there can be
     /// snapshotted and the branch removed. `None` where something is at its path, or where the branch's reflog doesn't
     /// say that it was made for this run.
@@ -109,9 +108,7 @@ impl Worktree {
         restore(repo, spec, &admin_dir)?;
         Self::open(repo, spec).map(Some)
     }
-}
 
-impl Worktree {
     /// The same where it is now, if `git worktree move` took it elsewhere: its registration leads there, and it is the
     /// directory that was made for the run. The marker speaks of the new place from then on.
     ///
@@ -152,19 +149,12 @@ fn restore(repo: &Repository, spec: &WorktreeSpec, admin_dir: &Path) -> Result<(
         Err(e) if e.kind() == ErrorKind::NotFound => marker,
         Err(e) => return Err(Error::io("read", &spec.path)(e)),
     };
-    let staging = staging_dir(repo, &spec.owner);
-    fs::create_dir(&staging).map_err(Error::io("create", &staging))?;
-    let fill = || {
-        write(&staging.join("locked"), b"adopted by cx-operator")?;
-        marker.write(&staging)?;
-        register(spec, &staging)?;
+    let place = |staging: &Path| {
+        register(spec, staging)?;
         let parent = repo.common_dir().join("worktrees");
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
-        rename_to_new(&staging, admin_dir).map_err(Error::io("create", admin_dir))
+        rename_to_new(staging, admin_dir).map_err(Error::io("create", admin_dir))?;
+        Ok(admin_dir.to_owned())
     };
-    let filled = fill();
-    if filled.is_err() {
-        drop(remove_tree(&staging));
-    }
-    filled
+    admin_dir::create(repo, &marker, b"adopted by cx-operator", place).map(drop)
 }

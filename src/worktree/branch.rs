@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::admin_dir::{checkout_of, registered};
 use super::ancestry;
 use super::error::Error;
-use super::locked::until_unlocked;
-use super::marker::Owner;
+use super::refs::{BRANCHES, branch_ref, list_refs, point_ref};
 use super::repository::{CommitId, Repository};
+use super::spec::Owner;
 
 /// An existing branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,35 +26,20 @@ impl Repository {
     /// # Errors
     /// [`Error::InvalidName`], or those of libgit2.
     pub fn find_branch_holder(&self, name: &str) -> Result<Option<BranchHolder>, Error> {
-        let full = branch_ref(name)?;
-        let holder = |full: &str| BranchHolder {
-            branch: full.trim_start_matches("refs/heads/").to_owned(),
-            worktree: self.checkout_on(full, None),
-        };
-        let failed = "look for the branch";
-        let open = self.open()?;
-        match open.find_reference(&full) {
-            Ok(_) => return Ok(Some(holder(&full))),
-            Err(e) if e.code() == git2::ErrorCode::NotFound => {}
-            Err(e) => return Err(Error::git(failed)(e)),
-        }
-        let below = open.references_glob(&format!("{full}/*"));
-        let below = below.map_err(Error::git(failed))?.flatten().next();
-        Ok(below.and_then(|found| Some(holder(found.name().ok()?))))
+        let found = list_refs(self, &branch_ref(name)?)?.into_iter().next();
+        Ok(found.map(|(full, _)| BranchHolder {
+            branch: full.trim_start_matches(BRANCHES).to_owned(),
+            worktree: self.checkout_on(&full, None),
+        }))
     }
 
     /// The local branches whose names begin so.
     ///
     /// # Errors
-    /// Those of libgit2.
+    /// Those of git.
     pub fn branches_named(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let repo = self.open()?;
-        let branches = repo
-            .branches(Some(git2::BranchType::Local))
-            .map_err(Error::git("list the branches"))?;
-        let names = branches
-            .flatten()
-            .filter_map(|(branch, _)| Some(branch.name().ok()??.to_owned()));
+        let refs = list_refs(self, BRANCHES)?.into_iter();
+        let names = refs.filter_map(|(full, _)| Some(full.strip_prefix(BRANCHES)?.to_owned()));
         Ok(names.filter(|name| name.starts_with(prefix)).collect())
     }
 
@@ -74,33 +60,26 @@ impl Repository {
     pub fn advance_branch(&self, name: &str, result_ref: &str) -> Result<(), Error> {
         let full = branch_ref(name)?;
         let repo = self.open()?;
-        let target = |name: &str| match repo
-            .find_reference(name)
-            .and_then(|found| found.peel_to_commit())
-        {
-            Ok(commit) => Ok(Some(commit.id())),
+        let target = |name: &str| match repo.refname_to_id(name) {
             Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
-            Err(e) => Err(Error::git("read the branch")(e)),
+            other => other.map(Some).map_err(Error::git("read the branch")),
         };
         let (Some(tip), Some(result)) = (target(&full)?, target(result_ref)?) else {
             return Ok(());
         };
-        let descends = ancestry::descends(&repo, result, tip)
-            .map_err(Error::git("compare the branch with the result"))?;
-        if descends {
-            until_unlocked(|| repo.reference(&full, result, true, "cx-operator: result"))
-                .map_err(Error::git("move the branch"))?;
+        if !ancestry::descends(self, result, tip)? {
+            return Ok(());
         }
-        Ok(())
+        point_ref(self, &full, result, "cx-operator: result")
     }
 
     /// The directories of the linked worktrees, as git has them on record; they may be gone.
     #[must_use]
     pub fn checkouts(&self) -> Vec<PathBuf> {
-        let admin_dirs = fs::read_dir(self.common_dir().join("worktrees"));
-        let entries = admin_dirs.into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| checkout_of(&entry.path()))
+        let admin_dirs = registered(self).unwrap_or_default();
+        admin_dirs
+            .iter()
+            .filter_map(|dir| checkout_of(dir))
             .collect()
     }
 
@@ -114,28 +93,11 @@ impl Repository {
         if holds(self.common_dir()) {
             return Some(self.root().to_owned());
         }
-        let admin_dirs = fs::read_dir(self.common_dir().join("worktrees")).ok()?;
+        let admin_dirs = registered(self).unwrap_or_default();
         admin_dirs
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|admin| Some(&**admin) != except && holds(admin))
-            .and_then(|admin| checkout_of(&admin))
-    }
-}
-
-pub(super) fn checkout_of(admin_dir: &Path) -> Option<PathBuf> {
-    let link = fs::read_to_string(admin_dir.join("gitdir")).ok()?;
-    Some(Path::new(link.trim_end()).parent()?.to_owned())
-}
-
-/// The full name of a branch.
-pub(super) fn branch_ref(name: &str) -> Result<String, Error> {
-    let full = format!("refs/heads/{name}");
-    if git2::Reference::is_valid_name(&full) && !name.starts_with('-') {
-        Ok(full)
-    } else {
-        Err(Error::InvalidName {
-            name: name.to_owned(),
-        })
+            .iter()
+            .find(|admin| Some(&***admin) != except && holds(admin))
+            .and_then(|admin| checkout_of(admin))
     }
 }
 

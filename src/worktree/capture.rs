@@ -8,119 +8,35 @@
 //! * A file that git can't convert is stored as it is, and one that can't be stored costs nothing but itself.
 //! * git opens no repository below the work tree: their configuration is the agent's.
 
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use git2::{Oid, Tree};
 use tokio_util::sync::CancellationToken;
 
-use super::add::{SEED_INDEX, write};
 use super::error::Error;
-use super::files::{Scratch, read_small};
-use super::repository::Repository;
-use super::snapshot::HEAD_LIMIT;
-use crate::worktree::diff::shown;
-use adding::{Added, Adding};
+use super::files::{Scratch, shown};
+use adding::Added;
+use ground::{Ground, keep_time, links_and_dirs};
 pub(super) use nested::History;
-use survey::{Ground, Survey};
+use nested::Nested;
+pub(super) use source::{HEAD_LIMIT, Source};
+use survey::{Scope, Survey};
 
 mod adding;
+mod ground;
 mod nested;
 mod pipes;
+mod source;
 mod staged;
 mod survey;
 
-const FILE: u32 = 0o100_644;
-const EXECUTABLE: u32 = 0o100_755;
-const COMMIT: u32 = 0o160_000;
 /// So many new files go into one pack.
 const MANY: usize = 500;
-/// The longest settings of a worktree, in bytes, that count.
-const SETTINGS_LIMIT: u64 = 1 << 20;
 /// How many names a notice has.
 const NAMES_SHOWN: usize = 20;
-
-/// The input of a capture.
-pub(super) struct Source<'a> {
-    pub(super) repo: &'a Repository,
-    /// The shared repository, opened without a work tree.
-    pub(super) open: &'a git2::Repository,
-    /// Absolute, free of symbolic links.
-    pub(super) work_tree: &'a Path,
-    /// The worktree's directory in the repository: its index is there, and the one that git wrote when it was made.
-    pub(super) admin_dir: &'a Path,
-    /// An empty directory, for files of ours.
-    pub(super) scratch: &'a Path,
-    /// The commit that the agent was given.
-    pub(super) base: &'a Tree<'a>,
-    /// The agent's last commit.
-    pub(super) head: &'a Tree<'a>,
-    /// Empty files of these names are no work of anybody's.
-    pub(super) mount_points: &'a [&'static str],
-    /// Ends the capture with [`Error::Stopped`].
-    pub(super) stop: &'a CancellationToken,
-}
-
-impl Source<'_> {
-    fn seed(&self) -> PathBuf {
-        self.admin_dir.join(SEED_INDEX)
-    }
-
-    fn agents_index(&self) -> PathBuf {
-        self.admin_dir.join("index")
-    }
-
-    /// A directory that git takes for that of a worktree.
-    fn git_dir(&self) -> PathBuf {
-        self.scratch.join("git")
-    }
-
-    /// Makes it: with the settings of the agent's worktree and of the branch that it is on, and nothing else of it.
-    fn make_git_dir(&self) -> Result<(), Error> {
-        let dir = self.git_dir();
-        fs::create_dir(&dir).map_err(Error::io("create", &dir))?;
-        let head = read_small(&self.admin_dir.join("HEAD"), HEAD_LIMIT).unwrap_or_default();
-        let on_branch = head.starts_with(b"ref: refs/heads/");
-        let head = if on_branch {
-            &head[..]
-        } else {
-            b"ref: refs/heads/none\n"
-        };
-        write(&dir.join("HEAD"), head)?;
-        let common_dir = self.repo.common_dir().as_os_str().as_bytes();
-        write(&dir.join("commondir"), &[common_dir, b"\n"].concat())?;
-        let settings = "config.worktree";
-        match read_small(&self.admin_dir.join(settings), SETTINGS_LIMIT) {
-            Some(content) => write(&dir.join(settings), &content),
-            None => Ok(()),
-        }
-    }
-
-    fn adding<'s>(&'s self, index: &'s Path, many: bool) -> Adding<'s> {
-        Adding {
-            git_dir: self.git_dir(),
-            work_tree: self.work_tree,
-            index,
-            open: self.open,
-            many,
-            stop: self.stop,
-        }
-    }
-
-    /// Mount points that a sandbox left.
-    fn find_mount_points(&self) -> Vec<Vec<u8>> {
-        let is_left = |name: &&&str| {
-            let empty = fs::symlink_metadata(self.work_tree.join(name))
-                .is_ok_and(|meta| meta.is_file() && meta.len() == 0);
-            empty && self.base.get_name(name).is_none() && self.head.get_name(name).is_none()
-        };
-        let left = self.mount_points.iter().filter(is_left);
-        left.map(|name| name.as_bytes().to_vec()).collect()
-    }
-}
 
 /// The files of a work tree as a tree in the repository.
 pub(super) struct Captured {
@@ -139,34 +55,29 @@ pub(super) struct Captured {
 /// those of libgit2 and git.
 pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
     source.make_git_dir()?;
-    let path = source.scratch.join("index");
-    let prepared = staged::prepare(source, &path)?;
-    let mut notices: Vec<String> = prepared.notice.into_iter().collect();
-    let submodules = nested::submodules(source, &prepared.links);
-    let survey = Survey::take(&Ground {
-        git_dir: &source.git_dir(),
-        work_tree: source.work_tree,
-        tracked: &prepared.dirs,
-        closed: &submodules,
-        into_repositories: true,
-        stop: source.stop,
-    })?;
-    let links = nested::settle(source, (&path, &prepared.links), &submodules, &survey)?;
-    notices.extend(links.notices);
-    let mut except: Vec<Vec<u8>> = submodules.into_iter().collect();
-    except.extend(source.find_mount_points());
-    let many = survey.files > prepared.count + MANY;
-    let adding = source.adding(&path, many);
-    let added = adding.run(&except, &survey.deep)?;
+    let work_tree = source.work_tree.to_owned();
+    let ground = source.ground(work_tree, source.scratch.join("index"));
+    let (mut index, notice) = staged::prepare(source, &ground)?;
+    let (links, tracked) = links_and_dirs(&index);
+    let known = index.len();
+    let mut nested = Nested::new(source);
+    let submodules = nested.find_submodules(&links);
+    let scope = Scope::into_repositories(tracked, submodules.clone());
+    let survey = Survey::take(&ground, &scope)?;
+    nested.settle(&mut index, &links, &submodules, &survey)?;
+    let except = submodules.into_iter().chain(source.find_mount_points());
+    let many = survey.files > known + MANY;
+    let added = ground.add(except.collect(), &survey.deep, many)?;
+    let mut notices: Vec<String> = notice.into_iter().chain(nested.notices).collect();
     let mut left_out = report(source.work_tree, &survey, added, &mut notices);
     let kept = |path: Vec<u8>| PathBuf::from(OsString::from_vec(path));
-    left_out.extend(links.left_out.into_iter().map(kept));
-    let tree = adding.write_tree()?;
+    left_out.extend(nested.left_out.into_iter().map(kept));
+    let tree = ground.write_tree()?;
     // Until here: where it writes the index, git reads files of its second again, with their attributes.
     drop(survey);
     Ok(Captured {
         tree,
-        histories: links.histories,
+        histories: nested.histories,
         notices,
         left_out,
     })
@@ -174,35 +85,24 @@ pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
 
 /// The files of a checkout of the user's as a tree, with what their index says of them, and what should be known of it.
 pub(super) fn take_checkout(
-    (open, base): (&git2::Repository, &Tree<'_>),
+    base: &Tree<'_>,
     git_dir: &Path,
     work_tree: &Path,
 ) -> Result<(Oid, Vec<String>), Error> {
     let scratch = Scratch::below(&std::env::temp_dir())?;
-    let path = scratch.path().join("index");
+    let ground = Ground {
+        git_dir: git_dir.to_owned(),
+        work_tree: work_tree.to_owned(),
+        index: scratch.path().join("index"),
+        stop: &CancellationToken::new(),
+    };
     let index = git_dir.join("index");
     if index.exists() {
-        fs::copy(&index, &path).map_err(Error::io("copy", &index))?;
-        keep_time(&index, &path)?;
+        fs::copy(&index, &ground.index).map_err(Error::io("copy", &index))?;
+        keep_time(&index, &ground.index)?;
     }
-    let stop = CancellationToken::new();
-    let survey = Survey::take(&Ground {
-        git_dir,
-        work_tree,
-        tracked: &HashSet::new(),
-        closed: &HashSet::new(),
-        into_repositories: false,
-        stop: &stop,
-    })?;
-    let adding = Adding {
-        git_dir: git_dir.to_owned(),
-        work_tree,
-        index: &path,
-        open,
-        many: false,
-        stop: &stop,
-    };
-    let added = adding.run(&[], &survey.deep)?;
+    let survey = Survey::take(&ground, &Scope::default())?;
+    let added = ground.add(Vec::new(), &survey.deep, false)?;
     let is_new = |path: &&Vec<u8>| base.get_path(Path::new(OsStr::from_bytes(path))).is_err();
     let linked = survey.repositories.iter().filter(is_new);
     let linked: Vec<Vec<u8>> = linked
@@ -218,22 +118,9 @@ pub(super) fn take_checkout(
             "{lost} could not be read or stored: the agent won't see it"
         ));
     }
-    let tree = adding.write_tree()?;
+    let tree = ground.write_tree()?;
     drop(survey);
     Ok((tree, notices))
-}
-
-/// Gives a copy of an index the time of the first: by it git knows which files may have changed in the instant that
-/// they were written.
-fn keep_time(of: &Path, copy: &Path) -> Result<(), Error> {
-    let Ok(written) = fs::metadata(of).and_then(|meta| meta.modified()) else {
-        return Ok(());
-    };
-    File::options()
-        .write(true)
-        .open(copy)
-        .and_then(|file| file.set_modified(written))
-        .map_err(Error::io("set the time of", copy))
 }
 
 /// Says what isn't stored as git would, and returns the paths of what exists nowhere else.

@@ -11,7 +11,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::worktree::{CommitId, Error, Git, Repository, Scratch};
+use super::error::Error;
+use super::files::{Scratch, shown, write};
+use super::git::Git;
+use super::repository::{CommitId, Repository};
 
 /// Where more files than these were deleted and made, only those of the same content are taken for renamed: git
 /// compares each with each. Its own default.
@@ -80,7 +83,8 @@ pub struct PatchInfo {
 /// Those of running git.
 pub fn summarize(
     repo: &Repository,
-    (base, result): (CommitId, CommitId),
+    base: CommitId,
+    result: CommitId,
     scratch: &Path,
 ) -> Result<DiffSummary, Error> {
     if base == result {
@@ -88,7 +92,7 @@ pub fn summarize(
     }
     let place = Place::new(repo, base, scratch)?;
     let output = place
-        .compare((base, result))
+        .compare(base, result)
         .args(["-z", "--raw", "--numstat"])
         .query_output(Vec::new())?;
     Ok(parse(&output))
@@ -106,18 +110,19 @@ pub fn write_patch(
     to: &Path,
 ) -> Result<PatchInfo, Error> {
     let place = Place::new(repo, base, to.parent().unwrap_or(Path::new(".")))?;
-    let renames = match place.has_lost_a_link((base, result))? {
-        true => "--no-renames",
-        false => "-M",
+    let renames = if place.has_lost_a_link(base, result)? {
+        "--no-renames"
+    } else {
+        "-M"
     };
-    let temporary = place.0.path().join("patch");
+    let temporary = place.scratch.path().join("patch");
     let mut file = OpenOptions::new();
     file.write(true).create_new(true).mode(0o600);
     let file = file
         .open(&temporary)
         .map_err(Error::io("write", &temporary))?;
     place
-        .compare((base, result))
+        .compare(base, result)
         .args(["--patch", "--binary", "--full-index", "--unified=3"])
         .args(["--inter-hunk-context=0", "--diff-algorithm=myers"])
         .args(["--src-prefix=a/", "--dst-prefix=b/", renames])
@@ -130,65 +135,64 @@ pub fn write_patch(
 }
 
 /// A repository without anything of its own, beside the objects of another.
-struct Place<'a>(Scratch, &'a Repository, bool);
+struct Place<'a> {
+    scratch: Scratch,
+    repo: &'a Repository,
+    /// Contents may have to be fetched: git must know from where.
+    promised: bool,
+}
 
 impl<'a> Place<'a> {
     fn new(repo: &'a Repository, base: CommitId, parent: &Path) -> Result<Self, Error> {
         let scratch = Scratch::below(parent)?;
         let dir = scratch.path();
         let promised = repo.features(base)?.partial_clone;
-        // Where contents may have to be fetched, git must know from where.
-        let config = repo.common_dir().join("config");
-        let include = match promised {
-            true => [
+        let mut config = b"[core]\nrepositoryformatversion = 0\nbare = true\n".to_vec();
+        if promised {
+            let theirs = repo.common_dir().join("config");
+            let include = [
                 b"[include]\npath = \"",
-                config.as_os_str().as_bytes(),
+                theirs.as_os_str().as_bytes(),
                 b"\"\n",
-            ]
-            .concat(),
-            false => Vec::new(),
-        };
-        let core = b"[core]\nrepositoryformatversion = 0\nbare = true\n";
-        let write = |name: &str, content: &[u8]| {
-            let path = dir.join(name);
-            fs::write(&path, content).map_err(Error::io("write", &path))
-        };
-        write("HEAD", b"ref: refs/heads/none\n")?;
-        write("config", &[&include[..], core].concat())?;
+            ];
+            config.splice(..0, include.concat());
+        }
+        write(&dir.join("HEAD"), b"ref: refs/heads/none\n")?;
+        write(&dir.join("config"), &config)?;
         let refs = dir.join("refs");
         fs::create_dir(&refs).map_err(Error::io("create", &refs))?;
-        Ok(Self(scratch, repo, promised))
+        Ok(Self {
+            scratch,
+            repo,
+            promised,
+        })
     }
 
-    fn compare(&self, (base, result): (CommitId, CommitId)) -> Git {
-        let dir = self.0.path();
+    fn compare(&self, base: CommitId, result: CommitId) -> Git {
+        let dir = self.scratch.path();
+        let objects = self.repo.common_dir().join("objects");
         let mut git = Git::new(dir, dir, "diff-tree")
-            .env("GIT_OBJECT_DIRECTORY", self.1.common_dir().join("objects"))
+            .env("GIT_OBJECT_DIRECTORY", objects)
             .env("GIT_ATTR_NOSYSTEM", "1")
             .setting("core.attributesFile", "/dev/null")
             .setting("core.bigFileThreshold", "512m")
             .setting("diff.suppressBlankEmpty", "false");
-        if !self.2 {
+        if !self.promised {
             git = git
                 .env("GIT_CONFIG_GLOBAL", "/dev/null")
                 .env("GIT_CONFIG_NOSYSTEM", "1");
         }
         git.args(["-r", "--no-color", "--no-ext-diff", "--no-textconv"])
-            .args([
-                "--ignore-submodules=none",
-                "--submodule=short",
-                "-M",
-                RENAMES,
-            ])
-            .args([base.to_string(), result.to_string()])
+            .args(["--ignore-submodules=none", "--submodule=short"])
+            .args(["-M", RENAMES, &base.to_string(), &result.to_string()])
     }
 
-    /// Whether a link of the base is gone. `git apply` takes one that was renamed, its content unchanged, for one that
+    /// Returns whether a link of the base is gone. `git apply` takes one that was renamed, its content unchanged, for one that
     /// is still there, and refuses files in a directory of its name.
     /// Source: git 2.47, `apply.c`, `prepare_symlink_changes`; `tests/worktree/patch.rs`.
-    fn has_lost_a_link(&self, commits: (CommitId, CommitId)) -> Result<bool, Error> {
+    fn has_lost_a_link(&self, base: CommitId, result: CommitId) -> Result<bool, Error> {
         let deleted = self
-            .compare(commits)
+            .compare(base, result)
             .args(["-z", "--raw", "--no-renames", "--diff-filter=D"])
             .query_output(Vec::new())?;
         let mut fields = deleted.split(|b| *b == 0);
@@ -257,19 +261,6 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A path as one line of harmless text.
-pub(crate) fn shown(path: &Path) -> String {
-    let mut text = String::new();
-    for c in path.to_string_lossy().chars() {
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,11 +289,5 @@ mod tests {
         let sums = (summary.file_count, summary.insertions, summary.deletions);
         assert_eq!(sums, (3, 2, 3));
         assert_eq!(parse(b""), DiffSummary::default());
-    }
-
-    #[test]
-    fn a_path_is_shown_on_one_line() {
-        let path = Path::new(std::ffi::OsStr::from_bytes(b"a\x1b[2J\n\xff\xc3\xa9"));
-        assert_eq!(shown(path), "a\\u{1b}[2J\\n\u{fffd}\u{e9}");
     }
 }

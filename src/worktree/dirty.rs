@@ -3,18 +3,15 @@
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
 use super::capture;
 use super::error::Error;
 use super::git::Git;
+use super::identity::write_commit;
 use super::repository::{Checkout, CommitId, Repository};
-use super::snapshot::write_commit;
 
 /// How long a look at the caller's checkout may take: it is for a notice.
 const DIRTY_LIMIT: Duration = Duration::from_secs(60);
@@ -47,13 +44,11 @@ impl Repository {
             return Ok(Dirty::default());
         };
         refuse_pipes(work_tree)?;
-        let stop = CancellationToken::new();
-        let _until_it_ends = stop_after(DIRTY_LIMIT, &stop);
         // The program and not libgit2: it compares the files on all cores, and knows sparse and split indexes.
         let output = Git::new(git_dir, work_tree, "status")
             .args(["--porcelain=v1", "-z", "--no-renames"])
             .args(["--untracked-files=normal", "--ignore-submodules=dirty"])
-            .stop(&stop)
+            .limit(DIRTY_LIMIT)
             .query_output(Vec::new())?;
         Ok(count_dirty(&output))
     }
@@ -85,11 +80,8 @@ impl Repository {
         let before = parent
             .tree()
             .map_err(Error::git("read the tree of the base commit"))?;
-        let (tree, notices) = capture::take_checkout((&repo, &before), git_dir, work_tree)?;
-        let tree = repo
-            .find_tree(tree)
-            .map_err(Error::git("read the captured tree"))?;
-        let commit = write_commit(&repo, (&tree, &parent), message)?;
+        let (tree, notices) = capture::take_checkout(&before, git_dir, work_tree)?;
+        let commit = write_commit(self, tree, base.0, message)?;
         Ok((CommitId(commit), notices))
     }
 }
@@ -104,19 +96,6 @@ fn refuse_pipes(work_tree: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Cancels `stop` after a while, unless what it returns is dropped before.
-fn stop_after(limit: Duration, stop: &CancellationToken) -> mpsc::Sender<()> {
-    let (done, waits) = mpsc::channel();
-    let stop = stop.clone();
-    let timer = move || {
-        if waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            stop.cancel();
-        }
-    };
-    let _without_a_limit_then = thread::Builder::new().spawn(timer);
-    done
 }
 
 /// Counts the entries of `git status --porcelain=v1 -z --no-renames`.

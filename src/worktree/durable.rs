@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use git2::{Commit, ErrorCode, ObjectType, Odb, Oid, Tree};
+use git2::Oid;
 
-use super::ancestry;
+use super::ancestry::parse_ids;
 use super::error::Error;
+use super::git::Git;
 use super::repository::{CommitId, Repository};
 
 /// Up to this number of files are synced one by one. Beyond, the whole file system is, once: cheaper, but it waits for what
@@ -21,11 +22,12 @@ const FEW: usize = 16;
 /// has not can be read, and all of it is on the disk.
 ///
 /// # Errors
-/// [`Error::Incomplete`] names what is missing; [`Error::Io`] where it can't be synced; else those of libgit2.
+/// [`Error::Incomplete`] names what is missing; [`Error::Io`] where it can't be synced; else those of libgit2 and git.
 pub(super) fn secure(
     repo: &Repository,
     name: &str,
-    (base, result): (CommitId, Oid),
+    base: CommitId,
+    result: Oid,
 ) -> Result<(), Error> {
     let open = repo.open()?;
     let found = open.refname_to_id(name).map_err(incomplete(name))?;
@@ -33,17 +35,12 @@ pub(super) fn secure(
         let moved = git2::Error::from_str("somebody moved it");
         return Err(incomplete(name)(moved));
     }
-    let mut objects = Objects {
-        repo: &open,
-        odb: open.odb().map_err(Error::git("open the objects"))?,
-        promised: repo.features(base)?.partial_clone,
-        found: BTreeSet::new(),
-    };
-    let commits = ancestry::between(&open, result, base.0);
-    for id in commits.map_err(incomplete(&result.to_string()))? {
-        objects.take_commit(&open.find_commit(id).map_err(incomplete(&id.to_string()))?)?;
+    let objects = list_new(repo, base, result)?;
+    let odb = open.odb().map_err(Error::git("open the objects"))?;
+    for id in &objects {
+        odb.read_header(*id).map_err(incomplete(&id.to_string()))?;
     }
-    sync_objects(&repo.common_dir().join("objects"), &objects.found)?;
+    sync_objects(&repo.common_dir().join("objects"), &objects)?;
     sync_ref(repo.common_dir(), name)
 }
 
@@ -52,71 +49,29 @@ fn incomplete(what: &str) -> impl FnOnce(git2::Error) -> Error {
     move |source| Error::Incomplete { what, source }
 }
 
-/// The objects of some commits that their first parents don't have.
-struct Objects<'r> {
-    repo: &'r git2::Repository,
-    odb: Odb<'r>,
-    /// A remote has promised what is missing: contents of files need not be here.
-    promised: bool,
-    found: BTreeSet<Oid>,
-}
-
-impl<'r> Objects<'r> {
-    fn take_commit(&mut self, commit: &Commit<'r>) -> Result<(), Error> {
-        self.found.insert(commit.id());
-        let tree = self.find_tree(commit.tree_id())?;
-        // A shallow clone ends somewhere.
-        let before = commit.parent(0).and_then(|parent| parent.tree()).ok();
-        if before.as_ref().map(Tree::id) != Some(tree.id()) {
-            self.take_tree(&tree, before.as_ref())?;
+/// The objects that `result` leads to and `base` doesn't, but for contents that a remote has promised.
+fn list_new(repo: &Repository, base: CommitId, result: Oid) -> Result<Vec<Oid>, Error> {
+    let (result, without) = (result.to_string(), format!("^{base}"));
+    let listed = Git::new(repo.common_dir(), repo.common_dir(), "rev-list")
+        // It would speak for commits that aren't there.
+        .setting("core.commitGraph", "false")
+        .args(["--objects", "--no-object-names"])
+        .args(["--missing=allow-promisor", &result, &without])
+        .query_output(Vec::new());
+    match listed {
+        Err(Error::GitFailed { stderr, .. }) => {
+            let mut words = stderr.rsplit(|c: char| !c.is_ascii_hexdigit());
+            let id = words.find(|word| word.len() == result.len());
+            Err(incomplete(id.unwrap_or(&result))(git2::Error::from_str(
+                &stderr,
+            )))
         }
-        Ok(())
-    }
-
-    fn take_tree(&mut self, tree: &Tree<'r>, before: Option<&Tree<'r>>) -> Result<(), Error> {
-        let mut pending = vec![(tree.clone(), before.cloned())];
-        while let Some((tree, before)) = pending.pop() {
-            if !self.found.insert(tree.id()) {
-                continue;
-            }
-            for entry in &tree {
-                let old = before
-                    .as_ref()
-                    .and_then(|before| before.get_name_bytes(entry.name_bytes()));
-                if old.as_ref().is_some_and(|old| old.id() == entry.id()) {
-                    continue;
-                }
-                match entry.kind() {
-                    Some(ObjectType::Tree) => {
-                        let below = self.find_tree(entry.id())?;
-                        let old = old.and_then(|old| self.repo.find_tree(old.id()).ok());
-                        pending.push((below, old));
-                    }
-                    Some(ObjectType::Blob) => self.take_blob(entry.id())?,
-                    // The commit of a submodule is in another repository.
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn find_tree(&self, id: Oid) -> Result<Tree<'r>, Error> {
-        self.repo.find_tree(id).map_err(incomplete(&id.to_string()))
-    }
-
-    fn take_blob(&mut self, id: Oid) -> Result<(), Error> {
-        match self.odb.read_header(id) {
-            Err(e) if self.promised && e.code() == ErrorCode::NotFound => return Ok(()),
-            other => other.map_err(incomplete(&id.to_string()))?,
-        };
-        self.found.insert(id);
-        Ok(())
+        listed => parse_ids(&listed?),
     }
 }
 
 /// Syncs the files of those objects that are files of their own; packs were synced by the git that wrote them.
-fn sync_objects(dir: &Path, objects: &BTreeSet<Oid>) -> Result<(), Error> {
+fn sync_objects(dir: &Path, objects: &[Oid]) -> Result<(), Error> {
     let path = |id: &Oid| {
         let id = id.to_string();
         dir.join(&id[..2]).join(&id[2..])
@@ -127,10 +82,7 @@ fn sync_objects(dir: &Path, objects: &BTreeSet<Oid>) -> Result<(), Error> {
         .filter(|file| file.exists())
         .collect();
     if files.len() > FEW {
-        let failed = Error::io("sync the file system of", dir);
-        return File::open(dir)
-            .and_then(|dir| Ok(rustix::fs::syncfs(dir)?))
-            .map_err(failed);
+        return sync_all(dir);
     }
     let mut dirs = BTreeSet::from([dir]);
     for file in &files {
@@ -140,9 +92,8 @@ fn sync_objects(dir: &Path, objects: &BTreeSet<Oid>) -> Result<(), Error> {
     dirs.into_iter().try_for_each(sync)
 }
 
-/// Syncs everything that was written into the repository: libgit2 syncs no pack.
-pub(super) fn sync_all(repo: &Repository) -> Result<(), Error> {
-    let dir = repo.common_dir();
+/// Syncs the whole file system that a directory is on.
+fn sync_all(dir: &Path) -> Result<(), Error> {
     File::open(dir)
         .and_then(|dir| Ok(rustix::fs::syncfs(dir)?))
         .map_err(Error::io("sync the file system of", dir))

@@ -1,9 +1,9 @@
 //! Files of ours: written atomically, removed for sure.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,6 +26,79 @@ pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error>
         .and_then(|mut file| file.write_all(content))
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(Error::io("write", path))
+}
+
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
+    fs::write(path, content).map_err(Error::io("write", path))
+}
+
+/// Writes a file by rename that others who share the repository may read as they read its other files.
+pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let temporary = path.with_extension("tmp");
+    write(&temporary, content)?;
+    fs::rename(&temporary, path).map_err(Error::io("write", path))
+}
+
+/// Copies a file, and returns whether it was there.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<bool, Error> {
+    match fs::copy(from, to) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        other => other.map(|_| true).map_err(Error::io("write", to)),
+    }
+}
+
+/// Removes a file; one that is gone already is fine.
+pub(super) fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => other.map_err(Error::io("remove", path)),
+    }
+}
+
+/// The paths of a directory's entries; none of a directory that isn't there.
+pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = || Error::io("list", dir);
+    match fs::read_dir(dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries
+            .map_err(failed())?
+            .map(|entry| Ok(entry.map_err(failed())?.path()))
+            .collect(),
+    }
+}
+
+/// The path with its parent's links resolved: the last part isn't followed, whatever it is.
+pub(super) fn real_path(path: &Path) -> Result<PathBuf, Error> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::PathExists {
+            path: path.to_owned(),
+        });
+    };
+    let parent = parent.canonicalize().map_err(Error::io("find", parent))?;
+    Ok(parent.join(name))
+}
+
+/// As [`real_path`]; a path whose parent is gone too, as after a reboot that empties `/tmp`, is taken as it is.
+pub(super) fn known_path(path: &Path) -> Result<PathBuf, Error> {
+    match real_path(path) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Ok(path.to_owned())
+        }
+        other => other,
+    }
+}
+
+/// A path as one line of harmless text.
+pub(crate) fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for c in path.to_string_lossy().chars() {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// A directory of ours for a while, mode 0700: gone when it is dropped, and with its parent at the latest.
@@ -68,7 +141,7 @@ pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // The file system doesn't know how (NFS). What the look and the rename let through is an empty directory.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+        Err(Errno::INVAL | Errno::NOSYS) => {
             if fs::symlink_metadata(to).is_ok() {
                 return Err(ErrorKind::AlreadyExists.into());
             }
@@ -119,17 +192,15 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
     // std removes relative to open directories, one for each level, and follows nothing.
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
-            open_up(path).map_err(Error::io("change the mode of", path))?;
-            fs::remove_dir_all(path).map_err(Error::io("remove", path))
+        Err(e) if e.kind() == ErrorKind::PermissionDenied || is_too_deep(&e) => {
+            remove_from_the_top(path).map_err(Error::io("remove", path))
         }
-        Err(e) if is_too_deep(&e) => remove_from_the_top(path).map_err(Error::io("remove", path)),
         other => other.map_err(Error::io("remove", path)),
     }
 }
 
-/// Whether an error tells of too many open files, or of a path that is too long.
-fn is_too_deep(error: &std::io::Error) -> bool {
+/// Returns whether an error tells of too many open files, or of a path that is too long.
+fn is_too_deep(error: &io::Error) -> bool {
     let known = [Errno::MFILE, Errno::NFILE, Errno::NAMETOOLONG];
     known
         .map(|errno| Some(errno.raw_os_error()))
@@ -138,8 +209,9 @@ fn is_too_deep(error: &std::io::Error) -> bool {
 
 /// Removes a directory level by level: what is below its directories moves up into it, so that no path grows long and
 /// no level stays open.
-fn remove_from_the_top(root: &Path) -> std::io::Result<()> {
+fn remove_from_the_top(root: &Path) -> io::Result<()> {
     let mut lifted = 0;
+    open_up(root)?;
     loop {
         let mut empty = true;
         for entry in fs::read_dir(root)? {
@@ -159,20 +231,21 @@ fn remove_from_the_top(root: &Path) -> std::io::Result<()> {
 }
 
 /// Moves the directories in `dir` up into `root` and removes its files. `lifted` counts the names that are in use.
-fn lift(dir: &Path, root: &Path, lifted: &mut u64) -> std::io::Result<()> {
-    fs::set_permissions(dir, Permissions::from_mode(0o700))?;
+fn lift(dir: &Path, root: &Path, lifted: &mut u64) -> io::Result<()> {
+    open_up(dir)?;
     for entry in fs::read_dir(dir)? {
-        let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
-        if !entry?.is_dir() {
+        let entry = entry?;
+        let path = entry.path();
+        if !entry.file_type()?.is_dir() {
             fs::remove_file(&path)?;
             continue;
         }
         // A directory that can't be written can't be moved either: its `..` changes.
-        fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+        open_up(&path)?;
         loop {
             *lifted += 1;
-            match fs::rename(&path, root.join(format!("cx-operator-{lifted}"))) {
-                Err(e) if is_taken(&e) => {}
+            match rename_to_new(&path, &root.join(format!("cx-operator-{lifted}"))) {
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 other => break other?,
             }
         }
@@ -180,38 +253,22 @@ fn lift(dir: &Path, root: &Path, lifted: &mut u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether something of that name is there that a directory can't replace.
-fn is_taken(error: &std::io::Error) -> bool {
-    use ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
-    matches!(
-        error.kind(),
-        AlreadyExists | DirectoryNotEmpty | NotADirectory
-    )
-}
-
-/// Gives the owner all rights on every directory of the tree.
-fn open_up(path: &Path) -> std::io::Result<()> {
-    let mut pending = vec![path.to_owned()];
-    while let Some(dir) = pending.pop() {
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::open(&dir, flags | OFlags::RDONLY, Mode::empty()) {
-            Ok(open) => rustix::fs::fchmod(&open, Mode::RWXU)?,
-            // Unreadable: the mode must change before it can be opened. Its parent is ours alone by now.
-            Err(rustix::io::Errno::ACCESS) => rustix::fs::chmod(&dir, Mode::RWXU)?,
-            Err(e) => return Err(e.into()),
-        }
-        for entry in fs::read_dir(&dir)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                pending.push(entry.path());
-            }
-        }
+/// Gives the owner all rights on a directory.
+fn open_up(dir: &Path) -> io::Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::open(dir, flags | OFlags::RDONLY, Mode::empty()) {
+        Ok(open) => Ok(rustix::fs::fchmod(&open, Mode::RWXU)?),
+        // Unreadable: the mode must change before it can be opened. Its parent is ours alone by now.
+        Err(Errno::ACCESS) => Ok(rustix::fs::chmod(dir, Mode::RWXU)?),
+        Err(e) => Err(e.into()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// Makes `levels` directories in each other, far beyond what a path can name, with a file in the last.
@@ -238,6 +295,13 @@ mod tests {
         fs::set_permissions(root.join("a"), Permissions::from_mode(0o500)).expect("a mode");
         remove_from_the_top(&root).expect("removed");
         assert!(!root.exists() && dir.path().join("kept").exists());
+    }
+
+    #[test]
+    fn a_path_is_shown_on_one_line() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"a\x1b[2J\n\xff\xc3\xa9"));
+        assert_eq!(shown(path), "a\\u{1b}[2J\\n\u{fffd}\u{e9}");
     }
 
     #[test]

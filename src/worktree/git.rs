@@ -2,14 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
@@ -50,6 +51,7 @@ pub(crate) struct Git {
     command: Command,
     verb: &'static str,
     stop: CancellationToken,
+    limit: Duration,
     settings: usize,
     /// The destination of stdout, unless it is read.
     output: Option<File>,
@@ -127,6 +129,7 @@ impl Git {
             command,
             verb,
             stop: CancellationToken::new(),
+            limit: LIMIT,
             settings: 0,
             output: None,
         }
@@ -166,6 +169,12 @@ impl Git {
         self
     }
 
+    /// Ends it so when it takes longer than that.
+    pub(super) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Runs git with `input` on stdin and returns what it wrote to stdout.
     pub(crate) fn query_output(self, input: Vec<u8>) -> Result<Vec<u8>, Error> {
         let verb = self.verb;
@@ -176,35 +185,30 @@ impl Git {
     pub(super) fn query_end(mut self, input: Vec<u8>) -> Result<Ended, Error> {
         let verb = self.verb;
         let failed = |source| Error::GitNotStarted { verb, source };
-        let mut child = self
+        let stdin = if input.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        };
+        let child = self
             .command
-            .stdin(if input.is_empty() {
-                Stdio::null()
-            } else {
-                Stdio::piped()
-            })
+            .stdin(stdin)
             .stdout(self.output.map_or_else(Stdio::piped, Stdio::from))
             .stderr(Stdio::piped())
             // A group of its own, so that filters end with it.
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let (ended, words) = converse(&mut child, input).map_err(|source| {
-            kill(&mut child);
-            failed(source)
-        })?;
-        let output = match wait(&ended, &self.stop) {
-            Ok(output) => output,
-            Err(stopped) => {
-                kill(&mut child);
-                let late = Error::GitTimedOut { verb, limit: LIMIT };
-                return Err(if stopped { Error::Stopped } else { late });
-            }
-        };
+        let group = Pid::from_child(&child);
+        let output = converse(child, input)
+            .map_err(failed)
+            .and_then(|said| wait(&said, verb, self.limit, &self.stop))
+            // Fails only when git and all it started are gone already.
+            .inspect_err(|_| _ = kill_process_group(group, Signal::KILL))?;
         Ok(Ended {
-            status: child.wait().map_err(failed)?,
-            stdout: output.map_err(failed)?,
-            stderr: words.join().unwrap_or_default(),
+            status: output.status,
+            stdout: output.stdout,
+            stderr: tail(&output.stderr),
         })
     }
 
@@ -235,11 +239,8 @@ impl Ended {
     }
 }
 
-/// git's output, once it has ended, and the end of its complaints.
-type Said = (Receiver<io::Result<Vec<u8>>>, JoinHandle<String>);
-
-/// Gives git its input and reads what it says, each on a thread: none of the pipes waits for another.
-fn converse(child: &mut Child, input: Vec<u8>) -> io::Result<Said> {
+/// Gives git its input and reads what it says, each on a thread: no pipe waits for another.
+fn converse(mut child: Child, input: Vec<u8>) -> io::Result<Receiver<io::Result<Output>>> {
     // A thread may be refused like a process: an error, where `thread::spawn` would panic.
     let thread = || thread::Builder::new().name("git".to_owned());
     if let Some(mut stdin) = child.stdin.take() {
@@ -247,62 +248,33 @@ fn converse(child: &mut Child, input: Vec<u8>) -> io::Result<Said> {
         thread().spawn(move || stdin.write_all(&input))?;
     }
     let (said, ended) = mpsc::channel();
-    let stdout = child.stdout.take();
-    let mut stderr = child.stderr.take().expect("stderr was piped");
-    let piped = stdout.is_some();
-    let at_end = said.clone();
-    let words = thread().spawn(move || {
-        let words = read_tail(&mut stderr);
-        if !piped {
-            drop(at_end.send(Ok(Vec::new())));
-        }
-        words
-    })?;
-    let Some(mut stdout) = stdout else {
-        return Ok((ended, words));
-    };
-    thread().spawn(move || {
-        let mut output = Vec::new();
-        let read = stdout.read_to_end(&mut output).map(|_| output);
-        // The receiver is gone after the limit.
-        drop(said.send(read));
-    })?;
-    Ok((ended, words))
+    // The receiver is gone after the limit; nothing waits for this then.
+    thread().spawn(move || said.send(child.wait_with_output()))?;
+    Ok(ended)
 }
 
-/// Waits for what git has to say. An error tells whether it was told to stop; it was too slow otherwise.
-fn wait<T>(ended: &Receiver<T>, stop: &CancellationToken) -> Result<T, bool> {
-    let limit = Instant::now() + LIMIT;
+/// Waits for what git has to say.
+fn wait(
+    said: &Receiver<io::Result<Output>>,
+    verb: &'static str,
+    limit: Duration,
+    stop: &CancellationToken,
+) -> Result<Output, Error> {
+    let until = Instant::now() + limit;
     loop {
-        match ended.recv_timeout(PACE) {
-            Ok(said) => return Ok(said),
-            Err(_) if stop.is_cancelled() => return Err(true),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < limit => {}
-            Err(_) => return Err(false),
+        match said.recv_timeout(PACE) {
+            Ok(output) => return output.map_err(|source| Error::GitNotStarted { verb, source }),
+            Err(_) if stop.is_cancelled() => return Err(Error::Stopped),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
+            Err(_) => return Err(Error::GitTimedOut { verb, limit }),
         }
     }
 }
 
-/// Reads to the end and keeps the last [`STDERR_KEPT`] bytes.
-fn read_tail(from: &mut impl Read) -> String {
-    let mut tail = Vec::new();
-    let mut chunk = [0; STDERR_KEPT];
-    while let Ok(n @ 1..) = from.read(&mut chunk) {
-        tail.extend_from_slice(&chunk[..n]);
-        tail.drain(..tail.len().saturating_sub(STDERR_KEPT));
-    }
-    String::from_utf8_lossy(&tail).trim().to_owned()
-}
-
-/// Ends git and all it started. Both calls may fail only when it is gone already.
-fn kill(child: &mut Child) {
-    let group = i32::try_from(child.id())
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
-    if let Some(group) = group {
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
-    let _ = child.wait();
+/// The last [`STDERR_KEPT`] bytes.
+fn tail(said: &[u8]) -> String {
+    let from = said.len().saturating_sub(STDERR_KEPT);
+    String::from_utf8_lossy(&said[from..]).trim().to_owned()
 }
 
 #[cfg(test)]
@@ -337,7 +309,7 @@ mod tests {
     #[test]
     fn only_the_end_of_a_long_complaint_is_kept() {
         let long = [vec![b'a'; 100_000], b"the reason\n".to_vec()].concat();
-        let tail = read_tail(&mut &long[..]);
+        let tail = tail(&long);
         assert!(tail.ends_with("the reason"));
         assert!(tail.len() <= STDERR_KEPT);
     }

@@ -1,51 +1,129 @@
 //! The refs that keep results, and whether anything else does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
-use super::add::delete_ref;
+use git2::Oid;
+
 use super::ancestry;
 use super::error::Error;
 use super::git::Git;
 use super::repository::{CommitId, Repository};
-use super::snapshot::REF_PREFIX;
+
+/// Where branches are.
+pub(super) const BRANCHES: &str = "refs/heads/";
+/// Where results are kept.
+pub(super) const REF_PREFIX: &str = "refs/cx-operator/";
+
+/// The full name of a branch.
+pub(super) fn branch_ref(name: &str) -> Result<String, Error> {
+    let full = format!("{BRANCHES}{name}");
+    if git2::Reference::is_valid_name(&full) && !name.starts_with('-') {
+        Ok(full)
+    } else {
+        Err(Error::InvalidName {
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// The refs at or below a name, with the objects that they point at.
+pub(super) fn list_refs(repo: &Repository, name: &str) -> Result<Vec<(String, Oid)>, Error> {
+    let listed = Git::new(repo.common_dir(), repo.common_dir(), "for-each-ref")
+        .args(["--format=%(objectname) %(refname)", name])
+        .query_output(Vec::new())?;
+    let listed = String::from_utf8_lossy(&listed);
+    let lines = listed.lines().filter_map(|line| line.split_once(' '));
+    Ok(lines
+        .filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?)))
+        .collect())
+}
+
+/// Points a ref at a commit, wherever it pointed before; `why` is for its reflog.
+pub(super) fn point_ref(repo: &Repository, full: &str, to: Oid, why: &str) -> Result<(), Error> {
+    update(repo, why, &[full, &to.to_string()])
+}
+
+/// Creates a ref that must not exist.
+pub(super) fn create_ref(repo: &Repository, full: &str, at: Oid, why: &str) -> Result<(), Error> {
+    let nowhere = Oid::ZERO_SHA1.to_string();
+    update(repo, why, &[full, &at.to_string(), &nowhere])
+}
+
+/// Creates a branch that must not exist, with a reflog also where the repository keeps none by itself: a bare one, or
+/// one with `core.logAllRefUpdates=false`.
+pub(super) fn create_branch(
+    repo: &Repository,
+    full: &str,
+    at: Oid,
+    why: &str,
+) -> Result<(), Error> {
+    let nowhere = Oid::ZERO_SHA1.to_string();
+    let args = ["--create-reflog", full, &at.to_string(), &nowhere];
+    update(repo, why, &args)
+}
+
+fn update(repo: &Repository, why: &str, args: &[&str]) -> Result<(), Error> {
+    let git = call(repo).signed().args(["-m", why]).args(args);
+    git.query_output(Vec::new()).map(drop)
+}
+
+/// Deletes a ref and its reflog, whatever it points at; one that is gone is fine.
+pub(super) fn delete_ref(repo: &Repository, full: &str) -> Result<(), Error> {
+    call(repo)
+        .args(["-d", full])
+        .query_output(Vec::new())
+        .map(drop)
+}
+
+/// Deletes a branch and its reflog, if it still points at `tip`.
+///
+/// The program and not libgit2, which looks for the branch among the packed refs without their lock: a `git pack-refs`
+/// or `git gc` next door that has read the branch and not yet written brings it back. Source: libgit2 1.9,
+/// `tests/scenarios/scale/git.rs`.
+pub(super) fn delete_branch(repo: &Repository, full: &str, tip: Oid) -> Result<(), Error> {
+    let deleted = call(repo).args(["-d", full, &tip.to_string()]);
+    deleted.query_output(Vec::new())?;
+    remove_empty_logs(repo.common_dir());
+    Ok(())
+}
+
+/// Removes the directories of reflogs that a branch of ours was the first to need, as in a bare repository. Those with
+/// anything in them stay.
+fn remove_empty_logs(common_dir: &Path) {
+    for dir in ["logs/refs/heads", "logs/refs", "logs"] {
+        if fs::remove_dir(common_dir.join(dir)).is_err() {
+            return;
+        }
+    }
+}
+
+fn call(repo: &Repository) -> Git {
+    Git::new(repo.common_dir(), repo.common_dir(), "update-ref")
+}
 
 impl Repository {
     /// The refs below `refs/cx-operator/` and the commits that they keep.
     ///
     /// # Errors
-    /// Those of libgit2.
+    /// Those of git.
     pub fn result_refs(&self) -> Result<BTreeMap<String, CommitId>, Error> {
-        let failed = "list the results";
-        let repo = self.open()?;
-        let refs = repo
-            .references_glob(&format!("{REF_PREFIX}*"))
-            .map_err(Error::git(failed))?;
-        let mut found = BTreeMap::new();
-        for reference in refs {
-            let reference = reference.map_err(Error::git(failed))?;
-            if let (Ok(name), Some(id)) = (reference.name(), reference.target()) {
-                found.insert(name.to_owned(), CommitId(id));
-            }
-        }
-        Ok(found)
+        let refs = list_refs(self, REF_PREFIX)?;
+        let refs = refs.into_iter().map(|(name, id)| (name, CommitId(id)));
+        Ok(refs.collect())
     }
 
-    /// Which of these commits no branch, tag or remote-tracking branch reaches. What can't be read is not among them.
+    /// Which of these commits no branch, tag or remote-tracking branch reaches. A commit that can't be read is not among
+    /// them.
     ///
     /// # Errors
-    /// Those of libgit2.
+    /// Those of git.
     pub fn only_in_results(
         &self,
         commits: &BTreeSet<CommitId>,
     ) -> Result<BTreeSet<CommitId>, Error> {
-        let failed = "compare the results with the branches";
-        let repo = self.open()?;
-        let known = commits.iter().map(|commit| commit.0);
-        let known: Vec<_> = known.filter(|id| repo.find_commit(*id).is_ok()).collect();
-        if known.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let unreached = ancestry::on_no_branch(&repo, &known).map_err(Error::git(failed))?;
+        let unreached = ancestry::on_no_branch(self, commits.iter().map(|commit| commit.0))?;
         let unreached = unreached.into_iter().map(CommitId).collect();
         Ok(commits.intersection(&unreached).copied().collect())
     }
@@ -66,17 +144,15 @@ impl Repository {
             .iter()
             .map(|(name, commit)| format!("delete {name} {commit}\n"))
             .collect();
-        let deleted = Git::new(self.common_dir(), self.common_dir(), "update-ref")
-            .args(["--stdin"])
-            .query_output(input.into_bytes());
-        if deleted.is_ok() {
+        let deleted = call(self).args(["--stdin"]);
+        if deleted.query_output(input.into_bytes()).is_ok() {
             return Ok(());
         }
         // All or nothing: one that another process has deleted keeps the rest.
         let repo = self.open()?;
         for (name, commit) in refs {
             if repo.refname_to_id(name).ok() == Some(commit.0) {
-                delete_ref(&repo, name)?;
+                delete_ref(self, name)?;
             }
         }
         Ok(())

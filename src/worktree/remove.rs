@@ -1,21 +1,22 @@
 //! Removes a worktree that is provably ours, and its branch when nothing would be lost.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::add::{
-    REMOVING, WorktreeSpec, delete_branch, gitfile, is_initializing, known_path, remove_admin_dir,
+use super::admin_dir::{
+    REMOVING, checkout_of, deregister, is_initializing, remove_admin_dir, staging_dir,
 };
 use super::ancestry::descends;
-use super::branch::{branch_ref, is_made_for};
+use super::branch::is_made_for;
 use super::error::Error;
-use super::files::{remove_tree, rename_to_new, write_atomically};
-use super::guests;
-use super::marker::{self, Marker, OwnedWorktree, staging_dir};
+use super::files::{known_path, remove_file, remove_tree, write_atomically};
+use super::marker::{Marker, leads_to};
+use super::new_refs;
+use super::owned::{OwnedWorktree, find_owned};
+use super::refs::{branch_ref, delete_branch};
 use super::repository::Repository;
+use super::spec::WorktreeSpec;
 
 /// The parts to remove with the worktree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,13 +65,11 @@ pub struct Removed {
 /// [`Error::NotOwned`] if something is at the path, or the branch exists, that nothing proves to be this owner's;
 /// [`Error::Replaced`] if the directory isn't the one that was made. Nothing is deleted then.
 pub fn remove(repo: &Repository, spec: &WorktreeSpec, what: Removal<'_>) -> Result<Removed, Error> {
-    let path = known_path(&spec.path)?;
-    let found = marker::owned(repo)?.into_iter().find(|owned| {
-        owned.spec.path == path
-            && owned.spec.branch == spec.branch
-            && owned.spec.owner == spec.owner
-    });
-    let Some(owned) = found else {
+    let spec = &WorktreeSpec {
+        path: known_path(&spec.path)?,
+        ..spec.clone()
+    };
+    let Some(owned) = find_owned(repo, spec)? else {
         return remove_unmarked(repo, spec, what);
     };
     // Nothing but the registration was made yet, and the path may be anybody's.
@@ -78,20 +77,21 @@ pub fn remove(repo: &Repository, spec: &WorktreeSpec, what: Removal<'_>) -> Resu
     let mut inside = Vec::new();
     if !begun {
         remove_directory(&owned)?;
-        inside = guests::deregister_below(repo.common_dir(), &owned.spec.path)?;
+        inside = new_refs::deregister_below(repo, &owned.spec.path)?;
     }
     let branch = match what {
-        Removal::WorktreeAndBranch { snapshot_ref } if !begun => {
-            remove_branch(repo, (&owned.spec, Some(&owned.admin_dir)), snapshot_ref)?
-                // Somebody took the name before we came to it.
+        Removal::Worktree => BranchRemoval::Kept,
+        Removal::WorktreeAndBranch { .. } if begun => BranchRemoval::Absent,
+        Removal::WorktreeAndBranch { snapshot_ref } => {
+            remove_branch(repo, &owned.spec, Some(&owned.admin_dir), snapshot_ref)?
+                // Another process took the name before we came to it.
                 .unwrap_or(BranchRemoval::Absent)
         }
-        _ => absent(what).branch,
     };
     if branch == BranchRemoval::Absent && is_initializing(&owned.admin_dir) {
         clear_half_made_branch(repo, &owned)?;
     }
-    deregister(repo, &owned)?;
+    deregister(repo, &owned.admin_dir, &owned.spec.owner)?;
     Ok(Removed {
         worktree: true,
         inside,
@@ -114,23 +114,7 @@ fn clear_half_made_branch(repo: &Repository, owned: &OwnedWorktree) -> Result<()
     if modified(&lock) < modified(&owned.admin_dir.join("locked")) {
         return Ok(());
     }
-    match fs::remove_file(&lock) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &lock)(e)),
-        _ => Ok(()),
-    }
-}
-
-/// Takes the registration out of git's sight in one step, under the name that proves it to be the run's during its removal.
-fn deregister(repo: &Repository, owned: &OwnedWorktree) -> Result<(), Error> {
-    let staging = staging_dir(repo, &owned.spec.owner);
-    if owned.admin_dir == staging || rename_to_new(&owned.admin_dir, &staging).is_err() {
-        return remove_admin_dir(&owned.admin_dir);
-    }
-    if let Some(worktrees) = owned.admin_dir.parent() {
-        // Fails, as it should, while another worktree is there.
-        drop(fs::remove_dir(worktrees));
-    }
-    remove_admin_dir(&staging)
+    remove_file(&lock)
 }
 
 /// Removes what a run made and no marker names any more: git pruned the registration of a directory that was
@@ -151,7 +135,7 @@ fn remove_unmarked(
     let branch = match what {
         Removal::Worktree => BranchRemoval::Kept,
         Removal::WorktreeAndBranch { snapshot_ref } => {
-            remove_branch(repo, (spec, None), snapshot_ref)?.ok_or_else(not_owned)?
+            remove_branch(repo, spec, None, snapshot_ref)?.ok_or_else(not_owned)?
         }
     };
     Ok(Removed {
@@ -159,18 +143,6 @@ fn remove_unmarked(
         inside: Vec::new(),
         branch,
     })
-}
-
-fn absent(what: Removal<'_>) -> Removed {
-    let branch = match what {
-        Removal::Worktree => BranchRemoval::Kept,
-        Removal::WorktreeAndBranch { .. } => BranchRemoval::Absent,
-    };
-    Removed {
-        worktree: false,
-        inside: Vec::new(),
-        branch,
-    }
 }
 
 fn remove_directory(owned: &OwnedWorktree) -> Result<(), Error> {
@@ -193,16 +165,11 @@ fn remove_directory(owned: &OwnedWorktree) -> Result<(), Error> {
 
 /// Refuses a worktree that was moved: without its registration the directory would be cut off.
 fn refuse_moved(owned: &OwnedWorktree) -> Result<(), Error> {
-    let registered = fs::read(owned.admin_dir.join("gitdir")).unwrap_or_default();
-    let link = Path::new(OsStr::from_bytes(registered.trim_ascii_end()));
-    match link.parent() {
+    match checkout_of(&owned.admin_dir) {
         Some(elsewhere)
-            if elsewhere != owned.spec.path
-                && fs::read(link).is_ok_and(|found| found == gitfile(&owned.admin_dir)) =>
+            if elsewhere != owned.spec.path && leads_to(&elsewhere, &owned.admin_dir) =>
         {
-            Err(Error::Replaced {
-                path: elsewhere.to_owned(),
-            })
+            Err(Error::Replaced { path: elsewhere })
         }
         _ => Ok(()),
     }
@@ -211,7 +178,8 @@ fn refuse_moved(owned: &OwnedWorktree) -> Result<(), Error> {
 /// Deletes the branch if nothing would be lost; `None` if neither the marker nor its reflog proves it to be the run's.
 fn remove_branch(
     repo: &Repository,
-    (spec, admin_dir): (&WorktreeSpec, Option<&Path>),
+    spec: &WorktreeSpec,
+    admin_dir: Option<&Path>,
     snapshot_ref: &str,
 ) -> Result<Option<BranchRemoval>, Error> {
     let full = branch_ref(&spec.branch)?;
@@ -230,7 +198,7 @@ fn remove_branch(
     let reachable = kept
         .into_iter()
         .flatten()
-        .any(|from| from == tip || descends(&open, from, tip).unwrap_or(false));
+        .any(|from| from == tip || descends(repo, from, tip).unwrap_or(false));
     if !reachable {
         return Ok(Some(BranchRemoval::KeptForItsCommits));
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::discovery::{Place, main_work_tree, refuse_unspeakable, refused};
 use super::error::Error;
+use super::files::known_path;
 use super::git::Git;
 
 /// The full id of a commit: 40 lowercase hexadecimal digits.
@@ -234,25 +235,13 @@ impl Repository {
     }
 
     fn kind_at(&self, base: CommitId, path: &Path) -> Result<Option<ObjectType>, Error> {
-        let repo = self.open()?;
-        let base = repo
-            .find_commit(base.0)
-            .map_err(Error::git("read the base commit"))?;
-        match base.tree() {
-            Ok(tree) => {
-                let entry = tree.get_path(path).ok();
-                Ok(entry.map(|entry| entry.kind().unwrap_or(ObjectType::Commit)))
-            }
-            // A clone without trees: git fetches the one, as the checkout will.
-            Err(_) => {
-                let listed = Git::new(&self.common_dir, &self.root, "ls-tree");
-                let tree = base.id().to_string();
-                let listed = listed.args([tree.as_ref(), "--".as_ref(), path.as_os_str()]);
-                let listed = listed.query_output(Vec::new()).unwrap_or_default();
-                let kind = listed.split(|byte| *byte == b' ').nth(1);
-                Ok(kind.and_then(|kind| ObjectType::from_str(std::str::from_utf8(kind).ok()?)))
-            }
-        }
+        // In a clone without trees git fetches it, as the checkout will.
+        let listed = Git::new(&self.common_dir, &self.root, "ls-tree")
+            .args(["--full-tree", &base.to_string(), "--"])
+            .args([path])
+            .query_output(Vec::new())?;
+        let kind = listed.split(|byte| *byte == b' ').nth(1);
+        Ok(kind.and_then(|kind| ObjectType::from_str(std::str::from_utf8(kind).ok()?)))
     }
 
     /// The git directory of the caller's checkout, where there is one: a linked worktree's own. Absolute.
@@ -275,7 +264,7 @@ impl Repository {
         }
         let owner = fs::metadata(&self.common_dir).map_err(Error::io("read", &self.common_dir))?;
         if owner.uid() != rustix::process::geteuid().as_raw() {
-            let worktree = super::add::known_path(worktree)?;
+            let worktree = known_path(worktree)?;
             let worktree = worktree.to_string_lossy().into_owned();
             for (name, value) in [
                 ("COUNT", "1".to_owned()),

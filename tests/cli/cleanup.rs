@@ -88,7 +88,7 @@ impl Place {
 
 /// What looks like ours and is it is not ours, or can't be proven to be ours: a branch, worktrees, directories. Returns the
 /// worktree of another state directory.
-fn plant_strangers(place: &Place) -> Worktree {
+fn plant_lookalikes(place: &Place) -> Worktree {
     let inside = |name: &str| place.worktrees().join(name);
     place.git(&["branch", "cx-mine"]);
     let theirs = inside("cx-theirs");
@@ -121,9 +121,9 @@ fn plant_strangers(place: &Place) -> Worktree {
 }
 
 #[test]
-fn strangers_are_listed_with_the_reason_and_left_alone() {
+fn lookalikes_are_listed_with_the_reason_and_left_alone() {
     let place = Place::new();
-    let other = plant_strangers(&place);
+    let other = plant_lookalikes(&place);
     fs::create_dir(place.state()).expect("a directory");
     let tmux = |arguments: &[&str]| {
         let mut tmux = place.command("tmux");

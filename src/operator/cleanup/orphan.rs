@@ -12,7 +12,7 @@ use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
 use crate::os::process::RUN_VARIABLE;
 use crate::record::Store;
-use crate::worktree::diff::shown;
+use crate::worktree::shown;
 use crate::worktree::{
     BranchRemoval, Owner, Removal, Repository, SnapshotSpec, Worktree, linked_git_dir, owned,
     remove,

@@ -1,6 +1,7 @@
 //! Repositories below the work tree: submodules, and those that the agent made or cloned.
 //!
-//! They are the agent's. No git program is started in them; libgit2 reads their commits, which runs nothing.
+//! They are the agent's. No git program is started in them: libgit2 reads their refs, which runs nothing, and git reads
+//! their objects beside those of the user's repository.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -8,16 +9,18 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Index, IndexEntry, IndexEntryExtendedFlag, Oid, RepositoryOpenFlags};
+use git2::{Index, Oid, Repository, RepositoryOpenFlags};
 
-use super::adding::entry;
-use super::staged::links_and_dirs;
-use super::survey::{Ground, Survey};
-use super::{COMMIT, FILE, Source, keep_time};
-use crate::worktree::diff::shown;
+use super::ground::{
+    COMMIT, FILE, Link, entry, find, is_skipped, keep_time, links_and_dirs, quoted,
+};
+use super::source::Source;
+use super::survey::{Scope, Survey};
+use crate::os::chain::chain;
 use crate::worktree::error::Error;
-use crate::worktree::files::Scratch;
-use crate::worktree::snapshot::operator_signature;
+use crate::worktree::files::{Scratch, shown};
+use crate::worktree::git::Git;
+use crate::worktree::identity::write_commit;
 
 /// An empty file. Its name makes a directory one with tracked files, which git enters though a repository is there;
 /// being absent, it is gone when the files have been added.
@@ -35,274 +38,312 @@ pub(in crate::worktree) struct History {
     pub(in crate::worktree) tips: Vec<Oid>,
 }
 
-/// The result for the repositories.
-#[derive(Default)]
-pub(super) struct Settled {
+/// The repositories, and what was made of them. Paths are relative to the worktree.
+pub(super) struct Nested<'a> {
+    source: &'a Source<'a>,
     pub(super) histories: Vec<History>,
     pub(super) notices: Vec<String>,
     /// Repositories whose history could not be copied.
     pub(super) left_out: Vec<Vec<u8>>,
 }
 
-/// The links that stay links: to a directory that is empty, or that holds a repository which the base commit or
-/// `.gitmodules` calls a submodule.
-pub(super) fn submodules(source: &Source<'_>, links: &[(Vec<u8>, Oid)]) -> HashSet<Vec<u8>> {
-    let declared = declared(source);
-    let is_populated = |path: &[u8]| {
-        let known = in_base(source, path).is_some() || declared.contains(path);
-        known && open(source, path).is_some()
-    };
-    let linked = links.iter().map(|(path, _)| path);
-    let linked = linked.filter(|path| is_empty(source, path) || is_populated(path));
-    let unlinked = declared.iter().filter(|path| is_populated(path));
-    linked.chain(unlinked).cloned().collect()
-}
-
-/// The paths in `.gitmodules`.
-fn declared(source: &Source<'_>) -> HashSet<Vec<u8>> {
-    let mut paths = HashSet::new();
-    let file = source.work_tree.join(".gitmodules");
-    if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_file())
-        && let Ok(config) = git2::Config::open(&file)
-        && let Ok(mut entries) = config.entries(Some(r"^submodule\..*\.path$"))
-    {
-        while let Some(Ok(entry)) = entries.next() {
-            paths.insert(entry.value_bytes().to_vec());
+impl<'a> Nested<'a> {
+    pub(super) fn new(source: &'a Source<'a>) -> Self {
+        Self {
+            source,
+            histories: Vec::new(),
+            notices: Vec::new(),
+            left_out: Vec::new(),
         }
     }
-    paths
-}
 
-/// The commit that the base has at a path.
-fn in_base(source: &Source<'_>, path: &[u8]) -> Option<Oid> {
-    let found = source.base.get_path(Path::new(OsStr::from_bytes(path)));
-    let found = found
-        .ok()
-        .filter(|entry| entry.filemode() == COMMIT as i32)?;
-    Some(found.id())
-}
-
-fn full(source: &Source<'_>, path: &[u8]) -> PathBuf {
-    source.work_tree.join(OsStr::from_bytes(path))
-}
-
-fn is_empty(source: &Source<'_>, path: &[u8]) -> bool {
-    let full = full(source, path);
-    fs::symlink_metadata(&full).is_ok_and(|meta| meta.is_dir())
-        && fs::read_dir(&full).is_ok_and(|mut entries| entries.next().is_none())
-}
-
-fn open(source: &Source<'_>, path: &[u8]) -> Option<git2::Repository> {
-    let full = full(source, path);
-    // Neither through a link nor from a pipe.
-    let meta = fs::symlink_metadata(full.join(".git")).ok()?;
-    if !meta.is_dir() && !meta.is_file() {
-        return None;
+    /// The links that stay links: to a directory that is empty, or that holds a repository which the base commit or
+    /// `.gitmodules` calls a submodule.
+    pub(super) fn find_submodules(&self, links: &[Link]) -> HashSet<Vec<u8>> {
+        let declared = self.declared();
+        let is_populated = |path: &[u8]| {
+            let known = self.in_base(path).is_some() || declared.contains(path);
+            known && self.open(path).is_some()
+        };
+        let linked = links.iter().map(|(path, _)| path);
+        let linked = linked.filter(|path| self.is_empty(path) || is_populated(path));
+        let unlinked = declared.iter().filter(|path| is_populated(path));
+        linked.chain(unlinked).cloned().collect()
     }
-    git2::Repository::open_ext(full, RepositoryOpenFlags::NO_SEARCH, &[] as &[&Path]).ok()
-}
 
-fn placeholder(dir: &[u8]) -> IndexEntry {
-    let empty = Oid::from_str(EMPTY).expect("an id");
-    entry(&[dir, b"/", PLACEHOLDER.as_bytes()].concat(), FILE, empty)
-}
-
-/// Writes into the index what the repositories are to become, and copies their commits.
-pub(super) fn settle(
-    source: &Source<'_>,
-    (index, links): (&Path, &[(Vec<u8>, Oid)]),
-    submodules: &HashSet<Vec<u8>>,
-    survey: &Survey,
-) -> Result<Settled, Error> {
-    let mut settled = Settled::default();
-    let git = fs::symlink_metadata(source.work_tree.join(".git"));
-    if git.is_ok_and(|meta| meta.is_dir()) {
-        settled.keep_repository(source, TOP);
-    }
-    if links.is_empty() && survey.repositories.is_empty() && submodules.is_empty() {
-        return Ok(settled);
-    }
-    let mut edit = Index::open(index).map_err(Error::git("read an index of ours"))?;
-    for (path, _) in links.iter().filter(|(path, _)| !submodules.contains(path)) {
-        let os = Path::new(OsStr::from_bytes(path));
-        let hidden = edit.get_path(os, 0).is_some_and(|entry| {
-            entry.flags_extended & IndexEntryExtendedFlag::SKIP_WORKTREE.bits() != 0
-        });
-        if hidden {
-            continue;
+    /// The paths in `.gitmodules`.
+    fn declared(&self) -> HashSet<Vec<u8>> {
+        let mut paths = HashSet::new();
+        let file = self.source.work_tree.join(".gitmodules");
+        if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_file())
+            && let Ok(config) = git2::Config::open(&file)
+            && let Ok(mut entries) = config.entries(Some(r"^submodule\..*\.path$"))
+        {
+            while let Some(Ok(entry)) = entries.next() {
+                paths.insert(entry.value_bytes().to_vec());
+            }
         }
-        edit.remove(os, 0)
-            .map_err(Error::git("leave out a link to a commit"))?;
-        let is_dir = fs::symlink_metadata(full(source, path)).is_ok_and(|meta| meta.is_dir());
-        if is_dir && !survey.repositories.contains(path) {
-            let shown = shown(os);
-            settled.notices.push(format!(
-                "the submodule {shown} was changed: its files are stored in place of the link"
-            ));
-        }
+        paths
     }
-    for path in &survey.repositories {
-        // A name that libgit2 refuses no tree may have.
-        drop(edit.add(&placeholder(path)));
-        settled.keep_repository(source, path);
-    }
-    for path in submodules {
-        let recorded = in_base(source, path);
-        if let Some(head) = settled.keep_submodule(source, path, recorded)? {
-            edit.add(&entry(path, COMMIT, head))
-                .map_err(Error::git("add a submodule"))?;
-        }
-    }
-    edit.write().map_err(Error::git("write an index of ours"))?;
-    keep_time(&source.seed(), index)?;
-    Ok(settled)
-}
 
-impl Settled {
+    /// The commit that the base has at a path.
+    fn in_base(&self, path: &[u8]) -> Option<Oid> {
+        let path = Path::new(OsStr::from_bytes(path));
+        let found = self.source.base.get_path(path).ok()?;
+        (found.filemode() == COMMIT as i32).then(|| found.id())
+    }
+
+    fn full(&self, path: &[u8]) -> PathBuf {
+        self.source.work_tree.join(OsStr::from_bytes(path))
+    }
+
+    fn is_dir(&self, path: &[u8]) -> bool {
+        fs::symlink_metadata(self.full(path)).is_ok_and(|meta| meta.is_dir())
+    }
+
+    fn is_empty(&self, path: &[u8]) -> bool {
+        self.is_dir(path)
+            && fs::read_dir(self.full(path)).is_ok_and(|mut entries| entries.next().is_none())
+    }
+
+    fn open(&self, path: &[u8]) -> Option<Repository> {
+        let full = self.full(path);
+        // Neither through a link nor from a pipe.
+        let meta = fs::symlink_metadata(full.join(".git")).ok()?;
+        if !meta.is_dir() && !meta.is_file() {
+            return None;
+        }
+        Repository::open_ext(full, RepositoryOpenFlags::NO_SEARCH, &[] as &[&Path]).ok()
+    }
+
+    /// Writes into the index what the repositories are to become, and copies their commits.
+    pub(super) fn settle(
+        &mut self,
+        index: &mut Index,
+        links: &[Link],
+        submodules: &HashSet<Vec<u8>>,
+        survey: &Survey,
+    ) -> Result<(), Error> {
+        if self.is_dir(b".git") {
+            self.keep_repository(TOP);
+        }
+        if links.is_empty() && survey.repositories.is_empty() && submodules.is_empty() {
+            return Ok(());
+        }
+        for (path, _) in links.iter().filter(|(path, _)| !submodules.contains(path)) {
+            if find(index, path).is_some_and(|entry| is_skipped(&entry)) {
+                continue;
+            }
+            let os = Path::new(OsStr::from_bytes(path));
+            index
+                .remove(os, 0)
+                .map_err(Error::git("leave out a link to a commit"))?;
+            if self.is_dir(path) && !survey.repositories.contains(path) {
+                self.notices.push(format!(
+                    "the submodule {} was changed: its files are stored in place of the link",
+                    shown(os)
+                ));
+            }
+        }
+        self.settle_repositories(index, b"", survey);
+        for path in submodules {
+            self.settle_submodule(index, b"", path, self.in_base(path))?;
+        }
+        index
+            .write()
+            .map_err(Error::git("write an index of ours"))?;
+        match index.path() {
+            Some(path) => keep_time(&self.source.seed(), path),
+            None => Ok(()),
+        }
+    }
+
+    /// Has the files of the repositories below `top` stored in place, with their history beside.
+    fn settle_repositories(&mut self, index: &mut Index, top: &[u8], survey: &Survey) {
+        let empty = Oid::from_str(EMPTY).expect("an id");
+        for path in &survey.repositories {
+            let placeholder = [path, &b"/"[..], PLACEHOLDER.as_bytes()].concat();
+            // A name that libgit2 refuses no tree may have.
+            drop(index.add(&entry(&placeholder, FILE, empty)));
+            self.keep_repository(&below(top, path));
+        }
+    }
+
+    /// Has a submodule at the commit that it is at now, which the one that is `recorded` may not be.
+    fn settle_submodule(
+        &mut self,
+        index: &mut Index,
+        top: &[u8],
+        path: &[u8],
+        recorded: Option<Oid>,
+    ) -> Result<(), Error> {
+        let head = self.keep_submodule(&below(top, path), recorded)?;
+        match head.filter(|head| recorded != Some(*head)) {
+            Some(head) => index
+                .add(&entry(path, COMMIT, head))
+                .map_err(Error::git("add a submodule")),
+            None => Ok(()),
+        }
+    }
+
     /// Copies the history of a repository whose files are stored in place.
-    fn keep_repository(&mut self, source: &Source<'_>, path: &[u8]) {
-        let shown = shown(Path::new(OsStr::from_bytes(path)));
+    fn keep_repository(&mut self, path: &[u8]) {
         let said = match path {
             TOP => "the worktree has a repository of its own, in place of its `.git` file: its files are stored".to_owned(),
-            _ => format!("{shown} has a repository of its own: its files are stored"),
+            _ => format!("{} has a repository of its own: its files are stored", name(path)),
         };
-        let Some(nested) = open(source, path) else {
-            let git_dir = full(source, path).join(".git");
+        let Some(nested) = self.open(path) else {
+            let git_dir = self.full(path).join(".git");
             let is_dir = fs::symlink_metadata(&git_dir).is_ok_and(|meta| meta.is_dir());
             if is_dir && git_dir.join("HEAD").exists() {
-                let unread = git2::Error::from_str("it can't be read");
-                return self.miss(path, &format!("{said}, but not its history"), &unread);
+                return self.miss(path, &format!("{said}, its history is"), "it can't be read");
             }
             let none = format!("{said}, and it has no history that can be read");
             return self.notices.push(none);
         };
         let mut wanted = tips(&nested);
-        let empty = wanted.is_empty();
+        if wanted.is_empty() {
+            return self.notices.push(format!("{said}, and it has no commit"));
+        }
         if nested.is_shallow() {
             // Not all of it is here, and what was fetched can be fetched again.
             wanted.retain(|tip| !is_fetched(&nested, *tip));
         }
-        match copy(source, &nested, &wanted) {
-            Ok(tips) if tips.is_empty() => {
-                let why = match empty {
-                    true => "and it has no commit",
-                    false => "and its history is that of its remote, not kept",
-                };
-                self.notices.push(format!("{said}, {why}"))
-            }
-            Ok(tips) => self.histories.push(History {
-                said: format!("{said}, its history is"),
-                tips,
-            }),
-            Err(error) => self.miss(path, &format!("{said}, but not its history"), &error),
+        if wanted.is_empty() {
+            let why = "and its history is that of its remote, not kept";
+            return self.notices.push(format!("{said}, {why}"));
         }
+        let copied = self.copy(&nested, &wanted).map(|()| wanted);
+        self.keep(path, format!("{said}, its history is"), copied);
     }
 
-    /// The commit that a submodule is at, if it isn't the `recorded` one; what is new in it is copied.
-    fn keep_submodule(
-        &mut self,
-        source: &Source<'_>,
-        path: &[u8],
-        recorded: Option<Oid>,
-    ) -> Result<Option<Oid>, Error> {
-        let Some(nested) = open(source, path) else {
+    /// Returns the commit that a submodule is at, if any; what the `recorded` one doesn't have is copied.
+    fn keep_submodule(&mut self, path: &[u8], recorded: Option<Oid>) -> Result<Option<Oid>, Error> {
+        let Some(nested) = self.open(path) else {
             return Ok(None);
         };
         let Some(head) = nested.head().ok().and_then(|head| head.target()) else {
             return Ok(None);
         };
-        let shown = shown(Path::new(OsStr::from_bytes(path)));
         let mut new = tips(&nested);
         if let Some(recorded) = recorded {
-            let has = |tip: &Oid| {
-                *tip == recorded || nested.graph_descendant_of(recorded, *tip).unwrap_or(false)
-            };
-            new.retain(|tip| !has(tip) && !is_fetched(&nested, *tip));
+            new.retain(|tip| !has(&nested, recorded, *tip) && !is_fetched(&nested, *tip));
         }
-        let said = format!("the submodule {shown} has commits of its own: they are");
-        match copy(source, &nested, &new) {
-            Ok(tips) if tips.is_empty() => {}
-            Ok(tips) => self.histories.push(History { said, tips }),
-            Err(error) => self.miss(path, &format!("{said} not"), &error),
+        let said = format!("the submodule {} has", name(path));
+        if !new.is_empty() {
+            let copied = self.copy(&nested, &new).map(|()| new);
+            self.keep(path, format!("{said} commits of its own: they are"), copied);
         }
-        match self.find_uncommitted(source, &nested, (path, head)) {
-            Ok(None) => {}
-            Ok(Some(tip)) => self.histories.push(History {
-                said: format!("the submodule {shown} has uncommitted changes: they are"),
-                tips: vec![tip],
-            }),
-            Err(Error::Git { source: error, .. }) => {
-                let said = format!("the submodule {shown} has uncommitted changes that are not");
-                self.miss(path, &said, &error);
+        let uncommitted = match self.find_uncommitted(&nested, path, head) {
+            Ok(None) => return Ok(Some(head)),
+            Err(error) if error.is_disk_full() => return Err(error),
+            Err(error) if !matches!(error, Error::Git { .. } | Error::GitFailed { .. }) => {
+                return Err(error);
             }
-            Err(error) => return Err(error),
-        }
-        Ok((recorded != Some(head)).then_some(head))
+            found => found.map(|tip| tip.into_iter().collect()),
+        };
+        self.keep(
+            path,
+            format!("{said} uncommitted changes: they are"),
+            uncommitted,
+        );
+        Ok(Some(head))
     }
 
     /// A commit of the files of a submodule on top of its HEAD, if they differ; repositories in it are settled too.
     fn find_uncommitted(
         &mut self,
-        source: &Source<'_>,
-        nested: &git2::Repository,
-        (path, head): (&[u8], Oid),
+        nested: &Repository,
+        path: &[u8],
+        head: Oid,
     ) -> Result<Option<Oid>, Error> {
         let failed = "compare a submodule with its commit";
-        let scratch = Scratch::below(source.admin_dir)?;
-        let file = scratch.path().join("index");
+        let scratch = Scratch::below(self.source.scratch)?;
+        let index = scratch.path().join("index");
+        let ground = self.source.ground(self.full(path), index);
         let tree = nested
             .find_commit(head)
             .and_then(|commit| commit.tree())
             .map_err(Error::git(failed))?;
-        let mut index = Index::open(&file).map_err(Error::git(failed))?;
+        let mut index = ground.read_index()?;
         index.read_tree(&tree).map_err(Error::git(failed))?;
-        let work_tree = full(source, path);
         let (links, dirs) = links_and_dirs(&index);
         let closed: HashSet<Vec<u8>> = links.iter().map(|(link, _)| link.clone()).collect();
-        let survey = Survey::take(&Ground {
-            git_dir: &source.git_dir(),
-            work_tree: &work_tree,
-            tracked: &dirs,
-            closed: &closed,
-            into_repositories: true,
-            stop: source.stop,
-        })?;
-        let below = |name: &[u8]| [path, b"/", name].concat();
+        let except: Vec<Vec<u8>> = closed.iter().cloned().collect();
+        let survey = Survey::take(&ground, &Scope::into_repositories(dirs, closed))?;
         for (link, recorded) in links {
-            if let Some(moved) = self.keep_submodule(source, &below(&link), Some(recorded))? {
-                let moved = entry(&link, COMMIT, moved);
-                index.add(&moved).map_err(Error::git(failed))?;
-            }
+            self.settle_submodule(&mut index, path, &link, Some(recorded))?;
         }
-        for inside in &survey.repositories {
-            // A name that libgit2 refuses no tree may have.
-            drop(index.add(&placeholder(inside)));
-            self.keep_repository(source, &below(inside));
-        }
+        self.settle_repositories(&mut index, path, &survey);
         index.write().map_err(Error::git(failed))?;
-        let mut adding = source.adding(&file, false);
-        adding.work_tree = &work_tree;
-        let except: Vec<Vec<u8>> = closed.into_iter().collect();
-        adding.run(&except, &survey.deep)?;
-        let found = adding.write_tree()?;
+        ground.add(except, &survey.deep, false)?;
+        let found = ground.write_tree()?;
         if found == tree.id() {
             return Ok(None);
         }
-        copy(source, nested, &[head]).map_err(Error::git(failed))?;
-        commit_uncommitted(source, (found, head))
-            .map(Some)
-            .ok_or_else(|| Error::git(failed)(git2::Error::from_str("its commit can't be read")))
+        self.copy(nested, &[head])?;
+        let message = "what was not committed in a submodule";
+        write_commit(self.source.repo, found, head, message).map(Some)
     }
 
-    fn miss(&mut self, path: &[u8], said: &str, error: &git2::Error) {
-        self.notices
-            .push(format!("{said} kept: {}", error.message()));
+    /// Copies commits with all that they reach.
+    fn copy(&self, nested: &Repository, tips: &[Oid]) -> Result<(), Error> {
+        let common_dir = self.source.repo.common_dir();
+        let theirs = nested.commondir().canonicalize();
+        // Another worktree of the same repository has its commits here.
+        if theirs.is_ok_and(|theirs| theirs == common_dir) {
+            return Ok(());
+        }
+        if nested.is_shallow() {
+            let shallow = git2::Error::from_str("it is a shallow clone");
+            return Err(Error::git("copy its commits")(shallow));
+        }
+        let objects = nested.commondir().join("objects");
+        let tips: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
+        Git::new(common_dir, common_dir, "pack-objects")
+            .env(
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+                quoted(objects.as_os_str().as_bytes()),
+            )
+            .stop(self.source.stop)
+            .args(["--revs", "-q"])
+            .args([common_dir.join("objects/pack/pack")])
+            .query_output(tips.into_bytes())
+            .map(drop)
+    }
+
+    /// Has a ref keep what was copied.
+    fn keep(&mut self, path: &[u8], said: String, copied: Result<Vec<Oid>, Error>) {
+        match copied {
+            Ok(tips) => self.histories.push(History { said, tips }),
+            Err(error) => self.miss(path, &said, &chain(&error)),
+        }
+    }
+
+    fn miss(&mut self, path: &[u8], said: &str, why: &str) {
+        self.notices.push(format!("{said} not kept: {why}"));
         self.left_out.push(path.to_vec());
     }
 }
 
-/// Whether a remote had the commit when it was last asked.
-fn is_fetched(nested: &git2::Repository, tip: Oid) -> bool {
+fn below(top: &[u8], path: &[u8]) -> Vec<u8> {
+    match top {
+        [] => path.to_vec(),
+        top => [top, b"/", path].concat(),
+    }
+}
+
+fn name(path: &[u8]) -> String {
+    shown(Path::new(OsStr::from_bytes(path)))
+}
+
+/// Returns whether `commit` is `other` or has it somewhere before it.
+fn has(nested: &Repository, commit: Oid, other: Oid) -> bool {
+    commit == other || nested.graph_descendant_of(commit, other).unwrap_or(false)
+}
+
+/// Returns whether a remote had the commit when it was last asked.
+fn is_fetched(nested: &Repository, tip: Oid) -> bool {
     let refs = nested.references_glob("refs/remotes/*");
     let mut refs = refs.into_iter().flatten().flatten();
     if refs.any(|found| found.target() == Some(tip)) {
@@ -315,7 +356,7 @@ fn is_fetched(nested: &git2::Repository, tip: Oid) -> bool {
 }
 
 /// HEAD and what branches, tags and the stash point at, without what another of them has.
-fn tips(nested: &git2::Repository) -> Vec<Oid> {
+fn tips(nested: &Repository) -> Vec<Oid> {
     let mut found: Vec<Oid> = nested
         .head()
         .iter()
@@ -332,58 +373,10 @@ fn tips(nested: &git2::Repository) -> Vec<Oid> {
     }
     let mut tips: Vec<Oid> = Vec::new();
     for id in found {
-        let below = |a: Oid, b: Oid| a == b || nested.graph_descendant_of(b, a).unwrap_or(false);
-        if !tips.iter().any(|tip| below(id, *tip)) {
-            tips.retain(|tip| !below(*tip, id));
+        if !tips.iter().any(|tip| has(nested, *tip, id)) {
+            tips.retain(|tip| !has(nested, id, *tip));
             tips.push(id);
         }
     }
     tips
-}
-
-/// Copies commits with all that they reach, and returns them.
-fn copy(
-    source: &Source<'_>,
-    nested: &git2::Repository,
-    tips: &[Oid],
-) -> Result<Vec<Oid>, git2::Error> {
-    let shared = |dir: &Path| {
-        dir.canonicalize()
-            .is_ok_and(|dir| dir == source.repo.common_dir())
-    };
-    // Another worktree of the same repository has its commits here.
-    if tips.is_empty() || shared(nested.commondir()) {
-        return Ok(tips.to_vec());
-    }
-    if nested.is_shallow() {
-        return Err(git2::Error::from_str("it is a shallow clone"));
-    }
-    let mut walk = nested.revwalk()?;
-    for tip in tips {
-        walk.push(*tip)?;
-    }
-    let mut pack = nested.packbuilder()?;
-    pack.insert_walk(&mut walk)?;
-    let odb = source.open.odb()?;
-    let mut writer = odb.packwriter()?;
-    let mut written = Ok(());
-    pack.foreach(|bytes| {
-        written = std::io::Write::write_all(&mut writer, bytes);
-        written.is_ok()
-    })?;
-    written.map_err(|error| git2::Error::from_str(&error.to_string()))?;
-    writer.commit()?;
-    Ok(tips.to_vec())
-}
-
-fn commit_uncommitted(source: &Source<'_>, (tree, head): (Oid, Oid)) -> Option<Oid> {
-    let author = operator_signature().ok()?;
-    let (tree, parent) = (
-        source.open.find_tree(tree).ok()?,
-        source.open.find_commit(head).ok()?,
-    );
-    let message = "what was not committed in a submodule";
-    let commit = source.open;
-    let commit = commit.commit(None, &author, &author, message, &tree, &[&parent]);
-    commit.ok()
 }

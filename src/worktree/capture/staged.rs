@@ -11,18 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use git2::{Index, IndexEntry, IndexEntryExtendedFlag, Oid};
+use git2::{Index, IndexEntryExtendedFlag, Oid};
 
-use super::adding::entry;
-use super::{COMMIT, Source, keep_time};
+use super::ground::{Ground, entry, is_skipped, keep_time};
+use super::source::Source;
 use crate::worktree::error::Error;
-use crate::worktree::git::Git;
-
-/// The bit of an entry that is taken for unchanged, in an index file.
-const ASSUMED: u16 = 0x8000;
-
-/// A path and the commit that the index has there.
-pub(super) type Link = (Vec<u8>, Oid);
 
 /// A path's state in an index.
 struct Staged {
@@ -35,66 +28,46 @@ struct Staged {
     unmerged: bool,
 }
 
-/// An index that was prepared.
-#[derive(Default)]
-pub(super) struct Prepared {
-    /// Submodules and other links to a commit.
-    pub(super) links: Vec<Link>,
-    /// All directories with a tracked file below them.
-    pub(super) dirs: HashSet<Vec<u8>>,
-    /// How many entries it has.
-    pub(super) count: usize,
-    pub(super) notice: Option<String>,
-}
-
-/// Writes the index to `to`.
-pub(super) fn prepare(source: &Source<'_>, to: &Path) -> Result<Prepared, Error> {
-    let seed = source.seed();
+/// Writes the index and returns it, with a notice where the agent's can't be read.
+pub(super) fn prepare(
+    source: &Source<'_>,
+    ground: &Ground<'_>,
+) -> Result<(Index, Option<String>), Error> {
+    let (seed, to) = (source.seed(), &ground.index);
     let copied = fs::copy(&seed, to).ok().and_then(|_| Index::open(to).ok());
-    let whole = copied.is_some();
+    let is_used = copied.is_some() && is_same_file(&seed, &source.agents_index());
     let mut index = match copied {
         Some(index) => index,
         None => {
             // Without a seed all files are read.
             drop(fs::remove_file(to));
-            Index::open(to).map_err(Error::git("create an index"))?
+            ground.read_index()?
         }
     };
-    let mut prepared = Prepared::default();
-    if !whole || !is_same_file(&seed, &source.agents_index()) {
-        let staged = find_staged(source, &index, &mut prepared.notice)?;
-        if adopt(source, &mut index, staged)? {
-            index
-                .write()
-                .map_err(Error::git("write an index of ours"))?;
+    if is_used {
+        keep_time(&seed, to)?;
+        return Ok((index, None));
+    }
+    let mut notice = None;
+    let staged = match query_agents(source, ground) {
+        Ok(Some(staged)) => staged,
+        Err(Error::Stopped) => return Err(Error::Stopped),
+        unread => {
+            let said = "the worktree's index can't be read: ignored files in it aren't stored";
+            notice = unread.is_err().then(|| said.to_owned());
+            query_head(source, ground, &index)?
         }
+    };
+    if adopt(ground, &mut index, staged)? {
+        index
+            .write()
+            .map_err(Error::git("write an index of ours"))?;
     }
     keep_time(&seed, to)?;
-    prepared.count = index.len();
-    (prepared.links, prepared.dirs) = links_and_dirs(&index);
-    Ok(prepared)
+    Ok((index, notice))
 }
 
-/// The links to a commit, and all directories with an entry below them.
-pub(super) fn links_and_dirs(index: &Index) -> (Vec<Link>, HashSet<Vec<u8>>) {
-    let (mut links, mut dirs) = (Vec::new(), HashSet::new());
-    for entry in index.iter() {
-        if entry.mode == COMMIT {
-            links.push((entry.path.clone(), entry.id));
-        }
-        let mut rest = &entry.path[..];
-        while let Some(slash) = rest.iter().rposition(|b| *b == b'/') {
-            rest = &rest[..slash];
-            if dirs.contains(rest) {
-                break;
-            }
-            dirs.insert(rest.to_vec());
-        }
-    }
-    (links, dirs)
-}
-
-/// Whether the agent's git never wrote its index: the seed is a second name of it.
+/// Returns whether the agent's git never wrote its index: the seed is a second name of it.
 fn is_same_file(seed: &Path, other: &Path) -> bool {
     let id = |path: &Path| {
         let meta = fs::symlink_metadata(path).ok()?;
@@ -103,66 +76,42 @@ fn is_same_file(seed: &Path, other: &Path) -> bool {
     id(seed).is_some() && id(seed) == id(other)
 }
 
-/// The entries of the agent's index, or without one those of its HEAD.
-fn find_staged(
-    source: &Source<'_>,
-    seed: &Index,
-    notice: &mut Option<String>,
-) -> Result<Vec<Staged>, Error> {
+/// What the agent's index has, by git's own word: libgit2 knows neither split nor sparse ones.
+fn query_agents(source: &Source<'_>, ground: &Ground<'_>) -> Result<Option<Vec<Staged>>, Error> {
     let path = source.agents_index();
-    if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
-        // libgit2 knows neither split nor sparse ones; git is slower.
-        let read = Index::open(&path).ok().map(|index| list(&index));
-        match read.or_else(|| query(source, &path)) {
-            Some(staged) => return Ok(staged),
-            None => {
-                *notice = Some(
-                    "the worktree's index can't be read: ignored files in it aren't stored".into(),
-                )
-            }
-        }
-    }
-    let mut index = Index::new().map_err(Error::git("create an index"))?;
-    index
-        .read_tree(source.head)
-        .map_err(Error::git("read the tree of HEAD"))?;
-    let hidden: HashSet<Vec<u8>> = list(seed)
-        .into_iter()
-        .filter_map(|staged| staged.hidden.then_some(staged.path))
-        .collect();
-    let mut staged = list(&index);
+    let is_file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
+    is_file.then(|| query(ground, &path)).transpose()
+}
+
+/// What HEAD has; `seed` tells which of the files are absent on purpose.
+fn query_head(
+    source: &Source<'_>,
+    ground: &Ground<'_>,
+    seed: &Index,
+) -> Result<Vec<Staged>, Error> {
+    let path = source.scratch.join("head");
+    ground
+        .git("read-tree")
+        .index(&path)
+        .args([source.head.id().to_string()])
+        .query_output(Vec::new())?;
+    let hidden = seed.iter().filter(is_skipped).map(|entry| entry.path);
+    let hidden: HashSet<Vec<u8>> = hidden.collect();
+    let mut staged = query(ground, &path)?;
     for entry in &mut staged {
         entry.hidden = hidden.contains(&entry.path);
     }
     Ok(staged)
 }
 
-fn list(index: &Index) -> Vec<Staged> {
-    let staged = |entry: IndexEntry| Staged {
-        hidden: is_skipped(&entry) || entry.flags & ASSUMED != 0,
-        unmerged: entry.flags & 0x3000 != 0,
-        path: entry.path,
-        mode: entry.mode,
-        id: entry.id,
-    };
-    index.iter().map(staged).collect()
-}
-
-fn is_skipped(entry: &IndexEntry) -> bool {
-    entry.flags_extended & IndexEntryExtendedFlag::SKIP_WORKTREE.bits() != 0
-}
-
-/// The same, by the git program.
-fn query(source: &Source<'_>, index: &Path) -> Option<Vec<Staged>> {
-    // A split index has its other half beside it.
-    let output = Git::new(source.admin_dir, source.work_tree, "ls-files")
+fn query(ground: &Ground<'_>, index: &Path) -> Result<Vec<Staged>, Error> {
+    let output = ground
+        .git("ls-files")
         .index(index)
-        .stop(source.stop)
         .args(["-z", "-v", "--stage"])
-        .query_output(Vec::new())
-        .ok()?;
+        .query_output(Vec::new())?;
     let lines = output.split(|b| *b == 0).filter(|line| !line.is_empty());
-    lines.map(parse).collect()
+    Ok(lines.filter_map(parse).collect())
 }
 
 /// One entry of `git ls-files -z -v --stage`: `H 100644 <id> 0\t<path>`.
@@ -181,8 +130,8 @@ fn parse(line: &[u8]) -> Option<Staged> {
     })
 }
 
-/// Gives the index the paths of the agent's; says whether anything was to be changed.
-fn adopt(source: &Source<'_>, index: &mut Index, staged: Vec<Staged>) -> Result<bool, Error> {
+/// Gives the index the paths of the agent's, and returns whether anything was to be changed.
+fn adopt(ground: &Ground<'_>, index: &mut Index, staged: Vec<Staged>) -> Result<bool, Error> {
     let known: HashMap<Vec<u8>, (u32, Oid, bool)> = index
         .iter()
         .map(|entry| {
@@ -199,12 +148,9 @@ fn adopt(source: &Source<'_>, index: &mut Index, staged: Vec<Staged>) -> Result<
             .remove(Path::new(OsStr::from_bytes(path)), 0)
             .map_err(Error::git("leave out what is tracked no more"))?;
     }
-    for staged in &staged {
-        if staged.unmerged {
-            continue;
-        }
-        let full = source.work_tree.join(OsStr::from_bytes(&staged.path));
-        let skipped = staged.hidden && fs::symlink_metadata(full).is_err();
+    for staged in staged.iter().filter(|staged| !staged.unmerged) {
+        let absent = || fs::symlink_metadata(ground.full(&staged.path)).is_err();
+        let skipped = staged.hidden && absent();
         if known.get(&staged.path) == Some(&(staged.mode, staged.id, skipped)) {
             continue;
         }

@@ -11,11 +11,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use tokio_util::sync::CancellationToken;
-
+use super::ground::Ground;
 use super::pipes::EmptyPipes;
 use crate::worktree::error::Error;
-use crate::worktree::git::Git;
 
 /// git holds a directory open for each level: from this many levels on it is started again below.
 const LEVELS: usize = 48;
@@ -37,17 +35,26 @@ pub(super) struct Survey {
     pub(super) files: usize,
 }
 
-/// Where to look.
-pub(super) struct Ground<'a> {
-    pub(super) git_dir: &'a Path,
-    pub(super) work_tree: &'a Path,
+/// Where to look, besides the directories that aren't ignored.
+#[derive(Default)]
+pub(super) struct Scope {
     /// Directories with a tracked file below them: never ignored as a whole.
-    pub(super) tracked: &'a HashSet<Vec<u8>>,
+    tracked: HashSet<Vec<u8>>,
     /// Directories that are submodules: not entered.
-    pub(super) closed: &'a HashSet<Vec<u8>>,
+    closed: HashSet<Vec<u8>>,
     /// Whether the directories of repositories below are looked at.
-    pub(super) into_repositories: bool,
-    pub(super) stop: &'a CancellationToken,
+    into_repositories: bool,
+}
+
+impl Scope {
+    /// In the repositories below, too, but not in those that are `closed`.
+    pub(super) fn into_repositories(tracked: HashSet<Vec<u8>>, closed: HashSet<Vec<u8>>) -> Self {
+        Self {
+            tracked,
+            closed,
+            into_repositories: true,
+        }
+    }
 }
 
 impl Survey {
@@ -55,7 +62,7 @@ impl Survey {
     ///
     /// # Errors
     /// [`Error::Unreadable`] for a device in the place of ignore rules or attributes, from which git would read for ever.
-    pub(super) fn take(ground: &Ground<'_>) -> Result<Self, Error> {
+    pub(super) fn take(ground: &Ground<'_>, scope: &Scope) -> Result<Self, Error> {
         let mut survey = Self::default();
         let mut rules = None;
         let mut pending = vec![(Vec::new(), 1)];
@@ -63,7 +70,7 @@ impl Survey {
             if ground.stop.is_cancelled() {
                 return Err(Error::Stopped);
             }
-            let below = match survey.list(ground, &dir) {
+            let below = match survey.list(ground, scope, &dir) {
                 Ok(below) => below,
                 Err(Error::Io { .. }) => {
                     survey.unreadable.push(dir);
@@ -72,10 +79,8 @@ impl Survey {
                 Err(error) => return Err(error),
             };
             for path in below {
-                if ground.closed.contains(&path)
-                    || !ground.tracked.contains(&path)
-                        && Rules::of(&mut rules, ground)?.ignore(&path)?
-                {
+                let known = scope.tracked.contains(&path);
+                if scope.closed.contains(&path) || !known && ignores(&mut rules, ground, &path)? {
                     continue;
                 }
                 if level % LEVELS == 0 {
@@ -87,12 +92,17 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Takes in the entries of a directory and returns the directories among them.
-    fn list(&mut self, ground: &Ground<'_>, dir: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
-        let full = ground.work_tree.join(OsStr::from_bytes(dir));
+    /// Notes the entries of a directory and returns the directories among them.
+    fn list(
+        &mut self,
+        ground: &Ground<'_>,
+        scope: &Scope,
+        dir: &[u8],
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let full = ground.full(dir);
         let failed = |source| Error::io("list", &full)(source);
         let mut below = Vec::new();
-        if !ground.into_repositories && !dir.is_empty() && full.join(".git").exists() {
+        if !scope.into_repositories && !dir.is_empty() && full.join(".git").exists() {
             self.repositories.push(dir.to_vec());
             return Ok(below);
         }
@@ -123,24 +133,24 @@ impl Survey {
 
     /// Sees to it that no git waits at a pipe.
     fn feed(&mut self, path: &[u8], kind: FileType, ground: &Ground<'_>) -> Result<(), Error> {
-        let relative = Path::new(OsStr::from_bytes(path));
         let unreadable = |source| Error::Unreadable {
-            path: relative.to_owned(),
+            path: Path::new(OsStr::from_bytes(path)).to_owned(),
             source,
         };
         if kind.is_fifo() {
-            let full = ground.work_tree.join(relative);
-            return self.pipes.add(full).map_err(unreadable);
+            return self.pipes.add(ground.full(path)).map_err(unreadable);
         }
-        // A socket can't be opened. What a device says has no end.
-        match kind.is_socket() {
-            true => Ok(()),
-            false => Err(unreadable(io::Error::other("it is a device"))),
+        // A socket can't be opened.
+        if kind.is_socket() {
+            return Ok(());
         }
+        Err(unreadable(io::Error::other(
+            "it is a device, whose content has no end",
+        )))
     }
 }
 
-/// Whether git reads a file of that name in any directory, or at the top.
+/// Returns whether git reads a file of that name in any directory, or at the top.
 fn is_read_by_git(name: &OsStr) -> bool {
     [".gitignore", ".gitattributes", ".gitmodules"]
         .iter()
@@ -156,16 +166,9 @@ struct Rules {
 }
 
 impl Rules {
-    /// Starts it with the first question.
-    fn of<'r>(rules: &'r mut Option<Self>, ground: &Ground<'_>) -> Result<&'r mut Self, Error> {
-        match rules {
-            Some(rules) => Ok(rules),
-            None => Ok(rules.insert(Self::start(ground).map_err(not_asked)?)),
-        }
-    }
-
     fn start(ground: &Ground<'_>) -> io::Result<Self> {
-        let mut child = Git::new(ground.git_dir, ground.work_tree, "check-ignore")
+        let mut child = ground
+            .git("check-ignore")
             .args(["--no-index", "--stdin", "-z", "--verbose", "--non-matching"])
             .into_command()
             .stdin(Stdio::piped())
@@ -179,10 +182,6 @@ impl Rules {
             questions,
             answers,
         })
-    }
-
-    fn ignore(&mut self, path: &[u8]) -> Result<bool, Error> {
-        self.ask(path).map_err(not_asked)
     }
 
     /// An answer has four fields: the file of the rule, its line, the rule, the path; the first three may be empty.
@@ -207,9 +206,15 @@ impl Drop for Rules {
     }
 }
 
-fn not_asked(source: io::Error) -> Error {
-    Error::GitNotStarted {
+/// Returns whether a directory is ignored; the rules are started with the first question.
+fn ignores(rules: &mut Option<Rules>, ground: &Ground<'_>, path: &[u8]) -> Result<bool, Error> {
+    let failed = |source| Error::GitNotStarted {
         verb: "check-ignore",
         source,
-    }
+    };
+    let rules = match rules {
+        Some(rules) => rules,
+        None => rules.insert(Rules::start(ground).map_err(failed)?),
+    };
+    rules.ask(path).map_err(failed)
 }
