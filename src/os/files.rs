@@ -16,24 +16,34 @@ pub(crate) enum Durability {
 
 /// Writes a file of mode 0600 by temp file and rename, so that a reader sees all of it or nothing.
 pub(crate) fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    let temp = path.with_extension(format!("tmp-{}", std::process::id()));
-    let written = private_file()
+    replace(path, |file| {
+        file.write_all(bytes)?;
+        match durability {
+            Durability::Synced => file.sync_all(),
+            Durability::Cached => Ok(()),
+        }
+    })
+}
+
+/// Puts a file of mode 0600, or of the mode that `fill` gives it, in the place of that path once it is filled. Where that
+/// fails, whatever had the path has it still, and nothing else is left.
+pub(crate) fn replace(
+    path: &Path,
+    fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut temp = path.as_os_str().to_owned();
+    temp.push(format!(".tmp-{}", std::process::id()));
+    let temp = Path::new(&temp);
+    let replaced = private_file()
         .create(true)
         .truncate(true)
-        .open(&temp)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            if durability == Durability::Synced {
-                file.sync_all()
-            } else {
-                Ok(())
-            }
-        });
-    let renamed = written.and_then(|()| fs::rename(&temp, path));
-    if renamed.is_err() {
-        let _absent_or_unwritable = fs::remove_file(&temp);
+        .open(temp)
+        .and_then(|mut file| fill(&mut file))
+        .and_then(|()| fs::rename(temp, path));
+    if replaced.is_err() {
+        let _absent_or_unwritable = fs::remove_file(temp);
     }
-    renamed
+    replaced
 }
 
 pub(crate) fn private_file() -> fs::OpenOptions {

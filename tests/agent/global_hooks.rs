@@ -413,7 +413,7 @@ fn a_file_that_is_not_understood_is_left_and_located() {
         ("{\"hooks\": {}} x", 1, 15),
         ("\u{feff}{}", 1, 1),
         ("", 1, 0),
-        ("{\"hooks\": {\n  \"Stop\": {}}}", 2, 12),
+        ("{\"hooks\": {\n  \"Stop\": {}}}", 2, 10),
         ("{\"hooks\": {\"Stop\": [],\n \"Stop\": []}}", 2, 7),
     ] {
         let home = Home::with(text);

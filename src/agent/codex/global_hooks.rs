@@ -2,7 +2,8 @@
 //!
 //! Owns four entries of that file, one per [`Kind`], and no other byte of meaning in it: everybody's entries keep their order and
 //! their content. An entry is ours when its command is that of our helper for that event and names no directory (or, of
-//! an older version, the path of a hook binary and nothing else); any other is the user's own. Refuses a file that is not plain JSON of the shape that codex reads, and says where.
+//! an older version, the path of a hook binary and nothing else); any other is the user's own. Refuses a file that is not plain
+//! JSON of the shape that codex reads, and says where.
 //!
 //! Codex runs an entry only after the user has trusted it (`Hooks need review` at its next start); nothing here trusts anything.
 //!
@@ -11,7 +12,6 @@
 mod entries;
 mod file;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,7 @@ use crate::agent::helper::Helper;
 use crate::agent::signals::Kind;
 use crate::os::chain::failed;
 use crate::os::search_path::is_executable;
+use entries::Entry;
 use file::HooksFile;
 
 /// Why the user's hooks were left as they are.
@@ -133,28 +134,25 @@ pub fn install(codex_home: &Path, helper: &Helper) -> Result<Report, Error> {
         return Err(Error::PathNotUtf8 { path });
     }
     let mut file = load(codex_home)?;
-    let first = Kind::ALL
+    let is_first = Kind::ALL
         .iter()
-        .all(|&kind| entries::find(file.value(), kind).is_none());
-    let mut changes = Vec::new();
-    for kind in Kind::ALL {
-        let command = helper.hook_of_any_session(kind);
-        let action = entries::put(file.value_mut(), kind, &command);
-        changes.push(Change {
-            kind,
-            command,
-            action,
-        });
-    }
+        .all(|&kind| entries::find(&file.value, kind).is_none());
+    let changes: Vec<_> = Kind::ALL
+        .into_iter()
+        .filter_map(|kind| {
+            let command = helper.hook_of_any_session(kind);
+            entries::merge(&mut file.value, kind, Entry::Wanted(command))
+        })
+        .collect();
     let mut backup = None;
     if changes.iter().any(|change| change.action != Action::Kept) {
-        if first {
+        if is_first {
             backup = file.back_up()?;
         }
         file.save()?;
     }
     Ok(Report {
-        file: file.path().to_owned(),
+        file: file.path,
         backup,
         changes,
     })
@@ -166,20 +164,22 @@ pub fn install(codex_home: &Path, helper: &Helper) -> Result<Report, Error> {
 /// As the variants of [`Error`] say; the file is then as it was.
 pub fn uninstall(codex_home: &Path) -> Result<Report, Error> {
     let mut file = load(codex_home)?;
-    let mut changes = Vec::new();
     let original = file.load_backup();
-    for kind in Kind::ALL {
-        changes.extend(entries::remove(file.value_mut(), kind, original.as_ref()));
-    }
+    let changes: Vec<_> = Kind::ALL
+        .into_iter()
+        .filter_map(|kind| {
+            entries::merge(&mut file.value, kind, Entry::Unwanted(original.as_ref()))
+        })
+        .collect();
     if !changes.is_empty() {
-        if original.is_none() && file.value() == &json!({}) {
+        if original.is_none() && file.value == json!({}) {
             file.delete()?;
         } else {
             file.save()?;
         }
     }
     Ok(Report {
-        file: file.path().to_owned(),
+        file: file.path,
         backup: None,
         changes,
     })
@@ -218,33 +218,30 @@ pub fn verify(codex: &Path, codex_home: &Path) -> Result<Verification, Error> {
     let file = load(codex_home)?;
     // No project has a configuration there, so the answer is about the user's alone.
     let list = app_server::query_hooks(codex, codex_home, Path::new("/"))?;
-    let hooks = Kind::ALL
-        .into_iter()
-        .map(|kind| hook_state(&file, kind, &list))
-        .collect();
+    let hooks = Kind::ALL.map(|kind| hook_state(&file, kind, &list)).into();
     let errors = list
         .errors
         .iter()
         .map(|error| format!("{}: {}", error.path.display(), error.message));
     Ok(Verification {
-        file: file.path().to_owned(),
         hooks,
         complaints: list.warnings.iter().cloned().chain(errors).collect(),
+        file: file.path,
     })
 }
 
 fn hook_state(file: &HooksFile, kind: Kind, list: &HookList) -> HookState {
-    let command = entries::find(file.value(), kind).map(str::to_owned);
-    let program = command.as_deref();
-    let program = program.and_then(|command| Helper::program_of(command, kind));
+    let command = entries::find(&file.value, kind).map(str::to_owned);
+    let program = command
+        .as_deref()
+        .and_then(|command| Helper::program_of(command, kind));
+    // Codex names the file as it found it, a link or not.
+    let is_ours = |path: &Path| path.canonicalize().ok() == file.path.canonicalize().ok();
     let listed = list.hooks.iter().find(|hook| {
         hook.event_name == trust::event_names(kind).listed
             && hook.command.is_some()
             && hook.command == command
-            // Codex names the file as it found it, a link or not.
-            && fs::canonicalize(&hook.source_path).is_ok_and(|path| {
-                fs::canonicalize(file.path()).is_ok_and(|file| file == path)
-            })
+            && is_ours(&hook.source_path)
     });
     HookState {
         kind,
@@ -260,5 +257,5 @@ fn load(codex_home: &Path) -> Result<HooksFile, Error> {
             path: codex_home.to_owned(),
         });
     }
-    HooksFile::load(&codex_home.join("hooks.json"))
+    HooksFile::load(codex_home.join("hooks.json"))
 }

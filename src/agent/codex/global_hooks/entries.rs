@@ -3,109 +3,109 @@
 //! `{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "…"}]}]}}`: per event a list of groups, in each a list of
 //! hooks.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Action, Change};
 use crate::agent::codex::trust;
 use crate::agent::helper::Helper;
 use crate::agent::signals::Kind;
 
+/// What is to become of our entry for an event.
+pub(super) enum Entry<'a> {
+    /// It is there, with that command line.
+    Wanted(String),
+    /// It is not there, and no container that is empty without it; but for those of the original file, if there was one.
+    Unwanted(Option<&'a Value>),
+}
+
 /// The command line of our entry for an event.
 pub(super) fn find(value: &Value, kind: Kind) -> Option<&str> {
     let groups = value["hooks"][event(kind)].as_array()?;
-    groups
+    let mut hooks = groups
         .iter()
         .filter_map(|group| group["hooks"].as_array())
-        .flatten()
-        .find_map(|hook| our_command(hook, kind))
+        .flatten();
+    hooks.find_map(|hook| our_command(hook, kind))
 }
 
-/// Adds our entry behind all others, or corrects the command line of the one that is there.
-pub(super) fn put(value: &mut Value, kind: Kind, command: &str) -> Action {
-    let Some(found) = find(value, kind).map(str::to_owned) else {
-        let events = member(as_object(value), "hooks", json!({}));
-        let groups = member(as_object(events), event(kind), json!([]));
-        as_array(groups).push(json!({"hooks": [{"type": "command", "command": command}]}));
-        return Action::Added;
-    };
-    if found == command {
-        return Action::Kept;
-    }
-    for group in as_array(&mut value["hooks"][event(kind)]) {
-        let hooks = group.get_mut("hooks").and_then(Value::as_array_mut);
-        for hook in hooks.into_iter().flatten() {
-            if our_command(hook, kind) == Some(&found) {
-                hook["command"] = Value::from(command);
+/// Adds our entry for an event behind all others, corrects it where it is, or removes it.
+pub(super) fn merge(value: &mut Value, kind: Kind, entry: Entry<'_>) -> Option<Change> {
+    let found = find(value, kind).map(str::to_owned);
+    let (command, action) = match (entry, found) {
+        (Entry::Wanted(command), None) => {
+            let groups = &mut value["hooks"][event(kind)];
+            if groups.is_null() {
+                *groups = json!([]);
             }
+            let group = json!({"hooks": [{"type": "command", "command": command}]});
+            groups.as_array_mut()?.push(group);
+            (command, Action::Added)
         }
-    }
-    Action::Updated { from: found }
-}
-
-/// Removes our entries for an event, then the containers that are empty by that, unless the original file had them.
-pub(super) fn remove(value: &mut Value, kind: Kind, original: Option<&Value>) -> Option<Change> {
-    let command = find(value, kind)?.to_owned();
-    let root = as_object(value);
-    let events = as_object(root.get_mut("hooks")?);
-    let groups = as_array(events.get_mut(event(kind))?);
-    let displaced = remove_hooks(groups, kind);
-    let original = original.map(|value| &value["hooks"]);
-    if groups.is_empty() && original.is_none_or(|events| events[event(kind)].is_null()) {
-        events.shift_remove(event(kind));
-    }
-    if events.is_empty() && original.is_none_or(Value::is_null) {
-        root.shift_remove("hooks");
-    }
+        (Entry::Wanted(command), Some(from)) if from == command => (command, Action::Kept),
+        (Entry::Wanted(command), Some(from)) => {
+            for group in value["hooks"][event(kind)].as_array_mut()? {
+                let hooks = group.get_mut("hooks").and_then(Value::as_array_mut);
+                for hook in hooks.into_iter().flatten() {
+                    if our_command(hook, kind) == Some(&from) {
+                        hook["command"] = Value::from(command.as_str());
+                    }
+                }
+            }
+            (command, Action::Updated { from })
+        }
+        (Entry::Unwanted(original), Some(command)) => {
+            let displaced = remove(value, kind, original)?;
+            (command, Action::Removed { displaced })
+        }
+        (Entry::Unwanted(_), None) => return None,
+    };
     Some(Change {
         kind,
         command,
-        action: Action::Removed { displaced },
+        action,
     })
 }
 
-/// Removes our hooks, and the groups that held nothing else; counts the others' hooks whose position changes.
-fn remove_hooks(groups: &mut Vec<Value>, kind: Kind) -> usize {
+/// Removes our hooks for an event, and the containers that are empty without them; counts the others' hooks whose position
+/// changes.
+fn remove(value: &mut Value, kind: Kind, original: Option<&Value>) -> Option<usize> {
+    let root = value.as_object_mut()?;
+    let events = root.get_mut("hooks")?.as_object_mut()?;
+    let groups = events.get_mut(event(kind))?.as_array_mut()?;
     let mut displaced = 0;
-    let mut group_removed = false;
+    let mut is_group_removed = false;
     groups.retain_mut(|group| {
+        let is_bare = group.as_object().is_some_and(|group| group.len() == 1);
         let Some(hooks) = group.get_mut("hooks").and_then(Value::as_array_mut) else {
             return true;
         };
-        let mut hook_removed = false;
+        let mut is_hook_removed = false;
         hooks.retain(|hook| {
-            let ours = our_command(hook, kind).is_some();
-            hook_removed |= ours;
-            displaced += usize::from(!ours && (hook_removed || group_removed));
-            !ours
+            let is_ours = our_command(hook, kind).is_some();
+            is_hook_removed |= is_ours;
+            displaced += usize::from(!is_ours && (is_hook_removed || is_group_removed));
+            !is_ours
         });
-        let emptied = hook_removed && hooks.is_empty();
-        let remove = emptied && group.as_object().is_some_and(|group| group.len() == 1);
-        group_removed |= remove;
-        !remove
+        let is_removed = is_hook_removed && hooks.is_empty() && is_bare;
+        is_group_removed |= is_removed;
+        !is_removed
     });
-    displaced
+    let original = original.map_or(&Value::Null, |value| &value["hooks"]);
+    if groups.is_empty() && original[event(kind)].is_null() {
+        events.shift_remove(event(kind));
+    }
+    if events.is_empty() && original.is_null() {
+        root.shift_remove("hooks");
+    }
+    Some(displaced)
 }
 
 fn our_command(hook: &Value, kind: Kind) -> Option<&str> {
-    if hook["type"] != "command" {
-        return None;
-    }
     let command = hook["command"].as_str()?;
-    Helper::program_of(command, kind).map(|_program| command)
+    let is_ours = hook["type"] == "command" && Helper::program_of(command, kind).is_some();
+    is_ours.then_some(command)
 }
 
 fn event(kind: Kind) -> &'static str {
     trust::event_names(kind).configured
-}
-
-fn member<'v>(object: &'v mut Map<String, Value>, key: &str, default: Value) -> &'v mut Value {
-    object.entry(key).or_insert(default)
-}
-
-fn as_object(value: &mut Value) -> &mut Map<String, Value> {
-    value.as_object_mut().expect("the shape has been checked")
-}
-
-fn as_array(value: &mut Value) -> &mut Vec<Value> {
-    value.as_array_mut().expect("the shape has been checked")
 }

@@ -1,143 +1,80 @@
 //! Reading a `hooks.json` as strictly as codex does, and keeping all of it.
 //!
-//! Refuses what would be lost or misread: a key that occurs twice in one object (codex refuses the whole file for it), and
-//! containers of another type than codex reads. What is in a hook beside its containers is its owner's.
+//! Refuses what would be lost or misread: a key that occurs twice in the file, an event, a group or a hook (codex refuses the
+//! whole file for it), and containers of another type than codex reads. What else is in a hook is its owner's.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor,
-};
-use serde_json::{Map, Number, Value};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
 /// Parses a file into a value whose containers have the expected types.
 ///
 /// # Errors
 /// The parser's, with the line and column.
 pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Part::File.deserialize(&mut reader)?;
-    reader.end()?;
-    Ok(value)
+    let _shape: File = serde_json::from_slice(bytes)?;
+    serde_json::from_slice(bytes)
 }
 
-/// Which part of the file a value is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    File,
-    Events,
-    Groups,
-    Group,
-    Hooks,
-    Hook,
-    HookType,
-    Other,
+#[derive(serde::Deserialize)]
+struct File {
+    #[serde(default, rename = "hooks")]
+    _events: Object<Vec<Group>>,
+    #[serde(flatten)]
+    _rest: Object<IgnoredAny>,
 }
 
-impl Part {
-    fn member(self, key: &str) -> Part {
-        match (self, key) {
-            (Part::File, "hooks") => Part::Events,
-            (Part::Events, _) => Part::Groups,
-            (Part::Group, "hooks") => Part::Hooks,
-            (Part::Hook, "type") => Part::HookType,
-            _ => Part::Other,
-        }
-    }
+#[derive(serde::Deserialize)]
+struct Group {
+    #[serde(default, rename = "hooks")]
+    _hooks: Vec<Hook>,
+    #[serde(flatten)]
+    _rest: Object<IgnoredAny>,
+}
 
-    fn item(self) -> Part {
-        match self {
-            Part::Groups => Part::Group,
-            Part::Hooks => Part::Hook,
-            _ => Part::Other,
-        }
-    }
+#[derive(serde::Deserialize)]
+struct Hook {
+    #[serde(rename = "type")]
+    _type: String,
+    #[serde(flatten)]
+    _rest: Object<IgnoredAny>,
+}
 
-    fn scalar<E: serde::de::Error>(self, value: Value, found: Unexpected<'_>) -> Result<Value, E> {
-        match self {
-            Part::Other => Ok(value),
-            Part::HookType if value.is_string() => Ok(value),
-            _ => Err(E::invalid_type(found, &self)),
-        }
+/// An object without a key that occurs twice, whose members are such values.
+struct Object<T>(PhantomData<T>);
+
+impl<T> Default for Object<T> {
+    fn default() -> Self {
+        Self(PhantomData)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Part {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self::default())
     }
 }
 
-impl<'de> Visitor<'de> for Part {
-    type Value = Value;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+    type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Part::File => "an object with `hooks`",
-            Part::Events => "an object of events",
-            Part::Groups => "an array of groups",
-            Part::Group => "a group: an object with `hooks`",
-            Part::Hooks => "an array of hooks",
-            Part::Hook => "a hook: an object with `type`",
-            Part::HookType => "the name of a hook's type",
-            Part::Other => "any value",
-        })
+        f.write_str("an object")
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Value, E> {
-        self.scalar(Value::Null, Unexpected::Unit)
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Value, E> {
-        self.scalar(Value::Bool(value), Unexpected::Bool(value))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
-        self.scalar(Value::from(value), Unexpected::Unsigned(value))
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
-        self.scalar(Value::from(value), Unexpected::Signed(value))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
-        self.scalar(Value::Number(number), Unexpected::Float(value))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
-        self.scalar(Value::from(value), Unexpected::Str(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        if !matches!(self, Part::Groups | Part::Hooks | Part::Other) {
-            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
-        }
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(self.item())? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        if matches!(self, Part::Groups | Part::Hooks | Part::HookType) {
-            return Err(A::Error::invalid_type(Unexpected::Map, &self));
-        }
-        let mut object = Map::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut keys = HashSet::new();
         while let Some(key) = members.next_key::<String>()? {
-            if object.contains_key(&key) {
+            if keys.contains(&key) {
                 return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
             }
-            let value = members.next_value_seed(self.member(&key))?;
-            object.insert(key, value);
+            members.next_value::<T>()?;
+            keys.insert(key);
         }
-        if self == Part::Hook && !object.contains_key("type") {
-            return Err(A::Error::missing_field("type"));
-        }
-        Ok(Value::Object(object))
+        Ok(self)
     }
 }
 
