@@ -17,7 +17,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::OnceLock;
-use std::thread;
 
 use super::ExecutorId;
 use super::signals::{self, Kind, Target};
@@ -61,12 +60,7 @@ fn serve(words: &[OsString]) -> u8 {
         return refuse(OsStr::new(""));
     };
     if role == LAUNCH {
-        // `main` may be in a runtime already, where no other one can begin.
-        let launcher = thread::spawn({
-            let arguments = arguments.to_vec();
-            || launcher::run(arguments.into_iter())
-        });
-        return launcher.join().unwrap_or(1);
+        return launcher::run(arguments.iter().cloned());
     }
     let Some(kind) = Kind::ALL.into_iter().find(|kind| role == kind.name()) else {
         return refuse(role);

@@ -17,12 +17,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use rustix::process::{WaitOptions, WaitStatus, getpid, set_child_subreaper, wait};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
 use thiserror::Error;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::os::process::{GRACE, Process, cgroup, end_below};
+use crate::os::process::{End, GRACE, Process, cgroup};
 
 /// The text of an environment file, for [`run`]: `NAME=value` and a NUL for each variable.
 ///
@@ -125,14 +127,10 @@ fn parse(file: &[u8]) -> impl Iterator<Item = (&OsStr, &OsStr)> {
 /// program, its arguments. Returns the
 /// agent's exit status as a shell reports it, which the status file has too; 126 where it could not be started.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(io_error("start"));
     let status = Order::parse(arguments)
         .ok_or(Error::Usage)
         .and_then(|order| {
-            let status = runtime?.block_on(launch(&order))?;
+            let status = launch(&order)?;
             order
                 .write_status(status)
                 .map_err(io_error("write the exit status"))?;
@@ -149,19 +147,11 @@ fn say(error: &Error) {
     let _unheard = writeln!(io::stderr(), "cx-helper launch: {error}");
 }
 
-async fn launch(order: &Order) -> Result<u8, Error> {
-    let listen = |kind| signal(kind).map_err(io_error("wait for signals"));
-    let (mut hangup, mut terminate) = (
-        listen(SignalKind::hangup())?,
-        listen(SignalKind::terminate())?,
-    );
-    // The agent's to obey; its default would end us.
-    let _heard = (
-        listen(SignalKind::interrupt())?,
-        listen(SignalKind::quit())?,
-    );
+fn launch(order: &Order) -> Result<u8, Error> {
+    // The agent obeys SIGINT and SIGQUIT; their default would end us.
+    let heard = [SIGHUP, SIGTERM, SIGCHLD, SIGINT, SIGQUIT];
+    let mut signals = Signals::new(heard).map_err(io_error("wait for signals"))?;
     let mut reaper = Reaper {
-        children: listen(SignalKind::child())?,
         agent: 0,
         status: None,
     };
@@ -182,44 +172,36 @@ async fn launch(order: &Order) -> Result<u8, Error> {
     }
     // Its directory may have to be removed before we end.
     let _stays_there = std::env::set_current_dir(Path::new("/"));
-    tokio::select! {
-        () = reaper.reap_agent() => {}
-        _ = hangup.recv() => reaper.hang_up(),
-        _ = terminate.recv() => {}
-    }
-    let own = Process::find(std::process::id());
-    tokio::select! {
-        biased;
-        () = reaper.reap_all() => {}
-        Err(left) = async { end_below(own.expect("it runs"), GRACE).await } => {
-            say(&io_error("end the agent's processes")(io::Error::other(left)));
+    for signal in signals.forever() {
+        match signal {
+            SIGHUP => reaper.hang_up(),
+            SIGTERM => {}
+            SIGCHLD if !reaper.reap() || reaper.status.is_some() => {}
+            _ => continue,
         }
+        break;
+    }
+    let mut end = End::below(Process::find(std::process::id()).expect("it runs"), GRACE);
+    // That no child is left is the kernel's own word for the end.
+    while reaper.reap() {
+        if let Some(Err(left)) = end.step(|| false) {
+            say(&io_error("end the agent's processes")(io::Error::other(
+                left,
+            )));
+            break;
+        }
+        thread::sleep(End::PACE);
     }
     Ok(reaper.status.unwrap_or(CANNOT_START))
 }
 
 /// Takes in what ends below.
 struct Reaper {
-    children: Signal,
     agent: u32,
     status: Option<u8>,
 }
 
 impl Reaper {
-    /// Returns when the agent has ended.
-    async fn reap_agent(&mut self) {
-        while self.reap() && self.status.is_none() {
-            self.children.recv().await;
-        }
-    }
-
-    /// Returns when nothing is left below: the kernel's own word for it.
-    async fn reap_all(&mut self) {
-        while self.reap() {
-            self.children.recv().await;
-        }
-    }
-
     /// Whether children are left.
     fn reap(&mut self) -> bool {
         loop {

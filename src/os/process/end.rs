@@ -11,8 +11,6 @@ use super::cgroup::Cgroup;
 use super::family::{Family, Look, Member, children};
 use super::{Process, Stat};
 
-/// Between two looks at processes that were told to end; each look is evidence, this is only its pace.
-const PACE: Duration = Duration::from_millis(5);
 /// How long what was killed may take to be gone.
 const DYING: Duration = Duration::from_secs(5);
 /// How often after one look the root is asked for what it has adopted since.
@@ -54,7 +52,14 @@ pub(crate) async fn end_run_processes(
     grace: Duration,
     is_hurried: impl Fn() -> bool,
 ) -> Result<(), Left> {
-    end_family(End::of(run), grace, is_hurried).await
+    let family = Family::of_run(run);
+    let mut end = End::new(family, run.cgroup.clone(), grace);
+    loop {
+        if let Some(ended) = end.step(&is_hurried) {
+            return ended;
+        }
+        tokio::time::sleep(End::PACE).await;
+    }
 }
 
 /// Whether this process is one of the run's.
@@ -62,51 +67,10 @@ pub(crate) fn holds_this_process(run: &RunProcesses<'_>) -> bool {
     Family::of_run(run).look().inside
 }
 
-/// Ends, in the same way, all that is below this process, to which `own` refers. It must reap them in the meantime, and is
-/// done when it has no child: this continues until its limit.
-pub(crate) async fn end_below(own: Process, grace: Duration) -> Result<(), Left> {
-    let end = End {
-        is_watched: true,
-        ..End::new(Family::below(own), None)
-    };
-    end_family(end, grace, || false).await
-}
-
-async fn end_family(
-    mut end: End,
-    grace: Duration,
-    is_hurried: impl Fn() -> bool,
-) -> Result<(), Left> {
-    let escalation = Instant::now() + grace;
-    let mut killed_by = None;
-    loop {
-        // Searched again each time: a process that is ending may have started another one.
-        let look = end.family.look();
-        let running = look.members.len() + usize::from(look.root.is_some());
-        if look.inside {
-            return Err(Left::Inside);
-        }
-        if running > 0 {
-            end.empty_looks = 0;
-        } else if end.is_proved() {
-            return Ok(());
-        }
-        if killed_by.is_none() && (is_hurried() || Instant::now() >= escalation) {
-            killed_by = Some(Instant::now() + DYING);
-        }
-        match killed_by {
-            None => end.ask(&look),
-            Some(limit) if Instant::now() > limit => return end.give_up(running),
-            Some(limit) => end.kill(&look, Instant::now() + DYING / 2 > limit),
-        }
-        tokio::time::sleep(PACE).await;
-    }
-}
-
 /// The end of a family, one look at a time.
 ///
 /// The root is told last: it adopts what loses its parent, and by that is what the rest is found by.
-struct End {
+pub(crate) struct End {
     family: Family,
     cgroup: Option<Cgroup>,
     /// Looks in a row that found nothing.
@@ -115,15 +79,29 @@ struct End {
     is_watched: bool,
     told: HashSet<Process>,
     stopped: HashSet<Process>,
+    /// When those that are told to end are killed.
+    escalation: Instant,
+    /// When those that are killed must be gone.
+    killed_by: Option<Instant>,
 }
 
 impl End {
-    fn of(run: &RunProcesses<'_>) -> Self {
-        Self::new(Family::of_run(run), run.cgroup.clone())
+    /// Between two looks at processes that were told to end; each look is evidence, this is only its pace.
+    pub(crate) const PACE: Duration = Duration::from_millis(5);
+
+    /// The end of all that is below this process, to which `own` refers. It must reap them between the steps, and is done
+    /// when it has no child: the steps go on until their limit.
+    pub(crate) fn below(own: Process, grace: Duration) -> Self {
+        Self {
+            is_watched: true,
+            ..Self::new(Family::below(own), None, grace)
+        }
     }
 
-    fn new(family: Family, cgroup: Option<Cgroup>) -> Self {
+    fn new(family: Family, cgroup: Option<Cgroup>, grace: Duration) -> Self {
         Self {
+            escalation: Instant::now() + grace,
+            killed_by: None,
             family,
             cgroup,
             empty_looks: 0,
@@ -131,6 +109,31 @@ impl End {
             told: HashSet::new(),
             stopped: HashSet::new(),
         }
+    }
+
+    /// Looks once, and tells or kills what it finds; `None` while something is left to wait for.
+    pub(crate) fn step(&mut self, is_hurried: impl Fn() -> bool) -> Option<Result<(), Left>> {
+        // Searched again each time: a process that is ending may have started another one.
+        let look = self.family.look();
+        let running = look.members.len() + usize::from(look.root.is_some());
+        if look.inside {
+            return Some(Err(Left::Inside));
+        }
+        if running > 0 {
+            self.empty_looks = 0;
+        } else if self.is_proved() {
+            return Some(Ok(()));
+        }
+        let now = Instant::now();
+        if self.killed_by.is_none() && (is_hurried() || now >= self.escalation) {
+            self.killed_by = Some(now + DYING);
+        }
+        match self.killed_by {
+            None => self.ask(&look),
+            Some(limit) if now > limit => return Some(self.give_up(running)),
+            Some(limit) => self.kill(&look, now + DYING / 2 > limit),
+        }
+        None
     }
 
     /// Whether a look that found nothing is to be believed: once the kernel has removed the cgroup or, without one, with
