@@ -311,9 +311,10 @@ impl<'a> Run<'a> {
     /// Where the agent works. What the base has can be hidden in the worktree, as it is in the caller's checkout.
     fn directory(&self, worktree: &Worktree) -> PathBuf {
         let directory = preflight::below(worktree.path(), &self.ready.directory);
-        match directory.is_dir() {
-            true => directory,
-            false => worktree.path().to_owned(),
+        if directory.is_dir() {
+            directory
+        } else {
+            worktree.path().to_owned()
         }
     }
 
@@ -382,9 +383,10 @@ impl<'a> Run<'a> {
 
 /// What is pasted first.
 fn first_prompt(task: &Task) -> String {
-    let prompt = match has_preamble(task) {
-        true => format!("{PREAMBLE}\n\n{}", task.prompt),
-        false => task.prompt.as_str().to_owned(),
+    let prompt = if has_preamble(task) {
+        format!("{PREAMBLE}\n\n{}", task.prompt)
+    } else {
+        task.prompt.as_str().to_owned()
     };
     task.agent.executor.prompt(&prompt).into_owned()
 }

@@ -53,9 +53,10 @@ pub(crate) const MOUNT_POINTS: [&str; 1] = [".codex"];
 /// Source: codex 0.130.0 and 0.150.0 run it behind spaces too; 0.169.0 doesn't. The latter attaches no picture whose name has no
 /// such ending (`tests/scenarios/exotic.rs`).
 pub(crate) fn as_prompt(text: &str) -> Cow<'_, str> {
-    match text.trim_start().starts_with('!') || is_image_path(text) {
-        true => Cow::Owned(format!("Message:\n{text}")),
-        false => Cow::Borrowed(text),
+    if text.trim_start().starts_with('!') || is_image_path(text) {
+        Cow::Owned(format!("Message:\n{text}"))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

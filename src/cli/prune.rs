@@ -81,9 +81,10 @@ impl Prune {
 }
 
 fn in_words(report: &Report, dry_run: bool) -> String {
-    let (verb, runs, bytes) = match dry_run {
-        true => ("would remove", "runs to remove", "to be freed"),
-        false => ("removed", "runs removed", "freed"),
+    let (verb, runs, bytes) = if dry_run {
+        ("would remove", "runs to remove", "to be freed")
+    } else {
+        ("removed", "runs removed", "freed")
     };
     let mut text = String::new();
     for run in &report.pruned {

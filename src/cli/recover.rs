@@ -74,9 +74,10 @@ impl Recover {
             .map(|run| {
                 let operator = operator.clone();
                 tokio::spawn(async move {
-                    let outcome = match end {
-                        true => operator.end(&run).await,
-                        false => follow(|| operator.resume(&run, None)).await,
+                    let outcome = if end {
+                        operator.end(&run).await
+                    } else {
+                        follow(|| operator.resume(&run, None)).await
                     };
                     describe(&run, outcome)
                 })

@@ -93,13 +93,15 @@ async fn clean_run(store: &Store, run: &RunDir, scope: &Scope) -> Option<Found> 
         .kept
         .as_ref()
         .is_some_and(|kept| kept.name() == run.name());
-    let why = match named {
-        true => "it was kept on request",
-        false => "its operator is gone",
+    let why = if named {
+        "it was kept on request"
+    } else {
+        "its operator is gone"
     };
-    let claim = match named {
-        true => TakenOverRun::claim_kept(store, run, None),
-        false => TakenOverRun::claim(store, run, None),
+    let claim = if named {
+        TakenOverRun::claim_kept(store, run, None)
+    } else {
+        TakenOverRun::claim(store, run, None)
     };
     let taken_over = match claim {
         Ok(Claim::Taken(taken_over)) => taken_over,

@@ -436,12 +436,13 @@ mod tests {
             let (queue, watch, sender) = (queue.clone(), Arc::clone(&watch), sender.clone());
             tasks.push(tokio::spawn(async move {
                 let mut positions = Vec::new();
-                let place = match place.is_running() {
-                    true => place,
-                    false => queue
+                let place = if place.is_running() {
+                    place
+                } else {
+                    queue
                         .wait(place, &watch, |at| positions.push(at))
                         .await
-                        .expect("a place"),
+                        .expect("a place")
                 };
                 let tickets = queue.list().expect("listed");
                 let running = tickets.iter().filter(|ticket| ticket.running).count();

@@ -121,9 +121,10 @@ fn replace(text: &str, next: impl Fn(&str, usize) -> Option<Key>) -> (Option<Str
 fn next_block(text: &str, mut from: usize, last_end: usize) -> Option<Key> {
     loop {
         let begin = BLOCK.find_at(text, from)?;
-        let end = match begin.end() <= last_end {
-            true => BLOCK_END.find_at(text, begin.end()),
-            false => None,
+        let end = if begin.end() <= last_end {
+            BLOCK_END.find_at(text, begin.end())
+        } else {
+            None
         };
         let end = end.map(|end| end.end()).or_else(|| {
             let cut = CUT_BLOCK.find(&text[begin.end()..])?;

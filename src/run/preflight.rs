@@ -115,10 +115,7 @@ pub(crate) async fn check(
 
 /// The directory, or the root if it is not one.
 fn existing(path: &Path) -> &Path {
-    match path.is_dir() {
-        true => path,
-        false => Path::new("/"),
-    }
+    if path.is_dir() { path } else { Path::new("/") }
 }
 
 /// The directory that contains the repository's git directory, which an agent may trust in place of each worktree.

@@ -95,13 +95,14 @@ pub(crate) async fn end_orphans(
     let work = end_processes(context, root, || context.cancel.is_hurried());
     left.extend(context.journal.step(Step::EndAgent, work).await.err());
     let remove = async {
-        match context
+        if context
             .tmux
             .query_session_of(session, context.dir.name())
             .await?
         {
-            true => context.tmux.kill_session(session).await,
-            false => Ok(()),
+            context.tmux.kill_session(session).await
+        } else {
+            Ok(())
         }
     };
     let removed = context.journal.step(Step::RemoveSession, remove).await;
@@ -255,11 +256,12 @@ pub(crate) async fn remove_worktree(
     let branch = spec.branch.clone();
     let (keep_branch, snapshot_ref) = (context.keep == Keep::Branch, outcome.run_id.result_ref());
     let work = blocking(move || {
-        let what = match keep_branch {
-            true => Removal::Worktree,
-            false => Removal::WorktreeAndBranch {
+        let what = if keep_branch {
+            Removal::Worktree
+        } else {
+            Removal::WorktreeAndBranch {
                 snapshot_ref: &snapshot_ref,
-            },
+            }
         };
         let removed = remove(&repository, &spec, what)?;
         if keep_branch {

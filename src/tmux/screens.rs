@@ -110,9 +110,10 @@ impl Server {
         }
         let output = self.run(VERB, tmux).await?;
         let screens: Vec<String> = sections(&output, &mark).map(str::to_owned).collect();
-        match screens.len() == batch.len() {
-            true => Ok(screens),
-            false => Err(Error::Unexpected { verb: VERB, output }),
+        if screens.len() == batch.len() {
+            Ok(screens)
+        } else {
+            Err(Error::Unexpected { verb: VERB, output })
         }
     }
 }
@@ -257,9 +258,10 @@ mod tests {
                     *done = Some(value);
                 }
             }
-            match futures.iter().all(|(_, done)| done.is_some()) {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
+            if futures.iter().all(|(_, done)| done.is_some()) {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
             }
         })
         .await;

@@ -118,9 +118,10 @@ async fn check_sign_in(
     };
     let Some(stored) = stored else {
         // They may be in the system's keyring: codex knows.
-        return match program.query_signed_in(environment).await? {
-            true => Ok(false),
-            false => Err(signed_out()),
+        return if program.query_signed_in(environment).await? {
+            Ok(false)
+        } else {
+            Err(signed_out())
         };
     };
     let Ok(stored) = serde_json::from_slice::<Value>(&stored) else {

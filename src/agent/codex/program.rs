@@ -244,9 +244,10 @@ impl Query<'_> {
 
     async fn ask(&self, question: &'static str, arguments: &[&str]) -> Result<String, Error> {
         let said = self.output(question, arguments).await?;
-        match said.status.success() {
-            true => Ok(said.stdout),
-            false => Err(self.failed(question, &said)),
+        if said.status.success() {
+            Ok(said.stdout)
+        } else {
+            Err(self.failed(question, &said))
         }
     }
 

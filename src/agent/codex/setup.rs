@@ -362,12 +362,13 @@ fn read(config: &Value) -> Setup {
         Some(wants) => wants,
         None => name == "openai" && known.is_null(),
     };
-    let provider = match wants_openai {
-        true => Provider::OpenAi,
-        false => Provider::Other {
+    let provider = if wants_openai {
+        Provider::OpenAi
+    } else {
+        Provider::Other {
             key: text(&known["env_key"]),
             name,
-        },
+        }
     };
     Setup {
         provider,

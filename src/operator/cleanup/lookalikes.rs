@@ -63,9 +63,10 @@ pub(super) fn in_repository(store: &Store, repository: &Repository) -> Vec<Found
 fn why_worktree(store: &Store, worktree: &OwnedWorktree) -> Option<String> {
     let owner = &worktree.spec.owner;
     if owner.state_dir != store.root() {
-        let gone = match owner.state_dir.join("runs").join(&owner.run_id).exists() {
-            true => "",
-            false => ", which has no record of it any more",
+        let gone = if owner.state_dir.join("runs").join(&owner.run_id).exists() {
+            ""
+        } else {
+            ", which has no record of it any more"
         };
         let dir = owner.state_dir.display();
         return Some(format!(

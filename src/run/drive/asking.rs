@@ -59,11 +59,12 @@ impl<'a> Driver<'a> {
             (reply.by, question, answer.words())
         });
         // A form takes a text as it is: its field obeys nothing.
-        let said = match self.parts.machine.is_consulting() {
-            true => reply.answer.map(sanitised),
-            false => reply
+        let said = if self.parts.machine.is_consulting() {
+            reply.answer.map(sanitised)
+        } else {
+            reply
                 .answer
-                .map(|answer| as_prompts(self.parts.executor, sanitised(answer))),
+                .map(|answer| as_prompts(self.parts.executor, sanitised(answer)))
         };
         self.queue.push_back(Event::Answered(question, said));
     }

@@ -38,9 +38,10 @@ impl Driver<'_> {
     /// When the screen may be read again; `None` before it was read.
     fn next_look(&self) -> Option<Instant> {
         let read = self.screen_read?;
-        Some(match self.parts.machine.watches_screen() {
-            true => read + WATCHED_SCREEN,
-            false => beat_after(read, WORKING_SCREEN),
+        Some(if self.parts.machine.watches_screen() {
+            read + WATCHED_SCREEN
+        } else {
+            beat_after(read, WORKING_SCREEN)
         })
     }
 

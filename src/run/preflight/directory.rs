@@ -28,9 +28,10 @@ pub(super) fn find_directory(
         let directory = within
             .and_then(normal)
             .ok_or_else(|| refused("it is not below the top of the repository"))?;
-        return match repository.has_directory_at(base, &directory)? {
-            true => Ok(directory),
-            false => Err(refused("the base has no such directory")),
+        return if repository.has_directory_at(base, &directory)? {
+            Ok(directory)
+        } else {
+            Err(refused("the base has no such directory"))
         };
     }
     let place = task.repository.canonicalize().ok();

@@ -84,9 +84,10 @@ pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<C
     let state_check = place.and_then(|place| {
         let mb = check_disk(&place, "--state-dir")?;
         let found = format!("{}, {mb} MB free", state.display());
-        Ok(match state.exists() {
-            true => found,
-            false => format!("{found}; the first run creates it"),
+        Ok(if state.exists() {
+            found
+        } else {
+            format!("{found}; the first run creates it")
         })
     });
     checks.push(Check::of("state directory", state_check).warn_if(scarce, "free some space"));
@@ -125,9 +126,12 @@ async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Ve
         state,
     };
     let access = program.query_access(options, place).await;
-    let says = |is_billed| match is_billed {
-        true => "an API key: billed by use, with no spending cap",
-        false => "signed in, or a provider that needs no sign-in",
+    let says = |is_billed| {
+        if is_billed {
+            "an API key: billed by use, with no spending cap"
+        } else {
+            "signed in, or a provider that needs no sign-in"
+        }
     };
     let access = access.map(|access| says(access.is_billed).to_owned());
     vec![

@@ -140,9 +140,10 @@ impl JournalState {
         let first = entries.iter().find_map(|entry| Self::begin(run, entry));
         let first = first.filter(|(journal_state, _)| journal_state.run_id.as_str() == run.name());
         let Some((mut journal_state, schema_version)) = first else {
-            return match run.is_blank() && !journal::has_lines(&run.events()) {
-                true => Ok(None),
-                false => Err(unreadable(run)),
+            return if run.is_blank() && !journal::has_lines(&run.events()) {
+                Ok(None)
+            } else {
+                Err(unreadable(run))
             };
         };
         if schema_version > SCHEMA_VERSION {

@@ -37,9 +37,10 @@ impl Machine {
                 self.end(end.expect("one of these states asks"))
             }
             State::Working { until, .. } if now >= *until => {
-                let hooks = match self.is_stopping() {
-                    true => ", its Stop hooks included",
-                    false => "",
+                let hooks = if self.is_stopping() {
+                    ", its Stop hooks included"
+                } else {
+                    ""
                 };
                 let message = format!("the turn took longer than {}{hooks}", words(limits.turn));
                 let hint = "raise --turn-timeout";

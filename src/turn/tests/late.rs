@@ -160,9 +160,10 @@ fn refocus(text: &str, focus: usize) -> String {
         let row = row.expect("the option's row");
         let plain = row.replacen('›', " ", 1);
         let arrow = plain.find(&number).expect("its number") - 2;
-        *row = match at == focus {
-            true => format!("{}›{}", &plain[..arrow], &plain[arrow + 1..]),
-            false => plain,
+        *row = if at == focus {
+            format!("{}›{}", &plain[..arrow], &plain[arrow + 1..])
+        } else {
+            plain
         };
     }
     rows.join("\n")
@@ -225,9 +226,10 @@ impl<'a> Run<'a> {
     }
 
     fn look(&mut self, sights: &mut Sights) {
-        let prompt = match self.machine.prompt() == PASTED {
-            true => PASTED,
-            false => TYPED,
+        let prompt = if self.machine.prompt() == PASTED {
+            PASTED
+        } else {
+            TYPED
         };
         let text = self.terminal.screen().to_owned();
         let key = (text.clone(), prompt);

@@ -201,9 +201,10 @@ impl Course {
             Happening::Prompts { ours, expected } => {
                 let turn_id = Some(format!("t{}", self.turn + u32::from(*ours)));
                 self.turn += u32::from(*ours);
-                let prompt = match expected {
-                    true => self.play.machine.prompt(),
-                    false => "something else",
+                let prompt = if *expected {
+                    self.play.machine.prompt()
+                } else {
+                    "something else"
                 };
                 Event::PromptSubmitted {
                     session: whose(ours).to_owned(),

@@ -201,9 +201,10 @@ pub(super) fn read(rows: &[&str]) -> Option<Dialog> {
     if !names_keys(keys) {
         return None;
     }
-    let (above, notes) = match keys.trim_start().starts_with(CLEARS_NOTES) {
-        true => split_notes(above)?,
-        false => (above, None),
+    let (above, notes) = if keys.trim_start().starts_with(CLEARS_NOTES) {
+        split_notes(above)?
+    } else {
+        (above, None)
     };
     let list = List::read(above)?;
     let region = region(&rows[..list.start]);

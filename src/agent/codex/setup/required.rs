@@ -10,9 +10,10 @@ use crate::agent::executor::Options;
 /// Source: codex 0.169.0: `--disable hooks` takes precedence over `-c features.hooks=true`, as does `managed_config.toml`.
 pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
     let by = |setting: &str| {
-        let whose = match options.arguments.is_empty() {
-            true => "an administrator's managed_config.toml",
-            false => "an argument of --agent-arg, or an administrator's managed_config.toml,",
+        let whose = if options.arguments.is_empty() {
+            "an administrator's managed_config.toml"
+        } else {
+            "an argument of --agent-arg, or an administrator's managed_config.toml,"
         };
         Err(Error::Forced(format!(
             "{whose} sets {setting}, which a run needs unchanged: remove that"
