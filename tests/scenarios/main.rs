@@ -6,90 +6,55 @@
 
 mod rig;
 
+/// Makes a test of a scenario for each agent: the test's name, how much it is played, and the agent.
+macro_rules! tests_of {
+    ($scenario:ident: $($test:ident $how:ident $agent:expr;)+) => { mod $scenario {
+        use crate::rig::Agent::*;
+
+        $(#[test]
+        fn $test() {
+            crate::rig::$how($agent, super::$scenario);
+        })+
+    } };
+}
+
 /// Makes a test of each scenario on the scripted agent, on the newest codex and, thoroughly, on the older versions.
 macro_rules! on_every_version {
-    ($($name:ident),+ $(,)?) => { $(mod $name {
-        use crate::rig::{Agent, on, on_thoroughly};
-
-        #[test]
-        fn scripted() {
-            on(Agent::Scripted, super::$name);
-        }
-
-        #[test]
-        fn codex_0_169() {
-            on(Agent::Codex(testkit::agents::PINNED), super::$name);
-        }
-
-        #[test]
-        fn thorough_codex_0_150() {
-            on_thoroughly(Agent::Codex(testkit::agents::OLDER[0]), super::$name);
-        }
-
-        #[test]
-        fn thorough_codex_0_130() {
-            on_thoroughly(Agent::Codex(testkit::agents::OLDER[1]), super::$name);
-        }
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        scripted on Scripted;
+        codex_0_169 on Codex(testkit::agents::PINNED);
+        thorough_codex_0_150 on_thoroughly Codex(testkit::agents::OLDER[0]);
+        thorough_codex_0_130 on_thoroughly Codex(testkit::agents::OLDER[1]);
     })+ };
 }
 
 /// Makes a test of each scenario on the newest codex and, thoroughly, on the older versions.
 macro_rules! on_every_codex {
-    ($($name:ident),+ $(,)?) => { $(mod $name {
-        use crate::rig::{Agent, on, on_thoroughly};
-
-        #[test]
-        fn codex_0_169() {
-            on(Agent::Codex(testkit::agents::PINNED), super::$name);
-        }
-
-        #[test]
-        fn thorough_codex_0_150() {
-            on_thoroughly(Agent::Codex(testkit::agents::OLDER[0]), super::$name);
-        }
-
-        #[test]
-        fn thorough_codex_0_130() {
-            on_thoroughly(Agent::Codex(testkit::agents::OLDER[1]), super::$name);
-        }
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        codex_0_169 on Codex(testkit::agents::PINNED);
+        thorough_codex_0_150 on_thoroughly Codex(testkit::agents::OLDER[0]);
+        thorough_codex_0_130 on_thoroughly Codex(testkit::agents::OLDER[1]);
     })+ };
 }
 
 /// Makes a test of each scenario on the newest codex.
 macro_rules! on_codex {
-    ($($name:ident),+ $(,)?) => { $(mod $name {
-        #[test]
-        fn codex_0_169() {
-            crate::rig::on(crate::rig::Agent::Codex(testkit::agents::PINNED), super::$name);
-        }
-    })+ };
+    ($($name:ident),+ $(,)?) => {
+        $(tests_of! { $name: codex_0_169 on Codex(testkit::agents::PINNED); })+
+    };
 }
 
 /// Makes a test of each scenario on the scripted agent and, thoroughly, on the newest codex.
 macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => { $(mod $name {
-        use crate::rig::{Agent, on, on_thoroughly};
-
-        #[test]
-        fn scripted() {
-            on(Agent::Scripted, super::$name);
-        }
-
-        #[test]
-        fn thorough_codex_0_169() {
-            on_thoroughly(Agent::Codex(testkit::agents::PINNED), super::$name);
-        }
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        scripted on Scripted;
+        thorough_codex_0_169 on_thoroughly Codex(testkit::agents::PINNED);
     })+ };
 }
 
 /// Makes a test of each scenario that only a script can bring about.
 macro_rules! on_scripted {
-    ($($name:ident),+ $(,)?) => { $(mod $name {
-        #[test]
-        fn scripted() {
-            crate::rig::on(crate::rig::Agent::Scripted, super::$name);
-        }
-    })+ };
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name: scripted on Scripted; })+ };
 }
 
 mod between;

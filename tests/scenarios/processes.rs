@@ -30,14 +30,7 @@ on_scripted!(
     bystanders
 );
 
-/// For codex alone.
-mod daemon_of_codex {
-    #[test]
-    fn codex_0_169() {
-        let agent = crate::rig::Agent::Codex(testkit::agents::PINNED);
-        crate::rig::on(agent, super::daemon_of_codex);
-    }
-}
+on_codex!(daemon_of_codex);
 
 /// Processes that go on until they are ended: each writes its pid into the file that it is given.
 const WAITING: &str = "echo $$ >$1; exec sleep 600";
