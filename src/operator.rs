@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::operator::queue::{Place, Queue, Queued};
+use crate::operator::queue::{Queue, QueuePlace, Queued};
 use crate::os::time::{millis, timestamp};
 use crate::os::watch::{FileWatcher, Source, Wakeup};
 use crate::record::journal::{Entry, Follower, Progress};
@@ -266,7 +266,7 @@ impl Operator {
         (task, run_id): (&Task, &RunId),
         cancel: &Cancel,
         listener: &UnboundedSender<Entry>,
-    ) -> Result<Place, Box<Outcome>> {
+    ) -> Result<QueuePlace, Box<Outcome>> {
         let not_begun = |error: Error| Box::new(Outcome::not_begun(&task.name, error.to_failure()));
         let whose = Queued {
             run_id: run_id.as_str().to_owned(),

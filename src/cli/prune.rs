@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::Error;
-use crate::operator::prune::{Plan, Pruned, Reach, Report, prune};
+use crate::operator::prune::{PrunePlan, PruneReport, Pruned, Reach, prune};
 use clap::Args;
 use serde::Serialize;
 
@@ -41,7 +41,7 @@ struct Document<'a> {
     dry_run: bool,
     bytes: u64,
     #[serde(flatten)]
-    report: &'a Report,
+    report: &'a PruneReport,
 }
 
 /// Parses `30d`, `12h`, `0s`.
@@ -52,7 +52,7 @@ fn age(text: &str) -> Result<Duration, String> {
 impl Prune {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let store = self.state.open()?;
-        let plan = Plan {
+        let plan = PrunePlan {
             older_than: self.older_than,
             keep: self.keep,
             repository: self.repo,
@@ -80,7 +80,7 @@ impl Prune {
     }
 }
 
-fn in_words(report: &Report, dry_run: bool) -> String {
+fn in_words(report: &PruneReport, dry_run: bool) -> String {
     let (verb, runs, bytes) = if dry_run {
         ("would remove", "runs to remove", "to be freed")
     } else {

@@ -31,7 +31,7 @@ const AT_ONCE: usize = 100;
 
 /// The choice of runs to prune.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct PrunePlan {
     /// Only runs that ended longer ago.
     pub older_than: Duration,
     /// The number of newest runs that stay in any case.
@@ -42,7 +42,7 @@ pub struct Plan {
     pub dry_run: bool,
 }
 
-impl Default for Plan {
+impl Default for PrunePlan {
     /// Runs that ended more than 30 days ago.
     fn default() -> Self {
         Self {
@@ -94,14 +94,14 @@ pub struct Left {
 
 /// The outcome of a pruning, or of a dry run; oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct PruneReport {
     /// The removed runs.
     pub pruned: Vec<Pruned>,
     /// The runs that stay though they are old enough.
     pub left: Vec<Left>,
 }
 
-impl Report {
+impl PruneReport {
     /// The disk space of all pruned runs, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -121,19 +121,23 @@ impl Report {
 ///
 /// # Errors
 /// [`Error::Run`] when the records can't be listed, [`Error::Worktree`] if `plan.repository` is not a repository; what can't be
-/// done for one run is in [`Report::left`].
-pub async fn prune(store: &Store, plan: &Plan) -> Result<Report, Error> {
+/// done for one run is in [`PruneReport::left`].
+pub async fn prune(store: &Store, plan: &PrunePlan) -> Result<PruneReport, Error> {
     // A kept session outlives its worktree if a person removed that.
     let sessions = Server::at(store.tmux_socket()).query_sessions().await?;
     let (store, plan) = (store.clone(), plan.clone());
     blocking(move || prune_now(&store, &plan, &sessions.into_iter().collect())).await
 }
 
-fn prune_now(store: &Store, plan: &Plan, sessions: &BTreeSet<String>) -> Result<Report, Error> {
+fn prune_now(
+    store: &Store,
+    plan: &PrunePlan,
+    sessions: &BTreeSet<String>,
+) -> Result<PruneReport, Error> {
     if !plan.dry_run {
         empty(&store.root().join(OUT));
     }
-    let mut report = Report::default();
+    let mut report = PruneReport::default();
     let mut groups: BTreeMap<_, Vec<Candidate>> = BTreeMap::new();
     for candidate in select::select(store, (plan, sessions), &mut report)? {
         groups
@@ -167,7 +171,7 @@ fn prune_now(store: &Store, plan: &Plan, sessions: &BTreeSet<String>) -> Result<
 }
 
 /// Removes some runs of one repository: refs first.
-fn remove(store: &Store, place: &Place, some: &[Candidate], report: &mut Report) {
+fn remove(store: &Store, place: &Place, some: &[Candidate], report: &mut PruneReport) {
     let mut held = Vec::new();
     for candidate in some {
         match Lock::take(&candidate.run.lock()) {

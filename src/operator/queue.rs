@@ -106,13 +106,13 @@ impl Ticket {
 
 /// A ticket of ours; it is gone when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueuePlace {
     path: PathBuf,
     ticket: Ticket,
     held: File,
 }
 
-impl Place {
+impl QueuePlace {
     /// Writes on the ticket whose it is.
     fn sign(&mut self, whose: &Queued) -> io::Result<()> {
         let text = serde_json::to_vec(whose).expect("a ticket has string keys only");
@@ -125,7 +125,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "the ticket can't be removed");
@@ -150,7 +150,7 @@ impl Queue {
     }
 
     /// Takes a ticket, which is a running one if no run has to be waited for.
-    pub(crate) async fn enter(&self, whose: Queued) -> Result<Place, Error> {
+    pub(crate) async fn enter(&self, whose: Queued) -> Result<QueuePlace, Error> {
         let queue = self.clone();
         blocking(move || {
             let place = queue.take_ticket().and_then(|mut place| {
@@ -165,10 +165,10 @@ impl Queue {
     /// Waits until the ticket is a running one; tells the position, from 1, whenever it has changed.
     pub(crate) async fn wait(
         &self,
-        mut place: Place,
+        mut place: QueuePlace,
         watch: &Arc<FileWatcher>,
         mut tell: impl FnMut(usize),
-    ) -> Result<Place, Error> {
+    ) -> Result<QueuePlace, Error> {
         let wake = Arc::new(Wakeup::default());
         let mut watched = None;
         let mut told = None;
@@ -205,7 +205,7 @@ impl Queue {
         }
     }
 
-    fn take_ticket(&self) -> io::Result<Place> {
+    fn take_ticket(&self) -> io::Result<QueuePlace> {
         match DirBuilder::new().mode(0o700).create(&self.dir) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -220,11 +220,11 @@ impl Queue {
         let path = self.dir.join(ticket.name());
         let held = private().create_new(true).open(&path)?;
         held.lock()?;
-        Ok(Place { path, ticket, held })
+        Ok(QueuePlace { path, ticket, held })
     }
 
     /// Makes the ticket a running one, if it is its turn.
-    fn advance(&self, place: &mut Place) -> io::Result<Turn> {
+    fn advance(&self, place: &mut QueuePlace) -> io::Result<Turn> {
         let number = place.ticket.number;
         let waiting: Vec<Ticket> = self
             .list()?
@@ -333,7 +333,7 @@ mod tests {
         let store = Store::open(dir.path()).expect("opens");
         assert_eq!(store.load_queue().expect("listed"), []);
         let queue = queue(&dir, 1);
-        let mut places: Vec<Place> = (0..3)
+        let mut places: Vec<QueuePlace> = (0..3)
             .map(|_| queue.take_ticket().expect("a ticket"))
             .collect();
         for (number, place) in places.iter_mut().enumerate() {
@@ -353,10 +353,10 @@ mod tests {
     fn tickets_move_up_in_the_order_of_their_numbers() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let queue = queue(&dir, 2);
-        let mut places: Vec<Place> = (0..4)
+        let mut places: Vec<QueuePlace> = (0..4)
             .map(|_| queue.take_ticket().expect("a ticket"))
             .collect();
-        let running: Vec<bool> = places.iter().map(Place::is_running).collect();
+        let running: Vec<bool> = places.iter().map(QueuePlace::is_running).collect();
         assert_eq!(running, [true, true, false, false]);
         let turn = queue.advance(&mut places[3]).expect("looked");
         let last = Some(places[2].ticket);

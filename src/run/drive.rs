@@ -22,7 +22,7 @@ use crate::run::drive::recorded::{Recorded, reached};
 use crate::run::drive::sources::{Signals, Transcript, wait_for_error};
 use crate::task::policy::Permissions;
 use crate::task::question::Question;
-use crate::task::respond::{Chain, Context, Reply};
+use crate::task::respond::{Chain, Context, Response};
 use crate::tmux::{self, Pane};
 use crate::turn::classify::{Evidence, PROBE};
 use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, ResumePoint};
@@ -69,7 +69,7 @@ enum Cause {
     Exited,
     Time,
     Cancelled(&'static str),
-    Replied(Reply),
+    Replied(Response),
 }
 
 pub(crate) struct Driver<'a> {

@@ -22,7 +22,7 @@ use crate::run::collect::miss_worktree;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Driver, Ending, Parts};
 use crate::run::inbox::{self, CancelByMessage};
-use crate::run::recovery::evidence::{Evidence, judge};
+use crate::run::recovery::evidence::{Judgement, judge};
 use crate::run::shared::Shared;
 use crate::run::teardown;
 use crate::task::policy::Keep;
@@ -86,7 +86,7 @@ impl DeadRun {
     fn judge(&self, responder: bool) -> (Option<End>, Ending) {
         let resume_point = self.journal_state.resume_point();
         let machine = Machine::resume(self.plan(responder), resume_point.clone(), Instant::now());
-        let Evidence { end, mut ending } = judge(
+        let Judgement { end, mut ending } = judge(
             machine,
             &self.dir,
             (&resume_point, &self.journal_state.replies),

@@ -215,13 +215,13 @@ impl fmt::Debug for dyn Responder {
 pub(crate) struct Chain(pub(crate) Vec<Arc<dyn Responder>>);
 
 /// A reply and its author; or why there is no reply.
-pub(crate) struct Reply {
+pub(crate) struct Response {
     pub(crate) by: String,
     pub(crate) answer: Option<Answer>,
     pub(crate) problems: Vec<String>,
 }
 
-impl Reply {
+impl Response {
     /// The reply to a question without an answer in time.
     pub(crate) fn late(limit: Duration) -> Self {
         let error = RespondError::TimedOut(limit);
@@ -251,7 +251,7 @@ impl Chain {
         }
     }
 
-    pub(crate) async fn ask(&self, question: &Question, context: &Context) -> Reply {
+    pub(crate) async fn ask(&self, question: &Question, context: &Context) -> Response {
         let mut problems = Vec::new();
         for responder in &self.0 {
             match responder.respond(question, context).await {
@@ -259,7 +259,7 @@ impl Chain {
                     problems.push(mistaken(responder.name(), question, &answer));
                 }
                 Ok(Some(answer)) => {
-                    return Reply {
+                    return Response {
                         by: responder.name().to_owned(),
                         answer: Some(answer),
                         problems,
@@ -269,7 +269,7 @@ impl Chain {
                 Err(error) => problems.push(chain(&error)),
             }
         }
-        Reply {
+        Response {
             by: String::new(),
             answer: None,
             problems,

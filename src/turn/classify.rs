@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::report::Phase;
 use text::{Line, Sentence};
-use trailer::{Status, Trailer};
+use trailer::{Trailer, TrailerStatus};
 
 /// The text before a brief: the ground rules, and the status line that makes the end of
 /// a turn certain.
@@ -154,10 +154,10 @@ pub fn classify_with(message: &str, evidence: Evidence) -> Classification {
     let status = cut_status(&mut lines);
     let mut said = Said::read(&lines, open_fence);
     match status {
-        Some(Status::Question) => TRAILER_QUESTION,
-        Some(Status::Blocked) => TRAILER_BLOCKED,
-        Some(Status::Continue) => TRAILER_CONTINUE,
-        Some(Status::Done) => {
+        Some(TrailerStatus::Question) => TRAILER_QUESTION,
+        Some(TrailerStatus::Blocked) => TRAILER_BLOCKED,
+        Some(TrailerStatus::Continue) => TRAILER_CONTINUE,
+        Some(TrailerStatus::Done) => {
             said.claims = true;
             if said.contradicts_done() || evidence.overtaken {
                 TRAILER_CONTRADICTED
@@ -212,10 +212,10 @@ pub(crate) fn classify_answer(answer: &str) -> Answered {
     let said = Said::read(&lines, open_fence);
     let objects = || said.contradicts_done() || said.any(words::hints) || said.any(abroad::hints);
     let read = match status {
-        Some(Status::Done) if !objects() => PROBE_DONE,
-        Some(Status::Question) => PROBE_QUESTION,
-        Some(Status::Blocked) => PROBE_BLOCKED,
-        Some(Status::Continue) => PROBE_CONTINUE,
+        Some(TrailerStatus::Done) if !objects() => PROBE_DONE,
+        Some(TrailerStatus::Question) => PROBE_QUESTION,
+        Some(TrailerStatus::Blocked) => PROBE_BLOCKED,
+        Some(TrailerStatus::Continue) => PROBE_CONTINUE,
         _ => PROBE_UNANSWERED,
     };
     let rest: Vec<_> = lines
@@ -223,14 +223,14 @@ pub(crate) fn classify_answer(answer: &str) -> Answered {
         .map(|line| line.text)
         .filter(|text| !text.is_empty())
         .collect();
-    let words = (status.is_some() && status != Some(Status::Other) && !rest.is_empty())
+    let words = (status.is_some() && status != Some(TrailerStatus::Other) && !rest.is_empty())
         .then(|| rest.join(" "));
     Answered { read, words, bare }
 }
 
 /// Takes the status off the last line, if the agent put one there; what is said behind it stays. A fence that holds
 /// nothing else is the agent's own way to set it off, unless a colon announces what it shows.
-fn cut_status<'a>(lines: &mut Vec<Line<'a>>) -> Option<Status> {
+fn cut_status<'a>(lines: &mut Vec<Line<'a>>) -> Option<TrailerStatus> {
     let last = lines.len() - 1;
     let fenced = last >= 2
         && lines[last].shown
@@ -289,7 +289,9 @@ impl Said {
         Self {
             claims,
             open_fence,
-            other_status: stray.iter().any(|found| found.status != Status::Done),
+            other_status: stray
+                .iter()
+                .any(|found| found.status != TrailerStatus::Done),
             cut_off: cut_off
                 && !(claims
                     && sentences

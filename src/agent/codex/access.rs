@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::program::{self, Program};
 use super::refusal;
-use super::setup::{self, Provider, Query, Setup};
+use super::setup::{self, Provider, Setup, SetupQuery};
 use crate::agent::environment::value;
 use crate::agent::executor::{Access, Options, Place, Refusal, Trouble};
 use crate::os::blocking::blocking;
@@ -74,7 +74,7 @@ async fn query_setup(
     let (repository, directory) = (place.repository.to_owned(), place.directory.to_owned());
     let state = place.state.to_owned();
     blocking(move || {
-        let query = Query {
+        let query = SetupQuery {
             program: &program,
             options: &options,
             environment: &environment,

@@ -111,7 +111,7 @@ pub struct Setup {
 
 /// Whom to ask, and about what.
 #[derive(Clone, Copy, Debug)]
-pub struct Query<'a> {
+pub struct SetupQuery<'a> {
     /// The program.
     pub program: &'a Program,
     /// The caller's options.
@@ -126,7 +126,7 @@ pub struct Query<'a> {
     pub directory: &'a Path,
 }
 
-impl Query<'_> {
+impl SetupQuery<'_> {
     /// Asks codex, or remembers what it said below `state` of the same files. Blocks for some tenths of a second.
     /// `None`: this program can't be asked.
     ///

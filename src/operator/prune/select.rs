@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use super::{Plan, Report, began};
+use super::{PrunePlan, PruneReport, began};
 use crate::error::Error;
 use crate::os::chain::failed;
 use crate::record::{RunDir, Store};
@@ -39,8 +39,8 @@ struct Record {
 /// The runs that the plan means, oldest first; those among them that must stay go into the report.
 pub(super) fn select(
     store: &Store,
-    (plan, sessions): (&Plan, &BTreeSet<String>),
-    report: &mut Report,
+    (plan, sessions): (&PrunePlan, &BTreeSet<String>),
+    report: &mut PruneReport,
 ) -> Result<Vec<Candidate>, Error> {
     let mut runs = store.load_runs()?;
     if let Some(path) = &plan.repository {

@@ -8,10 +8,10 @@ use super::{Driver, denial};
 use crate::agent::signals::{self, Decision, SignalFile};
 use crate::record::journal::Progress;
 use crate::task::question::{Answer, Question};
-use crate::task::respond::{Context, Reply};
+use crate::task::respond::{Context, Response};
 use crate::turn::Event;
 
-pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
 impl<'a> Driver<'a> {
     pub(super) fn ask(&mut self, question: Question) {
@@ -29,21 +29,21 @@ impl<'a> Driver<'a> {
         let (asked, known) = (question.clone(), self.recorded.answer(&question));
         let reply = async move {
             match known {
-                Some((by, answer)) => Reply {
+                Some((by, answer)) => Response {
                     by,
                     answer: Some(answer),
                     problems: Vec::new(),
                 },
                 None => match tokio::time::timeout(limit, responder.ask(&asked, &context)).await {
                     Ok(reply) => reply,
-                    Err(_elapsed) => Reply::late(limit),
+                    Err(_elapsed) => Response::late(limit),
                 },
             }
         };
         self.asking = Some((question, Box::pin(reply)));
     }
 
-    pub(super) fn take_reply(&mut self, reply: Reply) {
+    pub(super) fn take_reply(&mut self, reply: Response) {
         let Some((question, _)) = self.asking.take() else {
             return;
         };
@@ -84,7 +84,7 @@ impl<'a> Driver<'a> {
     }
 }
 
-pub(super) async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Reply {
+pub(super) async fn replied(asking: &mut Option<(Question, Asking<'_>)>) -> Response {
     match asking {
         Some((_, reply)) => reply.await,
         None => std::future::pending().await,

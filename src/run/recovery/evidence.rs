@@ -14,7 +14,7 @@ use crate::turn::{End, Event, Machine, Reaction, ResumePoint};
 
 /// What is known of a run's turns.
 #[derive(Debug)]
-pub(crate) struct Evidence {
+pub(crate) struct Judgement {
     /// How they ended, where the files tell of an end.
     pub(crate) end: Option<End>,
     /// The same as an ending; without an end, that of a run whose agent is gone as well as its operator.
@@ -27,7 +27,7 @@ pub(crate) fn judge(
     mut machine: Machine,
     dir: &RunDir,
     (resume_point, replies): (&ResumePoint, &[record::Reply]),
-) -> Evidence {
+) -> Judgement {
     let executor = machine.executor();
     let mut signals = Signals::new(dir.signals(), executor);
     let decided = signals.pass_over(resume_point);
@@ -80,7 +80,7 @@ pub(crate) fn judge(
         transcript,
         notices: Vec::new(),
     };
-    Evidence { end, ending }
+    Judgement { end, ending }
 }
 
 /// The approvals that the hooks decided with the policy, without a journal entry.

@@ -6,7 +6,7 @@ use regex::Regex;
 
 /// The meaning of a status line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
+pub(super) enum TrailerStatus {
     /// `STATUS: DONE`
     Done,
     /// `STATUS: QUESTION`, whatever follows it.
@@ -23,7 +23,7 @@ pub(super) enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Trailer<'a> {
     /// Its value.
-    pub(super) status: Status,
+    pub(super) status: TrailerStatus,
     /// The text before it in the line.
     pub(super) before: &'a str,
     /// The words behind it, without the marks between.
@@ -48,7 +48,7 @@ impl<'a> Trailer<'a> {
             ))
         });
         let (label, value, before, rest) = form.last()?;
-        let status = Status::read(label, value, rest)?;
+        let status = TrailerStatus::read(label, value, rest)?;
         // Brackets, dashes and quotation marks belong to the words, where there are any.
         let words = rest
             .trim_start_matches([':', '.', '-', '–', '—', ',', '*', '_', '`', ' '])
@@ -78,8 +78,8 @@ fn given_after<'a>(before: &'a str, rest: &str) -> Option<&'a str> {
     (own_line || behind_sentence).then_some(before)
 }
 
-impl Status {
-    /// A sentence such as `Status: all green`, or `Status: done with the parser`, is left to the rules.
+impl TrailerStatus {
+    /// A sentence such as `TrailerStatus: all green`, or `TrailerStatus: done with the parser`, is left to the rules.
     fn read(label: &str, value: &str, rest: &str) -> Option<Self> {
         let rest = rest.to_ascii_uppercase();
         let names_more = ["DONE", "QUESTION", "BLOCKED", "CONTINUE"]
