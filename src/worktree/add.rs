@@ -1,4 +1,10 @@
 //! Adds a linked worktree on a new branch, or nothing.
+//!
+//! Owns a worktree while it is made, and [`Worktree`], the handle of a complete one. Imported by the files that take a
+//! worktree back (`adopt`) and read it (`agent_head`, `snapshot`), for the handle.
+//!
+//! Invariants: an error leaves nothing, or names in [`Error::LeftBehind`] all that is left. The directory is created in
+//! one step, which is the lock among parallel runs; only a directory and a branch that this call created are removed.
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -10,7 +16,7 @@ use super::admin_dir::{
 };
 use super::branch::creation_message;
 use super::error::Error;
-use super::files::{copy, known_path, real_path, refuse_open_directory, remove_tree, write};
+use super::files::{copy, real_path, refuse_open_directory, remove_tree, write};
 use super::git::Git;
 use super::marker::{Marker, gitfile};
 use super::new_refs;
@@ -66,10 +72,7 @@ impl Worktree {
     /// # Errors
     /// [`Error::NotOwned`] if no marker speaks of this path, branch and owner.
     pub fn open(repo: &Repository, spec: &WorktreeSpec) -> Result<Self, Error> {
-        let spec = WorktreeSpec {
-            path: known_path(&spec.path)?,
-            ..spec.clone()
-        };
+        let spec = spec.resolved()?;
         let Some(found) = find_owned(repo, &spec)? else {
             return Err(Error::NotOwned { path: spec.path });
         };

@@ -1,4 +1,8 @@
 //! Takes back a directory of ours whose registration was removed.
+//!
+//! Owns the proofs that such a directory or branch is a run's. Imported by no file of this module.
+//!
+//! Invariant: nothing is registered without proof: the directory's `.git` file and the reflog of the branch.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -91,10 +95,7 @@ impl Worktree {
     /// # Errors
     /// Those of libgit2, and [`Error::Io`].
     pub fn revive(repo: &Repository, spec: &WorktreeSpec) -> Result<Option<Self>, Error> {
-        let spec = &WorktreeSpec {
-            path: known_path(&spec.path)?,
-            ..spec.clone()
-        };
+        let spec = &spec.resolved()?;
         let Some(name) = spec.path.file_name() else {
             return Ok(None);
         };

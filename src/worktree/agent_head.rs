@@ -8,7 +8,6 @@ use super::ancestry;
 use super::capture::HEAD_LIMIT;
 use super::error::Error;
 use super::files::read_small;
-use super::git::Git;
 use super::new_refs;
 use super::repository::CommitId;
 
@@ -84,7 +83,9 @@ impl Worktree {
 
     /// The commits that `head` leads to and the base doesn't, oldest first.
     pub(super) fn query_agent_commits(&self, head: Oid) -> Result<Vec<AgentCommit>, Error> {
-        let listed = Git::new(self.repo.common_dir(), self.repo.common_dir(), "log")
+        let listed = self
+            .repo
+            .git("log")
             .env("TZ", "UTC")
             .setting("i18n.logOutputEncoding", "UTF-8")
             .args(["-z", "--no-show-signature", "--topo-order", "--reverse"])

@@ -3,7 +3,6 @@
 use git2::Oid;
 
 use super::error::Error;
-use super::git::Git;
 use super::repository::Repository;
 
 /// The commits that `from` lead to and that no branch, tag or remote-tracking branch leads to.
@@ -14,7 +13,8 @@ pub(super) fn on_no_branch(
     from: impl Iterator<Item = Oid>,
 ) -> Result<Vec<Oid>, Error> {
     let input: String = from.map(|id| format!("{id}\n")).collect();
-    let listed = call(repo, "rev-list")
+    let listed = repo
+        .git("rev-list")
         .args(["--ignore-missing", "--stdin", "--not"])
         .args(["--branches", "--tags", "--remotes"])
         .query_output(input.into_bytes())?;
@@ -28,17 +28,14 @@ pub(super) fn descends(repo: &Repository, commit: Oid, ancestor: Oid) -> Result<
     }
     let verb = "merge-base";
     let (before, after) = (ancestor.to_string(), commit.to_string());
-    let ended = call(repo, verb)
+    let ended = repo
+        .git(verb)
         .args(["--is-ancestor", &before, &after])
         .query_end(Vec::new())?;
     match ended.status.code() {
         Some(1) => Ok(false),
         _ => ended.into_output(verb).map(|_| true),
     }
-}
-
-fn call(repo: &Repository, verb: &'static str) -> Git {
-    Git::new(repo.common_dir(), repo.common_dir(), verb)
 }
 
 /// Reads the ids that git prints, one a line.

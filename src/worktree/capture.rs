@@ -7,6 +7,9 @@
 //!   commit that is deleted with it. Its commits, and those of submodules, are copied ([`nested`]).
 //! * A file that git can't convert is stored as it is, and one that can't be stored costs nothing but itself.
 //! * git opens no repository below the work tree: their configuration is the agent's.
+//!
+//! Owns the order of the steps and the notices about files. Imported by `snapshot` and `dirty`. The files below import
+//! each other in one direction: `ground`, `source`, then `staged`, `survey`, `adding`, then `nested`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

@@ -2,6 +2,10 @@
 //!
 //! git compares them in a repository of ours that has nothing but the objects of the user's: no setting, no attribute
 //! and no replaced object has a say. The same two commits give the same patch everywhere.
+//!
+//! Owns the numbers of a difference and the patch file. Imported by `snapshot`.
+//!
+//! Invariant: the patch file is complete and on the disk, or not there.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

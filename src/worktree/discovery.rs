@@ -24,10 +24,10 @@ impl Place<'_> {
             .map_err(|error| git_refused(path, error))?;
         let said = output.strip_suffix(b"\n").unwrap_or(&output);
         let said = path.join(OsStr::from_bytes(said));
-        match what.starts_with("--is-") {
-            true => Ok(said),
-            false => said.canonicalize().map_err(Error::io("find", &said)),
+        if what.starts_with("--is-") {
+            return Ok(said);
         }
+        said.canonicalize().map_err(Error::io("find", &said))
     }
 }
 

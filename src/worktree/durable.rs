@@ -9,7 +9,6 @@ use git2::Oid;
 
 use super::ancestry::parse_ids;
 use super::error::Error;
-use super::git::Git;
 use super::repository::{CommitId, Repository};
 
 /// Up to this number of files are synced one by one. Beyond, the whole file system is, once: cheaper, but it waits for what
@@ -52,7 +51,8 @@ fn incomplete(what: &str) -> impl FnOnce(git2::Error) -> Error {
 /// The objects that `result` leads to and `base` doesn't, but for contents that a remote has promised.
 fn list_new(repo: &Repository, base: CommitId, result: Oid) -> Result<Vec<Oid>, Error> {
     let (result, without) = (result.to_string(), format!("^{base}"));
-    let listed = Git::new(repo.common_dir(), repo.common_dir(), "rev-list")
+    let listed = repo
+        .git("rev-list")
         // It would speak for commits that aren't there.
         .setting("core.commitGraph", "false")
         .args(["--objects", "--no-object-names"])

@@ -1,4 +1,8 @@
 //! Errors of repositories and worktrees.
+//!
+//! Owns the error type of this module. Imported by all its files; imports none of them.
+//!
+//! Invariant: a variant is named after a condition; its cause is in `source` alone.
 
 use std::io;
 use std::path::{Path, PathBuf};

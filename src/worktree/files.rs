@@ -1,4 +1,9 @@
 //! Files of ours: written atomically, removed for sure.
+//!
+//! Owns what is done to files and directories without git. Imported by all files of this module; imports `error` alone.
+//!
+//! Invariants: no link is followed at the last part of a path that is removed or read for its content; no read waits
+//! for a writer.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};

@@ -1,4 +1,9 @@
 //! Runs the git program: the one place that builds its command line and its environment.
+//!
+//! Owns each call of git and its end. Imported by the files of this module that ask git; imports `error`, and the search path of `os`.
+//!
+//! Invariants: no hook, monitor, pager, prompt or housekeeping runs; no variable of the caller's leads git elsewhere; no
+//! call is without a limit of time, and what git started ends with it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -227,15 +232,14 @@ impl Git {
 impl Ended {
     /// Its stdout, unless it ended with an error.
     pub(super) fn into_output(self, verb: &'static str) -> Result<Vec<u8>, Error> {
-        let Self { status, stderr, .. } = self;
-        match status.success() {
-            true => Ok(self.stdout),
-            false => Err(Error::GitFailed {
-                verb,
-                status,
-                stderr,
-            }),
+        if self.status.success() {
+            return Ok(self.stdout);
         }
+        Err(Error::GitFailed {
+            verb,
+            status: self.status,
+            stderr: self.stderr,
+        })
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn write_commit(
     parent: Oid,
     message: &str,
 ) -> Result<Oid, Error> {
-    let written = Git::new(repo.common_dir(), repo.common_dir(), "commit-tree")
+    let written = repo
+        .git("commit-tree")
         .signed()
         .setting("i18n.commitEncoding", "UTF-8")
         .args([&tree.to_string(), "-p", &parent.to_string()])

@@ -1,4 +1,10 @@
-//! What came to be, moved or went in the repository while a run went on: it is the user's, so it is told of and stays.
+//! Refs and worktrees that were created, moved or deleted in the repository during a run: they are the user's, so they
+//! are told of and stay.
+//!
+//! Owns the list of the refs and worktrees that there were when the worktree was added. Imported by `add`, `agent_head`
+//! and `remove`.
+//!
+//! Invariant: nothing is changed but registrations of worktrees inside a directory that was removed.
 
 use std::collections::BTreeMap;
 use std::fs;

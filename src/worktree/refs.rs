@@ -1,4 +1,9 @@
-//! The refs that keep results, and whether anything else does.
+//! Refs: listed, created, pointed elsewhere and deleted, by the git program; and those that keep results.
+//!
+//! Owns the names of refs and each change of one. Imported by the files of this module that read or change a ref.
+//!
+//! Invariants: a ref is changed under git's own lock, which is waited for; git keeps the reflogs and the rights of a
+//! shared repository. No ref is deleted that has moved since it was read, but for the result of the run itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +13,6 @@ use git2::Oid;
 
 use super::ancestry;
 use super::error::Error;
-use super::git::Git;
 use super::repository::{CommitId, Repository};
 
 /// Where branches are.
@@ -30,7 +34,8 @@ pub(super) fn branch_ref(name: &str) -> Result<String, Error> {
 
 /// The refs at or below a name, with the objects that they point at.
 pub(super) fn list_refs(repo: &Repository, name: &str) -> Result<Vec<(String, Oid)>, Error> {
-    let listed = Git::new(repo.common_dir(), repo.common_dir(), "for-each-ref")
+    let listed = repo
+        .git("for-each-ref")
         .args(["--format=%(objectname) %(refname)", name])
         .query_output(Vec::new())?;
     let listed = String::from_utf8_lossy(&listed);
@@ -65,13 +70,13 @@ pub(super) fn create_branch(
 }
 
 fn update(repo: &Repository, why: &str, args: &[&str]) -> Result<(), Error> {
-    let git = call(repo).signed().args(["-m", why]).args(args);
+    let git = repo.git("update-ref").signed().args(["-m", why]).args(args);
     git.query_output(Vec::new()).map(drop)
 }
 
 /// Deletes a ref and its reflog, whatever it points at; one that is gone is fine.
 pub(super) fn delete_ref(repo: &Repository, full: &str) -> Result<(), Error> {
-    call(repo)
+    repo.git("update-ref")
         .args(["-d", full])
         .query_output(Vec::new())
         .map(drop)
@@ -83,7 +88,7 @@ pub(super) fn delete_ref(repo: &Repository, full: &str) -> Result<(), Error> {
 /// or `git gc` next door that has read the branch and not yet written brings it back. Source: libgit2 1.9,
 /// `tests/scenarios/scale/git.rs`.
 pub(super) fn delete_branch(repo: &Repository, full: &str, tip: Oid) -> Result<(), Error> {
-    let deleted = call(repo).args(["-d", full, &tip.to_string()]);
+    let deleted = repo.git("update-ref").args(["-d", full, &tip.to_string()]);
     deleted.query_output(Vec::new())?;
     remove_empty_logs(repo.common_dir());
     Ok(())
@@ -97,10 +102,6 @@ fn remove_empty_logs(common_dir: &Path) {
             return;
         }
     }
-}
-
-fn call(repo: &Repository) -> Git {
-    Git::new(repo.common_dir(), repo.common_dir(), "update-ref")
 }
 
 impl Repository {
@@ -144,7 +145,7 @@ impl Repository {
             .iter()
             .map(|(name, commit)| format!("delete {name} {commit}\n"))
             .collect();
-        let deleted = call(self).args(["--stdin"]);
+        let deleted = self.git("update-ref").args(["--stdin"]);
         if deleted.query_output(input.into_bytes()).is_ok() {
             return Ok(());
         }

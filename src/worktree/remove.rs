@@ -1,4 +1,9 @@
 //! Removes a worktree that is provably ours, and its branch when nothing would be lost.
+//!
+//! Owns the order of a removal. Imported by no file of this module.
+//!
+//! Invariants: the marker, which is the proof, is removed last, so that a removal may be repeated; nothing is deleted
+//! before the proof.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,7 +15,7 @@ use super::admin_dir::{
 use super::ancestry::descends;
 use super::branch::is_made_for;
 use super::error::Error;
-use super::files::{known_path, remove_file, remove_tree, write_atomically};
+use super::files::{remove_file, remove_tree, write_atomically};
 use super::marker::{Marker, leads_to};
 use super::new_refs;
 use super::owned::{OwnedWorktree, find_owned};
@@ -65,10 +70,7 @@ pub struct Removed {
 /// [`Error::NotOwned`] if something is at the path, or the branch exists, that nothing proves to be this owner's;
 /// [`Error::Replaced`] if the directory isn't the one that was made. Nothing is deleted then.
 pub fn remove(repo: &Repository, spec: &WorktreeSpec, what: Removal<'_>) -> Result<Removed, Error> {
-    let spec = &WorktreeSpec {
-        path: known_path(&spec.path)?,
-        ..spec.clone()
-    };
+    let spec = &spec.resolved()?;
     let Some(owned) = find_owned(repo, spec)? else {
         return remove_unmarked(repo, spec, what);
     };

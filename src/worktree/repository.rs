@@ -1,4 +1,9 @@
 //! The user's repository: found, opened and asked, never changed.
+//!
+//! Owns the paths of the repository, and [`CommitId`]. Imported by the files of this module above `git`.
+//!
+//! Invariants: it is opened where it was found, never by a `.git` file of a worktree; it is opened as a bare one, so that
+//! no checkout's attributes count.
 
 use std::fmt;
 use std::fs;
@@ -101,10 +106,10 @@ impl Repository {
         let place = Place { path };
         let git_dir = place.ask("--absolute-git-dir")?;
         let common_dir = place.ask("--git-common-dir")?;
-        let work_tree = match place.ask("--is-inside-work-tree")?.ends_with("true") {
-            true => Some(place.ask("--show-toplevel")?),
-            false => None,
-        };
+        let is_inside = place.ask("--is-inside-work-tree")?.ends_with("true");
+        let work_tree = is_inside
+            .then(|| place.ask("--show-toplevel"))
+            .transpose()?;
         let main = match &work_tree {
             Some(work_tree) if git_dir == common_dir => Some(work_tree.clone()),
             _ => main_work_tree(&common_dir)?,
@@ -164,6 +169,11 @@ impl Repository {
             Err(Error::NotARepository { .. }) => Err(gone()),
             other => other,
         }
+    }
+
+    /// A call of git on what all worktrees share.
+    pub(super) fn git(&self, verb: &'static str) -> Git {
+        Git::new(&self.common_dir, &self.common_dir, verb)
     }
 
     /// Sees that the commit is there that a run was begun from: else this is another repository, or a damaged one.

@@ -1,4 +1,9 @@
 //! Takes what the agent left in a worktree and keeps it under a ref of ours.
+//!
+//! Owns the result of a run and the refs that keep it. Imported by no file of this module.
+//!
+//! Invariants: a result that is returned is complete and on the disk; a ref that held more is kept beside it; the
+//! agent's files, index and branches are read only.
 
 use std::fs;
 use std::path::PathBuf;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Error;
+use super::files::known_path;
 use super::repository::CommitId;
 
 /// Which worktree, for whom.
@@ -18,6 +20,16 @@ pub struct WorktreeSpec {
     /// The run it belongs to.
     #[serde(flatten)]
     pub owner: Owner,
+}
+
+impl WorktreeSpec {
+    /// The same with the links of its path resolved, as far as it exists.
+    pub(super) fn resolved(&self) -> Result<Self, Error> {
+        Ok(Self {
+            path: known_path(&self.path)?,
+            ..self.clone()
+        })
+    }
 }
 
 /// The run that a worktree belongs to.

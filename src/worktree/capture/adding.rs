@@ -1,4 +1,8 @@
 //! `git add -A` of a work tree into an index of ours, and what becomes of the files that git can't add.
+//!
+//! Owns the contents that are stored. Imported by `capture` and `nested`.
+//!
+//! Invariant: a file that can't be stored costs no other file, and is named.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -2,6 +2,10 @@
 //!
 //! They are the agent's. No git program is started in them: libgit2 reads their refs, which runs nothing, and git reads
 //! their objects beside those of the user's repository.
+//!
+//! Owns the decision which of them stay links, and the copies of their commits. Imported by `capture`.
+//!
+//! Invariant: work in them is in the result, in a copy of their history, or named as left out.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -19,7 +23,6 @@ use super::survey::{Scope, Survey};
 use crate::os::chain::chain;
 use crate::worktree::error::Error;
 use crate::worktree::files::{Scratch, shown};
-use crate::worktree::git::Git;
 use crate::worktree::identity::write_commit;
 
 /// An empty file. Its name makes a directory one with tracked files, which git enters though a repository is there;
@@ -300,7 +303,9 @@ impl<'a> Nested<'a> {
         }
         let objects = nested.commondir().join("objects");
         let tips: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
-        Git::new(common_dir, common_dir, "pack-objects")
+        self.source
+            .repo
+            .git("pack-objects")
             .env(
                 "GIT_ALTERNATE_OBJECT_DIRECTORIES",
                 quoted(objects.as_os_str().as_bytes()),

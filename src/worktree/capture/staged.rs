@@ -3,6 +3,10 @@
 //! The agent's own index is never used: it may call changed files unchanged. Believed is what no file can tell: that a
 //! path is tracked no more, or is although it is ignored, its mode where the file system has none, and that a file is
 //! absent because the checkout is sparse.
+//!
+//! Owns our index until files are added. Imported by `capture`.
+//!
+//! Invariant: an entry with file times is one that our git wrote at the checkout.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;

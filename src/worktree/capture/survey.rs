@@ -1,6 +1,10 @@
 //! Finds entries of a work tree that git doesn't report: repositories, pipes, directories that can't be read.
 //!
 //! Only names and kinds are read. Ignored directories are left alone, as git leaves them.
+//!
+//! Owns the walk of a work tree. Imported by `capture` and `nested`.
+//!
+//! Invariants: no file is opened but a pipe that git would wait for; no directory is entered that git would not enter.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
