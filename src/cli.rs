@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::Error;
+use crate::os::shell::shell_quote;
 use crate::record::code::Code;
 use crate::record::redact::redact;
 use crate::record::shown::{self, Shown, harmless, one_line};
@@ -176,13 +177,7 @@ fn advice(text: &str) -> String {
 
 /// A path as a shell takes it for one word.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,@".contains(c);
-    if text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    shell_quote(&path.display().to_string())
 }
 
 fn start_log(verbose: u8) {

@@ -11,7 +11,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use tmux_interface::{
 };
 use tokio::sync::Semaphore;
 
+use crate::os::files::private_file;
 use crate::os::search_path::search_path;
 use crate::os::shell::shell_quote;
 
@@ -370,12 +370,7 @@ impl Server {
     async fn lock(&self, sharing: Sharing) -> Result<File, Error> {
         let path = self.socket.with_extension("lock");
         let locked = tokio::task::spawn_blocking(move || {
-            let file = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .mode(0o600)
-                .open(path)?;
+            let file = private_file().create(true).truncate(false).open(path)?;
             match sharing {
                 Sharing::Shared => file.lock_shared()?,
                 Sharing::Exclusive => file.lock()?,

@@ -234,6 +234,7 @@ impl Trouble {
 }
 
 /// Whether the agent may trust the repository that a task is for.
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrustPolicy {
@@ -245,6 +246,7 @@ pub enum TrustPolicy {
 }
 
 /// The places that the agent's shell commands may write to.
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sandbox {
@@ -270,6 +272,7 @@ impl Sandbox {
 }
 
 /// When the agent asks before it runs something.
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ask {

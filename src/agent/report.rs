@@ -185,9 +185,15 @@ pub struct Usage {
 
 /// The part that a message plays in its turn, as the agent's model has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::ValueEnum),
+    value(rename_all = "snake_case")
+)]
 pub enum Phase {
     /// It doesn't say.
     #[default]
+    #[cfg_attr(feature = "cli", value(skip))]
     Unknown,
     /// Said on the way.
     Commentary,

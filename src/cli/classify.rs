@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::Error;
 use crate::agent::report::Phase;
 use crate::turn::classify::{Evidence, classify_with};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{print_json, print_text, usage};
 
@@ -27,15 +27,7 @@ pub(crate) struct Classify {
     overtaken: bool,
     /// The phase that the agent's model gave the message.
     #[arg(long, value_name = "PHASE")]
-    phase: Option<Called>,
-}
-
-/// The `phase` of a message in a transcript.
-#[derive(Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Called {
-    Commentary,
-    FinalAnswer,
+    phase: Option<Phase>,
 }
 
 impl Classify {
@@ -43,11 +35,7 @@ impl Classify {
         Evidence {
             worked: !self.no_tools,
             overtaken: self.overtaken,
-            phase: match self.phase {
-                None => Phase::Unknown,
-                Some(Called::Commentary) => Phase::Commentary,
-                Some(Called::FinalAnswer) => Phase::FinalAnswer,
-            },
+            phase: self.phase.unwrap_or_default(),
         }
     }
 

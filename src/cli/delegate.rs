@@ -15,7 +15,7 @@ use crate::task::name::TaskName;
 use crate::task::policy::{Keep, Limits, Permissions};
 use crate::task::prompt::{self, Prompt};
 use crate::{Error, Operator};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 
 use super::follow::{Responders, duration, follow, print_outcome};
@@ -69,7 +69,7 @@ pub(crate) struct Delegate {
     max_parallel: Option<NonZeroUsize>,
     /// What to keep after the run.
     #[arg(long, value_enum, value_name = "WHAT")]
-    keep: Option<KeepArg>,
+    keep: Option<Keep>,
     /// Print the record as one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -85,10 +85,10 @@ struct Agent {
     codex: Option<PathBuf>,
     /// What the agent's commands may write to.
     #[arg(long, value_enum, default_value = "workspace-write")]
-    sandbox: SandboxArg,
+    sandbox: Sandbox,
     /// When codex asks for an approval.
     #[arg(long, value_enum, default_value = "on-request")]
-    ask: AskArg,
+    ask: Ask,
     /// The model, instead of the configured one.
     #[arg(long)]
     model: Option<String>,
@@ -97,7 +97,7 @@ struct Agent {
     profile: Option<String>,
     /// Answer codex's question about trust in the folder with yes, or end the run with the question.
     #[arg(long, value_enum, default_value = "accept")]
-    trust: TrustArg,
+    trust: TrustPolicy,
     /// An additional argument for codex; may be repeated.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     agent_arg: Vec<String>,
@@ -111,7 +111,7 @@ struct Agent {
 struct Replies {
     /// The answer to the agent's requests for an approval.
     #[arg(long, value_enum, default_value = "ask")]
-    permissions: PermissionsArg,
+    permissions: Permissions,
     #[command(flatten)]
     responders: Responders,
     /// The largest number of prompts, the brief included.
@@ -137,45 +137,6 @@ struct Deadlines {
     /// For waiting in the queue, before all of these.
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     queue_timeout: Duration,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum SandboxArg {
-    ReadOnly,
-    WorkspaceWrite,
-    DangerFullAccess,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum AskArg {
-    OnRequest,
-    Never,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TrustArg {
-    Accept,
-    Ask,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PermissionsArg {
-    /// Ask the answers file and the responder; without an answer the run ends with the question.
-    Ask,
-    /// No: the agent goes on without it.
-    Deny,
-    /// Yes to everything it asks for.
-    Allow,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum KeepArg {
-    /// The branch, at the result.
-    Branch,
-    /// The worktree and its branch.
-    Worktree,
-    /// Both, and the agent's session still running.
-    Session,
 }
 
 impl Delegate {
@@ -230,11 +191,7 @@ impl Delegate {
         task.directory.clone_from(&self.cwd);
         task.agent = self.agent.options();
         task.environment = self.agent.environment()?;
-        task.permissions = match self.replies.permissions {
-            PermissionsArg::Ask => Permissions::Ask,
-            PermissionsArg::Deny => Permissions::Deny,
-            PermissionsArg::Allow => Permissions::Allow,
-        };
+        task.permissions = self.replies.permissions;
         task.responders = self.replies.responders.load()?;
         task.limits = Limits {
             startup: self.deadlines.startup_timeout,
@@ -245,12 +202,7 @@ impl Delegate {
             turns: self.replies.max_turns,
             ..Limits::default()
         };
-        task.keep = match self.keep {
-            None => Keep::Nothing,
-            Some(KeepArg::Branch) => Keep::Branch,
-            Some(KeepArg::Worktree) => Keep::Worktree,
-            Some(KeepArg::Session) => Keep::Session,
-        };
+        task.keep = self.keep.unwrap_or_default();
         Ok(task)
     }
 
@@ -296,21 +248,11 @@ impl Agent {
         Options {
             executor: ExecutorId::default(),
             program: self.codex.clone(),
-            sandbox: match self.sandbox {
-                SandboxArg::ReadOnly => Sandbox::ReadOnly,
-                SandboxArg::WorkspaceWrite => Sandbox::WorkspaceWrite,
-                SandboxArg::DangerFullAccess => Sandbox::DangerFullAccess,
-            },
-            ask: match self.ask {
-                AskArg::OnRequest => Ask::OnRequest,
-                AskArg::Never => Ask::Never,
-            },
+            sandbox: self.sandbox,
+            ask: self.ask,
             model: self.model.clone(),
             profile: self.profile.clone(),
-            trust: match self.trust {
-                TrustArg::Accept => TrustPolicy::Accept,
-                TrustArg::Ask => TrustPolicy::Ask,
-            },
+            trust: self.trust,
             arguments: self.agent_arg.clone(),
         }
     }

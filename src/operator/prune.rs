@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
+use crate::os::files::make_private_directory;
 use crate::record::{Lock, RunDir, Store};
 use crate::tmux::Server;
 use crate::worktree::{CommitId, Repository};
@@ -209,11 +210,7 @@ fn remove_directory(store: &Store, run: &RunDir) -> Result<(), Error> {
     let out = store.root().join(OUT);
     let failed = || io_error(format!("remove {}", run.path().display()));
     loop {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&out);
-        made.map_err(failed())?;
+        make_private_directory(&out).map_err(failed())?;
         match fs::rename(run.path(), out.join(run.name())) {
             Ok(()) => break,
             // Another pruning has just removed `pruned/`.

@@ -10,10 +10,10 @@
 //! file, so every waiting operator also polls. A run without a limit never waits, but counts for those that have
 //! one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
+use crate::os::files::private_file;
 use crate::os::watch::{FileWatcher, Source, Wakeup};
 use crate::record::{self, Store};
 
@@ -218,7 +219,7 @@ impl Queue {
             running: self.limit.is_none() || before.is_none(),
         };
         let path = self.dir.join(ticket.name());
-        let held = private().create_new(true).open(&path)?;
+        let held = private_file().create_new(true).open(&path)?;
         held.lock()?;
         Ok(QueuePlace { path, ticket, held })
     }
@@ -294,16 +295,10 @@ impl Queue {
     }
 
     fn lock(&self) -> io::Result<File> {
-        let file = private().create(true).open(self.dir.join("lock"))?;
+        let file = private_file().create(true).open(self.dir.join("lock"))?;
         file.lock()?;
         Ok(file)
     }
-}
-
-fn private() -> OpenOptions {
-    let mut options = File::options();
-    options.write(true).mode(0o600);
-    options
 }
 
 #[cfg(test)]

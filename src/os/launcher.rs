@@ -11,10 +11,9 @@
 //! Source: prctl(2), `PR_SET_CHILD_SUBREAPER`, Linux 3.4.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -24,6 +23,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
 
+use crate::os::files::private_file;
 use crate::os::process::{End, GRACE, Process, cgroup};
 
 /// The text of an environment file, for [`run`]: `NAME=value` and a NUL for each variable.
@@ -102,11 +102,9 @@ impl Order {
     }
 
     fn write_status(&self, status: u8) -> io::Result<()> {
-        let mut file = File::options()
+        let mut file = private_file()
             .create(true)
             .truncate(true)
-            .write(true)
-            .mode(0o600)
             .open(&self.status)?;
         file.write_all(format!("{status}\n").as_bytes())
     }

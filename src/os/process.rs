@@ -155,6 +155,20 @@ impl Stat {
     }
 }
 
+/// The pids of all processes.
+pub(crate) fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Returns whether a process has the mark of that run in its environment.
+pub(crate) fn is_marked(pid: u32, run_id: &str) -> bool {
+    let mark = format!("{RUN_VARIABLE}={run_id}");
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mut variables = environment.split(|&byte| byte == 0);
+    variables.any(|variable| variable == mark.as_bytes())
+}
+
 /// The id of the machine's present boot.
 pub(crate) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")

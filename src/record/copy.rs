@@ -1,11 +1,11 @@
 //! Files of the agent's that a run keeps.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::{Error, RunDir, io_error};
-use crate::os::files::private_file;
+use crate::os::files::replace;
 
 impl RunDir {
     /// Copies a file of any size to a file of the run (mode 0600), in one step for its readers.
@@ -14,29 +14,19 @@ impl RunDir {
     /// [`Error::Io`]; then no file of that name exists, and nothing else is left.
     pub(crate) fn keep_copy(&self, from: &Path, name: &str) -> Result<(), Error> {
         let path = self.path.join(name);
-        let temp = self.path.join(format!("{name}.tmp"));
         let mut from = File::open(from).map_err(io_error("read", from))?;
         // Within the kernel, where the file systems can: a transcript may be longer than our memory.
-        let copied = private_file()
-            .create(true)
-            .truncate(true)
-            .open(&temp)
-            .and_then(|mut to| io::copy(&mut from, &mut to))
-            .and_then(|_bytes| fs::rename(&temp, &path));
-        if copied.is_err() {
-            let _absent_or_unwritable = fs::remove_file(&temp);
-        }
-        copied.map_err(io_error("write", &path))
+        replace(&path, |to| io::copy(&mut from, to).map(drop)).map_err(io_error("write", &path))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::time::SystemTime;
 
     use super::super::Store;
-    use super::*;
     use crate::task::name::{RunId, TaskName};
 
     #[test]
@@ -60,8 +50,12 @@ mod tests {
         // A directory has the name: the copy is removed again.
         fs::create_dir(run.path().join("taken")).expect("a directory");
         assert!(run.keep_copy(&from, "taken").is_err());
-        for name in ["other", "other.tmp", "taken.tmp", "kept.tmp"] {
-            assert!(!run.path().join(name).exists(), "{name}");
-        }
+        let entries = fs::read_dir(run.path()).expect("readable");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let mut left = names.filter(|name| {
+            let name = name.to_string_lossy();
+            name.contains(".tmp") || name.contains("other")
+        });
+        assert_eq!(left.next(), None);
     }
 }

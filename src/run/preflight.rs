@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use crate::agent::executor::{Installed, Place, TrustPolicy};
 use crate::agent::helper::Helper;
 use crate::error::{Error, io as io_error};
 use crate::os::chain::chain;
+use crate::os::files::private_file;
 use crate::os::search_path::{find_program, search_path};
 use crate::record::Store;
 use crate::run::shared::Shared;
@@ -325,10 +325,6 @@ fn available_mb(path: &Path) -> Result<u64, Error> {
 
 /// Whether this is the first time that the state directory is told so.
 fn note_once(store: &Store, name: &str) -> bool {
-    fs::File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(store.root().join(name))
-        .is_ok()
+    let file = store.root().join(name);
+    private_file().create_new(true).open(file).is_ok()
 }

@@ -84,30 +84,33 @@ impl Limits {
 }
 
 /// The answer to the agent's requests for an approval.
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permissions {
-    /// The responder decides; where it doesn't, the run ends with the question.
+    /// Ask the answers file and the responder; without an answer the run ends with the question.
     #[default]
     Ask,
-    /// "No", through the permission hook: the agent goes on without it.
+    /// No: the agent goes on without it.
     Deny,
-    /// "Yes".
+    /// Yes to everything it asks for.
     Allow,
 }
 
 /// The parts that stay after a run.
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Keep {
     /// The record and the result's ref.
     #[default]
+    #[cfg_attr(feature = "cli", value(skip))]
     Nothing,
-    /// The branch too, at the snapshot.
+    /// The branch, at the result.
     Branch,
-    /// The worktree and its branch too.
+    /// The worktree and its branch.
     Worktree,
-    /// All of it, with the agent's session still running.
+    /// Both, and the agent's session still running.
     Session,
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::os::process::pids;
+
 /// The name that a tmux server gives itself.
 ///
 /// Source: tmux 3.3a, `/proc/<pid>/comm`.
@@ -28,9 +30,8 @@ pub(super) struct ServerProcess(Pid);
 impl ServerProcess {
     /// The process whose command line has `-S` and the socket.
     pub(super) fn find(socket: &Path) -> Option<Self> {
-        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-        pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter_map(Pid::from_raw)
+        pids()
+            .filter_map(|pid| Pid::from_raw(pid.cast_signed()))
             .map(Self)
             .find(|process| process.serves(socket))
     }

@@ -10,7 +10,7 @@ use super::{Action, Found, find_run};
 use crate::agent::ALL_LEFTOVERS;
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
-use crate::os::process::RUN_VARIABLE;
+use crate::os::process::{is_marked, pids};
 use crate::record::Store;
 use crate::worktree::shown;
 use crate::worktree::{
@@ -224,13 +224,7 @@ fn refuse_recorded(store: &Store, path: &Path, owner: &Owner) -> Result<(), Erro
 
 /// An agent that still works there would go on into nothing.
 fn refuse_running(path: &Path, owner: &Owner) -> Result<(), Error> {
-    let mark = format!("{RUN_VARIABLE}={}", owner.run_id);
-    let is_marked = |process: &Path| {
-        let environment = fs::read(process.join("environ")).unwrap_or_default();
-        let mut variables = environment.split(|&byte| byte == 0);
-        variables.any(|variable| variable == mark.as_bytes())
-    };
-    match find_process(is_marked) {
+    match pids().find(|pid| is_marked(*pid, &owner.run_id)) {
         None => Ok(()),
         Some(pid) => Err(refuse(
             path,
@@ -241,22 +235,12 @@ fn refuse_running(path: &Path, owner: &Owner) -> Result<(), Error> {
 
 /// Somebody works in there, perhaps the person's own shell.
 fn refuse_inhabited(path: &Path) -> Result<(), Error> {
-    let is_inside = |process: &Path| {
-        fs::read_link(process.join("cwd")).is_ok_and(|directory| directory.starts_with(path))
+    let is_inside = |pid: &u32| {
+        let directory = fs::read_link(format!("/proc/{pid}/cwd"));
+        directory.is_ok_and(|directory| directory.starts_with(path))
     };
-    match find_process(is_inside) {
+    match pids().find(is_inside) {
         None => Ok(()),
         Some(pid) => Err(refuse(path, format!("the process {pid} works in it"))),
     }
-}
-
-/// The first process whose directory in `/proc` is as wanted.
-fn find_process(is_wanted: impl Fn(&Path) -> bool) -> Option<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut pids = entries.filter_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        Some((pid, entry.path()))
-    });
-    pids.find(|(_, process)| is_wanted(process))
-        .map(|(pid, _)| pid)
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 
 use super::cgroup::Cgroup;
-use super::{Process, RUN_VARIABLE, RunProcesses, Stat};
+use super::{Process, RunProcesses, Stat, is_marked, pids};
 
 /// A process that belongs to a run.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,7 @@ pub(super) struct Look {
 /// The processes of a run, looked at again and again.
 #[derive(Debug)]
 pub(super) struct Family {
+    /// The id of the run whose mark the members have.
     mark: Option<String>,
     root: Option<Process>,
     cgroup: Option<Cgroup>,
@@ -48,7 +49,7 @@ impl Family {
     /// The processes of a run.
     pub(super) fn of_run(run: &RunProcesses<'_>) -> Self {
         Self {
-            mark: Some(format!("{RUN_VARIABLE}={}", run.run_id)),
+            mark: Some(run.run_id.to_owned()),
             root: run.root,
             cgroup: run.cgroup.clone(),
             known: HashSet::new(),
@@ -108,13 +109,8 @@ impl Family {
     }
 
     fn has_mark(&self, pid: u32) -> bool {
-        let Some(mark) = &self.mark else {
-            return false;
-        };
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment
-            .split(|&byte| byte == 0)
-            .any(|variable| variable == mark.as_bytes())
+        let mark = self.mark.as_deref();
+        mark.is_some_and(|run_id| is_marked(pid, run_id))
     }
 
     fn remember(&mut self, table: &Table, found: &HashSet<u32>) {
@@ -171,8 +167,7 @@ impl Table {
             own: std::process::id(),
             spared: HashSet::new(),
         };
-        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-        for pid in pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+        for pid in pids() {
             if let Some(stat) = Stat::load(pid).filter(|stat| !stat.is_dead()) {
                 table.add(pid, stat);
             }
