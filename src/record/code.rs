@@ -191,7 +191,7 @@ impl Code {
             Self::RunAlive => {
                 "wait for it, watch it with `cx-operator attach`, or end its operator with SIGINT"
             }
-            Self::RunEnded => "`cx-operator show` tells how",
+            Self::RunEnded => "`cx-operator show` says how",
             Self::StaleReply => "answer the question that is open now",
             Self::NewerRun => "use the cx-operator that wrote it, or a newer one",
             Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",

@@ -256,7 +256,7 @@ impl Machine {
         if let Some(DialogState { dialog, .. }) = self.dialog_state.take() {
             return Some(blocked(
                 dialog.name,
-                "nobody closed it",
+                "it was not closed",
                 &dialog.screen,
                 self.plan.executor,
             ));
