@@ -92,4 +92,19 @@ mod tests {
         assert!(!dir.is_alive());
         assert_eq!(store.find("t").expect("found").path(), dir.path());
     }
+
+    #[test]
+    fn a_run_that_was_cut_off_before_its_journal_began_is_blank() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(temp.path()).expect("opens");
+        let id = RunId::new(&TaskName::parse("t").expect("valid"), SystemTime::now());
+        let (dir, _lock) = store.create(&id).expect("created");
+        assert!(dir.is_blank());
+        for early in ["order.tmp-7", "order.json", "events.jsonl"] {
+            fs::write(dir.path().join(early), "").expect("written");
+            assert!(dir.is_blank(), "{early}");
+        }
+        fs::write(dir.path().join("task.md"), "").expect("written");
+        assert!(!dir.is_blank());
+    }
 }

@@ -68,7 +68,12 @@ impl RunDir {
     pub(crate) fn is_blank(&self) -> bool {
         let early = ["lock", "signals", "inbox", "order.json", "events.jsonl"];
         let mut names = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        names.all(|entry| early.iter().any(|name| entry.file_name() == *name))
+        let is_early = |entry: fs::DirEntry| {
+            let name = entry.file_name();
+            let half_written = name.to_string_lossy().starts_with("order.tmp-");
+            half_written || early.iter().any(|early| name == *early)
+        };
+        names.all(is_early)
             && fs::read_dir(self.signals()).map_or(true, |mut files| files.next().is_none())
     }
 
@@ -170,13 +175,14 @@ impl RunDir {
         self.load_document("order.json")
     }
 
-    /// Writes `order.json`.
+    /// Writes `order.json`; durable when it returns.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn write_order(&self, order: &Task) -> Result<(), Error> {
+        let path = self.path.join("order.json");
         let text = serde_json::to_vec(order).expect("an order has string keys only");
-        self.write("order.json", &text)
+        write_private(&path, &text, Durability::Synced).map_err(io_error("write", &path))
     }
 
     pub(super) fn load_document<T: DeserializeOwned>(

@@ -151,8 +151,15 @@ impl JournalState {
                 name: run.name().to_owned(),
             }));
         }
-        if let Some(order) = run.load_order()? {
-            journal_state.order = order;
+        match run.load_order() {
+            Ok(Some(order)) => journal_state.order = order,
+            // A run of an earlier version: its journal has the terms.
+            Ok(None) => {}
+            Err(error) => {
+                let why = Error::from(error).message();
+                let notice = format!("the run is ended with the most cautious terms: {why}");
+                journal_state.notices.push(notice);
+            }
         }
         for entry in entries {
             journal_state.take(entry);

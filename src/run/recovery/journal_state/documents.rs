@@ -75,3 +75,18 @@ fn a_run_of_an_earlier_version_can_be_taken_over_at_any_line() {
         }
     }
 }
+
+#[test]
+fn a_run_whose_order_is_lost_can_be_ended() {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let run = run(&temp, "kept", 8);
+    for text in ["", "{", r#"{"name":"demo"}"#] {
+        fs::write(run.path().join("order.json"), text).expect("written");
+        let state = JournalState::load(&run).expect("readable").expect("a run");
+        let told = state.to_outcome(&run).notices;
+        assert!(
+            told.iter().any(|notice| notice.contains("order.json")),
+            "{told:?}"
+        );
+    }
+}
