@@ -74,6 +74,28 @@ fn the_page_of_the_architecture_lists_the_rooms_in_their_order() {
     assert_eq!(listed, real);
 }
 
+/// The files that the tree on that page names, such as `record.rs  record/  dir  store`.
+#[test]
+fn the_tree_of_the_architecture_names_files_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/architecture.md")).expect("a page");
+    let row = Regex::new(r"(?m)^  ([a-z]+)\.rs  ([a-z]+)/ +(.*)$").expect("a pattern");
+    let aside = Regex::new(r"\([^)]*\)").expect("a pattern");
+    let mut seen = 0;
+    for row in row.captures_iter(&page) {
+        let names = aside.replace_all(&row[3], "");
+        for name in names.split(|c: char| !c.is_alphanumeric() && c != '_') {
+            let file = root.join("src").join(&row[2]).join(format!("{name}.rs"));
+            // Of the commands it says "one file each".
+            if !name.is_empty() && &row[2] != "cli" {
+                seen += 1;
+                assert!(file.exists(), "{}", file.display());
+            }
+        }
+    }
+    assert!(seen > 40, "{seen} files");
+}
+
 #[test]
 fn no_room_but_the_agents_names_an_agent() {
     let name = Regex::new("(?i)codex|claude|gemini").expect("a pattern");
