@@ -74,13 +74,6 @@ pub struct DiffSummary {
     pub deletions: usize,
 }
 
-/// A patch that was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PatchInfo {
-    /// The file's length.
-    pub bytes: u64,
-}
-
 /// Counts what changed from `base` to `result`, renames detected. `scratch` is a directory for temporary files.
 ///
 /// # Errors
@@ -112,7 +105,7 @@ pub fn write_patch(
     base: CommitId,
     result: CommitId,
     to: &Path,
-) -> Result<PatchInfo, Error> {
+) -> Result<(), Error> {
     let place = Place::new(repo, base, to.parent().unwrap_or(Path::new(".")))?;
     let renames = if place.has_lost_a_link(base, result)? {
         "--no-renames"
@@ -132,10 +125,8 @@ pub fn write_patch(
         .args(["--src-prefix=a/", "--dst-prefix=b/", renames])
         .write_output(file.try_clone().map_err(Error::io("write", &temporary))?)?;
     file.sync_all().map_err(Error::io("write", to))?;
-    let bytes = file.metadata().map_err(Error::io("read", to))?.len();
     fs::rename(&temporary, to).map_err(Error::io("write", to))?;
-    sync_directory(to).map_err(Error::io("write", to))?;
-    Ok(PatchInfo { bytes })
+    sync_directory(to).map_err(Error::io("write", to))
 }
 
 /// A repository without anything of its own, beside the objects of another.

@@ -9,26 +9,18 @@ use git2::{ErrorClass, ErrorCode};
 use super::error::Error;
 use super::git::Git;
 
-/// Where git is asked.
-pub(super) struct Place<'a> {
-    pub(super) path: &'a Path,
-}
-
-impl Place<'_> {
-    /// Asks `git rev-parse` for one thing: a path may have any byte, a line's end included.
-    pub(super) fn ask(&self, what: &'static str) -> Result<PathBuf, Error> {
-        let path = self.path;
-        let output = Git::searching(path, "rev-parse")
-            .args([what])
-            .query_output(Vec::new())
-            .map_err(|error| git_refused(path, error))?;
-        let said = output.strip_suffix(b"\n").unwrap_or(&output);
-        let said = path.join(OsStr::from_bytes(said));
-        if what.starts_with("--is-") {
-            return Ok(said);
-        }
-        said.canonicalize().map_err(Error::io("find", &said))
+/// Asks `git rev-parse` at a path for one thing: a path may have any byte, a line's end included.
+pub(super) fn ask(path: &Path, what: &'static str) -> Result<PathBuf, Error> {
+    let output = Git::searching(path, "rev-parse")
+        .args([what])
+        .query_output(Vec::new())
+        .map_err(|error| git_refused(path, error))?;
+    let said = output.strip_suffix(b"\n").unwrap_or(&output);
+    let said = path.join(OsStr::from_bytes(said));
+    if what.starts_with("--is-") {
+        return Ok(said);
     }
+    said.canonicalize().map_err(Error::io("find", &said))
 }
 
 /// The main checkout of a git directory, as far as that tells: `core.worktree`, or the directory whose `.git` it is.
@@ -45,7 +37,7 @@ pub(super) fn main_work_tree(common_dir: &Path) -> Result<Option<PathBuf>, Error
         Err(_) => common_dir.parent().map(Path::to_owned),
     };
     let leads_here = |top: &PathBuf| {
-        let asked = Place { path: top }.ask("--git-common-dir");
+        let asked = ask(top, "--git-common-dir");
         asked.is_ok_and(|found| found == common_dir)
     };
     Ok(top.filter(|top| top.is_dir() && leads_here(top)))

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use git2::{ErrorCode, ObjectType, Oid};
 use serde::{Deserialize, Serialize};
 
-use super::discovery::{Place, main_work_tree, refuse_unspeakable, refused};
+use super::discovery::{self, main_work_tree, refuse_unspeakable, refused};
 use super::error::Error;
 use super::files::known_path;
 use super::git::Git;
@@ -63,17 +63,9 @@ impl From<CommitId> for String {
 
 /// The features of a repository that need care beyond plain files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, not a state"
-)]
 pub struct Features {
     /// The base commit has submodules: their directories stay empty.
     pub submodules: bool,
-    /// The top `.gitattributes` of the base commit names the LFS filter.
-    pub lfs: bool,
-    /// A clean or smudge program is configured.
-    pub filters: bool,
     /// The checkout is sparse: the worktree will be as well.
     pub sparse: bool,
     /// The repository has a promisor remote: filling the worktree may need the network.
@@ -103,13 +95,11 @@ impl Repository {
     /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], [`Error::NotText`], and [`Error::Unsupported`] for what libgit2 can't read
     /// (reftable, sha256).
     pub fn discover(path: &Path) -> Result<Self, Error> {
-        let place = Place { path };
-        let git_dir = place.ask("--absolute-git-dir")?;
-        let common_dir = place.ask("--git-common-dir")?;
-        let is_inside = place.ask("--is-inside-work-tree")?.ends_with("true");
-        let work_tree = is_inside
-            .then(|| place.ask("--show-toplevel"))
-            .transpose()?;
+        let ask = |what| discovery::ask(path, what);
+        let git_dir = ask("--absolute-git-dir")?;
+        let common_dir = ask("--git-common-dir")?;
+        let is_inside = ask("--is-inside-work-tree")?.ends_with("true");
+        let work_tree = is_inside.then(|| ask("--show-toplevel")).transpose()?;
         let main = match &work_tree {
             Some(work_tree) if git_dir == common_dir => Some(work_tree.clone()),
             _ => main_work_tree(&common_dir)?,
@@ -298,44 +288,32 @@ impl Repository {
             .find_commit(base.0)
             .map_err(Error::git("read the base commit"))?;
         // A clone without trees has it after the checkout.
-        let tree = commit.tree().ok();
-        let find = |name| tree.as_ref().and_then(|tree| tree.get_name(name));
-        let lfs = find(".gitattributes")
-            .and_then(|entry| repo.find_blob(entry.id()).ok())
-            .is_some_and(|blob| blob.content().windows(10).any(|w| w == b"filter=lfs"));
-        let settings = self.query_settings()?;
+        let submodules = commit
+            .tree()
+            .is_ok_and(|tree| tree.get_name(".gitmodules").is_some());
         let mut has = Features {
-            submodules: find(".gitmodules").is_some(),
-            lfs,
+            submodules,
             ..Features::default()
         };
+        let wanted = r"^(core\.sparsecheckout|remote\..*\.promisor)$";
+        let asked = Git::new(self.caller_git_dir(), &self.common_dir, "config")
+            .args(["-z", "--type=bool", "--get-regexp", wanted])
+            .query_end(Vec::new())?;
+        // 1 says that there are none.
+        let settings = match asked.status.code() {
+            Some(1) => Vec::new(),
+            _ => asked.into_output("config")?,
+        };
         for setting in settings.split(|byte| *byte == 0) {
-            let setting = String::from_utf8_lossy(setting);
-            // A name alone is true.
-            let (name, value) = setting.split_once('\n').unwrap_or((&setting, "true"));
-            let is_true = matches!(&*value.to_lowercase(), "true" | "yes" | "on" | "1");
-            match name.split('.').next() {
+            let is_true = setting.ends_with(b"\ntrue");
+            if setting.starts_with(b"core.") {
                 // The last one counts.
-                Some("core") => has.sparse = is_true,
-                Some("filter") => has.filters = true,
-                Some("remote") => has.partial_clone |= is_true,
-                _ => {}
+                has.sparse = is_true;
+            } else {
+                has.partial_clone |= is_true;
             }
         }
         Ok(has)
-    }
-
-    /// The settings that tell of features, as git reads them for the caller's checkout: `name\nvalue\0` each.
-    fn query_settings(&self) -> Result<Vec<u8>, Error> {
-        let wanted =
-            r"^(core\.sparsecheckout|filter\..*\.(clean|smudge|process)|remote\..*\.promisor)$";
-        let asked = Git::new(self.caller_git_dir(), &self.common_dir, "config")
-            .args(["-z", "--get-regexp", wanted])
-            .query_end(Vec::new())?;
-        match asked.status.code() {
-            Some(1) => Ok(Vec::new()),
-            _ => asked.into_output("config"),
-        }
     }
 
     /// Opens the shared repository as a bare one: no checkout's attributes count, and no ownership, which git
