@@ -176,10 +176,8 @@ pub struct Usage {
     /// Both.
     pub total_tokens: u64,
     /// Of those sent, what the service had in its cache.
-    #[serde(default)]
     pub cached_input_tokens: Option<u64>,
     /// Of those received, what the model thought with.
-    #[serde(default)]
     pub reasoning_output_tokens: Option<u64>,
 }
 

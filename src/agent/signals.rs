@@ -204,10 +204,10 @@ impl Target {
     /// Always [`Decision::Pass`] in a directory that was not named: the current directory is a repository, and a repository
     /// must not grant itself a permission by carrying a policy file.
     pub fn decide(&self, asked: &SignalFile) -> Decision {
-        match self.chosen {
-            true => permission::decide(&self.dir, asked),
-            false => Decision::Pass,
+        if !self.chosen {
+            return Decision::Pass;
         }
+        permission::decide(&self.dir, asked)
     }
 }
 
@@ -228,10 +228,8 @@ pub fn receive(target: &Target, kind: Kind) -> io::Result<SignalFile> {
     let input = input::read_stdin(move |bytes| {
         let _ = store::record(&late, &SignalFile::now(kind, None), bytes);
     });
-    let session = match input.complete {
-        true => parse_session_id(&input.bytes),
-        false => None,
-    };
+    let whole = input.complete.then_some(input.bytes.as_slice());
+    let session = whole.and_then(parse_session_id);
     let signal = SignalFile::now(kind, session);
     store::record(target, &signal, &input.bytes)?;
     Ok(signal)

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Error;
-use crate::operator::cleanup::{Action, Found, Scope, cleanup, force_orphan};
+use crate::operator::cleanup::{Action, Scope, cleanup, force_orphan};
 use crate::record::Store;
 use clap::Args;
-use serde::Serialize;
+use serde_json::json;
 
 use super::{State, block_on, one_line, print_json, print_text, safe};
 
@@ -39,13 +39,6 @@ pub(crate) struct Cleanup {
     state: State,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    schema_version: u32,
-    dry_run: bool,
-    found: &'a [Found],
-}
-
 impl Cleanup {
     fn scope(&self, store: &Store) -> Result<Scope, Error> {
         let kept = self.kept.as_deref().map(|name| store.find(name));
@@ -67,11 +60,8 @@ impl Cleanup {
             None => block_on(cleanup(&store, &self.scope(&store)?))??,
         };
         if self.json {
-            print_json(&Document {
-                schema_version: 1,
-                dry_run: self.dry_run,
-                found: &found,
-            })?;
+            let dry_run = self.dry_run;
+            print_json(&json!({"schema_version": 1, "dry_run": dry_run, "found": found}))?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut text = String::new();

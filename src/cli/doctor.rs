@@ -7,7 +7,7 @@ use crate::Error;
 use crate::agent::executor::Options;
 use crate::run::preflight::{Level, doctor};
 use clap::Args;
-use serde::Serialize;
+use serde_json::json;
 
 use super::{State, one_line, print_json, print_text, runtime, safe, usage};
 
@@ -27,13 +27,6 @@ pub(crate) struct Doctor {
     state: State,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    schema_version: u32,
-    ready: bool,
-    checks: &'a [crate::run::preflight::Check],
-}
-
 impl Doctor {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let repo = std::path::absolute(&self.repo).map_err(|_| usage("--repo is empty"))?;
@@ -44,11 +37,7 @@ impl Doctor {
         let checks = runtime()?.block_on(doctor(&self.state.root()?, &repo, &options));
         let ready = checks.iter().all(|check| check.level != Level::Fail);
         if self.json {
-            print_json(&Document {
-                schema_version: 1,
-                ready,
-                checks: &checks,
-            })?;
+            print_json(&json!({"schema_version": 1, "ready": ready, "checks": checks}))?;
         } else {
             let mut text = String::new();
             for check in &checks {

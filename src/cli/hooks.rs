@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Error;
+use crate::agent::codex::app_server::ListedHook;
 use crate::agent::codex::global_hooks::{self, Action, HookState, Report};
 use crate::agent::codex::program::{codex_home, find};
 use crate::agent::codex::trust::event_names;
@@ -11,6 +12,7 @@ use crate::agent::executor::Refusal;
 use crate::run::preflight::find_helper;
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::json;
 
 use super::{print_json, print_text, safe, tell, usage};
 
@@ -90,61 +92,41 @@ impl Hooks {
     }
 }
 
-#[derive(Serialize)]
-struct Changed {
-    event: &'static str,
-    action: &'static str,
-    command: String,
-    /// Entries of others that codex will ask to review again, since it knows them by their position.
-    displaced: usize,
-}
-
-#[derive(Serialize)]
-struct ReportDocument {
-    schema_version: u32,
-    file: PathBuf,
-    backup: Option<PathBuf>,
-    changes: Vec<Changed>,
+/// The name of an action, and how many entries of others codex will ask to review again, since it knows them by their position.
+fn words(action: &Action) -> (&'static str, usize) {
+    match action {
+        Action::Added => ("added", 0),
+        Action::Updated { .. } => ("updated", 0),
+        Action::Kept => ("kept", 0),
+        Action::Removed { displaced } => ("removed", *displaced),
+    }
 }
 
 fn print_report(report: &Report, json: bool) -> Result<(), Error> {
-    let changes = report.changes.iter().map(|change| {
-        let (action, displaced) = match change.action {
-            Action::Added => ("added", 0),
-            Action::Updated { .. } => ("updated", 0),
-            Action::Kept => ("kept", 0),
-            Action::Removed { displaced } => ("removed", displaced),
-        };
-        Changed {
-            event: event_names(change.kind).configured,
-            action,
-            command: change.command.clone(),
-            displaced,
-        }
-    });
-    let changes: Vec<Changed> = changes.collect();
     if json {
-        let (file, backup) = (report.file.clone(), report.backup.clone());
-        return print_json(&ReportDocument {
-            schema_version: 1,
-            file,
-            backup,
-            changes,
+        let changes = report.changes.iter().map(|change| {
+            let (action, displaced) = words(&change.action);
+            let event = event_names(change.kind).configured;
+            json!({"event": event, "action": action, "command": change.command, "displaced": displaced})
         });
+        return print_json(&json!({
+            "schema_version": 1,
+            "file": report.file,
+            "backup": report.backup,
+            "changes": changes.collect::<Vec<_>>(),
+        }));
     }
     let mut text = format!("{}\n", report.file.display());
-    if changes.is_empty() {
+    if report.changes.is_empty() {
         text.push_str("  none of our entries exists\n");
     }
-    for change in changes {
-        text.push_str(&format!(
-            "  {} {}: {}\n",
-            change.action, change.event, change.command
-        ));
-        if change.displaced > 0 {
+    for change in &report.changes {
+        let (action, displaced) = words(&change.action);
+        let event = event_names(change.kind).configured;
+        text.push_str(&format!("  {action} {event}: {}\n", change.command));
+        if displaced > 0 {
             text.push_str(&format!(
-                "    {} other entries moved up: codex will ask to review them again\n",
-                change.displaced
+                "    {displaced} other entries moved up: codex will ask to review them again\n"
             ));
         }
     }
@@ -164,15 +146,6 @@ struct Verified {
     works: bool,
 }
 
-#[derive(Serialize)]
-struct VerifyDocument {
-    schema_version: u32,
-    file: PathBuf,
-    works: bool,
-    hooks: Vec<Verified>,
-    complaints: Vec<String>,
-}
-
 impl Verify {
     fn run(self) -> Result<ExitCode, Error> {
         let search = std::env::var_os("PATH");
@@ -181,14 +154,13 @@ impl Verify {
         let hooks: Vec<Verified> = found.hooks.iter().map(verified).collect();
         let works = hooks.iter().all(|hook| hook.works);
         if self.target.json {
-            let (file, complaints) = (found.file, found.complaints);
-            print_json(&VerifyDocument {
-                schema_version: 1,
-                file,
-                works,
-                hooks,
-                complaints,
-            })?;
+            print_json(&json!({
+                "schema_version": 1,
+                "file": found.file,
+                "works": works,
+                "hooks": hooks,
+                "complaints": found.complaints,
+            }))?;
         } else {
             let mut text = format!("{}\n", found.file.display());
             for hook in &hooks {
@@ -211,21 +183,15 @@ impl Verify {
 }
 
 fn verified(state: &HookState) -> Verified {
-    let trust = state.listed.as_ref().map(|listed| listed.trust_status);
-    let works = state.runnable
-        && state
-            .listed
-            .as_ref()
-            .is_some_and(|listed| listed.is_active());
+    let listed = state.listed.as_ref();
+    let trust = listed.map(|listed| listed.trust_status);
+    let works = state.runnable && listed.is_some_and(ListedHook::is_active);
     Verified {
         event: event_names(state.kind).configured,
         command: state.command.clone(),
         runnable: state.runnable,
         trust: trust.map(|trust| format!("{trust:?}").to_lowercase()),
-        hash: state
-            .listed
-            .as_ref()
-            .map(|listed| listed.current_hash.clone()),
+        hash: listed.map(|listed| listed.current_hash.clone()),
         works,
     }
 }

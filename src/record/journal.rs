@@ -85,7 +85,6 @@ pub enum Progress {
         /// The repository's root.
         repository: PathBuf,
         /// The git directory that all its worktrees share; absent in journals of older versions.
-        #[serde(default)]
         common_dir: Option<PathBuf>,
         /// The commit that it starts from.
         base_commit: String,
@@ -96,7 +95,6 @@ pub enum Progress {
         /// The agent's version.
         agent_version: String,
         /// The names of what the run makes; absent in journals of older versions.
-        #[serde(default)]
         names: Option<Names>,
         /// In journals of older versions, which have no `order.json`, what of the task an operator needs that takes the run
         /// over.
@@ -135,7 +133,6 @@ pub enum Progress {
         /// When that process started, in clock ticks after boot.
         pid_start: Option<u64>,
         /// Where the agent works; absent in older journals, where it is the worktree.
-        #[serde(default)]
         directory: Option<PathBuf>,
         /// The command line; the number of the caller's own arguments replaces them.
         argv: Vec<String>,

@@ -98,7 +98,6 @@ pub struct Failure {
     /// What to do now.
     pub hint: Option<String>,
     /// The signal that ended the run: `SIGINT`, `SIGTERM`, …
-    #[serde(default)]
     pub signal: Option<String>,
 }
 
@@ -159,10 +158,8 @@ pub struct Outcome {
     /// The repository's root.
     pub repository: Option<PathBuf>,
     /// The git directory that all its worktrees share; absent in records of older versions.
-    #[serde(default)]
     pub common_dir: Option<PathBuf>,
     /// The caller's work tree, which `--repo` led to; absent for a bare repository.
-    #[serde(default)]
     pub checkout: Option<PathBuf>,
     /// Whether the agent started from the caller's uncommitted changes.
     #[serde(default)]

@@ -107,7 +107,11 @@ pub(crate) fn unanswered(question: &Question) -> End {
 pub(super) fn blocked(name: &str, why: &str, screen: &str, executor: ExecutorId) -> End {
     let hint = executor.remedy(Trouble::Dialog);
     let message = format!("a dialog ({name}) is in the way: {why}");
-    let mut end = End::failed(Status::BlockedDialog, "blocked_dialog", message, hint);
+    let end = End::failed(Status::BlockedDialog, "blocked_dialog", message, hint);
+    with_dialog(end, screen)
+}
+
+fn with_dialog(mut end: End, screen: &str) -> End {
     end.pending = Some(Pending {
         kind: "dialog".to_owned(),
         text: screen.trim_end().to_owned(),
@@ -127,12 +131,6 @@ pub(super) fn composer_in_use() -> End {
 pub(super) fn sign_in(screen: &str, executor: ExecutorId) -> End {
     let message = format!("{} asks to be signed in", executor.name());
     let hint = executor.remedy(Trouble::SignedOut);
-    let mut end = End::failed(Status::Failed, "not_signed_in", message, hint);
-    end.pending = Some(Pending {
-        kind: "dialog".to_owned(),
-        text: screen.trim_end().to_owned(),
-        reason: None,
-        options: Vec::new(),
-    });
-    end
+    let end = End::failed(Status::Failed, "not_signed_in", message, hint);
+    with_dialog(end, screen)
 }

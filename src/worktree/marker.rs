@@ -27,7 +27,6 @@ pub(super) struct Marker {
     /// The inode of the worktree's directory, known once that and the branch are made.
     directory_inode: Option<u64>,
     /// When that directory was made, where the file system knows, in milliseconds since 1970: inodes are used again.
-    #[serde(default)]
     directory_born: Option<u64>,
 }
 

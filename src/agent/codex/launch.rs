@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::program::Program;
-use super::trust::{DEFAULT_TIMEOUT_SECS, trusted_hash};
+use super::trust::{DEFAULT_TIMEOUT_SECS, event_names, trusted_hash};
 use crate::agent::executor::{Hooks, Launch, Sandbox, TrustPolicy};
 use crate::agent::signals::{self, Kind};
 
@@ -43,12 +43,9 @@ impl Hooks<'_> {
     fn config(&self) -> String {
         let mut state = Vec::new();
         let mut events = Vec::new();
-        for (kind, name, snake) in [
-            (Kind::SessionStart, "SessionStart", "session_start"),
-            (Kind::Prompt, "UserPromptSubmit", "user_prompt_submit"),
-            (Kind::Permission, "PermissionRequest", "permission_request"),
-            (Kind::Stop, "Stop", "stop"),
-        ] {
+        for kind in Kind::ALL {
+            let names = event_names(kind);
+            let (name, snake) = (names.configured, names.trusted);
             let command = self.helper.hook(kind, self.signals, "codex");
             // A permission's hook waits for an answer, which may be a person's.
             let timeout = match kind {

@@ -16,31 +16,22 @@ pub struct Payload {
     /// The session, a UUIDv7: the same for all turns of one conversation.
     pub session_id: String,
     /// The turn, where the event belongs to one.
-    #[serde(default)]
     pub turn_id: Option<String>,
     /// The agent within the session, where it is one that the session's own agent made; the transcript is then its own.
-    #[serde(default)]
     pub agent_id: Option<String>,
     /// The session's transcript, a JSONL file that may not be there yet.
-    #[serde(default)]
     pub transcript_path: Option<PathBuf>,
     /// The working directory of the session.
-    #[serde(default)]
     pub cwd: Option<PathBuf>,
     /// `SessionStart` only: `startup`, `resume`, `clear`, `compact`.
-    #[serde(default)]
     pub source: Option<String>,
     /// `UserPromptSubmit` only: the whole text.
-    #[serde(default)]
     pub prompt: Option<String>,
     /// `Stop` only: what the agent said last; null where it said nothing.
-    #[serde(default)]
     pub last_assistant_message: Option<String>,
     /// `PermissionRequest` only: the tool, such as `Bash`.
-    #[serde(default)]
     pub tool_name: Option<String>,
     /// `PermissionRequest` only: what the tool is asked to do.
-    #[serde(default)]
     pub tool_input: Option<serde_json::Value>,
 }
 

@@ -29,9 +29,7 @@ struct Record {
     schema_version: u32,
     task: TaskName,
     repository: Option<PathBuf>,
-    #[serde(default)]
     common_dir: Option<PathBuf>,
-    #[serde(default)]
     result_ref: Option<String>,
     worktree: Option<PathBuf>,
 }
