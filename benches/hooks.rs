@@ -1,4 +1,4 @@
-//! A hook binary beside an empty `main`: spawn, one payload on stdin, exit.
+//! A hook beside an empty `main`: spawn, one payload on stdin, exit.
 //!
 //! `cargo bench --bench hooks [-- <pairs>]`. The two run in turn, A B A B, so that the machine's load meets both alike.
 

@@ -117,7 +117,7 @@ async fn check_tools() -> Result<()> {
     Ok(())
 }
 
-/// Builds what cargo does not build for an example, the hook binaries and the scripted agent, into the directory
+/// Builds what cargo does not build for an example, the helper and the scripted agent, into the directory
 /// of this program; returns that directory.
 fn build() -> Result<PathBuf> {
     let executable = env::current_exe()?;

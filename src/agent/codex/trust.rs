@@ -23,7 +23,7 @@ pub struct EventNames {
     pub listed: &'static str,
 }
 
-/// The event of codex for which a hook binary of ours is meant.
+/// The event of codex for which a hook of ours is meant.
 pub const fn event_names(kind: Kind) -> EventNames {
     let (configured, trusted, listed) = match kind {
         Kind::SessionStart => ("SessionStart", "session_start", "sessionStart"),

@@ -2,6 +2,9 @@
 //!
 //! Linux allows a user 128 inotify instances, editors take some of them, and every operator process needs one: the
 //! 129th looks at its few files itself. One look costs a `stat` for each of them.
+//!
+//! `notify::PollWatcher` is no substitute: it compares times in whole seconds, so that a second write within one is missed
+//! unless it hashes every file, and it reads whole directories at one fixed pace.
 
 use std::collections::HashMap;
 use std::ffi::OsString;

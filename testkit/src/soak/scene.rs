@@ -13,7 +13,7 @@ use crate::world::World;
 /// The programs of a soak.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// The directory of `cx-operator` and its hook binaries.
+    /// The directory of `cx-operator` and `cx-helper`.
     pub binaries: PathBuf,
     /// The program that plays the agent.
     pub agent: PathBuf,
