@@ -20,9 +20,9 @@
 //!   what it makes of rules, attributes and settings is right by definition.
 //!
 //! The files import each other in one direction only, from the lowest: `error`, `files`, `git`; `discovery`,
-//! `repository`; `ancestry`, `identity`, `refs`; `spec`, `marker`, `admin_dir`, `owned`; `branch`, `new_refs`; `add`; then
-//! `adopt`, `remove`, `diff`, `durable`, `capture`, `agent_head`, `snapshot`, `dirty`. Nothing of the crate is imported
-//! but `os`.
+//! `repository`; `ancestry`, `identity`, `refs`; `spec`, `marker`, `admin_dir`, `owned`; `branch`, `new_refs`; `add`;
+//! then `adopt`, `remove`, `diff`, `durable`, `capture`, `agent_head`, `snapshot`, `dirty`. Nothing of the crate is
+//! imported but `os`.
 
 mod add;
 mod admin_dir;

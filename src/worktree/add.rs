@@ -39,8 +39,8 @@ impl Worktree {
     /// parallel: creating the directory is the lock. No hook runs. On an error nothing is left.
     ///
     /// # Errors
-    /// [`Error::OpenDirectory`], [`Error::PathExists`], [`Error::BranchExists`], [`Error::InvalidName`]; after that [`Error::RolledBack`], or
-    /// [`Error::LeftBehind`] if the removal failed too.
+    /// [`Error::OpenDirectory`], [`Error::PathExists`], [`Error::BranchExists`], [`Error::InvalidName`]; after that
+    /// [`Error::RolledBack`], or [`Error::LeftBehind`] if the removal failed too.
     pub fn add(repo: &Repository, spec: &WorktreeSpec) -> Result<Self, Error> {
         let spec = WorktreeSpec {
             path: real_path(&spec.path)?,

@@ -20,8 +20,8 @@ pub struct BranchHolder {
 }
 
 impl Repository {
-    /// Finds the branch `name` (without `refs/heads/`), or one below it (`name/…`), and the checkout that holds it; `None`
-    /// if the name is free.
+    /// Finds the branch `name` (without `refs/heads/`), or one below it (`name/…`), and the checkout that holds it;
+    /// `None` if the name is free.
     ///
     /// # Errors
     /// [`Error::InvalidName`], or those of libgit2.

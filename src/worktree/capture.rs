@@ -54,8 +54,8 @@ pub(super) struct Captured {
 /// Captures tracked and untracked files, respecting `.gitignore`, `info/exclude` and the user's excludes.
 ///
 /// # Errors
-/// [`Error::Unreadable`] for a device in the place of ignore rules, [`Error::Unstorable`] where the repository takes nothing; else
-/// those of libgit2 and git.
+/// [`Error::Unreadable`] for a device in the place of ignore rules, [`Error::Unstorable`] where the repository takes
+/// nothing; else those of libgit2 and git.
 pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
     source.make_git_dir()?;
     let work_tree = source.work_tree.to_owned();

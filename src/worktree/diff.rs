@@ -182,8 +182,8 @@ impl<'a> Place<'a> {
             .args(["-M", RENAMES, &base.to_string(), &result.to_string()])
     }
 
-    /// Returns whether a link of the base is gone. `git apply` takes one that was renamed, its content unchanged, for one that
-    /// is still there, and refuses files in a directory of its name.
+    /// Returns whether a link of the base is gone. `git apply` takes one that was renamed, its content unchanged, for
+    /// one that is still there, and refuses files in a directory of its name.
     /// Source: git 2.47, `apply.c`, `prepare_symlink_changes`; `tests/worktree/patch.rs`.
     fn has_lost_a_link(&self, base: CommitId, result: CommitId) -> Result<bool, Error> {
         let deleted = self

@@ -81,8 +81,8 @@ fn git_refused(path: &Path, error: Error) -> Error {
     }
 }
 
-/// What of a repository's format a complaint is about, in the words of git or of libgit2 1.9 (`repository.c`), which has
-/// no code of its own for it.
+/// What of a repository's format a complaint is about, in the words of git or of libgit2 1.9 (`repository.c`), which
+/// has no code of its own for it.
 fn unsupported(words: &str) -> Option<&'static str> {
     let words = words.to_lowercase();
     let known = [

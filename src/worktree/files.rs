@@ -1,13 +1,13 @@
 //! Files of ours: written atomically, removed for sure.
 //!
-//! Owns what is done to files and directories without git. Imported by all files of this module; imports `error` alone.
+//! Owns the work on files and directories without git. Imported by all files of this module; imports `error`, and the
+//! writer by rename of `os`.
 //!
 //! Invariants: no link is followed at the last part of a path that is removed or read for its content; no read waits
 //! for a writer.
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,21 +16,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::Error;
+use crate::os::files::{Durability, write_private};
 
 /// Writes a file of mode 0600 by temp file and rename: readers see the old content or the new. Not synced to disk.
 pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(content))
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(Error::io("write", path))
+    write_private(path, content, Durability::Cached).map_err(Error::io("write", path))
 }
 
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {

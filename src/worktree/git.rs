@@ -1,9 +1,10 @@
 //! Runs the git program: the one place that builds its command line and its environment.
 //!
-//! Owns each call of git and its end. Imported by the files of this module that ask git; imports `error`, and the search path of `os`.
+//! Owns each call of git and its end. Imported by the files of this module that ask git; imports `error`, and the
+//! search path of `os`.
 //!
-//! Invariants: no hook, monitor, pager, prompt or housekeeping runs; no variable of the caller's leads git elsewhere; no
-//! call is without a limit of time, and what git started ends with it.
+//! Invariants: no hook, monitor, pager, prompt or housekeeping runs; no variable of the caller's leads git elsewhere;
+//! no call is without a limit of time, and what git started ends with it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -91,7 +92,8 @@ impl Git {
         }
         command
             .env("PATH", search_path())
-            // A commit is what its id says: libgit2 knows no replacements, and the result must mean the same everywhere.
+            // A commit is what its id says: libgit2 knows no replacements, and the result must mean the same
+            // everywhere.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             // Messages are shown, never parsed, but a log should read the same everywhere.
             .env("LC_ALL", "C")

@@ -115,8 +115,8 @@ impl Repository {
         Ok(refs.collect())
     }
 
-    /// Which of these commits no branch, tag or remote-tracking branch reaches. A commit that can't be read is not among
-    /// them.
+    /// Which of these commits no branch, tag or remote-tracking branch reaches. A commit that can't be read is not
+    /// among them.
     ///
     /// # Errors
     /// Those of git.

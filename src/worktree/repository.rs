@@ -2,8 +2,8 @@
 //!
 //! Owns the paths of the repository, and [`CommitId`]. Imported by the files of this module above `git`.
 //!
-//! Invariants: it is opened where it was found, never by a `.git` file of a worktree; it is opened as a bare one, so that
-//! no checkout's attributes count.
+//! Invariants: it is opened where it was found, never by a `.git` file of a worktree; it is opened as a bare one, so
+//! that no checkout's attributes count.
 
 use std::fmt;
 use std::fs;
@@ -88,12 +88,13 @@ pub(super) struct Checkout {
 }
 
 impl Repository {
-    /// Finds the repository of `path` as git does: `path` may be in a subdirectory, in a linked worktree or a submodule,
-    /// or be bare. Whether a repository of another user may be used is git's own decision (`safe.directory`).
+    /// Finds the repository of `path` as git does: `path` may be in a subdirectory, in a linked worktree or a
+    /// submodule, or be bare. Whether a repository of another user may be used is git's own decision
+    /// (`safe.directory`).
     ///
     /// # Errors
-    /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], [`Error::NotText`], and [`Error::Unsupported`] for what libgit2 can't read
-    /// (reftable, sha256).
+    /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], [`Error::NotText`], and [`Error::Unsupported`] for what
+    /// libgit2 can't read (reftable, sha256).
     pub fn discover(path: &Path) -> Result<Self, Error> {
         let ask = |what| discovery::ask(path, what);
         let git_dir = ask("--absolute-git-dir")?;
@@ -175,8 +176,8 @@ impl Repository {
         found.map_err(Error::git("read the base commit"))
     }
 
-    /// The top of the main checkout; where that can't be told from here, as with a bare repository's worktrees, the top of
-    /// the checkout that the path led to; else the git directory. Absolute.
+    /// The top of the main checkout; where that can't be told from here, as with a bare repository's worktrees, the top
+    /// of the checkout that the path led to; else the git directory. Absolute.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -199,7 +200,8 @@ impl Repository {
     /// Resolves a branch, a tag, an abbreviated id or an expression such as `HEAD~2`, as the caller's checkout sees it.
     ///
     /// # Errors
-    /// [`Error::UnknownRevision`] if it is not a commit, or begins with `-`; [`Error::NoCommit`] for a HEAD without one.
+    /// [`Error::UnknownRevision`] if it is not a commit, or begins with `-`; [`Error::NoCommit`] for a HEAD without
+    /// one.
     pub fn resolve_base(&self, rev: &str) -> Result<CommitId, Error> {
         let unknown = |source| Error::UnknownRevision {
             rev: rev.to_owned(),
@@ -250,8 +252,8 @@ impl Repository {
         caller.map_or(&self.common_dir, |caller| &caller.git_dir)
     }
 
-    /// What the agent's own git needs to see the worktree as ours does: no replacements, where there are some, and trust in
-    /// a repository of another user, which git knows by the directory.
+    /// What the agent's own git needs to see the worktree as ours does: no replacements, where there are some, and
+    /// trust in a repository of another user, which git knows by the directory.
     pub(crate) fn git_variables(&self, worktree: &Path) -> Result<Vec<(String, String)>, Error> {
         let failed = "list the replacements";
         let open = self.open()?;

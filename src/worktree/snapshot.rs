@@ -89,15 +89,15 @@ impl Worktree {
     /// Stores committed, uncommitted and untracked files (respecting `.gitignore`) as one commit on top of the agent's
     /// HEAD and points the ref at it; at HEAD itself if all is committed. The agent's index and files are only read.
     /// When removal has begun, or the directory is gone, the ref that was written before stays. If the ref held
-    /// something that the new result has not, that is kept as `<ref>.1`; the commits of repositories inside the worktree
-    /// are kept as `<ref>.inside.1`, ….
+    /// something that the new result has not, that is kept as `<ref>.1`; the commits of repositories inside the
+    /// worktree are kept as `<ref>.inside.1`, ….
     ///
     /// When it returns, the result is complete, and it and the ref are on the disk.
     ///
     /// # Errors
-    /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] for a device in
-    /// the place of ignore rules, [`Error::Unstorable`] where the repository takes nothing, [`Error::Incomplete`] for an object that isn't
-    /// there; else those of libgit2 and git.
+    /// [`Error::InvalidName`] for a ref outside `refs/cx-operator/`; [`Error::Unreadable`] for a device in the place of
+    /// ignore rules, [`Error::Unstorable`] where the repository takes nothing, [`Error::Incomplete`] for an object that
+    /// isn't there; else those of libgit2 and git.
     pub fn snapshot(&self, spec: &SnapshotSpec) -> Result<Snapshot, Error> {
         self.snapshot_unless(spec, &CancellationToken::new())
     }

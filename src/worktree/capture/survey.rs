@@ -65,7 +65,8 @@ impl Survey {
     /// Looks at all directories that git would look at.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] for a device in the place of ignore rules or attributes, from which git would read for ever.
+    /// [`Error::Unreadable`] for a device in the place of ignore rules or attributes, from which git would read for
+    /// ever.
     pub(super) fn take(ground: &Ground<'_>, scope: &Scope) -> Result<Self, Error> {
         let mut survey = Self::default();
         let mut rules = None;
