@@ -9,6 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::Error;
+use crate::agent::executor::Options;
+use crate::agent::{EXECUTORS, ExecutorId};
 use crate::os::shell::shell_quote;
 use crate::record::code::Code;
 use crate::record::redact::redact;
@@ -64,6 +66,32 @@ enum Command {
     Doctor(doctor::Doctor),
     Hooks(hooks::Hooks),
     Classify(classify::Classify),
+}
+
+/// The agent's program.
+#[derive(Args)]
+struct AgentProgram {
+    /// The agent.
+    #[arg(long, value_name = "NAME", default_value = "codex", value_parser = find_executor)]
+    executor: ExecutorId,
+    /// Its program [default: the one on PATH].
+    #[arg(long, value_name = "PROGRAM", visible_alias = "codex")]
+    program: Option<PathBuf>,
+}
+
+impl AgentProgram {
+    fn options(&self) -> Options {
+        Options {
+            executor: self.executor,
+            program: self.program.clone(),
+            ..Options::default()
+        }
+    }
+}
+
+fn find_executor(name: &str) -> Result<ExecutorId, String> {
+    let names: Vec<&str> = EXECUTORS.iter().map(|executor| executor.name()).collect();
+    ExecutorId::parse(name).ok_or_else(|| format!("it must be one of: {}", names.join(", ")))
 }
 
 /// Where the records are.

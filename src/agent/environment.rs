@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use super::EXECUTORS;
 use super::executor::Executor;
 use crate::os::process::RUN_VARIABLE;
 use crate::os::search_path::absolute_entries;
@@ -122,8 +123,11 @@ fn caller_environment(executor: &dyn Executor) -> BTreeMap<String, String> {
 
 fn is_foreign(name: &str, executor: &dyn Executor) -> bool {
     let begins = |prefix: &&str| name.starts_with(*prefix);
+    let mut keys = KEYS
+        .iter()
+        .chain(EXECUTORS.iter().flat_map(|other| other.key_variables()));
     DROPPED.contains(&name)
-        || KEYS.contains(&name) && !executor.key_variables().contains(&name)
+        || keys.any(|key| *key == name) && !executor.key_variables().contains(&name)
         || DROPPED_PREFIXES.iter().any(begins)
         || PARENT_MARKS.iter().any(begins)
 }

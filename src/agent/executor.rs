@@ -4,7 +4,7 @@
 //! to the program: [`Executor::find`] and [`Installed::query_access`]. Everything that depends on a CLI is behind
 //! this trait; no room above `agent` names one. Used by `task`, `record`, `turn`, `run` and `operator`.
 //!
-//! Every executor passes the conformance suite (`tests/executors`).
+//! Every executor passes the conformance suite (`tests/scenarios/executors.rs`).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,6 +23,7 @@ use crate::agent::report::{Line, TurnError};
 use crate::agent::screen_state::{Form, ScreenState};
 use crate::os::blocking::Panicked;
 use crate::os::chain::failed;
+use crate::tmux::Key;
 
 /// An agent's interactive CLI.
 #[async_trait]
@@ -63,6 +64,9 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// A prompt as it is pasted.
     fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str>;
 
+    /// The key that submits the prompt in the composer; best one that means nothing in a dialog.
+    fn submit_key(&self) -> Key;
+
     /// What a screen means. `screen` may hold escape sequences for colours.
     fn screen_state(&self, screen: &str, expected: Expected<'_>, trust: TrustPolicy)
     -> ScreenState;
@@ -80,7 +84,8 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The report of a hook, read from its payload; `None` if the payload is invalid.
     fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report>;
 
-    /// The meaning of a line of the transcript; `None` for a line that says nothing of a turn's course.
+    /// The meaning of a line of the transcript; `None` for a line that says nothing of a turn's course. The line that ends a
+    /// turn is written after the turn's Stop hook has run.
     fn line(&self, line: &str) -> Option<Line>;
 
     /// The transcripts in which sub-agents of the session with the transcript `own` may write, in the order of their

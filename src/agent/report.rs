@@ -130,7 +130,7 @@ pub enum Line {
     },
     /// The tokens of the session so far.
     Tokens(Usage),
-    /// The agent said something.
+    /// The agent said something. A turn's last message counts as one from before its last call where this is not told.
     Said {
         /// The model's phase of it.
         phase: Phase,

@@ -55,7 +55,7 @@ pub enum Advice {
     Surface(&'static str),
     /// The same, of one that the agent's work doesn't wait for: a person at the pane has opened it.
     Leave(&'static str),
-    /// codex wants to be signed in.
+    /// The agent wants to be signed in.
     SignIn,
     /// A question of a form without an answer, as it is drawn.
     Ask(Inquiry),

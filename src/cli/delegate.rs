@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::agent::ExecutorId;
 use crate::agent::executor::{Ask, Options, Sandbox, TrustPolicy};
 use crate::record::Outcome;
 use crate::task::Task;
@@ -19,7 +18,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::follow::{Responders, duration, follow, print_outcome};
-use super::{State, block_on, print_failure, print_record, usage};
+use super::{AgentProgram, State, block_on, print_failure, print_record, usage};
 
 /// Delegate one task and wait for its result.
 #[derive(Args)]
@@ -80,25 +79,24 @@ pub(crate) struct Delegate {
 #[derive(Args)]
 #[command(next_help_heading = "Agent")]
 struct Agent {
-    /// The codex program [default: `codex` on PATH].
-    #[arg(long, value_name = "PROGRAM")]
-    codex: Option<PathBuf>,
+    #[command(flatten)]
+    program: AgentProgram,
     /// What the agent's commands may write to.
     #[arg(long, value_enum, default_value = "workspace-write")]
     sandbox: Sandbox,
-    /// When codex asks for an approval.
+    /// When the agent asks for an approval.
     #[arg(long, value_enum, default_value = "on-request")]
     ask: Ask,
     /// The model, instead of the configured one.
     #[arg(long)]
     model: Option<String>,
-    /// A profile of codex's configuration.
+    /// A profile of the agent's configuration.
     #[arg(long)]
     profile: Option<String>,
-    /// Answer codex's question about trust in the folder with yes, or end the run with the question.
+    /// Answer the agent's question about trust in the folder with yes, or end the run with the question.
     #[arg(long, value_enum, default_value = "accept")]
     trust: TrustPolicy,
-    /// An additional argument for codex; may be repeated.
+    /// An additional argument for the agent; may be repeated.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     agent_arg: Vec<String>,
     /// An environment variable for the agent; may be repeated.
@@ -246,14 +244,13 @@ impl Delegate {
 impl Agent {
     fn options(&self) -> Options {
         Options {
-            executor: ExecutorId::default(),
-            program: self.codex.clone(),
             sandbox: self.sandbox,
             ask: self.ask,
             model: self.model.clone(),
             profile: self.profile.clone(),
             trust: self.trust,
             arguments: self.agent_arg.clone(),
+            ..self.program.options()
         }
     }
 

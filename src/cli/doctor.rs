@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Error;
-use crate::agent::executor::Options;
 use crate::run::preflight::{Level, doctor};
 use clap::Args;
 use serde_json::json;
 
-use super::{State, one_line, print_json, print_text, runtime, safe, usage};
+use super::{AgentProgram, State, one_line, print_json, print_text, runtime, safe, usage};
 
 /// Check everything that a run needs, and say how to fix it. Exit status 7 if a run could not start.
 #[derive(Args)]
@@ -17,9 +16,8 @@ pub(crate) struct Doctor {
     /// A path in the repository.
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
-    /// The codex program [default: `codex` on PATH].
-    #[arg(long, value_name = "PROGRAM")]
-    codex: Option<PathBuf>,
+    #[command(flatten)]
+    program: AgentProgram,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -30,10 +28,7 @@ pub(crate) struct Doctor {
 impl Doctor {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let repo = std::path::absolute(&self.repo).map_err(|_| usage("--repo is empty"))?;
-        let options = Options {
-            program: self.codex,
-            ..Options::default()
-        };
+        let options = self.program.options();
         let checks = runtime()?.block_on(doctor(&self.state.root()?, &repo, &options));
         let ready = checks.iter().all(|check| check.level != Level::Fail);
         if self.json {

@@ -35,7 +35,7 @@ fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
         Progress::Done(Step::Worktree { path, branch, .. }) => {
             format!("worktree {} on {branch}", path.display())
         }
-        Progress::Launched { .. } => "codex started".to_owned(),
+        Progress::Launched { .. } => "the agent started".to_owned(),
         Progress::KeyPressed { key, on } => format!("pressed {key} ({on})"),
         Progress::TurnEnded {
             turn,

@@ -43,7 +43,10 @@ async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &Ending) -> 
             && !has_dialog(context.executor, &agent.pane).await
             && agent
                 .pane
-                .submit(context.executor.exit_command())
+                .submit(
+                    context.executor.exit_command(),
+                    context.executor.submit_key(),
+                )
                 .await
                 .is_ok()
         {

@@ -13,7 +13,7 @@ pub enum Key {
     Down,
     /// Tab.
     Tab,
-    /// Shift-F12, which the agent is told to take for "submit" in its composer, and which means nothing in a dialog without
+    /// Shift-F12, which an agent may be told to take for "submit" in its composer, and which means nothing in a dialog without
     /// an open field for notes.
     Submit,
 }

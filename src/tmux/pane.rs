@@ -78,13 +78,13 @@ impl Pane {
         self.server.run("capture-pane", tmux).await
     }
 
-    /// Pastes `text` bracketed and submits it, in one tmux call: for a word that may be lost if a dialog comes up in the meantime,
+    /// Pastes `text` bracketed and submits it with `key`, in one tmux call: for a word that may be lost if a dialog comes up in the meantime,
     /// see [`Pane::press_in_composer`] for what the two do in one.
     ///
     /// # Errors
     /// What tmux refuses.
-    pub async fn submit(&self, text: &str) -> Result<(), Error> {
-        let submit = format!("{} ; {}", self.paste_buffer(), self.send(Key::Submit));
+    pub async fn submit(&self, text: &str, key: Key) -> Result<(), Error> {
+        let submit = format!("{} ; {}", self.paste_buffer(), self.send(key));
         self.load_and_run(&submit, LIVES, text).await
     }
 
@@ -283,7 +283,7 @@ mod tests {
         let answers = [
             pane.paste_turn(1, "a prompt").await,
             pane.paste("notes").await,
-            pane.submit("/exit ").await,
+            pane.submit("/exit ", Key::Submit).await,
             pane.press_in_composer(Key::Submit).await,
             pane.press_in_composer(Key::Enter).await,
             pane.press_in_dialog(Key::Down).await,

@@ -17,6 +17,7 @@ use crate::agent::executor::{
 use crate::agent::report::{Line, Report, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
+use crate::tmux::Key;
 
 /// OpenAI's codex.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +69,10 @@ impl Executor for Codex {
 
     fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str> {
         super::as_typed(prompt)
+    }
+
+    fn submit_key(&self) -> Key {
+        Key::Submit
     }
 
     fn screen_state(

@@ -194,7 +194,7 @@ impl Machine {
             (Sent::No | Sent::Perhaps, Holds::Prompt) => {
                 submission.sent = Sent::Yes;
                 submission.look = now + FIRST_LOOK + digestion;
-                Reaction::Press(Key::Submit, COMPOSER)
+                Reaction::Press(self.plan.executor.submit_key(), COMPOSER)
             }
             // No key has submitted it, so that the composer is empty because a dialog took the paste.
             (Sent::No, Holds::Nothing) if submission.covered && submission.pastes < PASTES => {
