@@ -20,10 +20,16 @@ pub mod executor;
 pub mod helper;
 pub mod report;
 pub mod screen_state;
+#[cfg(feature = "scripted-agent")]
+pub mod scripted;
 pub mod signals;
 
 /// All executors; the first is taken where none is named.
-pub static EXECUTORS: [&dyn Executor; 1] = [&codex::Codex];
+pub static EXECUTORS: &[&dyn Executor] = &[
+    &codex::Codex,
+    #[cfg(feature = "scripted-agent")]
+    &scripted::Scripted,
+];
 
 /// The leftovers ([`Executor::leftovers`]) of all executors: for work whose executor is unknown.
 pub(crate) static ALL_LEFTOVERS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {

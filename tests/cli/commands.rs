@@ -28,6 +28,21 @@ fn version_and_help_answer() {
 }
 
 #[test]
+fn an_unknown_executor_is_refused_with_the_names_of_all() {
+    let place = Place::new();
+    for command in [
+        &["doctor"][..],
+        &["delegate", "--task", "t", "--prompt", "x"],
+    ] {
+        let words = [command, &["--executor", "nobody"]].concat();
+        let ran = place.cli(&words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{words:?}");
+        let named = "it must be one of: codex, scripted";
+        assert!(ran.stderr.contains(named), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn doctor_names_each_check_and_what_mends_it() {
     let place = Place::new();
     let doctor = |codex: &str| {

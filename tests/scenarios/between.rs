@@ -15,7 +15,6 @@ use tokio::process::Child;
 
 use crate::rig::{Agent, Rig, wait_for};
 use gate::{Gate, Step};
-use testkit::agents::native_codex;
 
 on_every_version!(
     the_agent_dies_before_the_paste,
@@ -41,10 +40,7 @@ const REPLY: &str = "Spaces, and nothing else.";
 const QUESTION: &str = "I see two options. Should I use tabs or spaces?";
 
 fn program(rig: &Rig) -> PathBuf {
-    match rig.agent {
-        Agent::Scripted => env!("CARGO_BIN_EXE_scripted-agent").into(),
-        Agent::Codex(version) => native_codex(version).expect("the rig has it"),
-    }
+    rig.agent.program().expect("the rig has it")
 }
 
 /// Starts an operator that passes the gate and answers every question.

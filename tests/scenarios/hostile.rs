@@ -140,7 +140,7 @@ async fn links_and_odd_names_lead_nowhere(rig: &Rig) {
     );
     let task = match rig.agent {
         crate::rig::Agent::Scripted => rig.scripted(&script),
-        crate::rig::Agent::Codex(_) => rig.task(&format!(
+        _ => rig.task(&format!(
             "[[shell rm -r dir && ln -s '{to}' dir && ln -s '{to}/secret' leak && echo more >>./-rf && rm ./--help; echo 'STATUS: DONE']]"
         )),
     };

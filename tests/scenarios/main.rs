@@ -52,6 +52,14 @@ macro_rules! on_both {
     })+ };
 }
 
+/// Makes a test of each scenario on the program of every executor.
+macro_rules! on_every_executor {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        scripted on Plain;
+        codex_0_169 on Codex(testkit::agents::PINNED);
+    })+ };
+}
+
 /// Makes a test of each scenario that only a script can bring about.
 macro_rules! on_scripted {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name: scripted on Scripted; })+ };
@@ -64,6 +72,7 @@ mod deadlines;
 mod dialogs;
 mod directory;
 mod endings;
+mod executors;
 mod exotic;
 mod failures;
 mod fault_table;

@@ -13,6 +13,7 @@ use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cx_operator::agent::ExecutorId;
 use cx_operator::operator::cleanup::Scope;
 use cx_operator::record::Outcome;
 use cx_operator::record::journal::{self, Entry, Progress};
@@ -47,14 +48,25 @@ pub(crate) enum Agent {
     Scripted,
     /// The real codex of that version.
     Codex(&'static str),
+    /// The program of the executor `scripted`.
+    Plain,
 }
 
 impl Agent {
-    fn program(self) -> Option<PathBuf> {
+    pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
             Agent::Scripted => Some(built::scripted_agent()),
             Agent::Codex(version) => native_codex(version),
+            Agent::Plain => Some(built::program("plain-agent")),
         }
+    }
+
+    pub(crate) fn executor(self) -> ExecutorId {
+        let name = match self {
+            Agent::Scripted | Agent::Codex(_) => "codex",
+            Agent::Plain => "scripted",
+        };
+        ExecutorId::parse(name).expect("an executor")
     }
 }
 
@@ -78,7 +90,7 @@ pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
         .expect("a runtime");
     runtime.block_on(async {
         let _slot = match agent {
-            Agent::Scripted => None,
+            Agent::Scripted | Agent::Plain => None,
             Agent::Codex(_) => Some(REAL.acquire().await.expect("never closed")),
         };
         let rig = Rig::new(agent, program);
@@ -114,6 +126,9 @@ impl Rig {
         world.use_model(&model);
         let log = world.path("log").display().to_string();
         world.set("CX_SCRIPT_LOG", &log);
+        let home = world.path("plain").display().to_string();
+        world.set("PLAIN_HOME", &home);
+        world.write("plain/account", "");
         make_repository(&world.repo());
         let operator = Operator::builder()
             .state_directory(world.state())
@@ -133,7 +148,12 @@ impl Rig {
 
     /// The worktree of the task that [`Rig::task`] makes.
     pub(crate) fn worktree(&self) -> PathBuf {
-        self.path("worktrees/cx-t")
+        self.worktrees().join(self.session())
+    }
+
+    /// The session of that task, also the name of its branch and worktree.
+    pub(crate) fn session(&self) -> String {
+        format!("{}-t", self.agent.executor().prefix())
     }
 
     /// Takes the repository as it is now for what it must be in the end.
@@ -160,6 +180,7 @@ impl Rig {
         let prompt = Prompt::parse(brief.as_bytes()).expect("a prompt");
         let name = TaskName::parse(name).expect("a task's name");
         let mut task = Task::new(name, self.repo(), prompt);
+        task.agent.executor = self.agent.executor();
         task.agent.program = Some(self.program.clone());
         task.worktree_root = self.worktrees();
         task.environment = self.environment();
@@ -272,7 +293,7 @@ impl Rig {
     pub(crate) fn delegation_of(&self, task: &str, brief: &str, arguments: &[&str]) -> Command {
         let mut command = self.binary(&["delegate", "--task", task, "--prompt", brief, "--json"]);
         command
-            .arg("--codex")
+            .args(["--executor", self.agent.executor().name(), "--program"])
             .arg(self.program(&self.program))
             .arg("--worktree-root")
             .arg(self.worktrees())

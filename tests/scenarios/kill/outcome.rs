@@ -153,8 +153,8 @@ impl Killed {
     ) {
         let prompts = match kill.agent {
             Agent::Scripted => rig.log("prompt").len(),
-            // It has no log, but its hook leaves a file of each.
-            Agent::Codex(_) => prompt_signals(record),
+            // Others have no log, but their hooks leave a file of each.
+            _ => prompt_signals(record),
         };
         let other = usize::from(kill.heir == super::Heir::Start);
         let expected = usize::try_from(reference.outcome.turns).expect("a few") + other;

@@ -15,7 +15,7 @@ impl Rig {
         tokio::process::Command::new("tmux")
             .args(["-C", "-f", "/dev/null", "-S"])
             .arg(self.socket())
-            .args(["attach-session", "-t", "=cx-t"])
+            .args(["attach-session", "-t", &format!("={}", self.session())])
             .env_remove("TMUX")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -27,7 +27,7 @@ impl Rig {
 
     /// What the pane of task `t` shows.
     pub(crate) fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p", "-t", "=cx-t:"])
+        self.tmux(&["capture-pane", "-p", "-t", &format!("={}:", self.session())])
     }
 
     /// Waits until the pane of task `t` shows a text.
@@ -37,9 +37,10 @@ impl Rig {
 
     /// Types a text into the pane of task `t`, waits until it shows, and presses Enter.
     pub(crate) async fn type_text(&self, text: &str) {
-        self.tmux(&["send-keys", "-t", "=cx-t:", "-l", text]);
+        let pane = format!("={}:", self.session());
+        self.tmux(&["send-keys", "-t", &pane, "-l", text]);
         self.wait_for_screen(text).await;
-        self.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+        self.tmux(&["send-keys", "-t", &pane, "Enter"]);
     }
 
     /// The pid of the agent's own program in a run.
