@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::screen::LOOK_AGAIN;
-use super::{FIRST_LOOK, Machine, State, Submission};
+use super::{FIRST_LOOK, LOOK_AGAIN, Machine, State, Submission};
 use crate::os::time::words;
 use crate::record::Status;
 use crate::turn::end::unanswered;

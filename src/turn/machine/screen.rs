@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::end::{blocked, composer_in_use, sign_in};
 use super::super::{COMPOSER, End, Reaction};
 use super::deadlines::{digestion, late};
-use super::{FIRST_LOOK, Machine, Sent, State, Submission};
+use super::{FIRST_LOOK, LOOK_AGAIN, Machine, Sent, State, Submission};
 use crate::agent::screen_state::{Advice, Holds, ScreenState, ShownDialog};
 use crate::os::time::words;
 use crate::record::Status;
@@ -27,8 +27,6 @@ const KEYS: u8 = 16;
 const KEY_ECHO: Duration = Duration::from_secs(1);
 /// An unknown dialog must be up for this long before it is believed: a screen can be caught half drawn.
 const SETTLED: Duration = Duration::from_millis(700);
-/// From a look that brought nothing to the next one.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A dialog that is up, since when, when a key was pressed, and when it is looked at again.
 #[derive(Clone, Debug)]
