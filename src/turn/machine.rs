@@ -28,9 +28,6 @@ mod screen;
 mod stopping;
 mod turns;
 
-/// From a look that brought nothing to the next one.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
 /// How much longer than its budget an answer is waited for: the responder's caller then says that it is late.
 const LATE: Duration = Duration::from_secs(5);
 /// From a paste to the first look at the screen; the event usually comes within 0.1 s.

@@ -63,6 +63,13 @@ pub(crate) struct Git {
     output: Option<File>,
 }
 
+/// What a git says that writes an object while the user's `git gc` removes the empty directory that it has just made for it.
+///
+/// Source: git 2.47.3, `write-tree` beside `gc` (`tests/scenarios/scale/git.rs`).
+const LOST_DIRECTORY: &str = "unable to create temporary file: No such file or directory";
+/// How often a git is run that fails so.
+const ATTEMPTS: u32 = 5;
+
 /// How a git ended, and what it said until then.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
@@ -188,8 +195,19 @@ impl Git {
         self.query_end(input)?.into_output(verb)
     }
 
-    /// Runs git with `input` on stdin, however it ends.
+    /// Runs git with `input` on stdin, however it ends. Where the user's housekeeping was in its way, again.
     pub(super) fn query_end(mut self, input: Vec<u8>) -> Result<Ended, Error> {
+        let is_read = self.output.is_none();
+        for _ in 1..ATTEMPTS {
+            let ended = self.run(input.clone())?;
+            if ended.status.success() || !is_read || !ended.stderr.contains(LOST_DIRECTORY) {
+                return Ok(ended);
+            }
+        }
+        self.run(input)
+    }
+
+    fn run(&mut self, input: Vec<u8>) -> Result<Ended, Error> {
         let verb = self.verb;
         let failed = |source| Error::GitNotStarted { verb, source };
         let stdin = if input.is_empty() {
@@ -200,7 +218,7 @@ impl Git {
         let child = self
             .command
             .stdin(stdin)
-            .stdout(self.output.map_or_else(Stdio::piped, Stdio::from))
+            .stdout(self.output.take().map_or_else(Stdio::piped, Stdio::from))
             .stderr(Stdio::piped())
             // A group of its own, so that filters end with it.
             .process_group(0)

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{FIRST_LOOK, LOOK_AGAIN, Machine, State, Submission};
+use super::{FIRST_LOOK, Machine, State, Submission};
 use crate::os::time::words;
 use crate::record::Status;
 use crate::turn::end::unanswered;
 use crate::turn::{End, Reaction};
+
+/// From a look that brought nothing to the next one.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Machine {
     pub(super) fn on_deadline(&mut self, now: Instant) -> Reaction {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::end::{blocked, composer_in_use, sign_in};
 use super::super::{COMPOSER, End, Reaction};
 use super::deadlines::{digestion, late};
-use super::{FIRST_LOOK, LOOK_AGAIN, Machine, Sent, State, Submission};
+use super::{FIRST_LOOK, Machine, Sent, State, Submission};
 use crate::agent::screen_state::{Advice, Holds, ScreenState, ShownDialog};
 use crate::os::time::words;
 use crate::record::Status;
