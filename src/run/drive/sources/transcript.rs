@@ -43,6 +43,8 @@ pub(crate) struct Transcript {
     children: Children,
     usage: Option<Usage>,
     in_turn: bool,
+    /// Whether a turn has begun at all.
+    has_begun: bool,
     evidence: Evidence,
     /// The call of the form that is open.
     inquired: Option<String>,
@@ -71,6 +73,7 @@ impl Transcript {
             children: Children::default(),
             usage: None,
             in_turn: false,
+            has_begun: false,
             evidence: Evidence::default(),
             inquired: None,
             returned: HashSet::new(),
@@ -129,6 +132,11 @@ impl Transcript {
     /// The tokens of the session so far.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.usage
+    }
+
+    /// Whether a turn has begun, as far as it was read.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// Whether the last turn that began has not ended, as far as it was read.
@@ -195,6 +203,7 @@ impl Transcript {
             Some(Line::Tokens(usage)) => self.usage = Some(usage),
             Some(Line::TurnStarted { turn_id }) => {
                 self.in_turn = true;
+                self.has_begun = true;
                 events.push(Event::TurnBegan { turn_id });
                 self.evidence = Evidence::default();
             }

@@ -55,15 +55,20 @@ impl Children {
                 session: session.clone(),
                 transcript: Transcript::new(path.clone(), executor),
             });
-            self.expected.remove(&session);
             if child.is_some() {
                 family.insert(session);
+            } else {
+                self.expected.remove(&session);
             }
             self.seen.insert(path, child);
         }
         for child in self.seen.values_mut().flatten() {
             // The agent that made it reads how its turns end.
             drop(child.transcript.read());
+            // Its first turn may begin a moment after its transcript.
+            if child.transcript.has_begun() {
+                self.expected.remove(&child.session);
+            }
         }
     }
 
