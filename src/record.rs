@@ -100,7 +100,18 @@ mod tests {
         let id = RunId::new(&TaskName::parse("t").expect("valid"), SystemTime::now());
         let (dir, _lock) = store.create(&id).expect("created");
         assert!(dir.is_blank());
-        for early in ["order.tmp-7", "order.json", "events.jsonl"] {
+        // The name under which a file is written before it is renamed.
+        let mut half_written = String::new();
+        let order = dir.path().join("order.json");
+        crate::os::files::replace(&order, |_| {
+            let written = fs::read_dir(dir.path())?.flatten();
+            let names = written.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            half_written.extend(names.filter(|name| name.contains(".tmp-")));
+            Ok(())
+        })
+        .expect("written");
+        assert!(!half_written.is_empty());
+        for early in [half_written.as_str(), "order.json", "events.jsonl"] {
             fs::write(dir.path().join(early), "").expect("written");
             assert!(dir.is_blank(), "{early}");
         }

@@ -70,7 +70,7 @@ impl RunDir {
         let mut names = fs::read_dir(&self.path).into_iter().flatten().flatten();
         let is_early = |entry: fs::DirEntry| {
             let name = entry.file_name();
-            let half_written = name.to_string_lossy().starts_with("order.tmp-");
+            let half_written = name.to_string_lossy().starts_with("order.json.tmp-");
             half_written || early.iter().any(|early| name == *early)
         };
         names.all(is_early)
