@@ -152,7 +152,8 @@ impl Made<'_> {
         write(&spec.path.join(".git"), &gitfile(admin_dir))?;
         register(spec, admin_dir)?;
         copy_settings(repo, admin_dir)?;
-        if repo.features(spec.base)?.sparse {
+        let features = repo.features(spec.base)?;
+        if features.sparse {
             copy_sparse_patterns(repo, admin_dir)?;
         }
         Git::new(admin_dir, &spec.path, "read-tree")
@@ -163,13 +164,13 @@ impl Made<'_> {
             admin_dir.join("index"),
             admin_dir.join(SEED_INDEX),
         ));
-        let features = repo.features(spec.base)?;
         // Stays locked: a prune while the agent has its directory elsewhere for a moment would unlearn whose it is.
         let reason = format!("cx-operator: run {}", spec.owner.run_id);
         write(&admin_dir.join("locked"), reason.as_bytes())?;
         let notice = "submodules are not checked out in the worktree";
-        Ok(features
-            .submodules
+        // A clone without trees has the base's after the checkout.
+        Ok(repo
+            .has_submodules(spec.base)?
             .then(|| notice.to_owned())
             .into_iter()
             .collect())

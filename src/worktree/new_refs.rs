@@ -15,7 +15,7 @@ use super::branch::find_creation;
 use super::error::Error;
 use super::files::write_atomically;
 use super::marker::Marker;
-use super::refs::{REF_PREFIX, list_refs};
+use super::refs::{BRANCHES, REF_PREFIX, list_refs};
 use super::repository::Repository;
 
 /// The refs and worktrees as they were when the worktree was added, in its administrative directory: `<id> <name>`.
@@ -109,7 +109,11 @@ fn tell(what: &str, then: &str, names: &[String], shown: usize) -> Option<String
 }
 
 fn is_of_a_run(repo: &git2::Repository, name: &str) -> bool {
-    name.starts_with("refs/heads/cx-") && find_creation(repo, name).is_some()
+    // `<prefix>-<task>`, whichever the executor.
+    let is_named_so = name
+        .strip_prefix(BRANCHES)
+        .is_some_and(|branch| branch.contains('-'));
+    is_named_so && find_creation(repo, name).is_some()
 }
 
 /// All refs but those of results and of remotes, all that is stashed, and all worktrees that no run made.

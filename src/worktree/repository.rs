@@ -285,16 +285,8 @@ impl Repository {
     /// # Errors
     /// Those of libgit2.
     pub fn features(&self, base: CommitId) -> Result<Features, Error> {
-        let repo = self.open_as_caller()?;
-        let commit = repo
-            .find_commit(base.0)
-            .map_err(Error::git("read the base commit"))?;
-        // A clone without trees has it after the checkout.
-        let submodules = commit
-            .tree()
-            .is_ok_and(|tree| tree.get_name(".gitmodules").is_some());
         let mut has = Features {
-            submodules,
+            submodules: self.has_submodules(base)?,
             ..Features::default()
         };
         let wanted = r"^(core\.sparsecheckout|remote\..*\.promisor)$";
@@ -316,6 +308,16 @@ impl Repository {
             }
         }
         Ok(has)
+    }
+
+    /// Whether a commit's tree, as far as it is there, names submodules.
+    pub(super) fn has_submodules(&self, base: CommitId) -> Result<bool, Error> {
+        let repo = self.open_as_caller()?;
+        let commit = repo
+            .find_commit(base.0)
+            .map_err(Error::git("read the base commit"))?;
+        let tree = commit.tree();
+        Ok(tree.is_ok_and(|tree| tree.get_name(".gitmodules").is_some()))
     }
 
     /// Opens the shared repository as a bare one: no checkout's attributes count, and no ownership, which git

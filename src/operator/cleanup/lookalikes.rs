@@ -7,13 +7,19 @@ use std::path::{Path, PathBuf};
 
 use super::orphan::repository_gone;
 use super::{Action, Found, find_run};
+use crate::agent::EXECUTORS;
 use crate::record::journal::{self, Progress};
 use crate::record::{RunDir, Store};
+use crate::task::name::{TaskName, sessions_of};
 use crate::tmux::Server;
 use crate::worktree::{OwnedWorktree, Repository, linked_git_dir, owned};
 
-/// The beginning of the names of our worktrees, branches and sessions.
-const PREFIX: &str = "cx-";
+/// What the names of worktrees and branches of runs begin with.
+fn prefixes() -> impl Iterator<Item = String> {
+    EXECUTORS
+        .iter()
+        .map(|executor| format!("{}-", executor.prefix()))
+}
 /// The advice for a person who knows better.
 const FORCE: &str = "`cx-operator cleanup --force-orphan PATH` collects its work and removes it";
 
@@ -43,7 +49,8 @@ pub(super) fn in_repository(store: &Store, repository: &Repository) -> Vec<Found
             found.push(left("worktree", path.display().to_string(), why));
         }
     }
-    let branches = repository.branches_named(PREFIX).unwrap_or_default();
+    let named = prefixes().map(|prefix| repository.branches_named(&prefix).unwrap_or_default());
+    let branches: Vec<String> = named.flatten().collect();
     for branch in branches {
         if !ours.iter().any(|worktree| worktree.spec.branch == branch) {
             let name = format!("{branch} in {}", repository.root().display());
@@ -158,9 +165,8 @@ async fn is_of_a_run(
     session: &str,
 ) -> Result<bool, crate::error::Error> {
     let named_so = |run: &&RunDir| {
-        // tmux has no dots in its names.
-        let task = run.task().map(|task| task.replace('.', "_"));
-        task.is_some_and(|task| session.strip_prefix(PREFIX) == Some(&*task))
+        let task = run.task().and_then(|task| TaskName::parse(task).ok());
+        task.is_some_and(|task| sessions_of(&task).any(|name| name == session))
     };
     let runs = store.load_runs()?;
     for run in runs.iter().rev().filter(named_so) {
@@ -178,5 +184,5 @@ fn common_dir(git_dir: &Path) -> Option<&Path> {
 
 fn has_prefix(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.starts_with(PREFIX))
+    name.is_some_and(|name| prefixes().any(|prefix| name.starts_with(&prefix)))
 }
