@@ -58,6 +58,6 @@ pub use error::Error;
 pub(crate) use files::shown;
 pub use owned::{OwnedWorktree, owned};
 pub use remove::{BranchRemoval, Removal, Removed, remove};
-pub use repository::{CommitId, Features, Repository};
+pub use repository::{CommitId, Repository};
 pub use snapshot::{Changes, Snapshot, SnapshotSpec};
 pub use spec::{Owner, WorktreeSpec};

@@ -47,7 +47,7 @@ impl Worktree {
             ..spec.clone()
         };
         refuse_open_directory(&spec.path)?;
-        refuse_existing(repo, &spec)?;
+        branch_ref(&spec.branch)?;
         let admin_dir = create_admin_dir(repo, &spec)?;
         let mut made = Made {
             repo,
@@ -152,10 +152,7 @@ impl Made<'_> {
         write(&spec.path.join(".git"), &gitfile(admin_dir))?;
         register(spec, admin_dir)?;
         copy_settings(repo, admin_dir)?;
-        let features = repo.features(spec.base)?;
-        if features.sparse {
-            copy_sparse_patterns(repo, admin_dir)?;
-        }
+        copy_sparse_patterns(repo, admin_dir)?;
         Git::new(admin_dir, &spec.path, "read-tree")
             .args(["-m", "-u", &spec.base.to_string()])
             .query_output(Vec::new())?;
@@ -198,32 +195,19 @@ impl Made<'_> {
     }
 }
 
-fn refuse_existing(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
-    if fs::symlink_metadata(&spec.path).is_ok() {
-        return Err(Error::PathExists {
-            path: spec.path.clone(),
-        });
-    }
-    match repo.find_branch_holder(&spec.branch)? {
-        Some(holder) => Err(Error::BranchExists {
-            name: spec.branch.clone(),
-            holder: holder.worktree,
-        }),
-        None => Ok(()),
-    }
-}
-
 /// Creates the branch; its reflog proves whose it is.
 fn create_branch(repo: &Repository, spec: &WorktreeSpec) -> Result<(), Error> {
     let full = branch_ref(&spec.branch)?;
     let why = creation_message(&spec.owner);
-    match refs::create_branch(repo, &full, spec.base.0, &why) {
-        Err(_) if repo.find_branch_holder(&spec.branch)?.is_some() => Err(Error::BranchExists {
-            name: spec.branch.clone(),
-            holder: None,
-        }),
-        other => other,
-    }
+    refs::create_branch(repo, &full, spec.base.0, &why).map_err(|error| {
+        match repo.find_branch_holder(&spec.branch) {
+            Ok(Some(holder)) => Error::BranchExists {
+                name: spec.branch.clone(),
+                holder: holder.worktree,
+            },
+            _ => error,
+        }
+    })
 }
 
 /// Makes `worktrees/<name>` with the marker in it, `<name>` being that of the directory, with a number if it is taken.
@@ -255,12 +239,16 @@ fn copy_settings(repo: &Repository, admin_dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the worktree as sparse as the caller's checkout, as `git worktree add` does.
+/// Gives the worktree the patterns of the caller's checkout, as `git worktree add` does; the settings say whether they
+/// count.
 /// Source: git 2.47, `builtin/worktree.c`, `copy_sparse_checkout`.
 fn copy_sparse_patterns(repo: &Repository, admin_dir: &Path) -> Result<(), Error> {
-    let info = admin_dir.join("info");
-    fs::create_dir(&info).map_err(Error::io("create", &info))?;
     let patterns = "info/sparse-checkout";
     let from = repo.caller_git_dir().join(patterns);
+    if !from.exists() {
+        return Ok(());
+    }
+    let info = admin_dir.join("info");
+    fs::create_dir(&info).map_err(Error::io("create", &info))?;
     copy(&from, &admin_dir.join(patterns)).map(drop)
 }

@@ -83,6 +83,9 @@ impl Worktree {
 
     /// The commits that `head` leads to and the base doesn't, oldest first.
     pub(super) fn query_agent_commits(&self, head: Oid) -> Result<Vec<AgentCommit>, Error> {
+        if head == self.spec.base.0 {
+            return Ok(Vec::new());
+        }
         let listed = self
             .repo
             .git("log")

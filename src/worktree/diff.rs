@@ -87,7 +87,7 @@ pub fn summarize(
     if base == result {
         return Ok(DiffSummary::default());
     }
-    let place = Place::new(repo, base, scratch)?;
+    let place = Place::new(repo, scratch)?;
     let output = place
         .compare(base, result)
         .args(["-z", "--raw", "--numstat"])
@@ -106,7 +106,7 @@ pub fn write_patch(
     result: CommitId,
     to: &Path,
 ) -> Result<(), Error> {
-    let place = Place::new(repo, base, to.parent().unwrap_or(Path::new(".")))?;
+    let place = Place::new(repo, to.parent().unwrap_or(Path::new(".")))?;
     let renames = if place.has_lost_a_link(base, result)? {
         "--no-renames"
     } else {
@@ -138,10 +138,10 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn new(repo: &'a Repository, base: CommitId, parent: &Path) -> Result<Self, Error> {
+    fn new(repo: &'a Repository, parent: &Path) -> Result<Self, Error> {
         let scratch = Scratch::below(parent)?;
         let dir = scratch.path();
-        let promised = repo.features(base)?.partial_clone;
+        let promised = repo.is_partial_clone()?;
         let mut config = b"[core]\nrepositoryformatversion = 0\nbare = true\n".to_vec();
         if promised {
             let theirs = repo.common_dir().join("config");

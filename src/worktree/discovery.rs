@@ -9,17 +9,27 @@ use git2::{ErrorClass, ErrorCode};
 use super::error::Error;
 use super::git::Git;
 
-/// Asks `git rev-parse` at a path for one thing: a path may have any byte, a line's end included.
-pub(super) fn ask(path: &Path, what: &'static str) -> Result<PathBuf, Error> {
+/// `git rev-parse` repeats an option that it doesn't know. A path of git's may have any byte, a line's end included, but
+/// no two slashes in a row.
+const SEPARATOR: &str = "--//";
+
+/// Asks `git rev-parse` at a path for some things. The answers are in the same order.
+pub(super) fn ask<const N: usize>(
+    path: &Path,
+    what: [&'static str; N],
+) -> Result<[Vec<u8>; N], Error> {
     let output = Git::searching(path, "rev-parse")
-        .args([what])
+        .args(what.into_iter().flat_map(|what| [what, SEPARATOR]))
         .query_output(Vec::new())
         .map_err(|error| git_refused(path, error))?;
-    let said = output.strip_suffix(b"\n").unwrap_or(&output);
+    let lines: Vec<&[u8]> = output.split(|b| *b == b'\n').collect();
+    let mut answers = lines.split(|line| *line == SEPARATOR.as_bytes());
+    Ok(what.map(|_| answers.next().unwrap_or_default().join(&b'\n')))
+}
+
+/// The path in an answer that git gave at `path`. Absolute, free of symbolic links.
+pub(super) fn real(path: &Path, said: &[u8]) -> Result<PathBuf, Error> {
     let said = path.join(OsStr::from_bytes(said));
-    if what.starts_with("--is-") {
-        return Ok(said);
-    }
     said.canonicalize().map_err(Error::io("find", &said))
 }
 
@@ -37,8 +47,8 @@ pub(super) fn main_work_tree(common_dir: &Path) -> Result<Option<PathBuf>, Error
         Err(_) => common_dir.parent().map(Path::to_owned),
     };
     let leads_here = |top: &PathBuf| {
-        let asked = ask(top, "--git-common-dir");
-        asked.is_ok_and(|found| found == common_dir)
+        let found = ask(top, ["--git-common-dir"]).and_then(|[dir]| real(top, &dir));
+        found.is_ok_and(|found| found == common_dir)
     };
     Ok(top.filter(|top| top.is_dir() && leads_here(top)))
 }

@@ -11,10 +11,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use git2::{ErrorCode, ObjectType, Oid};
+use git2::{ErrorClass, ErrorCode, ObjectType, Oid};
 use serde::{Deserialize, Serialize};
 
-use super::discovery::{self, main_work_tree, refuse_unspeakable, refused};
+use super::discovery::{ask, main_work_tree, real, refuse_unspeakable, refused};
 use super::error::Error;
 use super::files::known_path;
 use super::git::Git;
@@ -61,16 +61,8 @@ impl From<CommitId> for String {
     }
 }
 
-/// The features of a repository that need care beyond plain files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Features {
-    /// The base commit has submodules: their directories stay empty.
-    pub submodules: bool,
-    /// The checkout is sparse: the worktree will be as well.
-    pub sparse: bool,
-    /// The repository has a promisor remote: filling the worktree may need the network.
-    pub partial_clone: bool,
-}
+/// The settings that make a remote a promisor.
+const PROMISOR: &str = r"^remote\..*\.promisor$";
 
 /// A repository as the caller's path led to it. Holds paths only: cheap to clone, free to share between threads.
 #[derive(Debug, Clone)]
@@ -96,11 +88,18 @@ impl Repository {
     /// [`Error::NotARepository`], [`Error::UnsafeOwnership`], [`Error::NotText`], and [`Error::Unsupported`] for what
     /// libgit2 can't read (reftable, sha256).
     pub fn discover(path: &Path) -> Result<Self, Error> {
-        let ask = |what| discovery::ask(path, what);
-        let git_dir = ask("--absolute-git-dir")?;
-        let common_dir = ask("--git-common-dir")?;
-        let is_inside = ask("--is-inside-work-tree")?.ends_with("true");
-        let work_tree = is_inside.then(|| ask("--show-toplevel")).transpose()?;
+        let [is_inside, up, common_dir, git_dir] = ask(
+            path,
+            [
+                "--is-inside-work-tree",
+                "--show-cdup",
+                "--git-common-dir",
+                "--absolute-git-dir",
+            ],
+        )?;
+        let (common_dir, git_dir) = (real(path, &common_dir)?, real(path, &git_dir)?);
+        let is_inside = is_inside == b"true";
+        let work_tree = is_inside.then(|| real(path, &up)).transpose()?;
         let main = match &work_tree {
             Some(work_tree) if git_dir == common_dir => Some(work_tree.clone()),
             _ => main_work_tree(&common_dir)?,
@@ -237,6 +236,15 @@ impl Repository {
     }
 
     fn kind_at(&self, base: CommitId, path: &Path) -> Result<Option<ObjectType>, Error> {
+        let open = self.open()?;
+        let tree = open.find_commit(base.0).and_then(|commit| commit.tree());
+        match tree.and_then(|tree| tree.get_path(path)) {
+            Ok(entry) => return Ok(entry.kind()),
+            Err(e) if (e.class(), e.code()) == (ErrorClass::Tree, ErrorCode::NotFound) => {
+                return Ok(None);
+            }
+            Err(_) => {}
+        }
         // In a clone without trees git fetches it, as the checkout will.
         let listed = Git::new(&self.common_dir, &self.root, "ls-tree")
             .args(["--full-tree", &base.to_string(), "--"])
@@ -279,35 +287,18 @@ impl Repository {
         Ok(variables)
     }
 
-    /// Tells what in the repository and in `base` needs care; of a base whose tree is absent, as in a clone without
-    /// trees, only what the configuration says.
-    ///
-    /// # Errors
-    /// Those of libgit2.
-    pub fn features(&self, base: CommitId) -> Result<Features, Error> {
-        let mut has = Features {
-            submodules: self.has_submodules(base)?,
-            ..Features::default()
-        };
-        let wanted = r"^(core\.sparsecheckout|remote\..*\.promisor)$";
+    /// Returns whether the repository has a promisor remote: what isn't here, git fetches.
+    pub(super) fn is_partial_clone(&self) -> Result<bool, Error> {
         let asked = Git::new(self.caller_git_dir(), &self.common_dir, "config")
-            .args(["-z", "--type=bool", "--get-regexp", wanted])
+            .args(["-z", "--type=bool", "--get-regexp", PROMISOR])
             .query_end(Vec::new())?;
         // 1 says that there are none.
         let settings = match asked.status.code() {
             Some(1) => Vec::new(),
             _ => asked.into_output("config")?,
         };
-        for setting in settings.split(|byte| *byte == 0) {
-            let is_true = setting.ends_with(b"\ntrue");
-            if setting.starts_with(b"core.") {
-                // The last one counts.
-                has.sparse = is_true;
-            } else {
-                has.partial_clone |= is_true;
-            }
-        }
-        Ok(has)
+        let mut settings = settings.split(|byte| *byte == 0);
+        Ok(settings.any(|setting| setting.ends_with(b"\ntrue")))
     }
 
     /// Whether a commit's tree, as far as it is there, names submodules.

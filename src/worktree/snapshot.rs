@@ -220,8 +220,11 @@ impl Worktree {
     /// Points the ref at the result, safely.
     fn keep(&self, name: &str, result: Oid) -> Result<(), Error> {
         if result == self.spec.base.0 {
-            // One that is left from an earlier snapshot would say that something changed.
-            return delete_ref(&self.repo, name);
+            return match self.repo.open()?.find_reference(name) {
+                Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(()),
+                // It is left from an earlier snapshot, and would say that something changed.
+                _ => delete_ref(&self.repo, name),
+            };
         }
         point_ref(&self.repo, name, result, "cx-operator: snapshot")?;
         durable::secure(&self.repo, name, self.spec.base, result)

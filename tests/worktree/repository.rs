@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use cx_operator::worktree::{BranchRemoval, Error, Removal, Repository, Worktree, remove};
+use cx_operator::worktree::{
+    BranchRemoval, Error, Removal, Repository, Worktree, WorktreeSpec, remove,
+};
 
 use crate::fixture::{Fixture, REF, command, git, output, snapshot, write};
 
@@ -87,8 +89,6 @@ fn a_partial_clone_fetches_what_the_worktree_needs() {
     );
     let repo = Repository::discover(&f.dir().join("partial")).expect("a repository");
     let spec = f.spec("t");
-    let features = repo.features(spec.base).expect("an answer");
-    assert!(features.partial_clone);
     let worktree = Worktree::add(&repo, &spec).expect("a worktree");
     assert_eq!(git(worktree.path(), &["status", "--porcelain"]), "");
     write(&worktree.path().join("README"), b"changed\n");
@@ -238,23 +238,34 @@ fn a_branch_is_found_with_the_checkout_that_holds_it() {
 }
 
 #[test]
-fn features_are_told_from_the_base_and_the_configuration() {
+fn a_base_with_submodules_is_told_of() {
     let f = Fixture::new();
-    let repo = f.repo();
-    let features = |rev| {
-        repo.features(repo.resolve_base(rev).expect("a commit"))
-            .expect("an answer")
-    };
-    assert_eq!(features("HEAD"), cx_operator::worktree::Features::default());
+    assert!(f.add().notices().is_empty());
     f.write(
         ".gitmodules",
         b"[submodule \"s\"]\n\tpath = s\n\turl = ./s\n",
     );
     f.commit("more");
-    f.git(&["config", "core.sparseCheckout", "true"]);
-    let all = features("HEAD");
-    assert!(all.submodules && all.sparse, "{all:?}");
-    assert!(!features("HEAD~1").submodules);
+    let spec = WorktreeSpec {
+        base: f.repo().resolve_base("main").expect("a commit"),
+        ..f.spec("u")
+    };
+    let worktree = Worktree::add(&f.repo(), &spec).expect("a worktree");
+    let notice = "submodules are not checked out in the worktree";
+    assert_eq!(worktree.notices(), [notice]);
+}
+
+#[test]
+fn a_path_may_have_the_end_of_a_line() {
+    let f = Fixture::new();
+    let top = f.dir().join("one\ntwo\n");
+    let below = top.join("three\n/four");
+    fs::create_dir_all(&below).expect("directories");
+    git(&top, &["init", "-q"]);
+    let repo = Repository::discover(&below).expect("a repository");
+    assert_eq!(repo.root(), top.canonicalize().expect("it exists"));
+    assert_eq!(repo.checkout(), Some(repo.root()));
+    assert_eq!(repo.common_dir(), repo.root().join(".git"));
 }
 
 #[test]
