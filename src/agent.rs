@@ -1,7 +1,7 @@
 //! The executors: the interactive CLIs that a task can be handed to.
 //!
 //! One folder each. Everything that is known about a CLI (its flags, dialogs, payloads, transcript, and the versions that
-//! a fact holds for) is in its folder and nowhere else. [`executor`] is the boundary; [`screen_state`] and [`report`] are its words;
+//! a fact holds for) is in its folder and nowhere else. [`executor`] is the boundary; [`conversation`], [`screen_state`] and [`report`] are its words;
 //! [`helper`] is the program that serves as hooks and launcher, [`signals`] are the files that hooks write; [`environment`]
 //! is what an agent gets of its caller's.
 
@@ -15,6 +15,7 @@ pub use codex::global_hooks::Error as GlobalHooksError;
 use executor::Executor;
 
 pub mod codex;
+pub mod conversation;
 pub mod environment;
 pub mod executor;
 pub mod helper;

@@ -99,9 +99,10 @@ pub mod turn;
 pub mod worktree;
 
 pub use agent::ExecutorId;
+pub use agent::conversation::Drive;
 pub use agent::executor::{Ask, Options, Sandbox, TrustPolicy};
 pub use agent::helper::helper_main;
-pub use agent::report::Usage;
+pub use agent::report::{Item, Usage};
 pub use agent::screen_state::AnswerOption;
 pub use error::Error;
 pub use operator::listing::{Listing, Summary};

@@ -11,39 +11,35 @@ pub(crate) mod collect;
 pub(crate) mod context;
 pub(crate) mod drive;
 pub(crate) mod inbox;
+mod launch;
 pub mod preflight;
 pub(crate) mod recovery;
 pub(crate) mod shared;
 pub(crate) mod teardown;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::agent::executor::{CommandLine, Hooks, Launch};
-use crate::agent::signals::{self, Policy};
+use crate::agent::conversation::{Conversation, Drive};
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
-use crate::os::launcher::environment_file;
-use crate::os::process::cgroup::Cgroup;
-use crate::os::process::{Exit, Process, boot_id};
+use crate::os::process::boot_id;
 use crate::os::time::millis;
 use crate::record::code::Code;
 use crate::record::journal::{Entry, Journal, Progress, SCHEMA_VERSION, Step};
 use crate::record::{Lock, Outcome, RunDir};
 use crate::run::cancel::Cancel;
 use crate::run::context::{Agent, RunContext};
-use crate::run::drive::{Driver, Ending, Parts, denial};
+use crate::run::drive::{Continuation, Driver, Ending, Parts};
 use crate::run::inbox::CancelByMessage;
 use crate::run::recovery::sweep_once;
 use crate::run::shared::Shared;
 use crate::task::name::{Names, RunId};
-use crate::task::policy::Permissions;
 use crate::task::respond::Context;
 use crate::task::{Task, prompt};
-use crate::tmux::{Pane, SessionSpec};
 use crate::turn::classify::PREAMBLE;
 use crate::turn::{End, Machine, Plan};
 use crate::worktree::{self, Owner, Worktree, WorktreeSpec};
@@ -111,7 +107,8 @@ impl<'a> Run<'a> {
             schema_version: SCHEMA_VERSION,
         });
         dir.write("task.md", task.prompt.as_str().as_bytes())?;
-        dir.write(&RunDir::prompt_name(1), first_prompt(&task).as_bytes())?;
+        let prompt = first_prompt(&task, ready.drive);
+        dir.write(&RunDir::prompt_name(1), prompt.as_bytes())?;
         for text in &ready.notices {
             journal.write(Progress::Notice { text: text.clone() });
         }
@@ -184,7 +181,8 @@ impl<'a> Run<'a> {
         }
         let executor = self.task.agent.executor;
         let brief = self.task.prompt.as_str();
-        if !self.task.preamble && executor.prompt(brief) != brief {
+        let is_typed = self.ready.drive == Drive::Keys;
+        if is_typed && !self.task.preamble && executor.prompt(brief) != brief {
             let agent = executor.name();
             outcome.notices.push(format!(
                 "{agent} would read the brief as a command of its own or an attachment: a line `Message:` was put before it"
@@ -228,13 +226,14 @@ impl<'a> Run<'a> {
     /// Everything between the worktree's making and its removal. Says whether nothing is left.
     async fn work_in(&self, worktree: &Worktree, cancel: &Cancel, outcome: &mut Outcome) -> bool {
         let launched = match cancel.asked() {
-            None => self.launch(worktree).await.map(Ok),
+            None => self.launch((worktree, cancel), outcome).await.map(Ok),
             Some(by) => Ok(Err(Ending::before_turns(End::cancelled(by)))),
         };
         let (agent, ending) = match launched {
             Ok(Err(ending)) => (None, ending),
-            Ok(Ok(agent)) => {
-                let ending = self.follow(&agent, worktree, cancel).await;
+            Ok(Ok((agent, conversation))) => {
+                outcome.drive = Some(agent.drive);
+                let ending = self.follow((&agent, conversation), worktree, cancel).await;
                 (Some(agent), ending)
             }
             Err(error) => {
@@ -251,63 +250,6 @@ impl<'a> Run<'a> {
         teardown::finish(&context, agent.as_ref(), closing, outcome).await
     }
 
-    async fn launch(&self, worktree: &Worktree) -> Result<Agent, Error> {
-        let signals = self.dir.signals();
-        let policy = match self.task.permissions {
-            Permissions::Allow => Policy::Allow,
-            Permissions::Deny => Policy::Deny {
-                message: denial(""),
-            },
-            Permissions::Ask if self.task.responders.is_empty() => Policy::Ask,
-            // The operator answers every one, or the run is over: it is the operator that keeps the time.
-            Permissions::Ask => Policy::Wait {
-                limit: signals::MAX_WAIT,
-            },
-        };
-        signals::write_policy(&signals, &policy)
-            .map_err(io_error("write the permission policy"))?;
-        let environment = self.dir.environment();
-        self.dir.write(
-            "environment",
-            environment_file(&self.ready.environment).as_bytes(),
-        )?;
-        let hooks = Hooks {
-            helper: &self.ready.helper,
-            signals: &signals,
-        };
-        let launch = Launch {
-            options: &self.task.agent,
-            repository: preflight::trusted(&self.ready.repository),
-            worktree: worktree.path(),
-            directory: &self.directory(worktree),
-            settings: &self.ready.settings,
-            hooks,
-        };
-        let command = self.ready.program.command_line(&launch);
-        let name = &self.names.session;
-        let step = Step::Session {
-            socket: self.shared.tmux.socket().to_owned(),
-            session: name.clone(),
-        };
-        let start = async {
-            let cgroup = self.make_cgroup();
-            let spec = SessionSpec {
-                name,
-                run_id: self.run_id.as_str(),
-                launcher: &self.ready.helper.launcher(),
-                cwd: launch.directory,
-                environment: &environment,
-                exit_status: &self.dir.exit_status(),
-                cgroup: cgroup.as_ref().map(Cgroup::path),
-                log: &self.dir.pane_log(),
-                argv: &command.argv,
-            };
-            self.shared.tmux.new_session(&spec).await
-        };
-        let pane = self.journal.step(step, start).await;
-        self.watch_over(pane?, launch.directory, command)
-    }
-
     /// Where the agent works. What the base has can be hidden in the worktree, as it is in the caller's checkout.
     fn directory(&self, worktree: &Worktree) -> PathBuf {
         let directory = preflight::below(worktree.path(), &self.ready.directory);
@@ -318,43 +260,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn make_cgroup(&self) -> Option<Cgroup> {
-        let wanted = self.shared.cgroups;
-        wanted
-            .then(|| Cgroup::create(self.run_id.as_str(), self.dir.path()))
-            .flatten()
-    }
-
-    fn watch_over(
+    async fn follow(
         &self,
-        pane: Pane,
-        directory: &Path,
-        command: CommandLine,
-    ) -> Result<Agent, Error> {
-        let root = Process::find(pane.pid());
-        self.journal.write(Progress::Launched {
-            session_id: pane.session_id().to_owned(),
-            pane: pane.id().to_owned(),
-            pid: pane.pid(),
-            pid_start: root.map(|process| process.start),
-            directory: Some(directory.to_owned()),
-            argv: command.recorded,
-        });
-        let exit = Exit::of(pane.pid()).map_err(io_error("watch the agent's process"))?;
-        Ok(Agent { pane, exit, root })
-    }
-
-    async fn follow(&self, agent: &Agent, worktree: &Worktree, cancel: &Cancel) -> Ending {
+        (agent, conversation): (&Agent, Option<Box<dyn Conversation>>),
+        worktree: &Worktree,
+        cancel: &Cancel,
+    ) -> Ending {
         let (watch, responders) = (&self.shared.watch, &self.task.responders);
         let responder = inbox::responders(&self.dir, watch, responders);
         let plan = Plan {
-            prompt: first_prompt(&self.task),
+            prompt: first_prompt(&self.task, agent.drive),
             limits: responder.limits(self.task.limits),
             permissions: self.task.permissions,
             responder: !responder.is_empty(),
             probe: self.task.probe,
             directory: self.directory(worktree),
             executor: self.task.agent.executor,
+            drive: agent.drive,
         };
         let context = Context::new(
             self.run_id.as_str(),
@@ -364,6 +286,13 @@ impl<'a> Run<'a> {
         let parts = Parts {
             machine: Machine::new(plan, Instant::now()),
             pane: &agent.pane,
+            continuation: conversation.as_ref().map(|_| Continuation {
+                socket: self.dir.socket(),
+                options: self.task.agent.clone(),
+                worktree: worktree.path().to_owned(),
+                directory: self.directory(worktree),
+            }),
+            conversation,
             exit: &agent.exit,
             dir: &self.dir,
             watch: &self.shared.watch,
@@ -381,14 +310,17 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What is pasted first.
-fn first_prompt(task: &Task) -> String {
+/// The first prompt. By requests it is taken literally.
+fn first_prompt(task: &Task, drive: Drive) -> String {
     let prompt = if has_preamble(task) {
         format!("{PREAMBLE}\n\n{}", task.prompt)
     } else {
         task.prompt.as_str().to_owned()
     };
-    task.agent.executor.prompt(&prompt).into_owned()
+    match drive {
+        Drive::Requests => prompt,
+        Drive::Keys | Drive::Auto => task.agent.executor.prompt(&prompt).into_owned(),
+    }
 }
 
 /// Whether the preamble is put before the brief. It is left out if both together are longer than the agent accepts.

@@ -15,7 +15,7 @@
 //! that the policy gives; the prompt of a turn is pasted once; an event of another session changes nothing.
 
 pub use end::End;
-pub use event::{Event, Reaction};
+pub use event::{Asker, Event, Reaction};
 pub use machine::{Machine, Plan, ResumePoint};
 
 pub mod classify;

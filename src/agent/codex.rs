@@ -10,6 +10,7 @@
 //! | [`payload`] | what its hooks say |
 //! | [`transcript`] | what its transcript says |
 //! | [`app_server`] | the hooks as codex itself lists them, its configuration as it reads it |
+//! | `requests` | its `app-server` as a partner in conversation |
 //! | [`global_hooks`] | its `hooks.json`, for people who want the hooks everywhere |
 
 mod access;
@@ -19,6 +20,7 @@ pub mod global_hooks;
 pub mod launch;
 pub mod payload;
 pub mod program;
+mod requests;
 pub mod screen;
 pub mod setup;
 pub mod transcript;

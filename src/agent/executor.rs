@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ExecutorId;
+use super::conversation::{Conversation, Drive, NoConversation, Terms};
 use super::helper::Helper;
 use super::report::Report;
 use super::signals::{Decision, Kind};
@@ -95,6 +96,25 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The line that tells the program a decision on a permission, from its hook; `None` where its dialog decides.
     fn decision(&self, decision: &Decision) -> Option<String>;
 
+    /// Begins or continues a conversation with the server that [`Installed::server`] started. Waits for a server that is not
+    /// up yet; the caller limits the time.
+    ///
+    /// # Errors
+    /// [`NoConversation::Unusable`] where it does not speak as it should, [`NoConversation::Refused`] where what is in force
+    /// is not what the options say.
+    async fn converse(&self, terms: &Terms<'_>) -> Result<Box<dyn Conversation>, NoConversation> {
+        let server = terms.socket.display();
+        Err(NoConversation::Unusable(format!(
+            "{} has no server, and none is at {server}",
+            self.name()
+        )))
+    }
+
+    /// Removes the socket of a server that has ended, and what it left with it.
+    fn remove_socket(&self, socket: &Path) {
+        let _not_there = std::fs::remove_file(socket);
+    }
+
     /// The text that ends the program when it is submitted like a prompt.
     fn exit_command(&self) -> &'static str;
 
@@ -122,6 +142,38 @@ pub trait Installed: fmt::Debug + Send + Sync {
     /// # Errors
     /// A [`Refusal`] that says why not.
     async fn query_access(&self, options: &Options, place: Place<'_>) -> Result<Access, Refusal>;
+
+    /// Why the program can't be driven by requests with these options; `None` where it can.
+    fn refuses_requests(&self, _options: &Options) -> Option<String> {
+        Some("it has no server for requests".to_owned())
+    }
+
+    /// The way in which it is driven with these options: by requests or by keys.
+    ///
+    /// # Errors
+    /// Requests are wanted and not possible: why.
+    fn drive(&self, options: &Options) -> Result<Drive, String> {
+        match (options.drive, self.refuses_requests(options)) {
+            (Drive::Keys, _) | (Drive::Auto, Some(_)) => Ok(Drive::Keys),
+            // The question whether a folder is trusted is the terminal's.
+            (Drive::Auto, None) if options.trust == TrustPolicy::Ask => Ok(Drive::Keys),
+            (Drive::Auto | Drive::Requests, None) => Ok(Drive::Requests),
+            (Drive::Requests, Some(why)) => Err(format!(
+                "{} can't be driven by requests here: {why}",
+                options.executor.name()
+            )),
+        }
+    }
+
+    /// The command line of its server for requests, which listens on `socket`; `None` where it has none.
+    fn server(&self, _launch: &Launch<'_>, _socket: &Path) -> Option<CommandLine> {
+        None
+    }
+
+    /// The command line of its terminal, joined to a session of that server.
+    fn terminal(&self, _socket: &Path, _session: &str) -> Option<CommandLine> {
+        None
+    }
 
     /// The command line of a start.
     fn command_line(&self, launch: &Launch<'_>) -> CommandLine;
@@ -306,6 +358,8 @@ impl Ask {
 pub struct Options {
     /// The executor.
     pub executor: ExecutorId,
+    /// The way in which it is driven.
+    pub drive: Drive,
     /// The program; `None`: the executor's, on PATH.
     pub program: Option<PathBuf>,
     /// What its commands may write to.

@@ -198,3 +198,51 @@ pub enum Phase {
     /// The last word.
     FinalAnswer,
 }
+
+/// A step of a turn that is done, as the journal keeps it. Texts are cut to [`Item::LIMIT`] bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Item {
+    /// A command ran, or was refused.
+    Command {
+        /// The command.
+        command: String,
+        /// Its exit status; absent where it did not run or still runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit_code: Option<i32>,
+        /// How long it ran, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        duration_ms: Option<u64>,
+        /// The program's word for how it went: `completed`, `failed`, `declined`, …
+        outcome: String,
+    },
+    /// Files were changed with the agent's own tool.
+    FileChange {
+        /// The first [`Item::PATHS`] of their paths.
+        paths: Vec<String>,
+        /// How many there are.
+        count: usize,
+        /// The program's word for how it went.
+        outcome: String,
+    },
+    /// A tool of a server was called.
+    Tool {
+        /// Server and tool: `files/read`.
+        name: String,
+        /// The program's word for how it went.
+        outcome: String,
+    },
+    /// The agent said something.
+    Message {
+        /// The text.
+        text: String,
+    },
+}
+
+impl Item {
+    /// The longest text of an item, in bytes.
+    pub const LIMIT: usize = 4_000;
+    /// The largest number of paths that an item lists.
+    pub const PATHS: usize = 50;
+}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::agent::conversation::Drive;
 use crate::agent::executor::{Ask, Options, Sandbox, TrustPolicy};
 use crate::record::Outcome;
 use crate::task::Task;
@@ -81,6 +82,10 @@ pub(crate) struct Delegate {
 struct Agent {
     #[command(flatten)]
     program: AgentProgram,
+    /// How the agent is driven: by typed requests to its server, or by keys in its terminal. auto: by requests where it has a
+    /// server, else by keys.
+    #[arg(long, value_enum, env = "CX_OPERATOR_DRIVE", default_value = "auto")]
+    drive: Drive,
     /// What the agent's commands may write to.
     #[arg(long, value_enum, default_value = "workspace-write")]
     sandbox: Sandbox,
@@ -244,6 +249,7 @@ impl Delegate {
 impl Agent {
     fn options(&self) -> Options {
         Options {
+            drive: self.drive,
             sandbox: self.sandbox,
             ask: self.ask,
             model: self.model.clone(),

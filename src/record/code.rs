@@ -43,6 +43,7 @@ pub enum Code {
     Tmux,
     MalformedEvent,
     PromptAltered,
+    ConnectionLost,
     Record,
     GlobalHooks,
     Io,
@@ -50,7 +51,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the table in `docs/result.md`.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
@@ -83,6 +84,7 @@ impl Code {
         Self::Tmux,
         Self::MalformedEvent,
         Self::PromptAltered,
+        Self::ConnectionLost,
         Self::Record,
         Self::GlobalHooks,
         Self::Io,
@@ -124,6 +126,7 @@ impl Code {
             Self::Tmux => "tmux",
             Self::MalformedEvent => "malformed_event",
             Self::PromptAltered => "prompt_altered",
+            Self::ConnectionLost => "connection_lost",
             Self::Record => "record",
             Self::GlobalHooks => "global_hooks",
             Self::Io => "io",
@@ -170,6 +173,7 @@ impl Code {
             Self::Tmux
             | Self::MalformedEvent
             | Self::PromptAltered
+            | Self::ConnectionLost
             | Self::Record
             | Self::GlobalHooks
             | Self::Io => 1,
@@ -233,6 +237,7 @@ impl Code {
             Self::PromptAltered => {
                 "a person typed into the pane; run the task again and attach read-only"
             }
+            Self::ConnectionLost => "run the task again, perhaps with --drive keys",
             Self::Repository | Self::Record | Self::GlobalHooks | Self::Io => return None,
         })
     }

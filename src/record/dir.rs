@@ -111,6 +111,11 @@ impl RunDir {
         self.path.join("pane.log")
     }
 
+    /// The socket of the agent's server, where it is driven by requests.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join("agent.sock")
+    }
+
     pub(crate) fn exit_status(&self) -> PathBuf {
         self.path.join("exit-status")
     }

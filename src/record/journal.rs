@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::agent::conversation::Drive;
+use crate::agent::report::Item;
 use crate::os::time::timestamp;
 use crate::record::{Failure, Pending, Status};
 use crate::task::name::{Names, RunId, TaskName};
@@ -136,6 +138,16 @@ pub enum Progress {
         directory: Option<PathBuf>,
         /// The command line; the number of the caller's own arguments replaces them.
         argv: Vec<String>,
+        /// The way in which it is driven; absent in journals of older versions, which drove by keys.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drive: Option<Drive>,
+    },
+    /// The agent's server answered, and has a session for the run.
+    Connected {
+        /// The agent's session.
+        session_id: String,
+        /// Its transcript, a file that may not be there yet.
+        transcript: Option<PathBuf>,
     },
     /// Something that people should know.
     Notice {
@@ -164,6 +176,23 @@ pub enum Progress {
         session_id: String,
         /// The agent's name of the turn.
         turn_id: Option<String>,
+    },
+    /// A hook of the agent's told the same prompt of the same turn.
+    Witnessed {
+        /// The turn.
+        turn: u32,
+        /// The agent's name of the turn.
+        turn_id: Option<String>,
+    },
+    /// A step of a turn is done; only of an agent that is driven by requests.
+    Item {
+        /// The turn.
+        turn: u32,
+        /// The agent's name of the step.
+        id: String,
+        /// The step.
+        #[serde(flatten)]
+        item: Item,
     },
     /// A turn ended, and its message was read as this.
     TurnEnded {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::ExecutorId;
+use crate::agent::conversation::Drive;
 use crate::agent::report::Usage;
 use crate::agent::screen_state::AnswerOption;
 use crate::os::signal::exit_after;
@@ -129,6 +130,10 @@ pub struct Outcome {
     pub executor: String,
     /// Its version, when it was found.
     pub agent_version: Option<String>,
+    /// The way in which it was driven: `requests` or `keys`; absent where it was not started, and in records of older
+    /// versions, which drove by keys.
+    #[serde(default)]
+    pub drive: Option<Drive>,
     /// How the run ended.
     pub status: Status,
     /// The agent's own session id, from its first event.
@@ -254,6 +259,7 @@ impl Outcome {
             task: task.clone(),
             executor: ExecutorId::default().name().to_owned(),
             agent_version: None,
+            drive: None,
             status: Status::Failed,
             session_id: None,
             turns: 0,

@@ -1,6 +1,7 @@
 //! A run, as its end needs to know it.
 
 use crate::agent::ExecutorId;
+use crate::agent::conversation::Drive;
 use crate::os::process::{Exit, Process};
 use crate::record::RunDir;
 use crate::record::journal::Journal;
@@ -24,4 +25,5 @@ pub(crate) struct Agent {
     pub(crate) pane: Pane,
     pub(crate) exit: Exit,
     pub(crate) root: Option<Process>,
+    pub(crate) drive: Drive,
 }

@@ -4,13 +4,14 @@
 //! The arms of the one `select!` only name what woke us; everything is decided in [`Machine::on`], and
 //! effects run one after another.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::agent::ExecutorId;
+use crate::agent::conversation::{Conversation, Told};
 use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::ScreenState;
 
@@ -28,13 +29,16 @@ use crate::turn::classify::{Evidence, PROBE};
 use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, ResumePoint};
 
 use asking::{Asking, replied};
+use conversing::told;
+pub(crate) use conversing::{Continuation, has_turn, prompt_name};
 pub(crate) use ending::Ending;
-use ending::{explained, tmux_failed};
+use ending::{explained, tmux_failed, troubled};
 use pace::{RESCAN, beat_after};
 pub(crate) use words::denial;
 use words::describe;
 
 mod asking;
+mod conversing;
 pub(crate) mod ending;
 mod journal;
 mod pace;
@@ -46,6 +50,10 @@ mod words;
 pub(crate) struct Parts<'a> {
     pub(crate) machine: Machine,
     pub(crate) pane: &'a Pane,
+    /// The conversation with the agent's server, if it is driven by requests.
+    pub(crate) conversation: Option<Box<dyn Conversation>>,
+    /// The terms on which that is continued where the connection is lost.
+    pub(crate) continuation: Option<Continuation>,
     pub(crate) exit: &'a Exit,
     pub(crate) dir: &'a RunDir,
     pub(crate) watch: &'a Arc<FileWatcher>,
@@ -70,6 +78,7 @@ enum Cause {
     Time,
     Cancelled(&'static str),
     Replied(Response),
+    Told(Told),
 }
 
 pub(crate) struct Driver<'a> {
@@ -92,6 +101,16 @@ pub(crate) struct Driver<'a> {
     replies: Vec<crate::record::Reply>,
     recorded: Recorded,
     notices: Vec<String>,
+    /// The steps that the journal has.
+    items: HashSet<String>,
+    /// The approvals that another client decided, of which the outcome is not known yet.
+    elsewhere: Vec<String>,
+    /// Why the program refused the prompt.
+    refused: Option<String>,
+    /// The last trouble that the program told of.
+    trouble: Option<String>,
+    is_cut_off: bool,
+    reconnections: u8,
 }
 
 impl<'a> Driver<'a> {
@@ -99,7 +118,7 @@ impl<'a> Driver<'a> {
         let wake = Arc::new(Wakeup::default());
         let signals = (Source::Signals, &wake);
         let signals_watched = parts.watch.watch(&parts.dir.signals(), None, signals)?;
-        Ok(Self {
+        let mut driver = Self {
             signals: Signals::new(parts.dir.signals(), parts.executor),
             parts,
             wake,
@@ -116,7 +135,15 @@ impl<'a> Driver<'a> {
             replies: Vec::new(),
             recorded: Recorded::default(),
             notices: Vec::new(),
-        })
+            items: HashSet::new(),
+            elsewhere: Vec::new(),
+            refused: None,
+            trouble: None,
+            is_cut_off: false,
+            reconnections: 0,
+        };
+        driver.join();
+        Ok(driver)
     }
 
     /// A driver that continues where another one was cut off.
@@ -124,11 +151,14 @@ impl<'a> Driver<'a> {
         parts: Parts<'a>,
         resume_point: &ResumePoint,
         replies: Vec<crate::record::Reply>,
+        items: HashSet<String>,
     ) -> notify::Result<Self> {
         let mut driver = Self::new(parts)?;
+        driver.items = items;
         let decided = driver.signals.pass_over(resume_point);
         driver.recorded = Recorded::of_turn(resume_point.turns, &replies, decided);
         driver.replies = replies;
+        driver.recount(resume_point.turn_id.as_deref(), resume_point.pasted);
         Ok(driver)
     }
 
@@ -136,6 +166,9 @@ impl<'a> Driver<'a> {
     pub(crate) async fn follow(mut self, cancelled: impl Future<Output = &'static str>) -> Ending {
         tokio::pin!(cancelled);
         self.follow_transcript().await;
+        if let Some(end) = self.settle().await {
+            return self.ending(end);
+        }
         let mut rescan = beat_after(Instant::now(), RESCAN);
         loop {
             self.watch_pane();
@@ -144,6 +177,7 @@ impl<'a> Driver<'a> {
                 biased;
                 by = &mut cancelled => Cause::Cancelled(by),
                 reply = replied(&mut self.asking) => Cause::Replied(reply),
+                told = told(&mut self.parts.conversation) => Cause::Told(told),
                 () = self.wake.notified() => Cause::Files,
                 () = self.parts.exit.wait() => Cause::Exited,
                 () = tokio::time::sleep_until(until.into()) => Cause::Time,
@@ -155,9 +189,14 @@ impl<'a> Driver<'a> {
                 self.wake.mark(Source::Transcript);
                 self.screen_due = true;
             }
-            self.gather(woke, now).await;
-            if let Some(end) = self.settle().await {
-                let end = explained(end, self.parts.executor, self.parts.pane).await;
+            let cut_off = self.gather(woke, now).await;
+            let end = self.settle().await.or(cut_off).or_else(|| self.refusal());
+            if let Some(end) = end {
+                let end = if self.is_by_requests() {
+                    troubled(end, self.trouble.take())
+                } else {
+                    explained(end, self.parts.executor, self.parts.pane).await
+                };
                 return self.ending(end);
             }
         }
@@ -173,20 +212,30 @@ impl<'a> Driver<'a> {
             replies: reached(self.replies, &self.parts.machine),
             transcript: self.transcript,
             notices: self.notices,
+            conversation: self.parts.conversation,
         }
     }
 
-    /// Turns what woke us into events, the files' before all others: they may explain an exit.
-    async fn gather(&mut self, woke: Cause, now: Instant) {
+    /// Turns what woke us into events, the files' before all others: they may explain an exit. Returns the end of a run whose
+    /// connection is lost.
+    async fn gather(&mut self, woke: Cause, now: Instant) -> Option<End> {
         let exited = matches!(woke, Cause::Exited);
         let due = self.parts.machine.deadline().is_some_and(|at| now >= at);
         // What happened before a deadline counts, noticed or not: we may have stood still when it passed.
         let all = exited || due;
         if self.wake.take(Source::Signals) || all {
-            let events = self.signals.read();
-            self.queue.extend(events);
+            if self.is_by_requests() {
+                self.witness();
+            } else {
+                let events = self.signals.read();
+                self.queue.extend(events);
+            }
         }
-        if self.wake.take(Source::Transcript) || all {
+        if self.is_by_requests() {
+            if self.wake.take(Source::Transcript) && self.parts.machine.is_holding() {
+                self.look_for_work();
+            }
+        } else if self.wake.take(Source::Transcript) || all {
             self.read_transcript().await;
             // The turn's end may be what a reply waits for.
             self.screen_due |= self.parts.machine.watches_screen();
@@ -201,7 +250,11 @@ impl<'a> Driver<'a> {
         if unwatched {
             self.screen_read = Some(now);
         }
+        if exited && self.is_by_requests() {
+            self.hear_out().await;
+        }
         match woke {
+            Cause::Told(told) => self.take_told(told),
             Cause::Exited => self.queue.push_back(Event::AgentExited {
                 code: self.parts.dir.load_exit_status(),
                 screen: self.parts.pane.query_last_words().await.unwrap_or_default(),
@@ -214,6 +267,7 @@ impl<'a> Driver<'a> {
         if self.screen_due && rested && !exited {
             self.look().await;
         }
+        self.reconnect(exited).await
     }
 
     /// Feeds the machine until it has nothing more to do.
@@ -222,11 +276,13 @@ impl<'a> Driver<'a> {
             self.adopt(&mut event);
             let before = self.parts.machine.turns();
             if let Event::TurnStopped { turn_id, .. } = &event
+                && !self.is_by_requests()
                 && self.parts.machine.is_untold(turn_id.as_deref())
             {
                 self.notices.push(UNTOLD.to_owned());
             }
             self.journal_before(&event);
+            self.decide_by_policy(&event);
             let described = describe(&event);
             let reaction = self.parts.machine.on(Instant::now(), event);
             self.journal_after(before, described, &reaction);
@@ -265,8 +321,12 @@ impl<'a> Driver<'a> {
                     turn,
                     bytes: text.len(),
                 });
-                let typed = self.parts.executor.keystrokes(&text);
-                self.parts.pane.paste_turn(turn, &typed).await?;
+                if self.is_by_requests() {
+                    self.submit(turn, &text);
+                } else {
+                    let typed = self.parts.executor.keystrokes(&text);
+                    self.parts.pane.paste_turn(turn, &typed).await?;
+                }
             }
             Reaction::Press(key, on) => {
                 let key_name = key.name().to_owned();
@@ -289,8 +349,19 @@ impl<'a> Driver<'a> {
             }
             Reaction::Look => self.look().await,
             Reaction::Ask(question) => self.ask(question),
-            Reaction::Decide { hook, answer, next } => {
-                self.decide(&hook, &answer);
+            Reaction::Fill { call, answers } => {
+                if let Some(conversation) = &mut self.parts.conversation {
+                    conversation.answer(&call, &answers);
+                }
+                // It is closed by that: the server tells of an end that others brought about.
+                self.queue.push_back(Event::InquiryClosed { call });
+            }
+            Reaction::Decide {
+                asker,
+                answer,
+                next,
+            } => {
+                self.decide(&asker, &answer);
                 if let Some(question) = next {
                     self.ask(question);
                 }
@@ -302,6 +373,11 @@ impl<'a> Driver<'a> {
 
     async fn look(&mut self) {
         self.screen_due = false;
+        if self.is_by_requests() {
+            // Its server takes a prompt at any time.
+            self.queue.push_back(Event::Ready);
+            return;
+        }
         self.screen_read = Some(Instant::now());
         if self.parts.machine.watches_screen() {
             self.read_transcript().await;
@@ -392,6 +468,9 @@ impl<'a> Driver<'a> {
 
     /// Follows the transcript of the session that the machine takes for the agent's.
     async fn follow_transcript(&mut self) {
+        if self.is_by_requests() {
+            return;
+        }
         let Some(session) = self.parts.machine.session() else {
             return;
         };

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::agent::conversation::Drive;
 use crate::agent::environment::agent_environment;
 use crate::agent::executor::{Installed, Place, TrustPolicy};
 use crate::agent::helper::Helper;
@@ -36,6 +37,8 @@ pub(crate) struct Ready {
     /// Where the agent works, relative to the worktree's top.
     pub(crate) directory: PathBuf,
     pub(crate) program: Arc<dyn Installed>,
+    /// The way in which it is driven: by requests or by keys.
+    pub(crate) drive: Drive,
     /// Settings that the user's configuration makes necessary.
     pub(crate) settings: Vec<String>,
     pub(crate) helper: Helper,
@@ -68,6 +71,7 @@ pub(crate) async fn check(
         tokio::join!(check_tmux(), executor.find(options, place), repository);
     tmux?;
     let program = program?;
+    let drive = program.drive(options).map_err(Error::Usage)?;
     let Start {
         repository,
         base,
@@ -106,6 +110,7 @@ pub(crate) async fn check(
         base_dirty,
         directory,
         program,
+        drive,
         settings: access.settings,
         helper,
         environment,

@@ -8,10 +8,11 @@
 //! the run's launcher, the worktree whose marker names run and state directory.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::agent::conversation::{Conversation, Drive, NoConversation};
 use crate::error::{Error, io as io_error};
 use crate::os::process::{Exit, Process, RunProcesses, boot_id, holds_this_process};
 use crate::os::time::millis;
@@ -20,7 +21,7 @@ use crate::record::{self, Failure, FoundMark, Lock, Outcome, RunDir, Status, Sto
 use crate::run::cancel::Cancel;
 use crate::run::collect::miss_worktree;
 use crate::run::context::{Agent, RunContext};
-use crate::run::drive::{Driver, Ending, Parts};
+use crate::run::drive::{Continuation, Driver, Ending, Parts, has_turn, prompt_name};
 use crate::run::inbox::{self, CancelByMessage};
 use crate::run::recovery::evidence::{Judgement, judge};
 use crate::run::shared::Shared;
@@ -28,7 +29,7 @@ use crate::run::teardown;
 use crate::task::policy::Keep;
 use crate::task::respond::{Context, Responder};
 use crate::tmux::Server;
-use crate::turn::{End, Machine, Plan};
+use crate::turn::{End, Machine, Plan, ResumePoint};
 use crate::worktree::{Owner, Removal, Worktree, WorktreeSpec, owned, remove};
 use journal_state::JournalState;
 
@@ -37,6 +38,10 @@ pub(crate) use sweep::sweep_once;
 mod evidence;
 mod journal_state;
 mod sweep;
+
+/// How often the agent's server is asked for a prompt that it may be about to take, and the time between.
+const SETTLING: u8 = 4;
+const SETTLING_PACE: Duration = Duration::from_millis(100);
 
 /// The traces of a run that may have no owner.
 pub(crate) enum Claim {
@@ -88,7 +93,7 @@ impl DeadRun {
         let machine = Machine::resume(self.plan(responder), resume_point.clone(), Instant::now());
         let Judgement { end, mut ending } = judge(
             machine,
-            &self.dir,
+            (&self.dir, self.journal_state.transcript.as_deref()),
             (&resume_point, &self.journal_state.replies),
         );
         let Some(ended) = self.journal_state.ended.clone() else {
@@ -116,6 +121,7 @@ impl DeadRun {
             probe: self.journal_state.order.probe,
             directory: directory.or(worktree).cloned().unwrap_or_default(),
             executor: self.journal_state.order.agent.executor,
+            drive: self.journal_state.drive(),
         }
     }
 
@@ -138,6 +144,7 @@ impl DeadRun {
             pane,
             exit,
             root: Some(root),
+            drive: self.journal_state.drive(),
         })
     }
 
@@ -396,6 +403,62 @@ impl TakenOverRun {
         outcome
     }
 
+    /// The terms of the conversation, where the agent is driven by requests.
+    fn continuation(&self) -> Option<Continuation> {
+        let state = &self.found.journal_state;
+        let (worktree, _) = state.worktree.as_ref()?;
+        let launched = state.launched.as_ref()?;
+        (launched.drive == Drive::Requests).then(|| Continuation {
+            socket: self.found.dir.socket(),
+            options: state.order.agent.clone(),
+            worktree: worktree.clone(),
+            directory: launched.directory.clone().unwrap_or(worktree.clone()),
+        })
+    }
+
+    /// Continues the conversation of the operator that is gone, or begins it where there was none yet. Tells too whether the
+    /// agent has the prompt that was about to be sent.
+    async fn rejoin(
+        &self,
+        continuation: &Continuation,
+        resume_point: &ResumePoint,
+    ) -> Result<(Box<dyn Conversation>, bool), Error> {
+        let lost = |error: NoConversation| match error {
+            NoConversation::Refused(refusal) => Error::from(refusal),
+            NoConversation::Unusable(why) => {
+                io_error("continue the conversation")(std::io::Error::other(why))
+            }
+        };
+        let state = &self.found.journal_state;
+        let Some(session) = &resume_point.session else {
+            let name = format!("cx-operator: {}", state.task);
+            let begun = continuation.begin(&name).await.map_err(lost)?;
+            let session = begun.session();
+            self.journal.write(Progress::Connected {
+                session_id: session.id.clone(),
+                transcript: session.transcript.clone(),
+            });
+            return Ok((begun, false));
+        };
+        let turn = state.turn();
+        let name = prompt_name(self.found.dir.name(), turn);
+        let prompt = self.found.dir.load_prompt(turn).unwrap_or_default();
+        let mut joined = continuation.resume(session).await;
+        // A request that the operator sent last may still be on its way.
+        for _ in 0..if resume_point.pasted { SETTLING } else { 0 } {
+            match &joined {
+                Ok(conversation) if !has_turn(&**conversation, resume_point, (&name, &prompt)) => {
+                    tokio::time::sleep(SETTLING_PACE).await;
+                    joined = continuation.resume(session).await;
+                }
+                _ => break,
+            }
+        }
+        let joined = joined.map_err(lost)?;
+        let has_prompt = has_turn(&*joined, resume_point, (&name, &prompt));
+        Ok((joined, has_prompt))
+    }
+
     async fn drive(
         &self,
         (shared, agent): (&Shared, &Agent),
@@ -409,8 +472,17 @@ impl TakenOverRun {
         );
         plan.limits = responder.limits(plan.limits);
         let mut pane = agent.pane.clone();
-        // The journal says that a prompt was about to be pasted; tmux knows whether it was.
-        let was_pasted = pane.take_over().await? == Some(self.found.journal_state.turn());
+        let continuation = self.continuation();
+        let mut conversation = None;
+        // The journal says that a prompt was about to be pasted; tmux knows whether it was, or the agent's server.
+        let was_pasted = match &continuation {
+            None => pane.take_over().await? == Some(self.found.journal_state.turn()),
+            Some(continuation) => {
+                let (joined, has_prompt) = self.rejoin(continuation, &resume_point).await?;
+                conversation = Some(joined);
+                has_prompt
+            }
+        };
         if resume_point.pasted && !was_pasted {
             (resume_point.pasted, resume_point.probed) = (false, None);
         }
@@ -427,6 +499,8 @@ impl TakenOverRun {
         let parts = Parts {
             machine: Machine::resume(plan, resume_point.clone(), Instant::now()),
             pane: &pane,
+            conversation,
+            continuation,
             exit: &agent.exit,
             dir: &self.found.dir,
             watch: &shared.watch,
@@ -441,6 +515,7 @@ impl TakenOverRun {
             parts,
             &resume_point,
             self.found.journal_state.replies.clone(),
+            self.found.journal_state.items.clone(),
         )?;
         Ok(driver.follow(cancel.cancelled()).await)
     }

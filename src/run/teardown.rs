@@ -6,6 +6,7 @@
 use std::fs;
 use std::time::Duration;
 
+use crate::agent::conversation::Drive;
 use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::{ExecutorId, signals};
@@ -28,7 +29,7 @@ const POLITE: Duration = Duration::from_secs(3);
 
 /// Ends the agent's program and all that it started; leaves it alone where the caller keeps the session. Returns
 /// what people should know: that something could not be ended.
-async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &Ending) -> Option<String> {
+async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &mut Ending) -> Option<String> {
     let cancel = context.cancel;
     if context.keep == Keep::Session {
         // Whoever takes the session over answers in its dialogs from now on.
@@ -37,8 +38,25 @@ async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &Ending) -> 
         }
         return None;
     }
+    let conversation = ending.conversation.take();
     let work = async {
-        if is_idle(ending)
+        if let Some(mut conversation) = conversation
+            && !is_idle(ending)
+            && !agent.exit.has_ended()
+        {
+            // Its server would wait for the turn, and its commands are not to write any more.
+            tokio::select! {
+                interrupted = conversation.interrupt() => {
+                    if let Err(error) = interrupted {
+                        tracing::warn!(%error, "the turn can't be interrupted");
+                    }
+                }
+                () = agent.exit.wait() => {}
+                () = tokio::time::sleep(POLITE) => {}
+                () = cancel.hurried() => {}
+            }
+        } else if agent.drive == Drive::Keys
+            && is_idle(ending)
             && !agent.exit.has_ended()
             && !has_dialog(context.executor, &agent.pane).await
             && agent
@@ -83,6 +101,7 @@ async fn end_processes(
 ) -> Result<(), String> {
     let run = RunProcesses::of(context.dir.name(), context.dir.path(), root);
     let ended = end_run_processes(&run, GRACE, is_hurried).await;
+    context.executor.remove_socket(&context.dir.socket());
     ended.map_err(|left| left.to_string())
 }
 
@@ -149,7 +168,7 @@ pub(crate) async fn finish(
 ) -> bool {
     let mut left = None;
     if let Some(agent) = agent {
-        left = end_agent(context, agent, &ending).await;
+        left = end_agent(context, agent, &mut ending).await;
     }
     let ended = left.is_none();
     outcome.notices.extend(left);

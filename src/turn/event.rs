@@ -10,9 +10,20 @@ use crate::agent::signals::SignalFile;
 use crate::task::question::{Answer, Question};
 use crate::tmux::Key;
 
+/// The side of the agent that waits for the decision on an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A hook, which passes without a decision; others may decide.
+    Hook(SignalFile),
+    /// The program itself, by the request of that id.
+    Request(String),
+}
+
 /// The event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// The agent takes a prompt, as its server for requests does at any time.
+    Ready,
     /// The screen was read.
     Screen(ScreenState),
     /// A session began.
@@ -39,12 +50,17 @@ pub enum Event {
     PermissionAsked {
         /// Whose event it is.
         session: String,
-        /// The hook that waits for the decision.
-        signal: SignalFile,
+        /// The side that waits for the decision.
+        asker: Asker,
         /// The command.
         command: String,
         /// Why, where it says so.
         reason: Option<String>,
+    },
+    /// A person decided in the agent's terminal, or the agent withdrew what it had asked.
+    PermissionClosed {
+        /// The side that waited.
+        asker: Asker,
     },
     /// The transcript says that a turn began.
     TurnBegan {
@@ -153,12 +169,19 @@ pub enum Reaction {
     Ask(Question),
     /// Let a permission hook print the decision, then ask the responder about the next.
     Decide {
-        /// The hook that waits.
-        hook: SignalFile,
+        /// The side that waits.
+        asker: Asker,
         /// [`Answer::Allow`] or [`Answer::Deny`]; a text leaves it to others: hooks of the user's, the agent's dialog.
         answer: Answer,
         /// The approval that was asked for in the meantime.
         next: Option<Question>,
+    },
+    /// Answer a form, whose answers are all there.
+    Fill {
+        /// The call's id.
+        call: String,
+        /// The answers, in the order of the questions.
+        answers: Vec<String>,
     },
     /// The run is over.
     End(Box<End>),

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{End, Event, Reaction};
+use super::{Asker, End, Event, Reaction};
 use crate::agent::ExecutorId;
+use crate::agent::conversation::Drive;
 use crate::agent::screen_state::Holds;
-use crate::agent::signals::SignalFile;
 use crate::record::Status;
 use crate::task::policy::{Limits, Permissions};
 use crate::task::question::{Question, QuestionKind};
@@ -98,10 +98,10 @@ enum Sent {
     Yes,
 }
 
-/// An approval that the agent asks for, and the hook that waits for it.
+/// An approval that the agent asks for, and who waits for it.
 #[derive(Clone, Debug)]
 struct Approval {
-    hook: SignalFile,
+    asker: Asker,
     question: Question,
 }
 
@@ -122,6 +122,8 @@ pub struct Plan {
     pub directory: PathBuf,
     /// The agent.
     pub executor: ExecutorId,
+    /// The way in which it is driven: what by keys is read from the screen is known by requests.
+    pub drive: Drive,
 }
 
 /// The state machine of a run.
@@ -191,6 +193,27 @@ impl Machine {
         }
     }
 
+    /// The way in which the agent is driven.
+    pub(crate) fn drive(&self) -> Drive {
+        self.plan.drive
+    }
+
+    /// The turn that runs, and whether a prompt is on its way.
+    pub(crate) fn under_way(&self) -> (Option<String>, bool) {
+        let is_submitting = matches!(self.state, State::Submitting(_));
+        (self.turn_id().map(str::to_owned), is_submitting)
+    }
+
+    /// The question about the approval that this side waits for, if a responder was asked.
+    pub(crate) fn asked_by(&self, asker: &Asker) -> Option<Question> {
+        let State::Approving { asked, .. } = &self.state else {
+            return None;
+        };
+        let mut asked = asked.iter();
+        let approval = asked.find(|approval| approval.asker == *asker)?;
+        Some(approval.question.clone())
+    }
+
     /// How long an answer may take.
     pub(crate) fn answer_limit(&self) -> Duration {
         self.plan.limits.answer
@@ -244,10 +267,18 @@ impl Machine {
         &self.prompt
     }
 
+    /// Whether the agent is driven by requests.
+    fn is_by_requests(&self) -> bool {
+        self.plan.drive == Drive::Requests
+    }
+
     /// Whether the screen can change what happens next: at the start, while a prompt waits for its proof, right after
     /// an approval was asked for that may bring a dialog, and while a form is open.
     #[must_use]
     pub fn watches_screen(&self) -> bool {
+        if self.is_by_requests() {
+            return false;
+        }
         let is_form_up = self.form.is_some() && matches!(self.state, State::Working { .. });
         matches!(self.state, State::Starting { .. } | State::Submitting(_))
             || self.awaited.is_due()
@@ -322,8 +353,11 @@ impl Machine {
                 cwd,
                 prompt,
             } => self.on_prompt(now, session, turn_id, (cwd, prompt)),
+            Event::Ready if matches!(self.state, State::Starting { .. }) => self.paste(now),
+            Event::Ready => Reaction::Wait,
+            Event::PermissionClosed { asker } => self.on_permission_closed(now, &asker),
             Event::PermissionAsked {
-                signal,
+                asker,
                 command,
                 reason,
                 ..
@@ -335,7 +369,7 @@ impl Machine {
                     options: Vec::new(),
                     turn: self.turns,
                 };
-                self.on_permission(now, signal, question)
+                self.on_permission(now, asker, question)
             }
             Event::TurnStopped {
                 turn_id,
@@ -349,7 +383,7 @@ impl Machine {
             Event::TurnBegan { turn_id } => self.on_turn_began(now, turn_id),
             Event::LeftAtWork(false) => self.release(now),
             Event::LeftAtWork(true) | Event::TranscriptLost => Reaction::Wait,
-            Event::Inquired { call, inquiries } => self.on_inquiry(call, inquiries),
+            Event::Inquired { call, inquiries } => self.on_inquiry(now, call, inquiries),
             Event::InquiryClosed { call } => self.on_inquiry_closed(now, &call),
             Event::SubAgent { .. } => Reaction::Ignore("an event of a sub-agent"),
             Event::TurnFailed { turn_id, error } => self.on_failure(now, &turn_id, error),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::classify::{Evidence, PROBE};
 use super::*;
 use crate::agent::ExecutorId;
+use crate::agent::conversation::Drive;
 use crate::agent::report::TurnError;
 use crate::agent::screen_state::{Advice, Holds, ScreenState, ShownDialog};
 use crate::agent::signals::{Kind, SignalFile};
@@ -46,6 +47,7 @@ fn plan() -> Plan {
         probe: false,
         directory: PathBuf::from(WORKTREE),
         executor: ExecutorId::default(),
+        drive: Drive::Keys,
     }
 }
 
@@ -183,7 +185,7 @@ fn signal(number: u32) -> SignalFile {
 fn asked(session: &str, number: u32, command: &str) -> Event {
     Event::PermissionAsked {
         session: session.to_owned(),
-        signal: signal(number),
+        asker: Asker::Hook(signal(number)),
         command: command.to_owned(),
         reason: Some("it must".to_owned()),
     }

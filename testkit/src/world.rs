@@ -188,6 +188,8 @@ impl World {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("CX_OPERATOR_STATE", self.state())
+            // The stand-in for codex is a terminal program.
+            .env("CX_OPERATOR_DRIVE", "keys")
             .envs(self.environment())
             .stdin(Stdio::null());
         command

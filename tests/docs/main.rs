@@ -205,7 +205,7 @@ fn full_record() -> Outcome {
     let commit = "0123456789012345678901234567890123456789";
     let record = json!({
         "schema_version": 1, "run_id": "20260101-000000-t-0a1b", "task": "t", "executor": "codex",
-        "agent_version": "0.169.0", "status": "completed", "session_id": "s", "turns": 1,
+        "agent_version": "0.169.0", "drive": "requests", "status": "completed", "session_id": "s", "turns": 1,
         "base_commit": commit, "result_commit": commit, "result_ref": "r", "branch": "cx-t",
         "changes": "both", "files_changed": 1, "insertions": 1, "deletions": 0, "patch": "/p",
         "run_dir": "/r", "repository": "/g", "common_dir": "/g/.git", "worktree": "/w", "checkout": "/g", "base_dirty": true, "last_message": "m",

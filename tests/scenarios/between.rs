@@ -16,18 +16,18 @@ use tokio::process::Child;
 use crate::rig::{Agent, Rig, wait_for};
 use gate::{Gate, Step};
 
-on_every_version!(
+on_every_terminal!(
     the_agent_dies_before_the_paste,
     the_agent_dies_before_the_key,
 );
-on_both!(
+on_both_terminals!(
     the_agent_dies_before_a_reply,
     the_agent_dies_before_it_is_told_to_leave,
     the_operator_dies_and_its_key_is_pressed,
     the_operator_dies_and_its_key_comes_too_late,
     the_operator_and_its_key_are_gone,
 );
-on_every_codex!(
+on_every_real_terminal!(
     rate_limits_are_not_shown,
     rate_limits_appear_before_a_reply,
     rate_limits_appear_after_a_turn,

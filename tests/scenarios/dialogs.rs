@@ -9,7 +9,8 @@ use cx_operator::worktree::Changes;
 
 use crate::rig::Rig;
 
-on_both!(trust_is_asked, untrusted_hook, not_signed_in);
+on_both!(not_signed_in);
+on_both_terminals!(trust_is_asked, untrusted_hook);
 on_scripted!(known_dialogs, sign_in_on_the_screen);
 
 fn assert_blocked<'a>(outcome: &'a Outcome, shows: &str) -> &'a str {

@@ -8,6 +8,7 @@ mod facts;
 
 use std::fs;
 
+use cx_operator::agent::conversation::Drive;
 use cx_operator::agent::executor::TrustPolicy;
 use cx_operator::operator::cleanup::cleanup;
 use cx_operator::record::journal::Progress;
@@ -121,14 +122,17 @@ async fn question_answered(rig: &Rig) {
 
 fn assert_denied(outcome: &Outcome, by: &str) {
     assert_eq!(
-        (outcome.status, outcome.turns),
-        (Status::NeedsInput, 1),
-        "{outcome:?}"
-    );
-    assert_eq!(
         (outcome.replies.len(), outcome.replies[0].by.as_str()),
         (1, by)
     );
+    let said = outcome.last_message.as_deref().unwrap_or_default();
+    // The reason is said to the turn by requests, so that the model's last word is about it.
+    let is_told = said.contains("ot permitted") || said.contains("Not that.");
+    let end = match outcome.drive {
+        Some(Drive::Requests) if is_told => Status::Completed,
+        _ => Status::NeedsInput,
+    };
+    assert_eq!((outcome.status, outcome.turns), (end, 1), "{outcome:?}");
     assert_eq!(outcome.changes, Changes::None);
 }
 
@@ -239,7 +243,13 @@ fn assert_blocked(outcome: &Outcome) {
 async fn folder_asked(rig: &Rig) {
     let mut task = rig.task("x");
     task.agent.trust = TrustPolicy::Ask;
-    assert_blocked(&rig.delegate(task).await);
+    let outcome = rig.delegate(task).await;
+    if rig.is_by_requests() {
+        // No terminal, no question: the folder is left as it is, which is not to trust it.
+        assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    } else {
+        assert_blocked(&outcome);
+    }
 }
 
 async fn unknown_dialog(rig: &Rig) {

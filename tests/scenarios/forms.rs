@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::rig::{Rig, wait_for};
 
 on_every_codex!(answered_by_label, answered_in_words, nobody_answers);
+on_real_terminal!(answered_by_somebody_in_the_pane);
 on_codex!(
-    answered_by_somebody_in_the_pane,
     a_responder_is_told_the_options,
     words_that_are_no_prompt,
     forms_of_many_shapes,
@@ -410,7 +410,7 @@ async fn the_run_is_cancelled_while_it_asks(rig: &Rig) {
     let child = rig
         .spawn_delegation(&asking(&questions()), &["--responder", "sleep 60"])
         .await;
-    rig.wait_for_screen("Question 1/2").await;
+    rig.wait_for_question("Tabs or spaces?").await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     rig.signal(child.id().expect("it runs"), rustix::process::Signal::TERM);
     let output = child.wait_with_output().await.expect("it ends");

@@ -23,7 +23,9 @@ macro_rules! on_every_version {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
         scripted on Scripted;
         codex_0_169 on Codex(testkit::agents::PINNED);
+        requests_0_169 on Requests(testkit::agents::PINNED);
         thorough_codex_0_150 on_thoroughly Codex(testkit::agents::OLDER[0]);
+        thorough_requests_0_150 on_thoroughly Requests(testkit::agents::OLDER[0]);
         thorough_codex_0_130 on_thoroughly Codex(testkit::agents::OLDER[1]);
     })+ };
 }
@@ -32,7 +34,9 @@ macro_rules! on_every_version {
 macro_rules! on_every_codex {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
         codex_0_169 on Codex(testkit::agents::PINNED);
+        requests_0_169 on Requests(testkit::agents::PINNED);
         thorough_codex_0_150 on_thoroughly Codex(testkit::agents::OLDER[0]);
+        thorough_requests_0_150 on_thoroughly Requests(testkit::agents::OLDER[0]);
         thorough_codex_0_130 on_thoroughly Codex(testkit::agents::OLDER[1]);
     })+ };
 }
@@ -40,12 +44,44 @@ macro_rules! on_every_codex {
 /// Makes a test of each scenario on the newest codex.
 macro_rules! on_codex {
     ($($name:ident),+ $(,)?) => {
-        $(tests_of! { $name: codex_0_169 on Codex(testkit::agents::PINNED); })+
+        $(tests_of! { $name:
+            codex_0_169 on Codex(testkit::agents::PINNED);
+            requests_0_169 on Requests(testkit::agents::PINNED);
+        })+
     };
 }
 
 /// Makes a test of each scenario on the scripted agent and, thoroughly, on the newest codex.
 macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        scripted on Scripted;
+        thorough_codex_0_169 on_thoroughly Codex(testkit::agents::PINNED);
+        requests_0_169 on Requests(testkit::agents::PINNED);
+    })+ };
+}
+
+/// As [`on_every_version`], [`on_every_codex`], [`on_codex`] and [`on_both`]: of scenarios about the terminal.
+macro_rules! on_every_terminal {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        scripted on Scripted;
+        codex_0_169 on Codex(testkit::agents::PINNED);
+        thorough_codex_0_150 on_thoroughly Codex(testkit::agents::OLDER[0]);
+        thorough_codex_0_130 on_thoroughly Codex(testkit::agents::OLDER[1]);
+    })+ };
+}
+macro_rules! on_every_real_terminal {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        codex_0_169 on Codex(testkit::agents::PINNED);
+        thorough_codex_0_150 on_thoroughly Codex(testkit::agents::OLDER[0]);
+        thorough_codex_0_130 on_thoroughly Codex(testkit::agents::OLDER[1]);
+    })+ };
+}
+macro_rules! on_real_terminal {
+    ($($name:ident),+ $(,)?) => {
+        $(tests_of! { $name: codex_0_169 on Codex(testkit::agents::PINNED); })+
+    };
+}
+macro_rules! on_both_terminals {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
         scripted on Scripted;
         thorough_codex_0_169 on_thoroughly Codex(testkit::agents::PINNED);
@@ -57,6 +93,7 @@ macro_rules! on_every_executor {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
         scripted on Plain;
         codex_0_169 on Codex(testkit::agents::PINNED);
+        requests_0_169 on Requests(testkit::agents::PINNED);
     })+ };
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cx_operator::agent::conversation::Drive;
 use cx_operator::record::{Outcome, Status};
 use cx_operator::task::policy::Permissions;
 use cx_operator::task::respond::Command;
@@ -43,10 +44,17 @@ fn assert_pending(outcome: &Outcome) {
 
 /// The turn went on to its end, with the one decision on record.
 fn assert_decided(outcome: &Outcome, by: &str, reply: &str, changes: Changes) {
-    // Told "no", the model says that its command failed: that reads as no result.
-    let status = match reply.starts_with("deny") {
-        true => Status::NeedsInput,
-        false => Status::Completed,
+    // Told "no", the model says that its command failed: that reads as no result. By requests the reason is said to the
+    // turn, and the model's last word repeats it.
+    let said = outcome.last_message.as_deref().unwrap_or_default();
+    let is_told = said.contains("ot permitted") || said.contains("Not that.");
+    let status = match outcome.drive {
+        Some(Drive::Requests) if reply.starts_with("deny") => {
+            assert!(is_told, "the reason reached the model: {said}");
+            Status::Completed
+        }
+        _ if reply.starts_with("deny") => Status::NeedsInput,
+        _ => Status::Completed,
     };
     assert_eq!((outcome.status, outcome.turns), (status, 1), "{outcome:?}");
     let [decision] = outcome.replies.as_slice() else {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cx_operator::agent::ExecutorId;
+use cx_operator::agent::conversation::Drive;
 use cx_operator::operator::cleanup::Scope;
 use cx_operator::record::Outcome;
 use cx_operator::record::journal::{self, Entry, Progress};
@@ -46,8 +47,10 @@ static REAL: Semaphore = Semaphore::const_new(4);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agent {
     Scripted,
-    /// The real codex of that version.
+    /// The real codex of that version, by keys.
     Codex(&'static str),
+    /// The same, by requests.
+    Requests(&'static str),
     /// The program of the executor `scripted`.
     Plain,
 }
@@ -56,14 +59,22 @@ impl Agent {
     pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
             Agent::Scripted => Some(built::scripted_agent()),
-            Agent::Codex(version) => native_codex(version),
+            Agent::Codex(version) | Agent::Requests(version) => native_codex(version),
             Agent::Plain => Some(built::program("plain-agent")),
+        }
+    }
+
+    pub(crate) fn drive(self) -> Drive {
+        match self {
+            Agent::Scripted | Agent::Codex(_) => Drive::Keys,
+            Agent::Requests(_) => Drive::Requests,
+            Agent::Plain => Drive::Auto,
         }
     }
 
     pub(crate) fn executor(self) -> ExecutorId {
         let name = match self {
-            Agent::Scripted | Agent::Codex(_) => "codex",
+            Agent::Scripted | Agent::Codex(_) | Agent::Requests(_) => "codex",
             Agent::Plain => "scripted",
         };
         ExecutorId::parse(name).expect("an executor")
@@ -91,7 +102,9 @@ pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
     runtime.block_on(async {
         let _slot = match agent {
             Agent::Scripted | Agent::Plain => None,
-            Agent::Codex(_) => Some(REAL.acquire().await.expect("never closed")),
+            Agent::Codex(_) | Agent::Requests(_) => {
+                Some(REAL.acquire().await.expect("never closed"))
+            }
         };
         let rig = Rig::new(agent, program);
         let done = tokio::time::timeout(LIMIT, scenario(&rig)).await;
@@ -181,6 +194,7 @@ impl Rig {
         let name = TaskName::parse(name).expect("a task's name");
         let mut task = Task::new(name, self.repo(), prompt);
         task.agent.executor = self.agent.executor();
+        task.agent.drive = self.agent.drive();
         task.agent.program = Some(self.program.clone());
         task.worktree_root = self.worktrees();
         task.environment = self.environment();
@@ -293,6 +307,7 @@ impl Rig {
     pub(crate) fn delegation_of(&self, task: &str, brief: &str, arguments: &[&str]) -> Command {
         let mut command = self.binary(&["delegate", "--task", task, "--prompt", brief, "--json"]);
         command
+            .args(["--drive", self.agent.drive().as_str()])
             .args(["--executor", self.agent.executor().name(), "--program"])
             .arg(self.program(&self.program))
             .arg("--worktree-root")
@@ -325,6 +340,21 @@ impl Rig {
                 .then_some(())
         })
         .await;
+    }
+
+    /// Waits until the newest run asks that.
+    pub(crate) async fn wait_for_question(&self, text: &str) {
+        wait_for(text, || {
+            let run = self.operator.store().load_runs().ok()?.pop()?;
+            let asked = fs::read_to_string(run.path().join("question.json")).ok()?;
+            asked.contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Whether the agent is driven by requests.
+    pub(crate) fn is_by_requests(&self) -> bool {
+        self.agent.drive() == Drive::Requests
     }
 
     /// The one document on the binary's stdout, and its exit status.

@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::program::{self, Program};
 use super::refusal;
 use super::setup::{self, Provider, Setup, SetupQuery};
+use crate::agent::conversation::Drive;
 use crate::agent::environment::value;
-use crate::agent::executor::{Access, Options, Place, Refusal, Trouble};
+use crate::agent::executor::{Access, Installed, Options, Place, Refusal, Trouble};
 use crate::os::blocking::blocking;
 
 /// The number of files that codex must be able to open at once.
@@ -73,10 +74,13 @@ async fn query_setup(
     let environment = place.environment.to_owned();
     let (repository, directory) = (place.repository.to_owned(), place.directory.to_owned());
     let state = place.state.to_owned();
+    // Where requests are wanted in vain, that is what is said first.
+    let drive = program.drive(&options).unwrap_or(Drive::Keys);
     blocking(move || {
         let query = SetupQuery {
             program: &program,
             options: &options,
+            drive,
             environment: &environment,
             home: &home,
             repository: &repository,

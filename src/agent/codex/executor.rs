@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::launch::{SETTINGS, Start};
+use super::launch::{SETTINGS, Start, server_argv, terminal_argv};
 use super::payload::Payload;
 use super::program::{self, KNOWN_VERSIONS, Program};
+use super::requests::{self, Requests};
 use super::{access, screen, setup, transcript};
+use crate::agent::conversation::{Conversation, NoConversation, Terms};
 use crate::agent::executor::{
     Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
     TrustPolicy,
@@ -114,6 +116,14 @@ impl Executor for Codex {
         super::decision_output(decision)
     }
 
+    async fn converse(&self, terms: &Terms<'_>) -> Result<Box<dyn Conversation>, NoConversation> {
+        Ok(Box::new(Requests::begin(terms).await?))
+    }
+
+    fn remove_socket(&self, socket: &Path) {
+        requests::remove_socket(socket);
+    }
+
     fn exit_command(&self) -> &'static str {
         super::EXIT_COMMAND
     }
@@ -143,6 +153,40 @@ impl Installed for Program {
 
     async fn query_access(&self, options: &Options, place: Place<'_>) -> Result<Access, Refusal> {
         access::query_access(self, options, place).await
+    }
+
+    fn refuses_requests(&self, options: &Options) -> Option<String> {
+        if self.number() < requests::SINCE {
+            let (major, minor) = requests::SINCE;
+            return Some(format!(
+                "codex {} is older than {major}.{minor}",
+                self.version
+            ));
+        }
+        if let Some(argument) = setup::unserved(&options.arguments) {
+            return Some(format!("{argument} is an argument of codex's terminal"));
+        }
+        let has_table = options.profile.is_some() && !self.profiles_are_files;
+        has_table.then(|| "the profile is a table of config.toml".to_owned())
+    }
+
+    fn server(&self, launch: &Launch<'_>, socket: &Path) -> Option<CommandLine> {
+        let callers = setup::served(&launch.options.arguments);
+        let argv = server_argv(self, launch, socket, &callers);
+        let recorded = match callers.len() {
+            0 => argv.clone(),
+            count => {
+                let words = format!("[{count} arguments of the caller's]");
+                server_argv(self, launch, socket, &[words])
+            }
+        };
+        Some(CommandLine { argv, recorded })
+    }
+
+    fn terminal(&self, socket: &Path, session: &str) -> Option<CommandLine> {
+        let argv = terminal_argv(self, socket, session);
+        let recorded = argv.clone();
+        Some(CommandLine { argv, recorded })
     }
 
     fn command_line(&self, launch: &Launch<'_>) -> CommandLine {

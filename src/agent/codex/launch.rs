@@ -4,6 +4,7 @@
 //! written to the user's `CODEX_HOME`. Source: codex 0.125.0 to 0.169.0, `tests/scenarios`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::program::Program;
 use super::trust::{DEFAULT_TIMEOUT_SECS, event_names, trusted_hash};
@@ -39,11 +40,11 @@ pub(super) const RELIED_ON: [&str; 10] = [
 ];
 
 impl Hooks<'_> {
-    /// The `-c hooks=…` that registers the four and trusts exactly their command lines.
-    fn config(&self) -> String {
+    /// The `-c hooks=…` that registers these and trusts exactly their command lines.
+    fn config(&self, kinds: &[Kind]) -> String {
         let mut state = Vec::new();
         let mut events = Vec::new();
-        for kind in Kind::ALL {
+        for &kind in kinds {
             let names = event_names(kind);
             let (name, snake) = (names.configured, names.trusted);
             let command = self.helper.hook(kind, self.signals, "codex");
@@ -121,12 +122,8 @@ impl Start<'_> {
     /// The settings of this one run, which go before those of every file.
     fn config(&self) -> Vec<String> {
         let launch = self.launch;
-        let mut config = vec![launch.hooks.config()];
-        if launch.options.trust == TrustPolicy::Accept {
-            // codex remembers trust for the main repository's root, not for the worktree.
-            let root = toml_string(&launch.repository.to_string_lossy());
-            config.push(format!(r#"projects={{{root}={{trust_level="trusted"}}}}"#));
-        }
+        let mut config = vec![launch.hooks.config(&Kind::ALL)];
+        config.extend(trusting(launch));
         if !self.program.model_upgrades.is_empty() {
             let upgrades = inline_table(&self.program.model_upgrades);
             config.push(format!("notice.model_migrations={upgrades}"));
@@ -135,6 +132,65 @@ impl Start<'_> {
         config.extend_from_slice(launch.settings);
         config
     }
+}
+
+/// The setting that trusts the repository, if the caller does.
+fn trusting(launch: &Launch<'_>) -> Option<String> {
+    // codex remembers trust for the main repository's root, not for the worktree.
+    let root = toml_string(&launch.repository.to_string_lossy());
+    let trusts = launch.options.trust == TrustPolicy::Accept;
+    trusts.then(|| format!(r#"projects={{{root}={{trust_level="trusted"}}}}"#))
+}
+
+/// The settings that a run by requests relies on: of [`RELIED_ON`] those that are not the terminal's.
+const SERVED: [&str; 4] = [
+    "check_for_update_on_startup=false",
+    "features.hooks=true",
+    "features.goals=false",
+    r#"history.persistence="none""#,
+];
+
+/// The command line of a server for requests, with the caller's `arguments`.
+///
+/// The prompt's hook is a second witness; the other three would tell what the server itself tells.
+pub(super) fn server_argv(
+    program: &Program,
+    launch: &Launch<'_>,
+    socket: &Path,
+    arguments: &[String],
+) -> Vec<String> {
+    let mut argv = vec![program.path.to_string_lossy().into_owned()];
+    argv.extend_from_slice(arguments);
+    let hooks = launch.hooks.config(&[Kind::Prompt]);
+    let ours = std::iter::once(hooks).chain(trusting(launch));
+    // Last, since the later of two values counts: the run depends on these.
+    for value in ours.chain(SERVED.map(str::to_owned)) {
+        argv.extend(["-c".to_owned(), value]);
+    }
+    let listen = format!("unix://{}", socket.display());
+    argv.extend(["app-server", "--listen", &listen].map(str::to_owned));
+    argv
+}
+
+/// The command line of a terminal that joins a thread of that server. The server's settings don't count for it.
+pub(super) fn terminal_argv(program: &Program, socket: &Path, thread: &str) -> Vec<String> {
+    let mut argv = vec![program.path.to_string_lossy().into_owned()];
+    for value in [
+        "check_for_update_on_startup=false",
+        "notice.hide_rate_limit_model_nudge=true",
+    ] {
+        argv.extend(["-c".to_owned(), value.to_owned()]);
+    }
+    if !program.model_upgrades.is_empty() {
+        let upgrades = inline_table(&program.model_upgrades);
+        argv.extend([
+            "-c".to_owned(),
+            format!("notice.model_migrations={upgrades}"),
+        ]);
+    }
+    let remote = format!("unix://{}", socket.display());
+    argv.extend(["--remote", &remote, "resume", thread].map(str::to_owned));
+    argv
 }
 
 fn inline_table(pairs: &BTreeMap<String, String>) -> String {
@@ -162,8 +218,6 @@ pub(super) fn toml_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::agent::executor::Options;
     use crate::agent::helper::Helper;

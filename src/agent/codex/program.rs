@@ -130,14 +130,12 @@ impl Program {
     /// Whether the version is within the range that was tried.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        let number = |version: &str| {
-            let mut parts = version
-                .split('.')
-                .map(|part| part.parse::<u32>().unwrap_or(0));
-            (parts.next(), parts.next())
-        };
-        number(KNOWN_VERSIONS.0) <= number(&self.version)
-            && number(&self.version) <= number(KNOWN_VERSIONS.1)
+        (number(KNOWN_VERSIONS.0)..=number(KNOWN_VERSIONS.1)).contains(&self.number())
+    }
+
+    /// The first two parts of the version.
+    pub(super) fn number(&self) -> (u32, u32) {
+        number(&self.version)
     }
 
     /// Asks codex itself whether it is signed in, as `codex login status` tells by its exit status.
@@ -153,6 +151,16 @@ impl Program {
         let said = query.output("login status", &["login", "status"]).await?;
         Ok(said.status.success())
     }
+}
+
+fn number(version: &str) -> (u32, u32) {
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse().unwrap_or_default());
+    (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    )
 }
 
 /// codex's directory: `$CODEX_HOME`, else `~/.codex`.

@@ -27,7 +27,7 @@ pub use composer::{Composer, composer_holds};
 pub(crate) use dialog::has_fields;
 pub use dialog::{Choice, Dialog, DialogKind};
 pub use notices::{blocked_prompt, error_line, runs_hooks, trouble};
-pub(crate) use question::{drawn, fill};
+pub(crate) use question::{as_sent, drawn, fill};
 
 /// The bottom of a screen.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,9 @@ use thiserror::Error;
 
 use super::app_server::{self, Asked, ask};
 use super::launch::{RELIED_ON, SETTINGS, toml_string};
-use super::program::Program;
+use super::program::{Program, codex_home};
+use crate::agent::conversation::Drive;
+use crate::agent::environment::value;
 use crate::agent::executor::{Options, TrustPolicy};
 use crate::os::files::{self, Durability};
 
@@ -116,6 +118,8 @@ pub struct SetupQuery<'a> {
     pub program: &'a Program,
     /// The caller's options.
     pub options: &'a Options,
+    /// The way in which it will be driven.
+    pub drive: Drive,
     /// The agent's environment.
     pub environment: &'a [(String, String)],
     /// codex's directory.
@@ -151,7 +155,11 @@ impl SetupQuery<'_> {
             ("config/read", json!({"cwd": self.directory})),
             ("configRequirements/read", Value::Null),
         ];
-        let Some(setup) = understand(ask(command, &self.program.path, &questions), self.options)?
+        let Some(setup) = understand(
+            ask(command, &self.program.path, &questions),
+            self.options,
+            self.drive,
+        )?
         else {
             return Ok(None);
         };
@@ -186,20 +194,7 @@ impl SetupQuery<'_> {
         if !self.program.profiles_are_files {
             return Ok(vec!["--profile".to_owned(), name.to_owned()]);
         }
-        let path = self.home.join(format!("{name}.config.toml"));
-        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::Profile {
-                name: name.to_owned(),
-                path: path.clone(),
-            },
-            _ => Error::Invalid(format!("{}: {error}", path.display())),
-        })?;
-        let table: toml::Table =
-            text.trim_start_matches('\u{feff}')
-                .parse()
-                .map_err(|error: toml::de::Error| {
-                    Error::Invalid(format!("{}: {}", path.display(), error.message()))
-                })?;
+        let table = load_profile(self.home, name)?;
         let value =
             |(key, value): (String, toml::Value)| ["-c".to_owned(), format!("{key}={value}")];
         Ok(table.into_iter().flat_map(value).collect())
@@ -211,6 +206,7 @@ impl SetupQuery<'_> {
         (&self.program.path, &self.program.version, settings).hash(&mut hasher);
         (self.home, self.repository, self.directory).hash(&mut hasher);
         (self.options.sandbox.as_str(), self.options.ask.as_str()).hash(&mut hasher);
+        self.drive.hash(&mut hasher);
         let here = ["config.toml", "managed_config.toml", "auth.json"];
         let files = here
             .map(|name| self.home.join(name))
@@ -235,6 +231,65 @@ impl SetupQuery<'_> {
         }
         hasher.finish()
     }
+}
+
+/// The settings of a profile that is a file of its own.
+fn load_profile(home: &Path, name: &str) -> Result<toml::Table, Error> {
+    let path = home.join(format!("{name}.config.toml"));
+    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::Profile {
+            name: name.to_owned(),
+            path: path.clone(),
+        },
+        _ => Error::Invalid(format!("{}: {error}", path.display())),
+    })?;
+    text.trim_start_matches('\u{feff}')
+        .parse()
+        .map_err(|error: toml::de::Error| {
+            Error::Invalid(format!("{}: {}", path.display(), error.message()))
+        })
+}
+
+/// The settings of the profile that the caller chose, as a thread's configuration.
+pub(super) fn profile_of(
+    options: &Options,
+    environment: &[(String, String)],
+) -> Result<Option<Value>, Error> {
+    let (_, named) = configuring(&options.arguments);
+    let Some(name) = named.as_ref().or(options.profile.as_ref()) else {
+        return Ok(None);
+    };
+    let variable = |name: &str| value(environment, name).and_then(|value| value.into_string().ok());
+    let home = codex_home(variable).unwrap_or_default();
+    let table = load_profile(&home, name)?;
+    serde_json::to_value(table)
+        .map(Some)
+        .map_err(|error| Error::Invalid(format!("the profile {name}: {error}")))
+}
+
+/// The caller's arguments that configure a server.
+pub(super) fn served(arguments: &[String]) -> Vec<String> {
+    configuring(arguments).0
+}
+
+/// The first of the caller's arguments that means something to the terminal alone.
+pub(super) fn unserved(arguments: &[String]) -> Option<&str> {
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let flag = argument
+            .split_once('=')
+            .map_or(argument.as_str(), |(flag, _)| flag);
+        match flag {
+            "-c" | "--config" | "--enable" | "--disable" | "-p" | "--profile" => {
+                if flag == argument {
+                    rest.next();
+                }
+            }
+            "--strict-config" => {}
+            _ => return Some(argument),
+        }
+    }
+    None
 }
 
 /// The same, as far as `config.toml` alone tells: for a program that can't be asked.
@@ -291,9 +346,11 @@ fn configuring(arguments: &[String]) -> (Vec<String>, Option<String>) {
     (settings, profile)
 }
 
+/// What the answers say.
 fn understand(
     asked: Result<Asked, app_server::Error>,
     options: &Options,
+    drive: Drive,
 ) -> Result<Option<Setup>, Error> {
     // A missing answer is not a refusal: the run finds out.
     let Ok(asked) = asked else {
@@ -326,9 +383,12 @@ fn understand(
     if !config.is_object() {
         return Ok(None);
     }
-    required::check(&config, options)?;
+    let by_keys = drive == Drive::Keys;
+    if by_keys {
+        required::check(&config, options)?;
+    }
     if let Some(Ok(answer)) = answers.next().flatten() {
-        required::check_administrators(&answer["requirements"], options)?;
+        required::check_administrators(&answer["requirements"], options, by_keys)?;
     }
     Ok(Some(read(&config)))
 }

@@ -176,23 +176,30 @@ fn parse_usage(payload: &Value) -> Option<Usage> {
     })
 }
 
-fn parse_error(error: &Value) -> TurnError {
+/// The error of a turn: of a transcript, or of an `app-server`, whose names are the same in camel case.
+pub(super) fn parse_error(error: &Value) -> TurnError {
     let message = error
         .get("message")
         .and_then(Value::as_str)
         .unwrap_or("no message")
         .to_owned();
-    let info = error.get("codex_error_info");
+    let info = error
+        .get("codex_error_info")
+        .or_else(|| error.get("codexErrorInfo"));
     // Either a bare name or an object with the name as its only key and the details below it.
     let (kind, details) = match info {
         Some(Value::String(name)) => (Some(name.clone()), None),
         Some(Value::Object(map)) => (map.keys().next().cloned(), map.values().next()),
         _ => (None, None),
     };
+    let kind = kind.map(|kind| in_snake_case(&kind));
     let telling = kind.filter(|kind| kind != "other");
     let kind = telling.or_else(|| kind_in(&message).map(str::to_owned));
     let stated = details
-        .and_then(|details| details.get("http_status_code"))
+        .and_then(|details| {
+            let of_server = details.get("httpStatusCode");
+            details.get("http_status_code").or(of_server)
+        })
         .and_then(Value::as_u64)
         .and_then(|status| u16::try_from(status).ok());
     let implied = (kind.as_deref() == Some("internal_server_error")).then_some(500);
@@ -201,6 +208,17 @@ fn parse_error(error: &Value) -> TurnError {
         message,
         kind,
     }
+}
+
+fn in_snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
 }
 
 /// The error that codex's words mean, by codex's own name of it.

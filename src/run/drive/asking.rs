@@ -5,11 +5,11 @@ use std::pin::Pin;
 
 use super::words::{as_prompts, sanitised};
 use super::{Driver, denial};
-use crate::agent::signals::{self, Decision, SignalFile};
+use crate::agent::signals::{self, Decision};
 use crate::record::journal::Progress;
 use crate::task::question::{Answer, Question};
 use crate::task::respond::{Context, Response};
-use crate::turn::Event;
+use crate::turn::{Asker, Event};
 
 pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
@@ -62,14 +62,16 @@ impl<'a> Driver<'a> {
         let said = if self.parts.machine.is_consulting() {
             reply.answer.map(sanitised)
         } else {
-            reply
-                .answer
-                .map(|answer| as_prompts(self.parts.executor, sanitised(answer)))
+            let literally = self.is_by_requests();
+            reply.answer.map(|answer| match sanitised(answer) {
+                safe if literally => safe,
+                safe => as_prompts(self.parts.executor, safe),
+            })
         };
         self.queue.push_back(Event::Answered(question, said));
     }
 
-    pub(super) fn decide(&mut self, hook: &SignalFile, answer: &Answer) {
+    pub(super) fn decide(&mut self, asker: &Asker, answer: &Answer) {
         let decision = match answer {
             Answer::Allow => Decision::Allow,
             Answer::Deny(why) => Decision::Deny {
@@ -77,9 +79,19 @@ impl<'a> Driver<'a> {
             },
             Answer::Text(_) => Decision::Pass,
         };
-        if let Err(error) = signals::write_decision(&self.parts.dir.signals(), hook, &decision) {
-            // The hook then passes, and the dialog comes up on the screen.
-            tracing::warn!(%error, "the decision can't be written");
+        match asker {
+            Asker::Request(request) => {
+                if let Some(conversation) = &mut self.parts.conversation {
+                    conversation.decide(request, &decision);
+                }
+            }
+            Asker::Hook(hook) => {
+                let signals = self.parts.dir.signals();
+                if let Err(error) = signals::write_decision(&signals, hook, &decision) {
+                    // The hook then passes, and the dialog comes up on the screen.
+                    tracing::warn!(%error, "the decision can't be written");
+                }
+            }
         }
     }
 }

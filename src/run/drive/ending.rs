@@ -2,6 +2,7 @@
 
 use super::Transcript;
 use crate::agent::ExecutorId;
+use crate::agent::conversation::Conversation;
 use crate::agent::report::Usage;
 use crate::record::{self, Failure, Pending, Status};
 use crate::tmux::{self, Pane};
@@ -17,6 +18,8 @@ pub(crate) struct Ending {
     pub(crate) replies: Vec<record::Reply>,
     pub(crate) transcript: Option<Transcript>,
     pub(crate) notices: Vec<String>,
+    /// The conversation, where the agent was driven by requests and can still be reached.
+    pub(crate) conversation: Option<Box<dyn Conversation>>,
 }
 
 impl Ending {
@@ -39,6 +42,7 @@ impl Ending {
             replies: Vec::new(),
             transcript: None,
             notices: Vec::new(),
+            conversation: None,
         }
     }
 
@@ -83,10 +87,44 @@ pub(super) async fn explained(mut end: End, executor: ExecutorId, pane: &Pane) -
 
 /// The end of a run whose pane can no longer be reached through tmux.
 pub(super) fn tmux_failed(error: &tmux::Error) -> End {
+    let hint = "`cx-operator doctor` checks whether tmux works";
+    failed("tmux", crate::os::chain::chain(error), hint)
+}
+
+/// The end with the trouble that the program told of last, if a deadline passed in the meantime.
+pub(super) fn troubled(mut end: End, trouble: Option<String>) -> End {
+    if let (Status::TimedOut, Some(error), Some(trouble)) = (end.status, &mut end.error, trouble) {
+        error.message.push_str("; the agent's server says: ");
+        error.message.push_str(&trouble);
+    }
+    end
+}
+
+/// The end of a run whose prompt the program refused.
+pub(super) fn refused(message: &str, executor: ExecutorId) -> End {
+    let message = format!("{} refused the prompt: {message}", executor.name());
+    failed(
+        "not_submitted",
+        message,
+        "change the task: `task.md` in the run's directory has it",
+    )
+}
+
+/// The end of a run whose agent works, and can't be reached any more.
+pub(super) fn connection_lost(why: &str) -> End {
+    let message = format!("the connection to the agent's server is lost: {why}");
+    failed(
+        "connection_lost",
+        message,
+        "run the task again, perhaps with --drive keys",
+    )
+}
+
+fn failed(code: &str, message: String, hint: &str) -> End {
     let failure = Failure {
-        code: "tmux".to_owned(),
-        message: crate::os::chain::chain(error),
-        hint: Some("`cx-operator doctor` checks whether tmux works".to_owned()),
+        code: code.to_owned(),
+        message,
+        hint: Some(hint.to_owned()),
         signal: None,
     };
     End {

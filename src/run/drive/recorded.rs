@@ -77,6 +77,7 @@ mod tests {
 
     use super::*;
     use crate::agent::ExecutorId;
+    use crate::agent::conversation::Drive;
     use crate::task::policy::{Limits, Permissions};
     use crate::turn::{Plan, ResumePoint};
 
@@ -140,6 +141,7 @@ mod tests {
             probe: false,
             directory: PathBuf::new(),
             executor: ExecutorId::default(),
+            drive: Drive::Keys,
         };
         let at = |turns: u32| {
             let resume_point = ResumePoint {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::agent::ExecutorId;
 use crate::agent::report::{Report, Reported};
 use crate::agent::signals::{self, Kind, SignalFile};
-use crate::turn::{Event, ResumePoint};
+use crate::turn::{Asker, Event, ResumePoint};
 
 pub(crate) use transcript::{Transcript, wait_for_error};
 
@@ -145,7 +145,7 @@ impl Signals {
             },
             Reported::Permission { command, reason } => Event::PermissionAsked {
                 session,
-                signal: file.clone(),
+                asker: Asker::Hook(file.clone()),
                 command,
                 reason,
             },

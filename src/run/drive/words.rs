@@ -55,7 +55,10 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         Event::PermissionAsked {
             session, command, ..
         } => Some(format!("permission of session {session}: {command}")),
-        Event::TurnBegan { .. } | Event::LeftAtWork(_) | Event::TranscriptLost => None,
+        Event::PermissionClosed { .. } => Some("the end of an approval".to_owned()),
+        Event::Ready | Event::TurnBegan { .. } | Event::LeftAtWork(_) | Event::TranscriptLost => {
+            None
+        }
         Event::Inquired { call, .. } => Some(format!("form {call}")),
         Event::InquiryClosed { call } => Some(format!("the end of form {call}")),
         Event::SubAgent { agent, what } => Some(format!("{what} of the agent {agent}")),

@@ -1,8 +1,10 @@
 //! What the files of a run say of its turns: for a run without an operator.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Instant;
 
+use crate::agent::conversation::Drive;
 use crate::record::{self, RunDir};
 use crate::run::drive::Ending;
 use crate::run::drive::recorded::{Recorded, reached};
@@ -25,7 +27,7 @@ pub(crate) struct Judgement {
 /// end of a run of which they tell none.
 pub(crate) fn judge(
     mut machine: Machine,
-    dir: &RunDir,
+    (dir, named): (&RunDir, Option<&Path>),
     (resume_point, replies): (&ResumePoint, &[record::Reply]),
 ) -> Judgement {
     let executor = machine.executor();
@@ -38,12 +40,16 @@ pub(crate) fn judge(
     let mut end = feed(&mut machine, &mut recorded, events);
     let path = machine
         .session()
-        .and_then(|session| signals.transcript_of(session));
+        .and_then(|session| signals.transcript_of(session))
+        .or(named);
     let mut transcript = path.map(|path| Transcript::new(path.to_owned(), executor));
-    let lines = transcript
+    let mut lines = transcript
         .as_mut()
         .map(Transcript::read)
         .unwrap_or_default();
+    if machine.drive() == Drive::Requests {
+        prove(&machine, &mut lines);
+    }
     end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
     // Whoever follows the run on may have it answered.
     let asked = machine.asked().cloned().or(machine.awaited());
@@ -79,8 +85,33 @@ pub(crate) fn judge(
         replies: reached(replies, &machine),
         transcript,
         notices: Vec::new(),
+        conversation: None,
     };
     Judgement { end, ending }
+}
+
+/// A turn that began after a prompt was sent, in a session that takes prompts from nobody else unasked, has that prompt.
+fn prove(machine: &Machine, events: &mut Vec<Event>) {
+    let (known, is_submitting) = machine.under_way();
+    let Some(session) = machine.session().filter(|_| is_submitting) else {
+        return;
+    };
+    let began = |event: &Event| match event {
+        Event::TurnBegan { turn_id } => (Some(turn_id) != known.as_ref()).then(|| turn_id.clone()),
+        _ => None,
+    };
+    let Some(turn_id) = events.iter().rev().find_map(began) else {
+        return;
+    };
+    let is_it = |event: &Event| matches!(event, Event::TurnBegan { turn_id: of } if *of == turn_id);
+    let at = events.iter().position(is_it).unwrap_or_default();
+    let prompt = Event::PromptSubmitted {
+        session: session.to_owned(),
+        turn_id: Some(turn_id),
+        cwd: None,
+        prompt: machine.prompt().to_owned(),
+    };
+    events.insert(at, prompt);
 }
 
 /// The approvals that the hooks decided with the policy, without a journal entry.

@@ -1,10 +1,12 @@
 //! What a journal tells of a run.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::agent::conversation::Drive;
 use crate::error::{Error, io as io_error};
 use crate::os::process::{Process, boot_id};
 use crate::os::time::millis;
@@ -40,6 +42,10 @@ pub(crate) struct JournalState {
     turns: Turns,
     waits: Waits,
     pub(crate) replies: Vec<Reply>,
+    /// The transcript that the agent's server named.
+    pub(crate) transcript: Option<PathBuf>,
+    /// The steps that the journal has.
+    pub(crate) items: HashSet<String>,
     notices: Vec<String>,
     /// Whether the worktree's removal was begun: the record was complete by then.
     pub(crate) removing: bool,
@@ -57,6 +63,8 @@ pub(crate) struct Launched {
     pub(crate) root: Option<Process>,
     /// Where the agent works.
     pub(crate) directory: Option<PathBuf>,
+    /// The way in which it is driven.
+    pub(crate) drive: Drive,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -202,6 +210,8 @@ impl JournalState {
             turns: Turns::default(),
             waits: Waits::default(),
             replies: Vec::new(),
+            transcript: None,
+            items: HashSet::new(),
             notices: Vec::new(),
             removing: false,
             ended: None,
@@ -225,6 +235,7 @@ impl JournalState {
                 pid,
                 pid_start,
                 directory,
+                drive,
                 ..
             } => {
                 self.launched = Some(Launched {
@@ -233,8 +244,19 @@ impl JournalState {
                     pane,
                     pid,
                     directory,
+                    drive: drive.unwrap_or(Drive::Keys),
                     root: pid_start.map(|start| Process { pid, start }),
                 });
+            }
+            Progress::Connected {
+                session_id,
+                transcript,
+            } => {
+                self.turns.session = Some(session_id);
+                self.transcript = transcript;
+            }
+            Progress::Item { id, .. } => {
+                self.items.insert(id);
             }
             Progress::Notice { text } => self.notices.push(text),
             Progress::Pasted { turn, .. } => self.turns.pasted = turn,
@@ -299,6 +321,13 @@ impl JournalState {
         self.boot_id != boot_id()
     }
 
+    /// The way in which the agent is driven.
+    pub(crate) fn drive(&self) -> Drive {
+        self.launched
+            .as_ref()
+            .map_or(Drive::Keys, |launched| launched.drive)
+    }
+
     /// Where the turns stood.
     pub(crate) fn resume_point(&self) -> ResumePoint {
         let now = SystemTime::now();
@@ -351,6 +380,7 @@ impl JournalState {
         outcome.executor = self.order.agent.executor.name().to_owned();
         let end = self.ended.clone().unwrap_or_else(End::operator_died);
         (outcome.status, outcome.error, outcome.pending) = (end.status, end.error, end.pending);
+        outcome.drive = self.launched.as_ref().map(|launched| launched.drive);
         outcome.agent_version = Some(self.agent_version.clone());
         outcome.run_dir = Some(run.path().to_owned());
         outcome.repository = Some(self.repository.clone());

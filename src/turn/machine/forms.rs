@@ -29,6 +29,11 @@ impl Machine {
         })
     }
 
+    /// The call of the form that is open.
+    pub(crate) fn form_call(&self) -> Option<&String> {
+        self.form.as_ref().map(|open| &open.call)
+    }
+
     /// Whether a question of a form waits for its answer.
     pub(crate) fn is_consulting(&self) -> bool {
         matches!(self.state, State::Consulting { .. })
@@ -53,14 +58,23 @@ impl Machine {
     }
 
     /// The transcript tells of a form. Nothing is asked before it is seen: a hook of the user's may refuse it.
-    pub(crate) fn on_inquiry(&mut self, call: String, inquiries: Vec<Inquiry>) -> Reaction {
+    pub(crate) fn on_inquiry(
+        &mut self,
+        now: Instant,
+        call: String,
+        inquiries: Vec<Inquiry>,
+    ) -> Reaction {
         self.form = Some(OpenForm {
             call,
             inquiries,
             answers: Vec::new(),
             number: 0,
         });
-        Reaction::Look
+        let first = self.form.as_ref().and_then(|open| open.inquiries.first());
+        match first.cloned().filter(|_| self.is_by_requests()) {
+            Some(first) => self.on_form(now, &first),
+            None => Reaction::Look,
+        }
     }
 
     /// A form was closed: by our keys, by a person in the pane, or by a hook.
@@ -121,8 +135,13 @@ impl Machine {
                 Reaction::Ask(next)
             }
             None => {
+                let (call, answers) = (open.call.clone(), open.answers.clone());
                 self.work_on(now);
-                Reaction::Look
+                if self.is_by_requests() {
+                    Reaction::Fill { call, answers }
+                } else {
+                    Reaction::Look
+                }
             }
         }
     }

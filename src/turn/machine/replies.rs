@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::super::Reaction;
 use super::super::end::unanswered;
+use super::super::{Asker, Reaction};
 use super::{Approval, Machine, State};
-use crate::agent::signals::SignalFile;
 use crate::task::policy::Permissions;
 use crate::task::question::{Answer, Question, QuestionKind};
 
@@ -14,13 +13,17 @@ impl Machine {
     pub(crate) fn on_permission(
         &mut self,
         now: Instant,
-        hook: SignalFile,
+        asker: Asker,
         question: Question,
     ) -> Reaction {
         let answer_until = self.answer_until(now);
+        let by_requests = self.is_by_requests();
         match &mut self.state {
             // The hook has answered by itself, from the policy file.
             State::Working { .. } if self.plan.permissions != Permissions::Ask => Reaction::Wait,
+            State::Working { .. } if !self.plan.responder && by_requests => {
+                self.end(unanswered(&question))
+            }
             State::Working { .. } if !self.plan.responder => {
                 self.awaited.add(question);
                 Reaction::Look
@@ -28,7 +31,7 @@ impl Machine {
             State::Working { turn_id, until } => {
                 let (turn_id, left) = (turn_id.take(), until.saturating_duration_since(now));
                 let asked = VecDeque::from([Approval {
-                    hook,
+                    asker,
                     question: question.clone(),
                 }]);
                 self.dialog_state = None;
@@ -41,10 +44,40 @@ impl Machine {
                 Reaction::Ask(question)
             }
             State::Approving { asked, .. } => {
-                asked.push_back(Approval { hook, question });
+                asked.push_back(Approval { asker, question });
                 Reaction::Wait
             }
             _ => Reaction::Ignore("a permission asked outside a turn"),
+        }
+    }
+
+    /// An approval is decided that waited for a responder's word: no word is needed any more.
+    pub(crate) fn on_permission_closed(&mut self, now: Instant, closed: &Asker) -> Reaction {
+        let answer_until = self.answer_until(now);
+        let State::Approving {
+            asked,
+            turn_id,
+            left,
+            until,
+        } = &mut self.state
+        else {
+            return Reaction::Ignore("the end of an approval that nobody was asked for");
+        };
+        let was_first = asked.front().is_some_and(|first| first.asker == *closed);
+        asked.retain(|approval| approval.asker != *closed);
+        match asked.front() {
+            Some(next) if was_first => {
+                *until = answer_until;
+                Reaction::Ask(next.question.clone())
+            }
+            Some(_) => Reaction::Wait,
+            None => {
+                self.state = State::Working {
+                    turn_id: turn_id.take(),
+                    until: now + *left,
+                };
+                Reaction::Wait
+            }
         }
     }
 
@@ -100,7 +133,7 @@ impl Machine {
         else {
             return Reaction::Ignore("an answer without a question");
         };
-        let Some(Approval { hook, .. }) = asked.pop_front() else {
+        let Some(Approval { asker, .. }) = asked.pop_front() else {
             return Reaction::Ignore("an answer without a question");
         };
         let next = asked.front().map(|approval| approval.question.clone());
@@ -114,11 +147,18 @@ impl Machine {
         let answer = match answer {
             Some(answer @ (Answer::Allow | Answer::Deny(_))) => answer,
             // Nor is a text one to an approval. A hook of the user's may decide; the agent's dialog ends the run.
+            Some(Answer::Text(_)) | None if self.is_by_requests() => {
+                return self.end(unanswered(question));
+            }
             Some(Answer::Text(_)) | None => {
                 self.awaited.add(question.clone());
                 Answer::Text(String::new())
             }
         };
-        Reaction::Decide { hook, answer, next }
+        Reaction::Decide {
+            asker,
+            answer,
+            next,
+        }
     }
 }

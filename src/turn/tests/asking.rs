@@ -195,7 +195,7 @@ fn a_responder_decides_an_approval_within_the_turn() {
 
 fn decide(number: u32, answer: Answer) -> Reaction {
     Reaction::Decide {
-        hook: signal(number),
+        asker: Asker::Hook(signal(number)),
         answer,
         next: None,
     }
@@ -211,7 +211,11 @@ fn approvals_that_are_asked_for_at_once_are_decided_in_turn() {
     let mut question = first;
     for (number, following) in [(1, "touch y"), (2, "touch z")] {
         match answered(&mut play, &question, Some(Answer::Allow)) {
-            Reaction::Decide { hook, next, .. } => {
+            Reaction::Decide {
+                asker: Asker::Hook(hook),
+                next,
+                ..
+            } => {
                 assert_eq!(hook, signal(number));
                 question = next.expect("another is asked for");
                 assert_eq!(question.text, following);

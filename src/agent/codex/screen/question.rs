@@ -88,6 +88,15 @@ fn meant(inquiry: &Inquiry, answer: &str) -> Option<usize> {
     }
 }
 
+/// The answer as codex's own terminal sends it: the label of the option that it means, or a note beside codex's own.
+pub(crate) fn as_sent(inquiry: &Inquiry, answer: &str) -> Vec<String> {
+    let labels = inquiry.options.iter().map(|option| option.label.as_str());
+    match meant(inquiry, answer).and_then(|at| labels.chain([OTHER]).nth(at)) {
+        Some(label) => vec![label.to_owned()],
+        None => vec![OTHER.to_owned(), format!("user_note: {answer}")],
+    }
+}
+
 /// A label as people repeat it.
 fn plain(label: &str) -> String {
     let label = label.trim().to_lowercase();

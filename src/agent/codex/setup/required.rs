@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Error;
 use crate::agent::executor::Options;
 
-/// The effective configuration must say what the run's arguments said.
+/// The effective configuration must say what the run's arguments said, for a run by keys.
 ///
 /// Source: codex 0.169.0: `--disable hooks` takes precedence over `-c features.hooks=true`, as does `managed_config.toml`.
 pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
@@ -41,19 +41,23 @@ pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that the administrator allows the caller's options.
+/// Checks that the administrator allows the caller's options, and the hooks that a run by keys needs.
 ///
 /// Source: codex 0.169.0, `configRequirements/read` with each of these in `/etc/codex/requirements.toml`.
-pub(super) fn check_administrators(requirements: &Value, options: &Options) -> Result<(), Error> {
+pub(super) fn check_administrators(
+    requirements: &Value,
+    options: &Options,
+    by_keys: bool,
+) -> Result<(), Error> {
     let forced = |text: String| {
         Err(Error::Forced(format!(
             "the administrator's requirements.toml {text}"
         )))
     };
-    if requirements["allowManagedHooksOnly"].as_bool() == Some(true) {
+    if by_keys && requirements["allowManagedHooksOnly"].as_bool() == Some(true) {
         return forced("has allow_managed_hooks_only = true, and a run needs its own hooks: ask the administrator to let them run".to_owned());
     }
-    if requirements["featureRequirements"]["hooks"].as_bool() == Some(false) {
+    if by_keys && requirements["featureRequirements"]["hooks"].as_bool() == Some(false) {
         return forced("has features.hooks = false, and a run needs hooks: ask the administrator to let them run".to_owned());
     }
     let choices = [

@@ -11,7 +11,7 @@ fn asked(config: Value, requirements: Value) -> Result<Asked, app_server::Error>
 }
 
 fn understood(config: Value) -> Setup {
-    let setup = understand(asked(config, Value::Null), &Options::default());
+    let setup = understand(asked(config, Value::Null), &Options::default(), Drive::Keys);
     setup.expect("valid").expect("an answer")
 }
 
@@ -109,7 +109,11 @@ fn what_is_stronger_than_a_run_is_told() {
             "lacks on-request",
         ),
     ] {
-        let error = understand(asked(config, requirements), &Options::default());
+        let error = understand(
+            asked(config, requirements),
+            &Options::default(),
+            Drive::Keys,
+        );
         let error = error.expect_err("it can't be relied on").to_string();
         assert!(error.contains(says), "{error}");
     }
@@ -122,7 +126,8 @@ fn a_refused_configuration_is_told_in_codexs_words() {
         complaints: String::new(),
     };
     let said = "failed to read configuration layers: /h/config.toml:3:6: unclosed array";
-    let error = understand(Ok(refused(said)), &Options::default()).expect_err("refused");
+    let error =
+        understand(Ok(refused(said)), &Options::default(), Drive::Keys).expect_err("refused");
     assert_eq!(
         error.to_string(),
         "codex refuses its configuration: /h/config.toml:3:6: unclosed array"
@@ -133,14 +138,15 @@ fn a_refused_configuration_is_told_in_codexs_words() {
             "WARNING: x\nError: unknown variant `foo`\nin `sandbox_mode`\n\nStack backtrace:\n"
                 .into(),
     };
-    let error = understand(Ok(ended), &Options::default()).expect_err("refused");
+    let error = understand(Ok(ended), &Options::default(), Drive::Keys).expect_err("refused");
     assert!(
         error
             .to_string()
             .ends_with("unknown variant `foo` in `sandbox_mode`")
     );
     let quoted = "invalid configuration: TOML parse error at line 1, column 6\n  |\n1 | token = \"t\n  | ^\nunclosed";
-    let error = understand(Ok(refused(quoted)), &Options::default()).expect_err("refused");
+    let error =
+        understand(Ok(refused(quoted)), &Options::default(), Drive::Keys).expect_err("refused");
     assert!(
         error
             .to_string()
@@ -149,7 +155,7 @@ fn a_refused_configuration_is_told_in_codexs_words() {
     // A codex that has no such server, or another answer.
     let unknown = refused("Method not found");
     assert_eq!(
-        understand(Ok(unknown), &Options::default()).expect("fine"),
+        understand(Ok(unknown), &Options::default(), Drive::Keys).expect("fine"),
         None
     );
 }

@@ -191,32 +191,39 @@ impl Transcript {
     }
 
     fn take_line(&mut self, line: &str, events: &mut Vec<Event>) {
-        match self.executor.line(line) {
-            Some(Line::TurnFailed { turn_id, error }) => {
+        if let Some(line) = self.executor.line(line) {
+            self.take(line, events);
+        }
+    }
+
+    /// Takes note of a line, and of what it means for the turn.
+    pub(crate) fn take(&mut self, line: Line, events: &mut Vec<Event>) {
+        match line {
+            Line::TurnFailed { turn_id, error } => {
                 self.in_turn = false;
                 events.push(Event::TurnFailed { turn_id, error });
             }
-            Some(Line::TurnAborted { turn_id, reason }) => {
+            Line::TurnAborted { turn_id, reason } => {
                 self.in_turn = false;
                 events.push(Event::TurnAborted { turn_id, reason });
             }
-            Some(Line::Tokens(usage)) => self.usage = Some(usage),
-            Some(Line::TurnStarted { turn_id }) => {
+            Line::Tokens(usage) => self.usage = Some(usage),
+            Line::TurnStarted { turn_id } => {
                 self.in_turn = true;
                 self.has_begun = true;
                 events.push(Event::TurnBegan { turn_id });
                 self.evidence = Evidence::default();
             }
-            Some(Line::Said { phase }) => {
+            Line::Said { phase } => {
                 self.evidence.phase = phase;
                 self.evidence.overtaken = false;
             }
-            Some(Line::Returned {
+            Line::Returned {
                 call,
                 running,
                 refused,
                 made,
-            }) => {
+            } => {
                 let inquired = self.inquired.take_if(|open| *open == call);
                 events.extend(inquired.map(|call| Event::InquiryClosed { call }));
                 self.children.expect(made);
@@ -226,23 +233,23 @@ impl Transcript {
                 self.running.extend(running);
                 self.refused.extend(refused);
             }
-            Some(Line::Inquired { call, inquiries }) => {
+            Line::Inquired { call, inquiries } => {
                 self.evidence.overtaken = true;
                 self.inquired = Some(call.clone());
                 events.push(Event::Inquired { call, inquiries });
             }
-            Some(Line::Ended { process }) => {
+            Line::Ended { process } => {
                 self.tells_ends = true;
                 if let Some(process) = process {
                     self.running.remove(&process);
                 }
             }
-            Some(Line::Called { command }) => {
+            Line::Called { command } => {
                 self.called.extend(command);
                 self.evidence.worked = true;
                 self.evidence.overtaken = true;
             }
-            Some(Line::TurnCompleted { turn_id, message }) => {
+            Line::TurnCompleted { turn_id, message } => {
                 self.in_turn = false;
                 events.extend(self.session.clone().map(|session| Event::TurnStopped {
                     session,
@@ -252,11 +259,11 @@ impl Transcript {
                 }));
             }
             // A session that was forked off another has the other's line next.
-            Some(Line::Session { id, version, .. }) if self.session.is_none() => {
+            Line::Session { id, version, .. } if self.session.is_none() => {
                 self.session = Some(id);
                 self.version = version;
             }
-            Some(Line::Session { .. }) | None => {}
+            Line::Session { .. } => {}
         }
     }
 }

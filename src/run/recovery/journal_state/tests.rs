@@ -60,6 +60,7 @@ impl Recorded {
             probe: journal_state.order.probe,
             directory: PathBuf::new(),
             executor: journal_state.order.agent.executor,
+            drive: Drive::Keys,
         };
         let machine = Machine::resume(plan, resume_point, Instant::now());
         let _any = machine.deadline();
@@ -107,6 +108,7 @@ fn a_whole_run() -> Vec<Progress> {
             pid_start: Some(12),
             directory: None,
             argv: vec!["codex".to_owned()],
+            drive: None,
         },
     ];
     run.extend((1..=2).flat_map(|turn| a_turn(turn, message())));

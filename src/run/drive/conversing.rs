@@ -1,0 +1,432 @@
+//! Driving by requests: what the agent's server tells becomes events, and what the machine decides becomes requests.
+//!
+//! The server's word counts for the course of a turn. The transcript is kept by the same words, and is read from its file
+//! only for what the server does not tell: sub-agents that still work, and the tokens at the end.
+
+use std::time::Duration;
+
+use crate::agent::conversation::{
+    Conversation, Drive, NoConversation, PastTurn, Session, Terms, Told,
+};
+use crate::agent::report::{Item, Line};
+use crate::record::journal::Progress;
+use crate::run::drive::denial;
+use crate::task::policy::Permissions;
+use crate::task::question::Answer;
+use crate::turn::{Asker, Event, ResumePoint};
+
+use super::sources::Transcript;
+use super::{Driver, End, ending};
+
+/// How often a lost connection to a server that still runs is made again in a run.
+const RECONNECTIONS: u8 = 3;
+/// The longest that such an attempt takes.
+const RECONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest that a message of an ended server is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// The terms on which a lost conversation is continued.
+#[derive(Clone, Debug)]
+pub(crate) struct Continuation {
+    pub(crate) socket: std::path::PathBuf,
+    pub(crate) options: crate::agent::executor::Options,
+    pub(crate) worktree: std::path::PathBuf,
+    pub(crate) directory: std::path::PathBuf,
+}
+
+impl Continuation {
+    /// Continues the session of that id.
+    pub(crate) async fn resume(
+        &self,
+        session: &str,
+    ) -> Result<Box<dyn Conversation>, NoConversation> {
+        self.converse(Some(session), "").await
+    }
+
+    /// Begins a session.
+    pub(crate) async fn begin(&self, name: &str) -> Result<Box<dyn Conversation>, NoConversation> {
+        self.converse(None, name).await
+    }
+
+    async fn converse(
+        &self,
+        session: Option<&str>,
+        name: &str,
+    ) -> Result<Box<dyn Conversation>, NoConversation> {
+        let terms = Terms {
+            socket: &self.socket,
+            options: &self.options,
+            worktree: &self.worktree,
+            directory: &self.directory,
+            environment: &[],
+            name,
+            session,
+        };
+        let resumed = self.options.executor.converse(&terms);
+        match tokio::time::timeout(RECONNECT_LIMIT, resumed).await {
+            Ok(resumed) => resumed,
+            Err(_elapsed) => Err(NoConversation::Unusable(format!(
+                "no answer within {} s",
+                RECONNECT_LIMIT.as_secs()
+            ))),
+        }
+    }
+}
+
+/// The next message; none ever comes where there is no conversation.
+pub(super) async fn told(conversation: &mut Option<Box<dyn Conversation>>) -> Told {
+    match conversation {
+        Some(conversation) => conversation.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Driver<'_> {
+    pub(super) fn is_by_requests(&self) -> bool {
+        self.parts.machine.drive() == Drive::Requests
+    }
+
+    /// Follows the conversation that the driver was given.
+    pub(super) fn join(&mut self) {
+        let Some(conversation) = &self.parts.conversation else {
+            return;
+        };
+        let session = conversation.session().clone();
+        self.transcript = Some(transcript_of(&session, self.parts.executor));
+        self.queue.push_back(Event::SessionStarted {
+            session: session.id,
+            cwd: None,
+            source: "startup".to_owned(),
+        });
+        self.queue.push_back(Event::Ready);
+    }
+
+    /// Tells again what happened in a continued session since the last prompt that is known to have arrived, or with it.
+    pub(super) fn recount(&mut self, known_turn: Option<&str>, pasted: bool) {
+        let Some(conversation) = &self.parts.conversation else {
+            return;
+        };
+        let turns = since(conversation.session(), known_turn, pasted).to_vec();
+        for told in turns.into_iter().flat_map(|turn| turn.told) {
+            self.take_told(told);
+        }
+        self.queue.push_back(Event::Ready);
+    }
+
+    pub(super) fn take_told(&mut self, told: Told) {
+        match told {
+            Told::Submitted { turn_id } => self.take_proof(turn_id),
+            Told::Refused { message } => self.refused = Some(message),
+            Told::Line(line) => self.take_line(line),
+            Told::Prompt {
+                turn_id,
+                name,
+                text,
+            } => self.take_prompt(turn_id, name.as_deref(), text),
+            Told::Approval {
+                request,
+                command,
+                reason,
+            } => self
+                .queue
+                .extend(
+                    self.parts
+                        .machine
+                        .session()
+                        .map(|session| Event::PermissionAsked {
+                            session: session.to_owned(),
+                            asker: Asker::Request(request),
+                            command,
+                            reason,
+                        }),
+                ),
+            Told::Form { call, inquiries } => {
+                if let Some(transcript) = &mut self.transcript {
+                    let mut events = Vec::new();
+                    transcript.take(Line::Inquired { call, inquiries }, &mut events);
+                    self.queue.extend(events);
+                }
+            }
+            Told::Resolved { request } => self.take_resolved(request),
+            Told::Item { id, item } => self.take_item(id, item),
+            Told::Trouble(text) => self.trouble = Some(text),
+            Told::Notice(text) => self.note(text),
+            Told::Closed => self.is_cut_off = true,
+        }
+    }
+
+    /// The program's word that it has the prompt.
+    fn take_proof(&mut self, turn_id: String) {
+        let Some(session) = self.session_id() else {
+            return;
+        };
+        self.queue.push_back(Event::PromptSubmitted {
+            session,
+            turn_id: Some(turn_id),
+            cwd: None,
+            prompt: self.parts.machine.prompt().to_owned(),
+        });
+    }
+
+    fn session_id(&self) -> Option<String> {
+        let conversation = self.parts.conversation.as_ref()?;
+        Some(conversation.session().id.clone())
+    }
+
+    /// A prompt that is in the session. Ours was proven by its own answer, unless its operator is gone.
+    fn take_prompt(&mut self, turn_id: String, name: Option<&str>, text: String) {
+        let next = self.parts.machine.turns() + 1;
+        let ours = |turn: u32| self.prompt_name(turn);
+        let is_known = name.is_some_and(|name| (1..next).any(|turn| name == ours(turn)))
+            || self.parts.machine.turn_id() == Some(&turn_id)
+                && text == self.parts.machine.prompt();
+        if is_known {
+            return;
+        }
+        self.queue
+            .extend(self.session_id().map(|session| Event::PromptSubmitted {
+                session,
+                turn_id: Some(turn_id),
+                cwd: None,
+                prompt: text,
+            }));
+    }
+
+    fn prompt_name(&self, turn: u32) -> String {
+        prompt_name(self.parts.dir.name(), turn)
+    }
+
+    fn note(&mut self, text: String) {
+        self.parts
+            .journal
+            .write(Progress::Notice { text: text.clone() });
+        self.notices.push(text);
+    }
+
+    fn take_line(&mut self, line: Line) {
+        let ends = matches!(
+            line,
+            Line::TurnCompleted { .. } | Line::TurnFailed { .. } | Line::TurnAborted { .. }
+        );
+        let Some(transcript) = &mut self.transcript else {
+            return;
+        };
+        let mut events = Vec::new();
+        transcript.take(line, &mut events);
+        if ends {
+            self.look_for_work();
+        }
+        self.queue.extend(events);
+        if !ends && self.parts.machine.is_holding() {
+            self.look_for_work();
+        }
+    }
+
+    fn take_item(&mut self, id: String, item: Item) {
+        if let Item::Command {
+            command, outcome, ..
+        } = &item
+            && let Some(at) = self.elsewhere.iter().position(|asked| asked == command)
+        {
+            let asked = self.elsewhere.remove(at);
+            let decision = if outcome == "declined" {
+                "deny"
+            } else {
+                "allow"
+            };
+            self.record_reply("person", &asked, decision);
+        }
+        if self.items.insert(id.clone()) {
+            let turn = self.parts.machine.turns();
+            self.parts.journal.write(Progress::Item { turn, id, item });
+        }
+    }
+
+    /// A request is closed that we had not answered: a person did, or the turn is over.
+    fn take_resolved(&mut self, request: String) {
+        let asker = Asker::Request(request.clone());
+        if self.parts.machine.form_call() == Some(&request) {
+            self.forget_question();
+            self.queue.push_back(Event::InquiryClosed { call: request });
+            return;
+        }
+        if let Some(question) = self.parts.machine.asked_by(&asker) {
+            self.elsewhere.push(question.text.clone());
+            let asked = self.asking.as_ref().map(|(asked, _)| asked.clone());
+            if asked.as_ref() == Some(&question) {
+                self.forget_question();
+            }
+        }
+        self.queue.push_back(Event::PermissionClosed { asker });
+    }
+
+    fn forget_question(&mut self) {
+        if self.asking.take().is_some() {
+            self.parts.dir.remove_question();
+        }
+    }
+
+    /// Decides with the policy, as the hook does where the agent is driven by keys.
+    pub(super) fn decide_by_policy(&mut self, event: &Event) {
+        let Event::PermissionAsked {
+            asker: asker @ Asker::Request(_),
+            ..
+        } = event
+        else {
+            return;
+        };
+        let answer = match self.parts.permissions {
+            Permissions::Allow => Answer::Allow,
+            Permissions::Deny => Answer::Deny(denial("")),
+            Permissions::Ask => return,
+        };
+        self.decide(asker, &answer);
+    }
+
+    pub(super) fn submit(&mut self, turn: u32, text: &str) {
+        let name = self.prompt_name(turn);
+        if let Some(conversation) = &mut self.parts.conversation {
+            conversation.submit(&name, text);
+        }
+    }
+
+    /// The hook's word for a prompt that the server has: a second witness. Other events of hooks say nothing new.
+    pub(super) fn witness(&mut self) {
+        for event in self.signals.read() {
+            if let Event::PromptSubmitted {
+                turn_id, prompt, ..
+            } = event
+                && prompt == self.parts.machine.prompt()
+            {
+                let turn = self.parts.machine.turns();
+                self.parts
+                    .journal
+                    .write(Progress::Witnessed { turn, turn_id });
+            }
+        }
+    }
+
+    /// The end of a run whose prompt the program refused.
+    pub(super) fn refusal(&mut self) -> Option<End> {
+        let message = self.refused.take()?;
+        Some(ending::refused(&message, self.parts.executor))
+    }
+
+    /// Learns what happened while there was no connection.
+    fn catch_up(&mut self) {
+        let Some(conversation) = &self.parts.conversation else {
+            return;
+        };
+        let (turn_id, pasted) = self.parts.machine.under_way();
+        let turns = since(conversation.session(), turn_id.as_deref(), pasted);
+        let (name, prompt) = (
+            self.prompt_name(self.parts.machine.turns() + 1),
+            self.parts.machine.prompt().to_owned(),
+        );
+        if pasted && !has_prompt(turns, &name, &prompt) {
+            self.submit(self.parts.machine.turns() + 1, &prompt);
+        }
+        self.recount(turn_id.as_deref(), pasted);
+    }
+
+    /// Takes note of what the server said before it ended: it may explain the end.
+    pub(super) async fn hear_out(&mut self) {
+        while let Ok(told) =
+            tokio::time::timeout(LAST_WORDS, told(&mut self.parts.conversation)).await
+        {
+            if told == Told::Closed {
+                break;
+            }
+            self.take_told(told);
+        }
+        self.parts.conversation = None;
+    }
+
+    /// Makes a lost connection again. A server that has ended is told of by its exit.
+    pub(super) async fn reconnect(&mut self, exited: bool) -> Option<End> {
+        if !std::mem::take(&mut self.is_cut_off) || exited {
+            return None;
+        }
+        let session = self.session_id()?;
+        self.parts.conversation = None;
+        // A server that was killed takes a moment to be gone.
+        let exit = self.parts.exit.wait();
+        if tokio::time::timeout(Duration::from_millis(200), exit)
+            .await
+            .is_ok()
+        {
+            return None;
+        }
+        self.reconnections += 1;
+        let continuation = self.parts.continuation.as_ref()?;
+        let mut why = "it was lost too often".to_owned();
+        if self.reconnections <= RECONNECTIONS {
+            match continuation.resume(&session).await {
+                Ok(conversation) => {
+                    let text = "the connection to the agent's server was lost and made again";
+                    self.note(text.to_owned());
+                    self.parts.conversation = Some(conversation);
+                    self.catch_up();
+                    return None;
+                }
+                Err(error) => why = error.to_string(),
+            }
+        }
+        (!self.parts.exit.has_ended()).then(|| ending::connection_lost(&why))
+    }
+}
+
+/// The turns of a session from a known one on, or from behind it, where another prompt was sent since.
+fn since<'a>(session: &'a Session, known: Option<&str>, pasted: bool) -> &'a [PastTurn] {
+    let turns = &session.turns;
+    let at = known.and_then(|known| turns.iter().position(|turn| turn.id == known));
+    let first = match (at, pasted) {
+        (Some(at), false) => at,
+        (Some(at), true) => at + 1,
+        (None, true) => 0,
+        (None, false) => turns.len(),
+    };
+    &turns[first..]
+}
+
+/// The name that the prompt of a run's turn is submitted under.
+pub(crate) fn prompt_name(run: &str, turn: u32) -> String {
+    format!("{run}-{turn}")
+}
+
+/// Whether a prompt is among these turns: by its name, or where the program keeps none by its text.
+pub(crate) fn has_prompt(turns: &[PastTurn], name: &str, prompt: &str) -> bool {
+    turns.iter().any(|turn| {
+        let by_text =
+            |told: &Told| matches!(told, Told::Prompt { name: None, text, .. } if text == prompt);
+        turn.names.iter().any(|known| known == name) || turn.told.iter().any(by_text)
+    })
+}
+
+/// Whether the session has the prompt of that turn of the run, as far as the program tells now.
+pub(crate) fn has_turn(
+    conversation: &dyn Conversation,
+    resume_point: &ResumePoint,
+    (name, prompt): (&str, &str),
+) -> bool {
+    let turns = since(
+        conversation.session(),
+        resume_point.turn_id.as_deref(),
+        true,
+    );
+    has_prompt(turns, name, prompt)
+}
+
+fn transcript_of(session: &Session, executor: crate::agent::ExecutorId) -> Transcript {
+    let path = session.transcript.clone().unwrap_or_default();
+    let mut transcript = Transcript::new(path, executor);
+    let line = Line::Session {
+        id: session.id.clone(),
+        parent: None,
+        name: None,
+        version: session.version.clone(),
+    };
+    transcript.take(line, &mut Vec::new());
+    transcript
+}

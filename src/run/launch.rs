@@ -1,0 +1,226 @@
+//! The start of an agent: its session, its program in it, and the conversation with that where it is driven by requests.
+
+use std::fs;
+use std::path::Path;
+
+use crate::agent::conversation::{Conversation, Drive, NoConversation, Terms};
+use crate::agent::executor::{CommandLine, Hooks, Launch};
+use crate::agent::signals::{self, Policy};
+use crate::error::{Error, io as io_error};
+use crate::os::launcher::environment_file;
+use crate::os::process::cgroup::Cgroup;
+use crate::os::process::{Exit, Process};
+use crate::os::time::words;
+use crate::record::Outcome;
+use crate::record::journal::{Progress, Step};
+use crate::run::cancel::Cancel;
+use crate::run::context::Agent;
+use crate::run::drive::denial;
+use crate::run::{Run, preflight, teardown};
+use crate::task::policy::Permissions;
+use crate::tmux::{Pane, SessionSpec};
+use crate::worktree::Worktree;
+
+/// A started agent, and the conversation with it.
+pub(super) type Started = (Agent, Option<Box<dyn Conversation>>);
+
+impl Run<'_> {
+    /// Starts the agent. Where its server does not do, it is started by keys, and the record says why.
+    pub(super) async fn launch(
+        &self,
+        (worktree, cancel): (&Worktree, &Cancel),
+        outcome: &mut Outcome,
+    ) -> Result<Started, Error> {
+        let signals = self.dir.signals();
+        signals::write_policy(&signals, &self.policy())
+            .map_err(io_error("write the permission policy"))?;
+        let directory = self.directory(worktree);
+        let launch = Launch {
+            options: &self.task.agent,
+            repository: preflight::trusted(&self.ready.repository),
+            worktree: worktree.path(),
+            directory: &directory,
+            settings: &self.ready.settings,
+            hooks: Hooks {
+                helper: &self.ready.helper,
+                signals: &signals,
+            },
+        };
+        let server = match self.ready.drive {
+            Drive::Requests => self.ready.program.server(&launch, &self.dir.socket()),
+            Drive::Keys | Drive::Auto => None,
+        };
+        if let Some(command) = server {
+            let agent = self.start(&launch, (command, Drive::Requests)).await?;
+            match self.converse(&agent, &launch, cancel).await {
+                Ok(conversation) => return Ok((agent, Some(conversation))),
+                Err(NoConversation::Refused(refusal)) => {
+                    outcome.drive = Some(Drive::Requests);
+                    self.give_up(&agent, cancel).await?;
+                    return Err(refusal.into());
+                }
+                Err(NoConversation::Unusable(why)) => {
+                    self.give_up(&agent, cancel).await?;
+                    let name = self.task.agent.executor.name();
+                    let text = format!("{name} is driven by keys, since requests failed: {why}");
+                    self.journal.write(Progress::Notice { text: text.clone() });
+                    outcome.notices.push(text);
+                }
+            }
+        }
+        let command = self.ready.program.command_line(&launch);
+        let agent = self.start(&launch, (command, Drive::Keys)).await?;
+        Ok((agent, None))
+    }
+
+    /// The answer of the permission hook.
+    fn policy(&self) -> Policy {
+        match self.task.permissions {
+            Permissions::Allow => Policy::Allow,
+            Permissions::Deny => Policy::Deny {
+                message: denial(""),
+            },
+            Permissions::Ask if self.task.responders.is_empty() => Policy::Ask,
+            // The operator answers every one, or the run is over: it is the operator that keeps the time.
+            Permissions::Ask => Policy::Wait {
+                limit: signals::MAX_WAIT,
+            },
+        }
+    }
+
+    /// Starts a program in the run's session.
+    async fn start(
+        &self,
+        launch: &Launch<'_>,
+        (command, drive): (CommandLine, Drive),
+    ) -> Result<Agent, Error> {
+        let environment = self.dir.environment();
+        self.dir.write(
+            "environment",
+            environment_file(&self.ready.environment).as_bytes(),
+        )?;
+        let name = &self.names.session;
+        let step = Step::Session {
+            socket: self.shared.tmux.socket().to_owned(),
+            session: name.clone(),
+        };
+        let begin = async {
+            let cgroup = self.make_cgroup();
+            let spec = SessionSpec {
+                name,
+                run_id: self.run_id.as_str(),
+                launcher: &self.ready.helper.launcher(),
+                cwd: launch.directory,
+                environment: &environment,
+                exit_status: &self.dir.exit_status(),
+                cgroup: cgroup.as_ref().map(Cgroup::path),
+                log: &self.dir.pane_log(),
+                argv: &command.argv,
+            };
+            self.shared.tmux.new_session(&spec).await
+        };
+        let pane = self.journal.step(step, begin).await;
+        self.watch_over(pane?, launch.directory, (command, drive))
+    }
+
+    fn make_cgroup(&self) -> Option<Cgroup> {
+        let wanted = self.shared.cgroups;
+        wanted
+            .then(|| Cgroup::create(self.run_id.as_str(), self.dir.path()))
+            .flatten()
+    }
+
+    fn watch_over(
+        &self,
+        pane: Pane,
+        directory: &Path,
+        (command, drive): (CommandLine, Drive),
+    ) -> Result<Agent, Error> {
+        let root = Process::find(pane.pid());
+        self.journal.write(Progress::Launched {
+            session_id: pane.session_id().to_owned(),
+            pane: pane.id().to_owned(),
+            pid: pane.pid(),
+            pid_start: root.map(|process| process.start),
+            directory: Some(directory.to_owned()),
+            argv: command.recorded,
+            drive: Some(drive),
+        });
+        let exit = Exit::of(pane.pid()).map_err(io_error("watch the agent's process"))?;
+        Ok(Agent {
+            pane,
+            exit,
+            root,
+            drive,
+        })
+    }
+
+    /// Begins the conversation with a started server.
+    async fn converse(
+        &self,
+        agent: &Agent,
+        launch: &Launch<'_>,
+        cancel: &Cancel,
+    ) -> Result<Box<dyn Conversation>, NoConversation> {
+        let name = format!("cx-operator: {}", self.task.name);
+        let terms = Terms {
+            socket: &self.dir.socket(),
+            options: launch.options,
+            worktree: launch.worktree,
+            directory: launch.directory,
+            environment: &self.ready.environment,
+            name: &name,
+            session: None,
+        };
+        let limit = self.task.limits.startup;
+        let begun = tokio::select! {
+            begun = self.task.agent.executor.converse(&terms) => begun,
+            () = agent.exit.wait() => {
+                let words = agent.pane.query_last_words().await.unwrap_or_default();
+                let why = last_error(&words).unwrap_or("it said nothing");
+                Err(NoConversation::Unusable(format!("its server ended: {why}")))
+            }
+            () = tokio::time::sleep(limit) => {
+                let limit = words(limit);
+                Err(NoConversation::Unusable(format!("its server did not answer within {limit}")))
+            }
+            _by = cancel.cancelled() => Err(NoConversation::Unusable("the run was cancelled".to_owned())),
+        };
+        let conversation = begun?;
+        let session = conversation.session();
+        self.journal.write(Progress::Connected {
+            session_id: session.id.clone(),
+            transcript: session.transcript.clone(),
+        });
+        Ok(conversation)
+    }
+
+    /// Ends a server that does not do, so that its place is free.
+    async fn give_up(&self, agent: &Agent, cancel: &Cancel) -> Result<(), Error> {
+        if fs::read_to_string(self.dir.exit_status()).is_ok_and(|status| status.trim() == "2") {
+            self.ready.program.forget(self.shared.store.root());
+        }
+        let context = self.context(cancel);
+        let session = &self.names.session;
+        let left = teardown::end_orphans(&context, agent.root, session).await;
+        // It was that program's, and would be read as the next one's.
+        let _none = fs::remove_file(self.dir.exit_status());
+        match left.into_iter().next() {
+            None => Ok(()),
+            Some(why) => Err(io_error("end the agent's server")(std::io::Error::other(
+                why,
+            ))),
+        }
+    }
+}
+
+/// The line of a program's last words that names an error, else the last of them.
+fn last_error(words: &str) -> Option<&str> {
+    let lines = words.lines().map(str::trim);
+    // tmux's own word about the pane comes last.
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("Pane is dead"));
+    let lines: Vec<&str> = lines.collect();
+    let is_error = |line: &&&str| line.to_ascii_lowercase().starts_with("error");
+    let error = lines.iter().rfind(is_error).or(lines.last());
+    error.copied()
+}
