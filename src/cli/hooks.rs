@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::Error;
 use crate::agent::codex::app_server::ListedHook;
-use crate::agent::codex::global_hooks::{self, Action, HookState, Report};
+use crate::agent::codex::global_hooks::{self, Action, Change, HookState, Report};
 use crate::agent::codex::program::{codex_home, find};
 use crate::agent::codex::trust::event_names;
 use crate::agent::executor::Refusal;
@@ -92,41 +92,53 @@ impl Hooks {
     }
 }
 
-/// The name of an action, and how many entries of others codex will ask to review again, since it knows them by their position.
-fn words(action: &Action) -> (&'static str, usize) {
-    match action {
+#[derive(Serialize)]
+struct Changed<'a> {
+    event: &'static str,
+    action: &'static str,
+    command: &'a str,
+    /// Entries of others that codex will ask to review again, since it knows them by their position.
+    displaced: usize,
+}
+
+fn changed(change: &Change) -> Changed<'_> {
+    let (action, displaced) = match change.action {
         Action::Added => ("added", 0),
         Action::Updated { .. } => ("updated", 0),
         Action::Kept => ("kept", 0),
-        Action::Removed { displaced } => ("removed", *displaced),
+        Action::Removed { displaced } => ("removed", displaced),
+    };
+    Changed {
+        event: event_names(change.kind).configured,
+        action,
+        command: &change.command,
+        displaced,
     }
 }
 
 fn print_report(report: &Report, json: bool) -> Result<(), Error> {
+    let changes: Vec<_> = report.changes.iter().map(changed).collect();
     if json {
-        let changes = report.changes.iter().map(|change| {
-            let (action, displaced) = words(&change.action);
-            let event = event_names(change.kind).configured;
-            json!({"event": event, "action": action, "command": change.command, "displaced": displaced})
-        });
         return print_json(&json!({
             "schema_version": 1,
             "file": report.file,
             "backup": report.backup,
-            "changes": changes.collect::<Vec<_>>(),
+            "changes": changes,
         }));
     }
     let mut text = format!("{}\n", report.file.display());
-    if report.changes.is_empty() {
+    if changes.is_empty() {
         text.push_str("  none of our entries exists\n");
     }
-    for change in &report.changes {
-        let (action, displaced) = words(&change.action);
-        let event = event_names(change.kind).configured;
-        text.push_str(&format!("  {action} {event}: {}\n", change.command));
-        if displaced > 0 {
+    for change in &changes {
+        text.push_str(&format!(
+            "  {} {}: {}\n",
+            change.action, change.event, change.command
+        ));
+        if change.displaced > 0 {
             text.push_str(&format!(
-                "    {displaced} other entries moved up: codex will ask to review them again\n"
+                "    {} other entries moved up: codex will ask to review them again\n",
+                change.displaced
             ));
         }
     }

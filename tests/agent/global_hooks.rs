@@ -447,3 +447,40 @@ fn what_is_missing_is_named() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).expect("ours");
     assert_eq!(Helper::find(Some(dir)), None);
 }
+
+/// A crash must find the user's old file or its backup on the disk, so the order of the system calls counts.
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn the_backup_is_on_the_disk_before_the_file_is_replaced() {
+    let home = Home::with(FOREIGN);
+    let trace = home.dir.path().join("trace");
+    let _absent = std::process::Command::new("strace")
+        .args([
+            "-f",
+            "-y",
+            "-e",
+            "trace=fsync,rename,renameat,renameat2",
+            "-o",
+        ])
+        .arg(&trace)
+        .arg(env!("CARGO_BIN_EXE_cx-operator"))
+        .args(["hooks", "install", "--codex-home"])
+        .arg(home.path())
+        .output();
+    let calls = fs::read_to_string(&trace).unwrap_or_default();
+    if !calls.contains("+++ exited") {
+        eprintln!("SKIPPED: strace is not installed, or may trace nothing");
+        return;
+    }
+    let synced = |name: &str| format!("<{}/{name}", home.path().display());
+    let backup = synced("hooks.json.cx-operator-backup-1");
+    let directory = format!("<{}>", home.path().display());
+    let at = |is: &dyn Fn(&str) -> bool| {
+        let found = calls.lines().position(is);
+        found.unwrap_or_else(|| panic!("it is missing: {calls}"))
+    };
+    let content = at(&|call| call.contains("fsync(") && call.contains(&backup));
+    let name = at(&|call| call.contains("fsync(") && call.contains(&directory));
+    let replaced = at(&|call| call.contains("rename") && call.contains("/hooks.json\")"));
+    assert!(content < name && name < replaced, "{calls}");
+}

@@ -15,7 +15,7 @@ mod file;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::app_server::{self, HookList, ListedHook};
 use super::trust;
@@ -23,7 +23,6 @@ use crate::agent::helper::Helper;
 use crate::agent::signals::Kind;
 use crate::os::chain::failed;
 use crate::os::search_path::is_executable;
-use entries::Entry;
 use file::HooksFile;
 
 /// Why the user's hooks were left as they are.
@@ -133,29 +132,7 @@ pub fn install(codex_home: &Path, helper: &Helper) -> Result<Report, Error> {
         let path = helper.program().to_owned();
         return Err(Error::PathNotUtf8 { path });
     }
-    let mut file = load(codex_home)?;
-    let is_first = Kind::ALL
-        .iter()
-        .all(|&kind| entries::find(&file.value, kind).is_none());
-    let changes: Vec<_> = Kind::ALL
-        .into_iter()
-        .filter_map(|kind| {
-            let command = helper.hook_of_any_session(kind);
-            entries::merge(&mut file.value, kind, Entry::Wanted(command))
-        })
-        .collect();
-    let mut backup = None;
-    if changes.iter().any(|change| change.action != Action::Kept) {
-        if is_first {
-            backup = file.back_up()?;
-        }
-        file.save()?;
-    }
-    Ok(Report {
-        file: file.path,
-        backup,
-        changes,
-    })
+    change(codex_home, |kind| Some(helper.hook_of_any_session(kind)))
 }
 
 /// Removes our entries from the user's hooks, and what [`install`] made to hold them.
@@ -163,15 +140,29 @@ pub fn install(codex_home: &Path, helper: &Helper) -> Result<Report, Error> {
 /// # Errors
 /// As the variants of [`Error`] say; the file is then as it was.
 pub fn uninstall(codex_home: &Path) -> Result<Report, Error> {
+    change(codex_home, |_| None)
+}
+
+/// Gives each event the entry that is wanted for it, or none.
+fn change(codex_home: &Path, wanted: impl Fn(Kind) -> Option<String>) -> Result<Report, Error> {
     let mut file = load(codex_home)?;
-    let original = file.load_backup();
+    let is_ours = Kind::ALL
+        .iter()
+        .any(|&kind| entries::find(&file.value, kind).is_some());
+    let original = is_ours.then(|| file.load_backup()).flatten();
+    let empty = Value::Null;
     let changes: Vec<_> = Kind::ALL
         .into_iter()
         .filter_map(|kind| {
-            entries::merge(&mut file.value, kind, Entry::Unwanted(original.as_ref()))
+            let original = original.as_ref().unwrap_or(&empty);
+            entries::merge(&mut file.value, kind, wanted(kind), original)
         })
         .collect();
-    if !changes.is_empty() {
+    let mut backup = None;
+    if changes.iter().any(|change| change.action != Action::Kept) {
+        if !is_ours {
+            backup = file.back_up()?;
+        }
         if original.is_none() && file.value == json!({}) {
             file.delete()?;
         } else {
@@ -180,7 +171,7 @@ pub fn uninstall(codex_home: &Path) -> Result<Report, Error> {
     }
     Ok(Report {
         file: file.path,
-        backup: None,
+        backup,
         changes,
     })
 }

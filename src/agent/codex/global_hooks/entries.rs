@@ -10,29 +10,42 @@ use crate::agent::codex::trust;
 use crate::agent::helper::Helper;
 use crate::agent::signals::Kind;
 
-/// What is to become of our entry for an event.
-pub(super) enum Entry<'a> {
-    /// It is there, with that command line.
-    Wanted(String),
-    /// It is not there, and no container that is empty without it; but for those of the original file, if there was one.
-    Unwanted(Option<&'a Value>),
-}
-
 /// The command line of our entry for an event.
 pub(super) fn find(value: &Value, kind: Kind) -> Option<&str> {
     let groups = value["hooks"][event(kind)].as_array()?;
-    let mut hooks = groups
-        .iter()
-        .filter_map(|group| group["hooks"].as_array())
-        .flatten();
-    hooks.find_map(|hook| our_command(hook, kind))
+    let hooks = groups.iter().filter_map(|group| group["hooks"].as_array());
+    hooks.flatten().find_map(|hook| our_command(hook, kind))
 }
 
-/// Adds our entry for an event behind all others, corrects it where it is, or removes it.
-pub(super) fn merge(value: &mut Value, kind: Kind, entry: Entry<'_>) -> Option<Change> {
+/// Gives our entry for an event the command line that is wanted, behind all others where it is new. Where none is wanted, it
+/// is removed, with the containers that are empty without it, but for those of the original file.
+pub(super) fn merge(
+    value: &mut Value,
+    kind: Kind,
+    wanted: Option<String>,
+    original: &Value,
+) -> Option<Change> {
     let found = find(value, kind).map(str::to_owned);
-    let (command, action) = match (entry, found) {
-        (Entry::Wanted(command), None) => {
+    let (command, action) = match (wanted, found) {
+        (None, None) => return None,
+        (None, Some(command)) => {
+            let displaced = remove(value, kind, &original["hooks"])?;
+            (command, Action::Removed { displaced })
+        }
+        (Some(command), Some(from)) if from == command => (command, Action::Kept),
+        (Some(command), Some(from)) => {
+            let groups = value["hooks"][event(kind)].as_array_mut()?;
+            let hooks = groups
+                .iter_mut()
+                .filter_map(|group| group.get_mut("hooks")?.as_array_mut());
+            for hook in hooks.flatten() {
+                if our_command(hook, kind) == Some(&from) {
+                    hook["command"] = Value::from(command.as_str());
+                }
+            }
+            (command, Action::Updated { from })
+        }
+        (Some(command), None) => {
             let groups = &mut value["hooks"][event(kind)];
             if groups.is_null() {
                 *groups = json!([]);
@@ -41,23 +54,6 @@ pub(super) fn merge(value: &mut Value, kind: Kind, entry: Entry<'_>) -> Option<C
             groups.as_array_mut()?.push(group);
             (command, Action::Added)
         }
-        (Entry::Wanted(command), Some(from)) if from == command => (command, Action::Kept),
-        (Entry::Wanted(command), Some(from)) => {
-            for group in value["hooks"][event(kind)].as_array_mut()? {
-                let hooks = group.get_mut("hooks").and_then(Value::as_array_mut);
-                for hook in hooks.into_iter().flatten() {
-                    if our_command(hook, kind) == Some(&from) {
-                        hook["command"] = Value::from(command.as_str());
-                    }
-                }
-            }
-            (command, Action::Updated { from })
-        }
-        (Entry::Unwanted(original), Some(command)) => {
-            let displaced = remove(value, kind, original)?;
-            (command, Action::Removed { displaced })
-        }
-        (Entry::Unwanted(_), None) => return None,
     };
     Some(Change {
         kind,
@@ -66,9 +62,8 @@ pub(super) fn merge(value: &mut Value, kind: Kind, entry: Entry<'_>) -> Option<C
     })
 }
 
-/// Removes our hooks for an event, and the containers that are empty without them; counts the others' hooks whose position
-/// changes.
-fn remove(value: &mut Value, kind: Kind, original: Option<&Value>) -> Option<usize> {
+/// Removes our hooks for an event; counts the others' hooks whose position changes.
+fn remove(value: &mut Value, kind: Kind, original: &Value) -> Option<usize> {
     let root = value.as_object_mut()?;
     let events = root.get_mut("hooks")?.as_object_mut()?;
     let groups = events.get_mut(event(kind))?.as_array_mut()?;
@@ -90,7 +85,6 @@ fn remove(value: &mut Value, kind: Kind, original: Option<&Value>) -> Option<usi
         is_group_removed |= is_removed;
         !is_removed
     });
-    let original = original.map_or(&Value::Null, |value| &value["hooks"]);
     if groups.is_empty() && original[event(kind)].is_null() {
         events.shift_remove(event(kind));
     }

@@ -2,7 +2,7 @@
 
 mod strict;
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) struct HooksFile {
     /// The target of the name, if it is a link, else the name.
     pub(super) path: PathBuf,
     /// The content; `None` without a file.
-    text: Option<String>,
+    text: Option<Vec<u8>>,
     pub(super) value: Value,
 }
 
@@ -36,36 +36,36 @@ impl HooksFile {
             source,
         };
         let path = resolve(&name).map_err(failed)?;
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => Some(bytes),
+        let text = match fs::read(&path) {
+            Ok(text) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
         };
-        let value =
-            parse(bytes.as_deref().unwrap_or(b"{}")).map_err(|source| Error::Malformed {
-                path: path.clone(),
+        match parse(text.as_deref().unwrap_or(b"{}")) {
+            Ok(value) => Ok(HooksFile {
+                name,
+                path,
+                text,
+                value,
+            }),
+            Err(source) => Err(Error::Malformed {
+                path,
                 line: source.line(),
                 column: source.column(),
                 source,
-            })?;
-        Ok(HooksFile {
-            name,
-            path,
-            text: bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
-            value,
-        })
+            }),
+        }
     }
 
-    /// Copies the file under the next number; `None` where there was no file.
+    /// Writes what was read under the next number; `None` where there was no file. The backup is on the disk when the call
+    /// returns: only then may the user's file be replaced.
     pub(super) fn back_up(&self) -> Result<Option<PathBuf>, Error> {
-        if self.text.is_none() {
+        let Some(text) = &self.text else {
             return Ok(None);
-        }
+        };
         let path = self.backup_path(self.newest_backup() + 1);
-        match fs::copy(&self.path, &path) {
-            Ok(_bytes) => Ok(Some(path)),
-            Err(source) => Err(Error::Write { path, source }),
-        }
+        self.write(&path, text)?;
+        Ok(Some(path))
     }
 
     /// Reads the newest backup; `None` if no backup can be read.
@@ -96,52 +96,63 @@ impl HooksFile {
     /// Puts the value in the file's place. A crash leaves the old file or the new one.
     pub(super) fn save(&self) -> Result<(), Error> {
         self.check_unchanged()?;
-        // A new file is the user's alone.
-        let mode = fs::metadata(&self.path).map_or(0o600, |meta| meta.permissions().mode());
-        let saved = replace(&self.path, |file| {
-            file.write_all(&self.render()?)?;
-            file.set_permissions(Permissions::from_mode(mode & 0o7777))?;
-            file.sync_all()
-        });
-        saved.map_err(|source| self.write_error(source))
+        self.write(&self.path, &self.render()?)
     }
 
     /// Removes the file, for a value that is empty.
     pub(super) fn delete(&self) -> Result<(), Error> {
         self.check_unchanged()?;
-        fs::remove_file(&self.path).map_err(|source| self.write_error(source))
+        fs::remove_file(&self.path).map_err(|source| write_error(&self.path, source))
     }
 
     fn check_unchanged(&self) -> Result<(), Error> {
-        if fs::read_to_string(&self.path).ok() == self.text {
+        if fs::read(&self.path).ok() == self.text {
             return Ok(());
         }
         let path = self.path.clone();
         Err(Error::Changed { path })
     }
 
-    fn write_error(&self, source: io::Error) -> Error {
-        let path = self.path.clone();
-        Error::Write { path, source }
+    /// Writes a file whole, with the mode of the user's, and returns once it and its name are on the disk.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        // A new file is the user's alone.
+        let mode = fs::metadata(&self.path).map_or(0o600, |meta| meta.permissions().mode());
+        let written = replace(path, |file| {
+            file.write_all(bytes)?;
+            file.set_permissions(Permissions::from_mode(mode & 0o7777))?;
+            file.sync_all()
+        });
+        let directory = path.parent().unwrap_or(path);
+        written
+            .and_then(|()| File::open(directory)?.sync_all())
+            .map_err(|source| write_error(path, source))
     }
 
-    fn render(&self) -> io::Result<Vec<u8>> {
-        let indent = self.text.as_deref().and_then(indent).unwrap_or("  ");
+    fn render(&self) -> Result<Vec<u8>, Error> {
+        let indent = self.text.as_deref().and_then(indent).unwrap_or(b"  ");
         let mut bytes = Vec::new();
-        let formatter = PrettyFormatter::with_indent(indent.as_bytes());
+        let formatter = PrettyFormatter::with_indent(indent);
         let mut serializer = Serializer::with_formatter(&mut bytes, formatter);
-        self.value.serialize(&mut serializer)?;
+        let rendered = self.value.serialize(&mut serializer);
+        rendered.map_err(|source| write_error(&self.path, source.into()))?;
         bytes.push(b'\n');
         Ok(bytes)
     }
 }
 
+fn write_error(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
+    Error::Write { path, source }
+}
+
 /// The white space before the first indented line.
-fn indent(text: &str) -> Option<&str> {
-    text.lines().skip(1).find_map(|line| {
-        let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
-        (!indent.is_empty() && indent.len() < line.len()).then_some(indent)
-    })
+fn indent(text: &[u8]) -> Option<&[u8]> {
+    let lines = text.split(|byte| *byte == b'\n').skip(1);
+    let mut indents = lines.filter_map(|line| {
+        let end = line.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
+        (end > 0 && line[end] != b'\r').then(|| &line[..end])
+    });
+    indents.next()
 }
 
 /// Where a file would be written that is opened by this name, also if it doesn't exist yet.
@@ -151,7 +162,7 @@ fn resolve(name: &Path) -> io::Result<PathBuf> {
     };
     match fs::canonicalize(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            resolve(&name.parent().unwrap_or(name).join(target))
+            resolve(&name.with_file_name(target))
         }
         resolved => resolved,
     }

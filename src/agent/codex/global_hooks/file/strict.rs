@@ -1,30 +1,33 @@
 //! Reading a `hooks.json` as strictly as codex does, and keeping all of it.
 //!
-//! Refuses what would be lost or misread: a key that occurs twice in the file, an event, a group or a hook (codex refuses the
-//! whole file for it), and containers of another type than codex reads. What else is in a hook is its owner's.
+//! Refuses what would be lost or misread: a key that occurs twice in one object, anywhere in the file, and containers of
+//! another type than codex reads in the file, an event, a group or a hook (codex refuses the whole file for either). What
+//! else is in a hook is its owner's.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// Parses a file into a value whose containers have the expected types.
 ///
 /// # Errors
 /// The parser's, with the line and column.
 pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
+    let Unique(value) = serde_json::from_slice(bytes)?;
     let _shape: File = serde_json::from_slice(bytes)?;
-    serde_json::from_slice(bytes)
+    Ok(value)
 }
+
+// A flattened rest makes serde refuse an array in the place of an object.
 
 #[derive(serde::Deserialize)]
 struct File {
     #[serde(default, rename = "hooks")]
-    _events: Object<Vec<Group>>,
+    _events: HashMap<String, Vec<Group>>,
     #[serde(flatten)]
-    _rest: Object<IgnoredAny>,
+    _rest: IgnoredAny,
 }
 
 #[derive(serde::Deserialize)]
@@ -32,7 +35,7 @@ struct Group {
     #[serde(default, rename = "hooks")]
     _hooks: Vec<Hook>,
     #[serde(flatten)]
-    _rest: Object<IgnoredAny>,
+    _rest: IgnoredAny,
 }
 
 #[derive(serde::Deserialize)]
@@ -40,41 +43,69 @@ struct Hook {
     #[serde(rename = "type")]
     _type: String,
     #[serde(flatten)]
-    _rest: Object<IgnoredAny>,
+    _rest: IgnoredAny,
 }
 
-/// An object without a key that occurs twice, whose members are such values.
-struct Object<T>(PhantomData<T>);
+/// A value whose objects have no key twice.
+struct Unique(Value);
 
-impl<T> Default for Object<T> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self::default())
+        deserializer.deserialize_any(UniqueVisitor).map(Unique)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-    type Value = Self;
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("a JSON value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        let mut keys = HashSet::new();
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Unique(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
         while let Some(key) = members.next_key::<String>()? {
-            if keys.contains(&key) {
+            if object.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
             }
-            members.next_value::<T>()?;
-            keys.insert(key);
+            let Unique(value) = members.next_value()?;
+            object.insert(key, value);
         }
-        Ok(self)
+        Ok(object.into())
     }
 }
 
@@ -103,6 +134,17 @@ mod tests {
         assert!(message.contains("duplicate key `Stop`"), "{message}");
         let inner = "{\"hooks\":{\"Stop\":[{\"hooks\":[{\"type\":\"command\",\"command\":\"a\",\n\"command\":\"b\"}]}]}}";
         assert_eq!(refused_at(inner).0, 2);
+        // In what is another program's, a lost key would be lost for its owner.
+        for foreign in [
+            "{\"description\":{\"a\":1,\n\"a\":2}}",
+            "{\"hooks\":{},\"x\":[[{\"a\":1,\n\"a\":1}]]}",
+            "{\"hooks\":{\"Stop\":[{\"x\":{\"a\":1,\n\"a\":2}}]}}",
+            "{\"hooks\":{\"Stop\":[{\"hooks\":[{\"type\":\"t\",\"env\":{\"a\":1,\n\"\\u0061\":2}}]}]}}",
+        ] {
+            let (line, _, message) = refused_at(foreign);
+            assert_eq!(line, 2, "{foreign}");
+            assert!(message.contains("duplicate key `a`"), "{message}");
+        }
     }
 
     #[test]
