@@ -43,8 +43,8 @@ impl Doctor {
                 };
                 let found = one_line(&check.found);
                 text.push_str(&format!("{mark}  {}: {found}\n", check.name));
-                if let Some(mend) = &check.mend {
-                    text.push_str(&format!("      fix: {mend}\n"));
+                if let Some(fix) = &check.fix {
+                    text.push_str(&format!("      fix: {fix}\n"));
                 }
             }
             text.push_str(if ready { "ready\n" } else { "not ready\n" });

@@ -43,7 +43,7 @@ fn an_unknown_executor_is_refused_with_the_names_of_all() {
 }
 
 #[test]
-fn doctor_names_each_check_and_what_mends_it() {
+fn doctor_names_each_check_and_its_fix() {
     let place = Place::new();
     let doctor = |codex: &str| {
         let mut command = place.command(built::operator());
@@ -81,9 +81,9 @@ fn doctor_names_each_check_and_what_mends_it() {
         .expect("a failed check");
     assert_eq!(failed["name"], "codex");
     assert!(
-        failed["mend"]
+        failed["fix"]
             .as_str()
-            .expect("a way to mend it")
+            .expect("a way to fix it")
             .contains("npm install")
     );
 }

@@ -36,7 +36,7 @@ pub struct Check {
     /// What was found.
     pub found: String,
     /// How to fix it.
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 impl Check {
@@ -47,21 +47,21 @@ impl Check {
                 name,
                 level: Level::Ok,
                 found,
-                mend: None,
+                fix: None,
             },
             Err(error) => Self {
                 name,
                 level: Level::Fail,
                 found: error.message(),
-                mend: error.hint(),
+                fix: error.hint(),
             },
         }
     }
 
-    fn warn_if(mut self, warned: bool, mend: &str) -> Self {
+    fn warn_if(mut self, warned: bool, fix: &str) -> Self {
         if warned && self.level == Level::Ok {
             self.level = Level::Warn;
-            self.mend = Some(mend.to_owned());
+            self.fix = Some(fix.to_owned());
         }
         self
     }
@@ -115,7 +115,7 @@ async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Ve
     };
     let found = format!("{} at {}", program.version(), program.path().display());
     let untried = !program.is_known();
-    let mend = format!("update cx-operator, or install a {name} that it knows");
+    let fix = format!("update cx-operator, or install a {name} that it knows");
     let inside = Repository::discover(repository).ok();
     let stands = repository.canonicalize().ok().filter(|_| inside.is_some());
     let outside = Path::new("/");
@@ -135,7 +135,7 @@ async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Ve
     };
     let access = access.map(|access| says(access.is_billed).to_owned());
     vec![
-        Check::of(name, Ok(found)).warn_if(untried, &mend),
+        Check::of(name, Ok(found)).warn_if(untried, &fix),
         Check::of(sign_in, access.map_err(Error::from)),
     ]
 }
@@ -146,7 +146,7 @@ fn look_at_repository(path: &Path) -> Check {
     match examine_repository(path) {
         Err(error @ Error::Worktree(crate::worktree::Error::NotARepository { .. })) => Check {
             level: Level::Warn,
-            mend: Some("name one with --repo, or run it inside one".to_owned()),
+            fix: Some("name one with --repo, or run it inside one".to_owned()),
             ..Check::of(name, Err(error))
         },
         other => Check::of(name, other),
