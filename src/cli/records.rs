@@ -9,6 +9,7 @@ use crate::operator::listing::{Listing, find_run, list, load_record};
 use crate::record::{RunDir, Status, journal};
 use clap::Args;
 
+use super::report::files;
 use super::{State, harmless, one_line, print_json, print_record, print_text, report, safe, tell};
 
 /// List the runs, newest first, with the disk space of their records.
@@ -63,13 +64,11 @@ impl List {
         }
         let mut text = String::new();
         for run in runs {
-            let files = run
-                .files_changed
-                .map_or_else(|| "-".to_owned(), |count| format!("{count} files"));
+            let changed = run.files_changed.map_or_else(|| "-".to_owned(), files);
             let size = size(run.disk_bytes);
             let place = run.position.map(|place| format!("queued ({place})"));
             let line = format!(
-                "{:<60} {:<16} {size:>9}  {files}\n",
+                "{:<60} {:<16} {size:>9}  {changed}\n",
                 one_line(&run.run_id),
                 place.unwrap_or(run.status)
             );

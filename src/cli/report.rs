@@ -118,7 +118,12 @@ fn write_report(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         write_changes(to, outcome)?;
         write_observations(to, outcome)?;
     }
-    write_next(to, outcome)
+    let mut next = String::new();
+    write_next(&mut next, outcome)?;
+    if !next.is_empty() {
+        write!(to, "\nnext:\n{next}")?;
+    }
+    Ok(())
 }
 
 fn headline(status: Status) -> &'static str {
@@ -161,13 +166,8 @@ fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     let (insertions, deletions) = (outcome.insertions, outcome.deletions);
     writeln!(
         to,
-        "\nchanges: {} {}, +{insertions} -{deletions}, {how}",
-        outcome.files_changed,
-        if outcome.files_changed == 1 {
-            "file"
-        } else {
-            "files"
-        }
+        "\nchanges: {}, +{insertions} -{deletions}, {how}",
+        files(outcome.files_changed)
     )?;
     for file in outcome.files.iter().take(FILES_SHOWED) {
         let status = serde_json::to_value(file.status).unwrap_or_default();
@@ -233,7 +233,6 @@ fn write_observations(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
 }
 
 fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    writeln!(to, "\nnext:")?;
     if let Some(hint) = outcome
         .error
         .as_ref()
@@ -289,6 +288,11 @@ fn write_taking(
     }
     writeln!(to, "  apply it: {diff} | {git} apply -3")?;
     writeln!(to, "  or merge: {git} merge {result}")
+}
+
+/// A number of files, in words.
+pub(super) fn files(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "file" } else { "files" })
 }
 
 /// A text whose further lines can't be taken for lines of the report.

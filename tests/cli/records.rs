@@ -71,6 +71,17 @@ fn the_newest_are_listed_and_the_others_counted() {
     assert_eq!(place.cli(&["list", "--all", "--limit=1"]).code, 2);
 }
 
+#[test]
+fn a_heading_has_something_below_it_and_one_file_is_one() {
+    let place = Place::new();
+    place.record(ONE, "one", |record| record["files_changed"] = json!(1));
+    let shown = place.cli(&["show", ONE]).stdout;
+    // Its directory and its patch are gone: there is nothing to do next.
+    assert!(!shown.contains("next:"), "{shown}");
+    let listed = place.cli(&["list"]).stdout;
+    assert!(listed.ends_with("  1 file\n"), "{listed}");
+}
+
 const ONE: &str = "20260101-000000-one-0001";
 const TWO: &str = "20260102-000000-two-0002";
 
