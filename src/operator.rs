@@ -278,7 +278,7 @@ impl Operator {
             return Ok(place);
         }
         let (now, began) = (SystemTime::now(), Instant::now());
-        // What can be said now is not said after hours.
+        // A failure that can be reported now is not reported after hours.
         sweep_once(&self.shared).await;
         let ready = preflight::check(&self.shared, (task, &task.names()), run_id).await;
         ready.map_err(not_begun)?;
@@ -311,7 +311,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// What happens in the run, as it happens; ends with the run.
+    /// The events of the run, as they happen; ends with the run.
     pub fn events(&mut self) -> &mut Events {
         &mut self.events
     }

@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 outcome.fail(error.to_failure());
-                // What could not be undone, a recovery tries again.
+                // A recovery tries again to undo the rest.
                 !matches!(error, Error::Worktree(worktree::Error::LeftBehind { .. }))
             }
         };

@@ -56,7 +56,7 @@ pub struct Task {
     /// Where in the worktree the agent works, relative to its top. Default, `None`: where [`Task::repository`] is in its
     /// checkout, if the base has that directory, and else the top.
     pub directory: Option<PathBuf>,
-    /// What stays.
+    /// The things that stay after the run.
     pub keep: Keep,
 }
 

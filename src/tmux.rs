@@ -4,7 +4,7 @@
 //! configuration is `/dev/null`. Commands are built with `tmux_interface`, run by tokio, and aim at ids
 //! (`$1`, `%3`), never at names, once a session exists.
 //!
-//! What a pane prints is pushed: `pipe-pane` appends it to `pane.log`, whose growth the operator's file
+//! The output of a pane is pushed: `pipe-pane` appends it to `pane.log`, whose growth the operator's file
 //! watcher reports. Measured with tmux 3.3a: `pipe-pane` lost nothing in 200,000 lines, while control
 //! mode needs a client per session and says nothing of a pane's death. A pane's death is seen by a pidfd,
 //! its exit status by a file that the launcher writes, since tmux 3.3a loses one status in ten.

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What an operation's error says: `failed to read /etc/hosts`. Every other error states a condition.
+/// The message of an operation's error: `failed to read /etc/hosts`. Every other error states a condition.
 pub(crate) fn failed(operation: impl fmt::Display) -> String {
     format!("failed to {operation}")
 }

@@ -28,7 +28,7 @@ use crate::os::process::{End, GRACE, Process, cgroup};
 
 /// The text of an environment file, for [`run`]: `NAME=value` and a NUL for each variable.
 ///
-/// What can't be a variable is left out: an empty name, a `=` in a name, a NUL.
+/// Entries that can't be variables are left out: an empty name, a `=` in a name, a NUL.
 #[must_use]
 pub fn environment_file(variables: &[(String, String)]) -> String {
     let is_variable = |name: &str, value: &str| {
@@ -64,7 +64,7 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { what, source }
 }
 
-/// What the command line says.
+/// The parsed command line.
 struct Order {
     cwd: PathBuf,
     environment: PathBuf,

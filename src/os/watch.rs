@@ -161,7 +161,7 @@ impl FileWatcher {
             }
         }
         drop(watcher);
-        // What was there before the watch began.
+        // The files that were there before the watch began.
         wake.mark(part);
         Ok(watched)
     }

@@ -180,7 +180,7 @@ impl Code {
         }
     }
 
-    /// What to do now.
+    /// The advice on what to do now.
     #[must_use]
     pub fn hint(self) -> Option<&'static str> {
         Some(match self {

@@ -20,7 +20,7 @@ use crate::task::question::{Answer, Question};
 pub struct OpenQuestion {
     /// The version of the format: 1.
     pub schema_version: u32,
-    /// What an answer names, such as `2-1`. Unique within the run.
+    /// The id that an answer names, such as `2-1`. Unique within the run.
     pub id: String,
     /// `question`, `unclear` or `permission`.
     pub kind: String,

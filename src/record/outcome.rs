@@ -96,7 +96,7 @@ pub struct Failure {
     pub code: String,
     /// The message, for people.
     pub message: String,
-    /// What to do now.
+    /// The advice on what to do now.
     pub hint: Option<String>,
     /// The signal that ended the run: `SIGINT`, `SIGTERM`, …
     pub signal: Option<String>,

@@ -1,4 +1,4 @@
-//! What other processes say to a run, see [`crate::record::inbox`].
+//! Messages of other processes to a run, see [`crate::record::inbox`].
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -55,7 +55,7 @@ pub(crate) enum Claim {
     Taken(Box<TakenOverRun>),
 }
 
-/// What is left of a run, as far as looking tells.
+/// The remains of a run, as far as looking tells.
 struct DeadRun {
     store: Store,
     tmux: Server,

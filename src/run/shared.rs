@@ -1,4 +1,4 @@
-//! What all runs of an operator share.
+//! The state that all runs of an operator share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::record::Store;
 use crate::tmux::Server;
 use tokio::sync::OnceCell;
 
-/// What all runs of an operator share.
+/// The state that all runs of an operator share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Store,

@@ -10,7 +10,7 @@ use tmux_interface::Tmux;
 use super::Error;
 use crate::os::search_path::search_path;
 
-/// What tmux itself needs to be told beside PATH: mostly how characters are written.
+/// The variables that tmux itself needs beside PATH: mostly how characters are written.
 const ENVIRONMENT: [&str; 5] = ["HOME", "LANG", "LC_ALL", "LC_CTYPE", "TERM"];
 
 /// Runs a tmux command to its end.
@@ -56,7 +56,7 @@ fn whole_file(bytes: &[u8]) -> io::Result<Stdio> {
     Ok(file.into())
 }
 
-/// What tmux printed, or why it refused.
+/// The output of tmux, or the reason of its refusal.
 pub(super) fn understood(verb: &'static str, output: &Output) -> Result<String, Error> {
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())

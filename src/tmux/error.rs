@@ -26,7 +26,7 @@ pub enum Error {
     Refused {
         /// The tmux command.
         verb: &'static str,
-        /// What tmux said.
+        /// The message of tmux.
         message: String,
     },
     /// tmux did not answer within ten seconds.
@@ -52,7 +52,7 @@ pub enum Error {
     Unexpected {
         /// The tmux command.
         verb: &'static str,
-        /// What it printed.
+        /// Its output.
         output: String,
     },
 }

@@ -14,7 +14,7 @@ use crate::task::name::{TaskName, sessions_of};
 use crate::tmux::Server;
 use crate::worktree::{OwnedWorktree, Repository, linked_git_dir, owned};
 
-/// What the names of worktrees and branches of runs begin with.
+/// The prefixes of the names of runs' worktrees and branches.
 fn prefixes() -> impl Iterator<Item = String> {
     EXECUTORS
         .iter()

@@ -18,7 +18,7 @@ use crate::os::files::{Durability, write_private};
 /// The file in a run's directory that tells where its cgroup is.
 const RECORD: &str = "cgroup";
 
-/// What the names of our cgroups begin with.
+/// The prefix of the names of our cgroups.
 const PREFIX: &str = "cx-operator-";
 
 /// The type of a cgroup2 file system.
@@ -83,7 +83,7 @@ impl Cgroup {
 
     /// Whether nothing of it is left: the kernel removes none that holds a process.
     pub(super) fn remove(&self) -> bool {
-        // What is deepest comes last.
+        // The deepest comes last.
         for dir in self.directories().iter().rev() {
             match fs::remove_dir(dir) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return false,

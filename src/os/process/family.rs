@@ -20,7 +20,7 @@ pub(super) struct Member {
     pub(super) group: Option<u32>,
 }
 
-/// What one look found.
+/// The findings of one look.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     /// All but the root, the newest first.

@@ -29,11 +29,11 @@ pub enum Level {
 /// One line of `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was checked.
+    /// The subject of the check.
     pub name: String,
     /// How it came out.
     pub level: Level,
-    /// What was found.
+    /// The finding.
     pub found: String,
     /// How to fix it.
     pub fix: Option<String>,

@@ -1,4 +1,4 @@
-//! What the files of a run say of its turns: for a run without an operator.
+//! The evidence of a run's turns in its files: for a run without an operator.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::task::question::{Question, QuestionKind};
 use crate::turn::end::unanswered;
 use crate::turn::{End, Event, Machine, Reaction, ResumePoint};
 
-/// What is known of a run's turns.
+/// The known facts of a run's turns.
 #[derive(Debug)]
 pub(crate) struct Judgement {
     /// How they ended, where the files tell of an end.

@@ -1,4 +1,4 @@
-//! What a journal tells of a run.
+//! The state of a run according to its journal.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

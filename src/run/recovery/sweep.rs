@@ -1,4 +1,4 @@
-//! What a start does about runs whose operator died, before it begins its own.
+//! The recovery at a start of runs whose operator died, before it begins its own.
 
 use std::time::Duration;
 

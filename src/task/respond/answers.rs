@@ -43,7 +43,7 @@ pub enum AnswersError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What and where.
+        /// The mistake and its place.
         message: String,
     },
     /// A pattern is not a regular expression.

@@ -126,7 +126,7 @@ async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>) {
     while let Some(from) = pipe {
         match from.read(&mut chunk).await {
             Ok(count @ 1..) => to.extend_from_slice(&chunk[..count]),
-            // What can't be read is as good as the end.
+            // A failed read is as good as the end.
             _ => return,
         }
         if to.len() > OUTPUT_LIMIT {
