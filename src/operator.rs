@@ -4,6 +4,7 @@ pub mod cleanup;
 pub mod listing;
 pub mod prune;
 pub mod queue;
+pub(crate) mod terminal;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -110,6 +110,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
         )))
     }
 
+    /// The start of its terminal that joins a session of a server; `None` where it has no server.
+    fn terminal(&self, _joining: &Joining<'_>) -> Option<Terminal> {
+        None
+    }
+
     /// Removes the socket of a server that has ended, and what it left with it.
     fn remove_socket(&self, socket: &Path) {
         let _not_there = std::fs::remove_file(socket);
@@ -167,11 +172,6 @@ pub trait Installed: fmt::Debug + Send + Sync {
 
     /// The command line of its server for requests, which listens on `socket`; `None` where it has none.
     fn server(&self, _launch: &Launch<'_>, _socket: &Path) -> Option<CommandLine> {
-        None
-    }
-
-    /// The command line of its terminal, joined to a session of that server.
-    fn terminal(&self, _socket: &Path, _session: &str) -> Option<CommandLine> {
         None
     }
 
@@ -401,6 +401,28 @@ pub struct Launch<'a> {
     pub settings: &'a [String],
     /// The run's hooks.
     pub hooks: Hooks<'a>,
+}
+
+/// A terminal's place beside a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Joining<'a> {
+    /// The program.
+    pub program: &'a Path,
+    /// The server's socket.
+    pub socket: &'a Path,
+    /// The session that it serves.
+    pub session: &'a str,
+    /// A directory for all that the terminal may write about itself: nothing of it is the user's.
+    pub home: &'a Path,
+}
+
+/// A terminal's start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    /// The command line.
+    pub argv: Vec<String>,
+    /// The variables that differ from the server's.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A command line.

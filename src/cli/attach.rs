@@ -5,13 +5,18 @@ use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use crate::Error;
+use crate::operator::terminal;
+use crate::run::preflight;
 use crate::task::name::{TaskName, sessions_of};
 use crate::tmux::Server;
 use clap::Args;
 
 use super::{State, runtime, usage};
 
-/// Join the pane of a running task, read-only. Leave with `Ctrl-b d`.
+/// Join the agent's terminal in a running task, read-only. Leave with `Ctrl-b d`.
+///
+/// An agent that is driven by requests gets its terminal when you ask for it, in a window of its own; the run neither needs nor
+/// waits for it.
 #[derive(Args)]
 pub(crate) struct Attach {
     /// The task's name.
@@ -26,7 +31,8 @@ pub(crate) struct Attach {
 impl Attach {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let task = TaskName::parse(&self.task)?;
-        let server = Server::at(self.state.open()?.tmux_socket());
+        let store = self.state.open()?;
+        let server = Server::at(store.tmux_socket());
         let running = runtime()?.block_on(server.query_sessions())?;
         let session = sessions_of(&task).find(|session| running.contains(session));
         let Some(session) = session else {
@@ -41,6 +47,12 @@ impl Attach {
         };
         if !io::stdin().is_terminal() {
             return Err(usage("stdin is not a terminal"));
+        }
+        let run = store.load_runs()?.into_iter().rev();
+        let mut run = run.filter(|run| run.task() == Some(task.as_str()));
+        if let Some(run) = run.next() {
+            let helper = preflight::find_helper(None)?;
+            runtime()?.block_on(terminal::open((&store, &helper), &run, &session))?;
         }
         let failed = server.attach_command(&session, self.write).exec();
         Err(Error::Io {

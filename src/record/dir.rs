@@ -116,6 +116,11 @@ impl RunDir {
         self.path.join("agent.sock")
     }
 
+    /// The home of the agent's terminal that joined its server.
+    pub(crate) fn terminal(&self) -> PathBuf {
+        self.path.join("terminal")
+    }
+
     pub(crate) fn exit_status(&self) -> PathBuf {
         self.path.join("exit-status")
     }

@@ -429,34 +429,49 @@ impl TakenOverRun {
                 io_error("continue the conversation")(std::io::Error::other(why))
             }
         };
-        let state = &self.found.journal_state;
         let Some(session) = &resume_point.session else {
-            let name = format!("cx-operator: {}", state.task);
-            let begun = continuation.begin(&name).await.map_err(lost)?;
-            let session = begun.session();
-            self.journal.write(Progress::Connected {
-                session_id: session.id.clone(),
-                transcript: session.transcript.clone(),
-            });
-            return Ok((begun, false));
+            return Ok((self.converse_anew(continuation).await.map_err(lost)?, false));
         };
-        let turn = state.turn();
+        let turn = self.found.journal_state.turn();
         let name = prompt_name(self.found.dir.name(), turn);
         let prompt = self.found.dir.load_prompt(turn).unwrap_or_default();
+        let has_it = |conversation: &dyn Conversation| {
+            has_turn(conversation, resume_point, (&name, &prompt))
+        };
         let mut joined = continuation.resume(session).await;
         // A request that the operator sent last may still be on its way.
         for _ in 0..if resume_point.pasted { SETTLING } else { 0 } {
-            match &joined {
-                Ok(conversation) if !has_turn(&**conversation, resume_point, (&name, &prompt)) => {
-                    tokio::time::sleep(SETTLING_PACE).await;
-                    joined = continuation.resume(session).await;
-                }
-                _ => break,
+            if joined.as_deref().is_ok_and(has_it) {
+                break;
             }
+            tokio::time::sleep(SETTLING_PACE).await;
+            joined = continuation.resume(session).await;
         }
+        let joined = match joined {
+            // A session without a turn is in no file, and can't be continued.
+            Err(NoConversation::Unusable(_)) if resume_point.turns == 0 => {
+                self.converse_anew(continuation).await
+            }
+            joined => joined,
+        };
         let joined = joined.map_err(lost)?;
-        let has_prompt = has_turn(&*joined, resume_point, (&name, &prompt));
+        let has_prompt = has_it(&*joined);
         Ok((joined, has_prompt))
+    }
+
+    /// Begins a conversation in which nothing was said yet.
+    async fn converse_anew(
+        &self,
+        continuation: &Continuation,
+    ) -> Result<Box<dyn Conversation>, NoConversation> {
+        let name = format!("cx-operator: {}", self.found.journal_state.task);
+        let begun = continuation.begin(&name).await?;
+        let session = begun.session();
+        self.journal.write(Progress::Connected {
+            session_id: session.id.clone(),
+            transcript: session.transcript.clone(),
+        });
+        Ok(begun)
     }
 
     async fn drive(
@@ -479,6 +494,7 @@ impl TakenOverRun {
             None => pane.take_over().await? == Some(self.found.journal_state.turn()),
             Some(continuation) => {
                 let (joined, has_prompt) = self.rejoin(continuation, &resume_point).await?;
+                resume_point.session = Some(joined.session().id.clone());
                 conversation = Some(joined);
                 has_prompt
             }

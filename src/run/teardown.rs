@@ -102,6 +102,7 @@ async fn end_processes(
     let run = RunProcesses::of(context.dir.name(), context.dir.path(), root);
     let ended = end_run_processes(&run, GRACE, is_hurried).await;
     context.executor.remove_socket(&context.dir.socket());
+    let _none_was_opened = fs::remove_dir_all(context.dir.terminal());
     ended.map_err(|left| left.to_string())
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::launch::{SETTINGS, Start, server_argv, terminal_argv};
+use super::launch::{SETTINGS, Start, joined_terminal, server_argv};
 use super::payload::Payload;
 use super::program::{self, KNOWN_VERSIONS, Program};
 use super::requests::{self, Requests};
 use super::{access, screen, setup, transcript};
 use crate::agent::conversation::{Conversation, NoConversation, Terms};
 use crate::agent::executor::{
-    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
+    Access, CommandLine, Executor, Expected, Installed, Joining, Launch, Options, Place, Refusal, Terminal, Trouble,
     TrustPolicy,
 };
 use crate::agent::report::{Line, Report, TurnError};
@@ -120,6 +120,10 @@ impl Executor for Codex {
         Ok(Box::new(Requests::begin(terms).await?))
     }
 
+    fn terminal(&self, joining: &Joining<'_>) -> Option<Terminal> {
+        Some(joined_terminal(joining))
+    }
+
     fn remove_socket(&self, socket: &Path) {
         requests::remove_socket(socket);
     }
@@ -180,12 +184,6 @@ impl Installed for Program {
                 server_argv(self, launch, socket, &[words])
             }
         };
-        Some(CommandLine { argv, recorded })
-    }
-
-    fn terminal(&self, socket: &Path, session: &str) -> Option<CommandLine> {
-        let argv = terminal_argv(self, socket, session);
-        let recorded = argv.clone();
         Some(CommandLine { argv, recorded })
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::program::Program;
 use super::trust::{DEFAULT_TIMEOUT_SECS, event_names, trusted_hash};
-use crate::agent::executor::{Hooks, Launch, Sandbox, TrustPolicy};
+use crate::agent::executor::{Hooks, Joining, Launch, Sandbox, Terminal, TrustPolicy};
 use crate::agent::signals::{self, Kind};
 
 /// Settings that a repository brings along; obeyed where the repository is trusted. A server for tools that they name is
@@ -172,25 +172,27 @@ pub(super) fn server_argv(
     argv
 }
 
-/// The command line of a terminal that joins a thread of that server. The server's settings don't count for it.
-pub(super) fn terminal_argv(program: &Program, socket: &Path, thread: &str) -> Vec<String> {
-    let mut argv = vec![program.path.to_string_lossy().into_owned()];
-    for value in [
+/// A terminal that joins a thread of that server, in a home of its own. The server's settings don't count for it, and it needs
+/// no credentials.
+///
+/// Source: codex 0.150.0 and 0.169.0; the latter writes `tui.screen_reader_detection_done` into its home's `config.toml`, and
+/// dialogs that a person answers write there too.
+pub(super) fn joined_terminal(joining: &Joining<'_>) -> Terminal {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let remote = format!("unix://{}", joining.socket.display());
+    let argv = [
+        &text(joining.program),
+        "-c",
         "check_for_update_on_startup=false",
-        "notice.hide_rate_limit_model_nudge=true",
-    ] {
-        argv.extend(["-c".to_owned(), value.to_owned()]);
+        "--remote",
+        &remote,
+        "resume",
+        joining.session,
+    ];
+    Terminal {
+        argv: argv.map(str::to_owned).into(),
+        environment: vec![("CODEX_HOME".to_owned(), text(joining.home))],
     }
-    if !program.model_upgrades.is_empty() {
-        let upgrades = inline_table(&program.model_upgrades);
-        argv.extend([
-            "-c".to_owned(),
-            format!("notice.model_migrations={upgrades}"),
-        ]);
-    }
-    let remote = format!("unix://{}", socket.display());
-    argv.extend(["--remote", &remote, "resume", thread].map(str::to_owned));
-    argv
 }
 
 fn inline_table(pairs: &BTreeMap<String, String>) -> String {

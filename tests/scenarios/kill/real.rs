@@ -1,26 +1,31 @@
-//! The operator of a real codex is killed, and its run resumed.
+//! The operator of a real codex is killed, by keys and by requests, and its run resumed.
 
 use std::collections::BTreeMap;
 
-use super::classes::{ANSWERED, COMPLETED, Class, FAILED};
+use super::classes::{self, ANSWERED, COMPLETED, Class, FAILED};
 use super::matrix::assert_all;
 use super::{Heir, Kill, Reference};
 use crate::rig::Agent;
 use testkit::agents::{PINNED, native_codex};
 
-const CODEX: Agent = Agent::Codex(PINNED);
+const BY_KEYS: Agent = Agent::Codex(PINNED);
+const BY_REQUESTS: Agent = Agent::Requests(PINNED);
 
 /// Kills the operator after each of these lines of its journal, of which there are so many.
-fn killed_after(class: &'static Class, lines: impl FnOnce(&[String]) -> Vec<usize>) {
+fn killed_after(
+    agent: Agent,
+    class: &'static Class,
+    lines: impl FnOnce(&[String]) -> Vec<usize>,
+) {
     if native_codex(PINNED).is_none() {
         return;
     }
-    let reference = Reference::of(class, CODEX);
+    let reference = Reference::of(class, agent);
     let kills: Vec<_> = lines(&reference.journal)
         .into_iter()
         .map(|line| Kill {
             class,
-            agent: CODEX,
+            agent,
             when: "after",
             line,
             heir: Heir::Resume,
@@ -38,8 +43,28 @@ fn first(lines: &[String], text: &str) -> usize {
 /// Before the composer is there, while the prompt is on its way, and while the reply is.
 #[test]
 fn killed_around_a_question_to_the_real_codex() {
-    killed_after(&ANSWERED, |lines| {
+    killed_after(BY_KEYS, &ANSWERED, |lines| {
         ["launched", "pasted", "replied"]
+            .map(|event| first(lines, &format!("\"event\":\"{event}\"")))
+            .into()
+    });
+}
+
+/// The same by requests, where the prompt and the reply are requests.
+#[test]
+fn killed_around_a_question_by_requests() {
+    killed_after(BY_REQUESTS, &ANSWERED, |lines| {
+        ["launched", "connected", "pasted", "item", "replied"]
+            .map(|event| first(lines, &format!("\"event\":\"{event}\"")))
+            .into()
+    });
+}
+
+/// While its approval waits, and when it is decided.
+#[test]
+fn killed_around_an_approval_by_requests() {
+    killed_after(BY_REQUESTS, class_named("decided permission"), |lines| {
+        ["permission_asked", "replied"]
             .map(|event| first(lines, &format!("\"event\":\"{event}\"")))
             .into()
     });
@@ -49,6 +74,53 @@ fn killed_around_a_question_to_the_real_codex() {
 #[ignore = "takes minutes"]
 fn killed_after_each_line_with_the_real_codex() {
     for class in [&COMPLETED, &ANSWERED, &FAILED] {
-        killed_after(class, |lines| (1..=lines.len()).collect());
+        killed_after(BY_KEYS, class, |lines| (1..=lines.len()).collect());
     }
+}
+
+/// Each class that needs no script: before, within and after each line, and every command that recovers, in turn.
+#[test]
+#[ignore = "takes minutes"]
+fn killed_at_each_line_by_requests() {
+    if native_codex(PINNED).is_none() {
+        return;
+    }
+    let whens = ["before", "within", "after"];
+    let mut lines = 0;
+    for class in classes::all() {
+        // Its command line is longer than tmux accepts, but not a server's.
+        if SCRIPTED.contains(&class.name) {
+            continue;
+        }
+        let reference = Reference::of(class, BY_REQUESTS);
+        let kills: Vec<_> = (1..=reference.lines)
+            .flat_map(|line| whens.map(|when| (line, when)))
+            .map(|(line, when)| {
+                lines += 1;
+                let heir = Heir::ALL[lines % Heir::ALL.len()];
+                Kill {
+                    class,
+                    agent: BY_REQUESTS,
+                    when,
+                    line,
+                    heir,
+                }
+            })
+            .collect();
+        assert_all(&kills, &BTreeMap::from([(class.name, reference)]));
+    }
+}
+
+/// The classes that only a script can bring about, and the one whose arguments are the terminal's.
+const SCRIPTED: [&str; 5] = [
+    "asked how it stands",
+    "blocked_dialog",
+    "agent_died",
+    "timed_out",
+    "failed launch",
+];
+
+fn class_named(name: &str) -> &'static Class {
+    let mut all = classes::all().into_iter();
+    all.find(|class| class.name == name).expect("there is one")
 }

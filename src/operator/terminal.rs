@@ -1,0 +1,160 @@
+//! The agent's own terminal, joined to a run that is driven by requests: on request only, since a run needs none.
+//!
+//! It is a second window of the run's session, behind the same launcher and with the run's mark, so that whatever ends the
+//! run ends it. Its home is in the run's directory: nothing that it writes is the user's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::agent::conversation::Drive;
+use crate::agent::executor::{Joining, Terminal};
+use crate::agent::helper::Helper;
+use crate::error::{Error, io as io_error};
+use crate::os::files::make_private_directory;
+use crate::os::process::Process;
+use crate::record::journal::{self, Entry, Progress};
+use crate::record::{self, RunDir, Store};
+use crate::tmux::{Server, WindowSpec};
+
+/// The name of the window.
+pub(crate) const WINDOW: &str = "terminal";
+/// The longest wait for the first turn, without which there is nothing to join, and the time between two looks.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
+const PACE: Duration = Duration::from_millis(50);
+
+/// What the journal tells of the agent's server.
+#[derive(Debug, Default)]
+struct Served {
+    is_by_requests: bool,
+    root: Option<Process>,
+    program: PathBuf,
+    directory: PathBuf,
+    session: Option<String>,
+    has_turn: bool,
+}
+
+impl Served {
+    fn load(run: &RunDir) -> Result<Self, Error> {
+        let entries = journal::load(&run.events()).map_err(io_error("read the journal"))?;
+        let mut served = Self::default();
+        for Entry { progress, .. } in entries {
+            served.take(progress);
+        }
+        Ok(served)
+    }
+
+    fn take(&mut self, progress: Progress) {
+        match progress {
+            Progress::Launched {
+                pid,
+                pid_start,
+                directory,
+                argv,
+                drive,
+                ..
+            } => {
+                *self = Self {
+                    is_by_requests: drive == Some(Drive::Requests),
+                    root: pid_start.map(|start| Process { pid, start }),
+                    program: argv.first().map(PathBuf::from).unwrap_or_default(),
+                    directory: directory.unwrap_or_default(),
+                    ..Self::default()
+                };
+            }
+            Progress::Connected { session_id, .. } => self.session = Some(session_id),
+            Progress::Submitted { .. } => self.has_turn = true,
+            _ => {}
+        }
+    }
+}
+
+/// Opens the terminal of a run that is driven by requests, if it is not open, and shows it to whoever is attached. Does nothing
+/// for a run that is driven by keys: that has it.
+///
+/// # Errors
+/// [`Error::Usage`] where no turn begins in time; what tmux refuses.
+pub(crate) async fn open(
+    (store, helper): (&Store, &Helper),
+    run: &RunDir,
+    session: &str,
+) -> Result<(), Error> {
+    let mut served = Served::load(run)?;
+    let until = std::time::Instant::now() + TURN_LIMIT;
+    while served.is_by_requests && !served.has_turn {
+        if std::time::Instant::now() >= until {
+            let why = "the agent has no turn yet, so that its terminal has nothing to show: try again";
+            return Err(Error::Usage(why.to_owned()));
+        }
+        tokio::time::sleep(PACE).await;
+        served = Served::load(run)?;
+    }
+    let (true, Some(thread), Some(root)) = (served.is_by_requests, &served.session, served.root)
+    else {
+        return Ok(());
+    };
+    if !root.is_running() {
+        return Ok(());
+    }
+    let server = Server::at(store.tmux_socket());
+    if server.show_window(session, WINDOW).await? {
+        return Ok(());
+    }
+    let home = run.terminal();
+    make_private_directory(&home).map_err(io_error("make the terminal's directory"))?;
+    let executor = run
+        .load_order()
+        .map_err(record_error)?
+        .map(|order| order.agent.executor)
+        .unwrap_or_default();
+    let joining = Joining {
+        program: &served.program,
+        socket: &run.socket(),
+        session: thread,
+        home: &home,
+    };
+    let Some(terminal) = executor.terminal(&joining) else {
+        return Ok(());
+    };
+    let environment = home.join("environment");
+    run.write("terminal/environment", &variables(root, &terminal)?)?;
+    let spec = WindowSpec {
+        session,
+        name: WINDOW,
+        run_id: run.name(),
+        launcher: &helper.launcher(),
+        cwd: &served.directory,
+        environment: &environment,
+        exit_status: &home.join("exit-status"),
+        argv: &terminal.argv,
+    };
+    Ok(server.new_window(&spec).await?)
+}
+
+fn record_error(error: record::Error) -> Error {
+    error.into()
+}
+
+/// The environment of the server, which is the launcher's child, with the terminal's own variables.
+fn variables(root: Process, terminal: &Terminal) -> Result<Vec<u8>, Error> {
+    let failed = || io_error("read the environment of the agent's server");
+    let children = format!("/proc/{0}/task/{0}/children", root.pid);
+    let children = fs::read_to_string(children).map_err(failed())?;
+    let child = children.split_whitespace().next().unwrap_or("self");
+    let environment = Path::new("/proc").join(child).join("environ");
+    let environment = fs::read(environment).map_err(failed())?;
+    let is_other = |variable: &&[u8]| {
+        let own = terminal.environment.iter();
+        let mut own = own.map(|(name, _)| format!("{name}="));
+        !own.any(|name| variable.starts_with(name.as_bytes()))
+    };
+    let mut text = Vec::new();
+    for variable in environment.split(|byte| *byte == 0).filter(is_other) {
+        text.extend_from_slice(variable);
+        text.push(0);
+    }
+    for (name, value) in &terminal.environment {
+        text.extend_from_slice(format!("{name}={value}\0").as_bytes());
+    }
+    Ok(text)
+}
