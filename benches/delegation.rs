@@ -1,8 +1,9 @@
-//! A whole delegation beside the bare TUI, in turn, on the real codex with the mock model.
+//! A whole delegation, by keys and by requests, beside the bare TUI and `codex exec`, in turn, on the real codex with the mock
+//! model.
 //!
-//! The floor is `codex "<prompt>"` in a tmux of its own, from its start to the moment its Stop hook wrote:
+//! The floor of keys is `codex "<prompt>"` in a tmux of its own, from its start to the moment its Stop hook wrote:
 //! no worktree, no proof, no snapshot, no teardown. The delegation is the whole `cx-operator delegate`
-//! process, from its start to its exit. `CX_BENCH_ROUNDS` changes the number of pairs (default 15).
+//! process, from its start to its exit; so is `codex exec`, the floor of requests. `CX_BENCH_ROUNDS` changes the number of rounds (default 15).
 
 use std::fs;
 use std::io::Write;
@@ -50,10 +51,18 @@ impl Site {
     }
 
     /// The whole delegation, as a process.
-    fn delegate(&self, round: usize) -> Duration {
+    fn delegate(&self, round: usize, drive: &str) -> Duration {
         let begun = Instant::now();
-        let task = format!("bench-{round}");
-        let arguments = ["delegate", "--json", "--no-preamble", "--task", &task];
+        let task = format!("bench-{round}-{drive}");
+        let arguments = [
+            "delegate",
+            "--json",
+            "--no-preamble",
+            "--drive",
+            drive,
+            "--task",
+            &task,
+        ];
         let output = self
             .world
             .operator(&arguments)
@@ -71,6 +80,21 @@ impl Site {
             "{said}{}",
             String::from_utf8_lossy(&output.stdout)
         );
+        taken
+    }
+
+    /// `codex exec` with the prompt, as a process.
+    fn exec(&self) -> Duration {
+        let begun = Instant::now();
+        let output = Command::new(&self.codex)
+            .args(["exec", "--sandbox", "workspace-write", PROMPT])
+            .current_dir(self.path("repo"))
+            .envs(self.world.environment())
+            .stdin(Stdio::null())
+            .output()
+            .expect("it runs");
+        let taken = begun.elapsed();
+        assert!(output.status.success(), "{output:?}");
         taken
     }
 
@@ -151,27 +175,45 @@ fn main() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(15);
-    let (mut whole, mut bare) = (Vec::new(), Vec::new());
-    // The first pair warms the caches and does not count.
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    // The first round warms the caches and does not count.
     for round in 0..=rounds {
-        let (a, b) = (site.bare(&program, round), site.delegate(round));
+        let taken = [
+            site.bare(&program, round),
+            site.exec(),
+            site.delegate(round, "keys"),
+            site.delegate(round, "requests"),
+        ];
         if round > 0 {
-            bare.push(a);
-            whole.push(b);
+            for (times, taken) in times.iter_mut().zip(taken) {
+                times.push(taken);
+            }
         }
     }
-    let mut ratios: Vec<f64> = whole
-        .iter()
-        .zip(&bare)
-        .map(|(w, b)| w.as_secs_f64() / b.as_secs_f64())
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    let (whole, bare) = (median(whole), median(bare));
+    let [bare, exec, keys, requests] = &times;
     writeln!(
         std::io::stdout(),
-        "codex {}, {rounds} pairs, medians: bare TUI start→Stop {bare:.3?}, whole delegation {whole:.3?}, ratio {:.2} (median of pairs)",
+        "codex {}, {rounds} rounds, medians: bare TUI start→Stop {:.3?}, codex exec {:.3?}\n\
+         whole delegation by keys {:.3?}: {:.2} of the bare TUI (median of pairs)\n\
+         whole delegation by requests {:.3?}: {:.2} of the bare TUI, {:.2} of codex exec",
         agents::PINNED,
-        ratios[ratios.len() / 2]
+        median(bare.clone()),
+        median(exec.clone()),
+        median(keys.clone()),
+        ratio(keys, bare),
+        median(requests.clone()),
+        ratio(requests, bare),
+        ratio(requests, exec),
     )
     .expect("stdout is open");
+}
+
+/// The median of the ratios of pairs.
+fn ratio(whole: &[Duration], floor: &[Duration]) -> f64 {
+    let pairs = whole.iter().zip(floor);
+    let mut ratios: Vec<f64> = pairs
+        .map(|(whole, floor)| whole.as_secs_f64() / floor.as_secs_f64())
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
 }

@@ -25,6 +25,7 @@ use crate::os::watch::{FileWatcher, Source, Wakeup};
 use crate::record::journal::{Entry, Follower, Progress};
 use crate::record::{Outcome, RunDir, Store};
 use crate::run::cancel::{Cancel, CancelOnDrop};
+use crate::run::preflight::find_helper;
 use crate::run::recovery::{sweep_once, take_over};
 use crate::run::shared::Shared;
 use crate::run::{delegate, preflight};
@@ -143,6 +144,16 @@ impl Operator {
     /// [`Error::Run`] where the state directory can't be listed.
     pub fn list(&self, count: usize) -> Result<Listing, Error> {
         listing::list(&self.shared.store, count)
+    }
+
+    /// Opens the agent's own terminal in a run that is driven by requests, in a window of the run's tmux session, and selects it
+    /// for whoever is attached. Does nothing where it is open, and for a run that is driven by keys, which has it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the agent has no turn within ten seconds; [`Error::Tmux`], [`Error::Io`].
+    pub async fn open_terminal(&self, run: &RunDir) -> Result<(), Error> {
+        let helper = find_helper(self.shared.helpers.as_deref())?;
+        terminal::open((&self.shared.store, &helper), run).await
     }
 
     /// Runs a task to its end. A failure is in the outcome. Dropped before its end, as a timeout around it

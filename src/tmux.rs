@@ -84,7 +84,7 @@ pub struct SessionSpec<'a> {
 /// The specification of a further window of a session, of which nothing is logged.
 #[derive(Clone, Debug)]
 pub(crate) struct WindowSpec<'a> {
-    /// The session's name.
+    /// tmux's id of the session.
     pub(crate) session: &'a str,
     /// The window's name.
     pub(crate) name: &'a str,
@@ -231,7 +231,7 @@ impl Server {
             argv: spec.argv,
         };
         let mut window = NewWindow::new()
-            .target_window(format!("={}:", spec.session))
+            .target_window(format!("{}:", spec.session))
             .window_name(spec.name)
             .start_directory("/")
             .build();
@@ -252,10 +252,12 @@ impl Server {
     pub(crate) async fn show_window(&self, session: &str, name: &str) -> Result<bool, Error> {
         let list = ListPanes::new()
             .session()
-            .target(format!("={session}"))
+            .target(session)
             .format("#{window_id} #{window_name} #{pane_dead}")
             .build();
-        let panes = self.run("list-panes", self.tmux().add_command(list)).await?;
+        let panes = self
+            .run("list-panes", self.tmux().add_command(list))
+            .await?;
         for line in panes.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             let [window, of_name, dead] = words[..] else {
@@ -271,7 +273,8 @@ impl Server {
                 return Ok(true);
             }
             let kill = KillWindow::new().target_window(window).build();
-            self.run("kill-window", self.tmux().add_command(kill)).await?;
+            self.run("kill-window", self.tmux().add_command(kill))
+                .await?;
         }
         Ok(false)
     }

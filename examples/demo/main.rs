@@ -23,6 +23,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use cx_operator::Drive;
 use cx_operator::agent::codex::program;
 use cx_operator::operator::cleanup::{Scope, cleanup};
 use cx_operator::record::Outcome;
@@ -46,6 +47,7 @@ type Result<T> = std::result::Result<T, Box<dyn StdError>>;
 struct Agent {
     program: PathBuf,
     what: &'static str,
+    drive: Drive,
 }
 
 #[tokio::main]
@@ -71,6 +73,36 @@ async fn demo() -> Result<usize> {
     let agent = choose_agent(&binaries)?;
     println!("agent     {}: {}", agent.what, agent.program.display());
 
+    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/demo");
+    let operator = Operator::builder()
+        .state_directory(&state)
+        .build()
+        .map_err(|error| error.message())?;
+    // What a demo left that was killed.
+    cleanup(operator.store(), &Scope::default()).await?;
+
+    let first = play(&operator, &agent, agent.drive).await?;
+    if first.drive != Some(Drive::Requests) {
+        return Ok(first.broken);
+    }
+    println!("\nThe same by keys, as with a codex older than 0.145\n");
+    let second = play(&operator, &agent, Drive::Keys).await?;
+    println!(
+        "\nby requests {:.2} s, by keys {:.2} s: the same promises",
+        first.seconds, second.seconds
+    );
+    Ok(first.broken + second.broken)
+}
+
+/// What came of a delegation.
+struct Played {
+    drive: Option<Drive>,
+    seconds: f64,
+    broken: usize,
+}
+
+/// One delegation in a scene of its own.
+async fn play(operator: &Operator, agent: &Agent, drive: Drive) -> Result<Played> {
     let scene = Scene::new()?;
     println!(
         "project   {} (src/main.rs, format.sh)",
@@ -82,23 +114,21 @@ async fn demo() -> Result<usize> {
         "          ([[…]] are directives to the stand-in for the model: ask, run this, ask for an approval)\n"
     );
 
-    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/demo");
-    let operator = Operator::builder()
-        .state_directory(&state)
-        .build()
-        .map_err(|error| error.message())?;
-    // What a demo left that was killed.
-    cleanup(operator.store(), &Scope::default()).await?;
-
-    let outcome = delegate(&operator, &scene, agent.program).await?;
+    let begun = Instant::now();
+    let outcome = delegate(operator, &scene, (agent.program.clone(), drive)).await?;
+    let seconds = begun.elapsed().as_secs_f64();
     show(&outcome)?;
-    let broken = promises::check(&operator, &scene, &outcome).await?;
+    let broken = promises::check(operator, &scene, &outcome).await?;
     if let Some(record) = &outcome.run_dir {
         println!("\nThe record stays in {}", record.display());
     }
     drop(scene);
     println!("The project and the agent's configuration are removed.");
-    Ok(broken)
+    Ok(Played {
+        drive: outcome.drive,
+        seconds,
+        broken,
+    })
 }
 
 async fn check_tools() -> Result<()> {
@@ -156,10 +186,13 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
     let real = |program| Agent {
         program,
         what: "the real codex, with a model that is built in",
+        drive: Drive::Auto,
     };
     let scripted = |what| Agent {
         program: binaries.join("scripted-agent"),
         what,
+        // It is a terminal program.
+        drive: Drive::Keys,
     };
     match arguments.as_slice() {
         ["--codex", path] => Ok(real(find(Some(Path::new(path)))?)),
@@ -173,10 +206,15 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
 }
 
 /// Runs the task and tells what happens, as it happens. Ctrl-C ends it in good order.
-async fn delegate(operator: &Operator, scene: &Scene, program: PathBuf) -> Result<Outcome> {
+async fn delegate(
+    operator: &Operator,
+    scene: &Scene,
+    (program, drive): (PathBuf, Drive),
+) -> Result<Outcome> {
     let name = TaskName::parse("demo")?;
     let mut task = Task::new(name, scene.world.repo(), Prompt::parse(BRIEF.as_bytes())?);
     task.agent.program = Some(program);
+    task.agent.drive = drive;
     task.worktree_root = scene.world.worktrees();
     task.environment = scene.world.environment();
     task.responders = vec![Arc::new(Answers::load(&scene.answers())?)];

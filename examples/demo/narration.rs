@@ -1,5 +1,6 @@
 //! A run's events in words.
 
+use cx_operator::Item;
 use cx_operator::record::journal::{Progress, Step};
 
 /// The line of an event for people; `None` if another event has it.
@@ -15,15 +16,25 @@ pub(crate) fn line(progress: &Progress) -> Option<String> {
         Progress::Launched { pane, pid, .. } => {
             format!("the agent started in tmux pane {pane} (pid {pid})")
         }
+        Progress::Connected { session_id, .. } => {
+            format!("the agent's server answers, with session {session_id}")
+        }
+        Progress::Witnessed { turn, .. } => format!("turn {turn}: a hook told the same text"),
+        Progress::Item {
+            item: Item::Command {
+                command, exit_code, ..
+            },
+            ..
+        } => format!("it ran `{command}` ({exit_code:?})"),
         Progress::Notice { text } => format!("note: {text}"),
         Progress::KeyPressed { key, on } => format!("pressed {key} ({on})"),
         Progress::Pasted { turn, bytes } => {
-            format!("turn {turn}: prompt pasted ({bytes} bytes)")
+            format!("turn {turn}: prompt sent ({bytes} bytes)")
         }
         Progress::Submitted {
             turn, session_id, ..
         } => {
-            format!("turn {turn}: proven, session {session_id} reported the same text")
+            format!("turn {turn}: proven, session {session_id} has the prompt")
         }
         Progress::TurnEnded {
             turn,

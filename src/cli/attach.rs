@@ -52,7 +52,7 @@ impl Attach {
         let mut run = run.filter(|run| run.task() == Some(task.as_str()));
         if let Some(run) = run.next() {
             let helper = preflight::find_helper(None)?;
-            runtime()?.block_on(terminal::open((&store, &helper), &run, &session))?;
+            runtime()?.block_on(terminal::open((&store, &helper), &run))?;
         }
         let failed = server.attach_command(&session, self.write).exec();
         Err(Error::Io {

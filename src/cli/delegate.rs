@@ -70,6 +70,10 @@ pub(crate) struct Delegate {
     /// What to keep after the run.
     #[arg(long, value_enum, value_name = "WHAT")]
     keep: Option<Keep>,
+    /// Open the agent's terminal as soon as it has a turn, for people who attach with tmux; an agent that is driven by keys has
+    /// it anyway.
+    #[arg(long)]
+    show: bool,
     /// Print the record as one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -164,7 +168,8 @@ impl Delegate {
             operator = operator.max_parallel(runs);
         }
         let operator = operator.build()?;
-        block_on(follow(|| Ok(operator.start(task))))?
+        let shown = self.show.then(|| operator.clone());
+        block_on(follow(|| Ok(operator.start(task)), shown))?
     }
 
     /// The document of a run that never began. What is named after the task is null if the name is invalid.

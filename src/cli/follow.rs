@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use crate::os::signal::ENDING;
 use crate::record::Outcome;
+use crate::record::journal::Progress;
 use crate::run::cancel::Cancel;
+use crate::task::name::RunId;
 use crate::task::respond::{Answers, Command, Responder};
-use crate::{Error, Run};
+use crate::{Error, Operator, Run};
 use clap::Args;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{print_failure, print_record, print_text, report, usage};
+use super::{print_failure, print_record, print_text, report, tell, usage};
 
 /// The responders.
 #[derive(Args)]
@@ -68,17 +70,39 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Starts a run and follows it to its end. Signals are caught before: one would end us without a teardown.
-pub(super) async fn follow(start: impl FnOnce() -> Result<Run, Error>) -> Result<Outcome, Error> {
+/// `shown`: the operator that opens the agent's terminal once there is a turn.
+pub(super) async fn follow(
+    start: impl FnOnce() -> Result<Run, Error>,
+    shown: Option<Operator>,
+) -> Result<Outcome, Error> {
     let quiet = !io::stderr().is_terminal();
     let caught = Signals::catch();
     let mut run = start()?;
+    let mut started = None;
     let signals = tokio::spawn(forward_signals(caught, run.canceller()));
     while let Some(entry) = run.events().next().await {
         report::print_progress(&entry, quiet);
+        match (entry.progress, &shown) {
+            (Progress::Started { run_id, .. }, _) => started = Some(run_id),
+            (Progress::Submitted { turn: 1, .. }, Some(operator)) => {
+                show_terminal(operator, started.as_ref()).await;
+            }
+            _ => {}
+        }
     }
     let outcome = run.outcome().await;
     signals.abort();
     Ok(outcome)
+}
+
+/// Opens the agent's terminal. A run that has none goes on all the same.
+async fn show_terminal(operator: &Operator, started: Option<&RunId>) {
+    let Some(run) = started.and_then(|id| operator.store().find(id.as_str()).ok()) else {
+        return;
+    };
+    if let Err(error) = operator.open_terminal(&run).await {
+        tell(&format!("note: {}", error.message()));
+    }
 }
 
 /// Prints how a run ended, and returns its exit status.

@@ -77,7 +77,7 @@ impl Recover {
                     let outcome = if end {
                         operator.end(&run).await
                     } else {
-                        follow(|| operator.resume(&run, None)).await
+                        follow(|| operator.resume(&run, None), None).await
                     };
                     describe(&run, outcome)
                 })

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::agent::report::Item;
 use crate::record::journal::{Entry, Progress, Step};
 use crate::record::{Outcome, Status};
 use crate::worktree::Changes;
@@ -35,7 +36,11 @@ fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
         Progress::Done(Step::Worktree { path, branch, .. }) => {
             format!("worktree {} on {branch}", path.display())
         }
-        Progress::Launched { .. } => "the agent started".to_owned(),
+        Progress::Launched { drive, .. } => match drive {
+            Some(drive) => format!("the agent started, driven by {}", drive.as_str()),
+            None => "the agent started".to_owned(),
+        },
+        Progress::Item { item, .. } => item_line(item)?,
         Progress::KeyPressed { key, on } => format!("pressed {key} ({on})"),
         Progress::TurnEnded {
             turn,
@@ -50,6 +55,34 @@ fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
         }) => format!("work kept as {result_ref}"),
         Progress::Recorded { status } => format!("done: {}", status.as_str()),
         _ => return None,
+    })
+}
+
+/// A step of a turn; `None` for messages, the last of which the report has.
+fn item_line(item: &Item) -> Option<String> {
+    Some(match item {
+        Item::Command {
+            command,
+            exit_code,
+            outcome,
+            ..
+        } => {
+            let how = match exit_code {
+                Some(code) => format!("exit {code}"),
+                None => outcome.clone(),
+            };
+            format!("ran {} ({how})", first_line(command))
+        }
+        Item::FileChange {
+            paths,
+            count,
+            outcome,
+        } => match paths.as_slice() {
+            [path] => format!("changed {path} ({outcome})"),
+            _ => format!("changed {count} files ({outcome})"),
+        },
+        Item::Tool { name, outcome } => format!("called {name} ({outcome})"),
+        Item::Message { .. } => return None,
     })
 }
 

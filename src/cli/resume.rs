@@ -34,7 +34,7 @@ impl Resume {
             .build()?;
         let run = operator.store().find(&self.run)?;
         let responders = (!given.is_empty()).then_some(given);
-        let outcome = block_on(follow(|| operator.resume(&run, responders)))??;
+        let outcome = block_on(follow(|| operator.resume(&run, responders), None))??;
         print_outcome(&outcome, self.json)
     }
 }

@@ -28,6 +28,8 @@ const PACE: Duration = Duration::from_millis(50);
 struct Served {
     is_by_requests: bool,
     root: Option<Process>,
+    /// tmux's id of the run's session.
+    tmux_session: String,
     program: PathBuf,
     directory: PathBuf,
     session: Option<String>,
@@ -47,6 +49,7 @@ impl Served {
     fn take(&mut self, progress: Progress) {
         match progress {
             Progress::Launched {
+                session_id,
                 pid,
                 pid_start,
                 directory,
@@ -56,6 +59,7 @@ impl Served {
             } => {
                 *self = Self {
                     is_by_requests: drive == Some(Drive::Requests),
+                    tmux_session: session_id,
                     root: pid_start.map(|start| Process { pid, start }),
                     program: argv.first().map(PathBuf::from).unwrap_or_default(),
                     directory: directory.unwrap_or_default(),
@@ -74,16 +78,13 @@ impl Served {
 ///
 /// # Errors
 /// [`Error::Usage`] where no turn begins in time; what tmux refuses.
-pub(crate) async fn open(
-    (store, helper): (&Store, &Helper),
-    run: &RunDir,
-    session: &str,
-) -> Result<(), Error> {
+pub(crate) async fn open((store, helper): (&Store, &Helper), run: &RunDir) -> Result<(), Error> {
     let mut served = Served::load(run)?;
     let until = std::time::Instant::now() + TURN_LIMIT;
     while served.is_by_requests && !served.has_turn {
         if std::time::Instant::now() >= until {
-            let why = "the agent has no turn yet, so that its terminal has nothing to show: try again";
+            let why =
+                "the agent has no turn yet, so that its terminal has nothing to show: try again";
             return Err(Error::Usage(why.to_owned()));
         }
         tokio::time::sleep(PACE).await;
@@ -97,7 +98,7 @@ pub(crate) async fn open(
         return Ok(());
     }
     let server = Server::at(store.tmux_socket());
-    if server.show_window(session, WINDOW).await? {
+    if server.show_window(&served.tmux_session, WINDOW).await? {
         return Ok(());
     }
     let home = run.terminal();
@@ -119,7 +120,7 @@ pub(crate) async fn open(
     let environment = home.join("environment");
     run.write("terminal/environment", &variables(root, &terminal)?)?;
     let spec = WindowSpec {
-        session,
+        session: &served.tmux_session,
         name: WINDOW,
         run_id: run.name(),
         launcher: &helper.launcher(),

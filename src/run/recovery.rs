@@ -8,11 +8,10 @@
 //! the run's launcher, the worktree whose marker names run and state directory.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::agent::conversation::{Conversation, Drive, NoConversation};
 use crate::error::{Error, io as io_error};
 use crate::os::process::{Exit, Process, RunProcesses, boot_id, holds_this_process};
 use crate::os::time::millis;
@@ -21,7 +20,7 @@ use crate::record::{self, Failure, FoundMark, Lock, Outcome, RunDir, Status, Sto
 use crate::run::cancel::Cancel;
 use crate::run::collect::miss_worktree;
 use crate::run::context::{Agent, RunContext};
-use crate::run::drive::{Continuation, Driver, Ending, Parts, has_turn, prompt_name};
+use crate::run::drive::{Driver, Ending, Parts};
 use crate::run::inbox::{self, CancelByMessage};
 use crate::run::recovery::evidence::{Judgement, judge};
 use crate::run::shared::Shared;
@@ -29,7 +28,7 @@ use crate::run::teardown;
 use crate::task::policy::Keep;
 use crate::task::respond::{Context, Responder};
 use crate::tmux::Server;
-use crate::turn::{End, Machine, Plan, ResumePoint};
+use crate::turn::{End, Machine, Plan};
 use crate::worktree::{Owner, Removal, Worktree, WorktreeSpec, owned, remove};
 use journal_state::JournalState;
 
@@ -37,11 +36,8 @@ pub(crate) use sweep::sweep_once;
 
 mod evidence;
 mod journal_state;
+mod rejoin;
 mod sweep;
-
-/// How often the agent's server is asked for a prompt that it may be about to take, and the time between.
-const SETTLING: u8 = 4;
-const SETTLING_PACE: Duration = Duration::from_millis(100);
 
 /// The traces of a run that may have no owner.
 pub(crate) enum Claim {
@@ -401,77 +397,6 @@ impl TakenOverRun {
         let mut outcome = self.conclude(agent, ending, (keep, cancel)).await;
         outcome.duration_ms += millis(started.elapsed());
         outcome
-    }
-
-    /// The terms of the conversation, where the agent is driven by requests.
-    fn continuation(&self) -> Option<Continuation> {
-        let state = &self.found.journal_state;
-        let (worktree, _) = state.worktree.as_ref()?;
-        let launched = state.launched.as_ref()?;
-        (launched.drive == Drive::Requests).then(|| Continuation {
-            socket: self.found.dir.socket(),
-            options: state.order.agent.clone(),
-            worktree: worktree.clone(),
-            directory: launched.directory.clone().unwrap_or(worktree.clone()),
-        })
-    }
-
-    /// Continues the conversation of the operator that is gone, or begins it where there was none yet. Tells too whether the
-    /// agent has the prompt that was about to be sent.
-    async fn rejoin(
-        &self,
-        continuation: &Continuation,
-        resume_point: &ResumePoint,
-    ) -> Result<(Box<dyn Conversation>, bool), Error> {
-        let lost = |error: NoConversation| match error {
-            NoConversation::Refused(refusal) => Error::from(refusal),
-            NoConversation::Unusable(why) => {
-                io_error("continue the conversation")(std::io::Error::other(why))
-            }
-        };
-        let Some(session) = &resume_point.session else {
-            return Ok((self.converse_anew(continuation).await.map_err(lost)?, false));
-        };
-        let turn = self.found.journal_state.turn();
-        let name = prompt_name(self.found.dir.name(), turn);
-        let prompt = self.found.dir.load_prompt(turn).unwrap_or_default();
-        let has_it = |conversation: &dyn Conversation| {
-            has_turn(conversation, resume_point, (&name, &prompt))
-        };
-        let mut joined = continuation.resume(session).await;
-        // A request that the operator sent last may still be on its way.
-        for _ in 0..if resume_point.pasted { SETTLING } else { 0 } {
-            if joined.as_deref().is_ok_and(has_it) {
-                break;
-            }
-            tokio::time::sleep(SETTLING_PACE).await;
-            joined = continuation.resume(session).await;
-        }
-        let joined = match joined {
-            // A session without a turn is in no file, and can't be continued.
-            Err(NoConversation::Unusable(_)) if resume_point.turns == 0 => {
-                self.converse_anew(continuation).await
-            }
-            joined => joined,
-        };
-        let joined = joined.map_err(lost)?;
-        let has_prompt = has_it(&*joined);
-        Ok((joined, has_prompt))
-    }
-
-    /// Begins a conversation in which nothing was said yet.
-    async fn converse_anew(
-        &self,
-        continuation: &Continuation,
-    ) -> Result<Box<dyn Conversation>, NoConversation> {
-        let name = format!("cx-operator: {}", self.found.journal_state.task);
-        let begun = continuation.begin(&name).await?;
-        let session = begun.session();
-        self.journal.write(Progress::Connected {
-            session_id: session.id.clone(),
-            transcript: session.transcript.clone(),
-        });
-        Ok(begun)
     }
 
     async fn drive(

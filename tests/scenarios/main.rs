@@ -126,6 +126,7 @@ mod processes;
 mod prompts;
 mod questions;
 mod refusals;
+mod requests;
 mod scale;
 mod second_process;
 mod secrets;

@@ -13,8 +13,8 @@ use super::requests::{self, Requests};
 use super::{access, screen, setup, transcript};
 use crate::agent::conversation::{Conversation, NoConversation, Terms};
 use crate::agent::executor::{
-    Access, CommandLine, Executor, Expected, Installed, Joining, Launch, Options, Place, Refusal, Terminal, Trouble,
-    TrustPolicy,
+    Access, CommandLine, Executor, Expected, Installed, Joining, Launch, Options, Place, Refusal,
+    Terminal, Trouble, TrustPolicy,
 };
 use crate::agent::report::{Line, Report, TurnError};
 use crate::agent::screen_state::ScreenState;

@@ -10,6 +10,7 @@ use crate::agent::conversation::{
 };
 use crate::agent::report::{Item, Line};
 use crate::record::journal::Progress;
+use crate::record::redact::redact_json;
 use crate::run::drive::denial;
 use crate::task::policy::Permissions;
 use crate::task::question::Answer;
@@ -238,7 +239,7 @@ impl Driver<'_> {
             self.record_reply("person", &asked, decision);
         }
         if self.items.insert(id.clone()) {
-            let turn = self.parts.machine.turns();
+            let (turn, item) = (self.parts.machine.turns(), redacted(item));
             self.parts.journal.write(Progress::Item { turn, id, item });
         }
     }
@@ -374,6 +375,17 @@ impl Driver<'_> {
             }
         }
         (!self.parts.exit.has_ended()).then(|| ending::connection_lost(&why))
+    }
+}
+
+/// A step without the keys that its texts show.
+fn redacted(item: Item) -> Item {
+    let Ok(mut value) = serde_json::to_value(&item) else {
+        return item;
+    };
+    match redact_json(&mut value) {
+        0 => item,
+        _ => serde_json::from_value(value).unwrap_or(item),
     }
 }
 

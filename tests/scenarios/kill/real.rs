@@ -12,11 +12,7 @@ const BY_KEYS: Agent = Agent::Codex(PINNED);
 const BY_REQUESTS: Agent = Agent::Requests(PINNED);
 
 /// Kills the operator after each of these lines of its journal, of which there are so many.
-fn killed_after(
-    agent: Agent,
-    class: &'static Class,
-    lines: impl FnOnce(&[String]) -> Vec<usize>,
-) {
+fn killed_after(agent: Agent, class: &'static Class, lines: impl FnOnce(&[String]) -> Vec<usize>) {
     if native_codex(PINNED).is_none() {
         return;
     }
