@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -44,6 +45,13 @@ const UNWANTED: [&str; 9] = [
     "item/fileChange/patchUpdated",
     "turn/diff/updated",
 ];
+
+/// A turn that is just ending is `interrupted` for a moment, in the answer to `thread/resume`: it is asked so often again, with
+/// this time between.
+///
+/// Source: codex 0.169.0, one kill in 500 of `tests/scenarios/kill/real.rs`.
+const SETTLING: u8 = 4;
+const SETTLING_PACE: Duration = Duration::from_millis(150);
 
 /// A conversation with an `app-server`.
 #[derive(Debug)]
@@ -83,9 +91,14 @@ impl Requests {
             Some(_) => "thread/resume",
             None => "thread/start",
         };
-        let answer = link.ask(method, &params).await.map_err(unusable)?;
-        let in_force: InForce =
-            parse(answer).ok_or_else(|| unusable(format!("the answer to {method} is invalid")))?;
+        let mut in_force = ask_thread(&mut link, method, &params).await?;
+        for _ in 0..SETTLING {
+            if !in_force.is_interrupted() {
+                break;
+            }
+            tokio::time::sleep(SETTLING_PACE).await;
+            in_force = ask_thread(&mut link, method, &params).await?;
+        }
         check(&in_force, terms)?;
         let mut teller = Teller::of(&in_force.thread.id);
         let turns = in_force.thread.turns.iter().map(|turn| {
@@ -277,6 +290,17 @@ impl Conversation for Requests {
         let cleaned = self.link.ask("thread/backgroundTerminals/clean", &clean);
         cleaned.await.map(drop).map_err(Lost)
     }
+}
+
+/// Begins or continues a thread, and says what is in force.
+async fn ask_thread(
+    link: &mut Link,
+    method: &str,
+    params: &Value,
+) -> Result<InForce, NoConversation> {
+    let answer = link.ask(method, params).await;
+    let in_force = answer.map(parse).map_err(NoConversation::Unusable)?;
+    in_force.ok_or_else(|| NoConversation::Unusable(format!("the answer to {method} is invalid")))
 }
 
 /// The parameters of `thread/start` or `thread/resume`.

@@ -280,6 +280,14 @@ pub(super) struct InForce {
     pub(super) sandbox: Value,
 }
 
+impl InForce {
+    /// Whether the last turn of the thread is said to be interrupted.
+    pub(super) fn is_interrupted(&self) -> bool {
+        let last = self.thread.turns.last();
+        last.is_some_and(|turn| turn.status == TurnStatus::Interrupted)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Thread {
