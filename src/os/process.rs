@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
-pub(crate) use end::{End, RunProcesses, end_run_processes, holds_this_process};
+pub(crate) use end::{End, RunProcesses, end_run_processes, holds_this_process, members};
 
 pub(crate) mod cgroup;
 mod end;

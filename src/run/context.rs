@@ -1,5 +1,7 @@
 //! A run, as its end needs to know it.
 
+use std::collections::HashSet;
+
 use crate::agent::ExecutorId;
 use crate::agent::conversation::Drive;
 use crate::os::process::{Exit, Process};
@@ -26,4 +28,6 @@ pub(crate) struct Agent {
     pub(crate) exit: Exit,
     pub(crate) root: Option<Process>,
     pub(crate) drive: Drive,
+    /// The processes that are its server's own: those that ran before its first turn. Not known of a run that was taken over.
+    pub(crate) server: HashSet<Process>,
 }

@@ -1,5 +1,6 @@
 //! The start of an agent: its session, its program in it, and the conversation with that where it is driven by requests.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -51,9 +52,12 @@ impl Run<'_> {
             Drive::Keys | Drive::Auto => None,
         };
         if let Some(command) = server {
-            let agent = self.start(&launch, (command, Drive::Requests)).await?;
+            let mut agent = self.start(&launch, (command, Drive::Requests)).await?;
             match self.converse(&agent, &launch, cancel).await {
-                Ok(conversation) => return Ok((agent, Some(conversation))),
+                Ok(conversation) => {
+                    agent.server = teardown::processes(&self.context(cancel), &agent);
+                    return Ok((agent, Some(conversation)));
+                }
                 Err(NoConversation::Refused(refusal)) => {
                     outcome.drive = Some(Drive::Requests);
                     self.give_up(&agent, cancel).await?;
@@ -152,6 +156,7 @@ impl Run<'_> {
             exit,
             root,
             drive,
+            server: HashSet::new(),
         })
     }
 

@@ -7,6 +7,7 @@
 //! Only what is provably ours is touched: the processes with the run's mark, the session on our own socket that runs
 //! the run's launcher, the worktree whose marker names run and state directory.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -141,6 +142,7 @@ impl DeadRun {
             exit,
             root: Some(root),
             drive: self.journal_state.drive(),
+            server: HashSet::new(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Nothing is removed before its work is safe: where the snapshot fails, the worktree stays and the record
 //! says where it is.
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::agent::screen_state::ScreenState;
 use crate::agent::{ExecutorId, signals};
 use crate::error::Error;
 use crate::os::blocking::blocking;
-use crate::os::process::{GRACE, Process, RunProcesses, end_run_processes};
+use crate::os::process::{GRACE, Process, RunProcesses, end_run_processes, members};
 use crate::record::journal::{Progress, Step};
 use crate::record::{Outcome, Status};
 use crate::run::drive::Ending;
@@ -167,22 +168,32 @@ pub(crate) async fn finish(
     (worktree, mut ending): (Option<&Worktree>, Ending),
     outcome: &mut Outcome,
 ) -> bool {
-    let mut left = None;
-    if let Some(agent) = agent {
-        left = end_agent(context, agent, &mut ending).await;
-    }
+    outcome.session_id = ending.session.take();
+    outcome.turns = ending.turns;
+    outcome.last_message = ending.last_message.take();
+    outcome.replies = std::mem::take(&mut ending.replies);
+    outcome.notices.append(&mut ending.notices);
+    outcome.status = ending.end.status;
+    outcome.error = ending.end.error.clone();
+    outcome.pending = ending.end.pending.clone();
+    outcome.branch = worktree.map(|worktree| worktree.spec().branch.clone());
+    // The caller's credentials, where the launcher never came to remove them.
+    let _gone_already = fs::remove_file(context.dir.environment());
+    let is_quiet = agent.is_some_and(|agent| is_quiet(context, agent, &ending));
+    let end = async {
+        match agent {
+            Some(agent) => end_agent(context, agent, &mut ending).await,
+            None => None,
+        }
+    };
+    let (left, collected) = if is_quiet {
+        tokio::join!(end, collect(context, worktree, outcome))
+    } else {
+        (end.await, collect(context, worktree, outcome).await)
+    };
     let ended = left.is_none();
     outcome.notices.extend(left);
     outcome.usage = ending.load_usage();
-    outcome.session_id = ending.session;
-    outcome.turns = ending.turns;
-    outcome.last_message = ending.last_message;
-    outcome.replies = ending.replies;
-    outcome.notices.extend(ending.notices);
-    outcome.status = ending.end.status;
-    outcome.error = ending.end.error;
-    outcome.pending = ending.end.pending;
-    outcome.branch = worktree.map(|worktree| worktree.spec().branch.clone());
     if let Some(transcript) = &ending.transcript {
         // A version manager may have started another one than it told of.
         let version = transcript.version().map(str::to_owned);
@@ -190,64 +201,106 @@ pub(crate) async fn finish(
         let lost = keep_transcript(context.dir, transcript.path()).await;
         outcome.notices.extend(lost);
     }
-    conclude(context, agent, worktree, outcome).await && ended
+    conclude(context, agent, collected, outcome).await && ended
 }
 
-/// Takes the work in, writes the record, and removes what was made for the run.
-async fn conclude(
+/// Whether nothing writes into the worktree any more, though the agent's server still runs: its turns are over, and no other
+/// process of the run is there.
+fn is_quiet(context: &RunContext<'_>, agent: &Agent, ending: &Ending) -> bool {
+    agent.drive == Drive::Requests
+        && context.keep != Keep::Session
+        && is_idle(ending)
+        && !agent.server.is_empty()
+        && processes(context, agent).is_subset(&agent.server)
+}
+
+/// The agent's processes as they are now.
+pub(super) fn processes(context: &RunContext<'_>, agent: &Agent) -> HashSet<Process> {
+    members(&RunProcesses::of(
+        context.dir.name(),
+        context.dir.path(),
+        agent.root,
+    ))
+}
+
+/// What became of the work.
+struct Collected {
+    worktree: Worktree,
+    /// Whether all of it was taken in.
+    taken_in: Result<bool, Refusal>,
+}
+
+/// Takes the work in.
+async fn collect(
     context: &RunContext<'_>,
-    agent: Option<&Agent>,
     worktree: Option<&Worktree>,
     outcome: &mut Outcome,
-) -> bool {
-    // The caller's credentials, where the launcher never came to remove them.
-    let _gone_already = fs::remove_file(context.dir.environment());
-    let (mut clean, mut whole) = (true, true);
-    let moved = worktree.and_then(|worktree| worktree.follow_move().ok().flatten());
+) -> Option<Collected> {
+    let worktree = worktree?;
+    let moved = worktree.follow_move().ok().flatten();
     if let Some(moved) = &moved {
         let path = moved.path().display();
         outcome.notices.push(format!(
             "the worktree was moved to {path} during the run: its work is collected there"
         ));
     }
-    let worktree = moved.as_ref().or(worktree);
-    if let Some(worktree) = worktree {
-        outcome.changes = Changes::Unknown;
-        let taken_in = take_in(context, worktree, outcome).await;
+    let worktree = moved.unwrap_or_else(|| worktree.clone());
+    outcome.changes = Changes::Unknown;
+    let taken_in = take_in(context, &worktree, outcome).await;
+    Some(Collected { worktree, taken_in })
+}
+
+/// Writes the record, and removes what was made for the run.
+async fn conclude(
+    context: &RunContext<'_>,
+    agent: Option<&Agent>,
+    collected: Option<Collected>,
+    outcome: &mut Outcome,
+) -> bool {
+    let (mut clean, mut whole) = (true, true);
+    let mut worktree = None;
+    if let Some(collected) = collected {
         // Written before anything is removed, and again at the very end. A full disk may accept no more
         // lines of the journal either: then the tree is what tells how far the run came.
-        let recorded = taken_in.and_then(|all| {
+        let recorded = collected.taken_in.and_then(|all| {
             whole = all;
             let written = context.dir.write_record(outcome);
             written.map_err(|error| Refusal::Failed(error.into()))
         });
         if let Err(refusal) = recorded {
-            outcome.worktree = Some(worktree.path().to_owned());
+            let path = collected.worktree.path();
+            outcome.worktree = Some(path.to_owned());
             outcome.notices.push(format!(
                 "nothing was removed: the work is in {}",
-                worktree.path().display()
+                path.display()
             ));
             refusal.tell(outcome);
             clean = false;
         }
+        worktree = Some(collected.worktree);
     }
     let safe = clean && whole;
     clean = safe;
-    if let Some(agent) = agent
-        && context.keep != Keep::Session
-    {
-        let removed = context
-            .journal
-            .step(Step::RemoveSession, agent.pane.kill())
-            .await;
-        clean &= note(outcome, removed.map_err(Error::from));
-        clean &= note(
-            outcome,
-            context.tmux.stop_if_idle().await.map_err(Error::from),
-        );
-    }
-    if let Some(worktree) = worktree.filter(|_| safe) {
-        clean &= remove_worktree(context, worktree, outcome).await;
+    let session = async {
+        match agent {
+            Some(agent) if context.keep != Keep::Session => {
+                let kill = context.journal.step(Step::RemoveSession, agent.pane.kill());
+                [kill.await, context.tmux.stop_if_idle().await]
+            }
+            _ => [Ok(()), Ok(())],
+        }
+    };
+    let removed = async {
+        match worktree.as_ref().filter(|_| safe) {
+            Some(worktree) => remove_worktree(context, worktree, outcome).await,
+            None => true,
+        }
+    };
+    // Neither needs the other.
+    let (session, removed) = tokio::join!(session, removed);
+    clean &= removed;
+    for result in session {
+        clean &= note(outcome, result.map_err(Error::from));
     }
     clean
 }

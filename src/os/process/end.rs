@@ -62,6 +62,13 @@ pub(crate) async fn end_run_processes(
     }
 }
 
+/// The processes of a run as they are now, but for its launcher.
+pub(crate) fn members(run: &RunProcesses<'_>) -> HashSet<Process> {
+    let look = Family::of_run(run).look();
+    let members = look.members.into_iter();
+    members.map(|member| member.process).collect()
+}
+
 /// Whether this process is one of the run's.
 pub(crate) fn holds_this_process(run: &RunProcesses<'_>) -> bool {
     Family::of_run(run).look().inside
