@@ -145,12 +145,20 @@ impl<'a> Run<'a> {
             (outcome.status, outcome.error) = (end.status, end.error);
             return teardown::record(&self.context(cancel), outcome, true);
         }
-        let clean = match self.add_worktree().await {
+        // A server needs no worktree to start.
+        let (added, server) = tokio::join!(self.add_worktree(), self.start_server());
+        let clean = match added {
             Ok(worktree) => {
                 outcome.notices.extend(worktree.notices().iter().cloned());
-                self.work_in(&worktree, cancel, outcome).await
+                self.work_in((&worktree, server), cancel, outcome).await
             }
             Err(error) => {
+                if let Some(server) = server {
+                    let root = server.ok().and_then(|agent| agent.root);
+                    let session = &self.names.session;
+                    let left = teardown::end_orphans(&self.context(cancel), root, session).await;
+                    outcome.notices.extend(left);
+                }
                 outcome.fail(error.to_failure());
                 // A recovery tries again to undo the rest.
                 !matches!(error, Error::Worktree(worktree::Error::LeftBehind { .. }))
@@ -224,10 +232,25 @@ impl<'a> Run<'a> {
     }
 
     /// Everything between the worktree's making and its removal. Says whether nothing is left.
-    async fn work_in(&self, worktree: &Worktree, cancel: &Cancel, outcome: &mut Outcome) -> bool {
-        let launched = match cancel.asked() {
-            None => self.launch((worktree, cancel), outcome).await.map(Ok),
-            Some(by) => Ok(Err(Ending::before_turns(End::cancelled(by)))),
+    async fn work_in(
+        &self,
+        (worktree, server): (&Worktree, Option<Result<Agent, Error>>),
+        cancel: &Cancel,
+        outcome: &mut Outcome,
+    ) -> bool {
+        let launched = match (cancel.asked(), server) {
+            (None, server) => {
+                let launched = self.launch((worktree, cancel), server, outcome);
+                launched.await.map(Ok)
+            }
+            (Some(by), Some(Ok(agent))) => {
+                let ending = Ending::before_turns(End::cancelled(by));
+                teardown::announce(&self.context(cancel), &ending);
+                let closing = (Some(worktree), ending);
+                let context = self.context(cancel);
+                return teardown::finish(&context, Some(&agent), closing, outcome).await;
+            }
+            (Some(by), _) => Ok(Err(Ending::before_turns(End::cancelled(by)))),
         };
         let (agent, ending) = match launched {
             Ok(Err(ending)) => (None, ending),

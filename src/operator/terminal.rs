@@ -66,7 +66,14 @@ impl Served {
                     ..Self::default()
                 };
             }
-            Progress::Connected { session_id, .. } => self.session = Some(session_id),
+            Progress::Connected {
+                session_id,
+                directory,
+                ..
+            } => {
+                self.session = Some(session_id);
+                self.directory = directory.unwrap_or_else(|| self.directory.clone());
+            }
             Progress::Submitted { .. } => self.has_turn = true,
             _ => {}
         }

@@ -148,6 +148,8 @@ pub enum Progress {
         session_id: String,
         /// Its transcript, a file that may not be there yet.
         transcript: Option<PathBuf>,
+        /// Where the agent works.
+        directory: Option<PathBuf>,
     },
     /// Something that people should know.
     Notice {

@@ -26,33 +26,52 @@ use crate::worktree::Worktree;
 pub(super) type Started = (Agent, Option<Box<dyn Conversation>>);
 
 impl Run<'_> {
-    /// Starts the agent. Where its server does not do, it is started by keys, and the record says why.
+    /// Starts the agent's server, if the agent is driven by requests: beside the making of the worktree.
+    pub(super) async fn start_server(&self) -> Option<Result<Agent, Error>> {
+        if self.ready.drive != Drive::Requests {
+            return None;
+        }
+        let signals = self.dir.signals();
+        let worktree = &self.names.worktree;
+        let directory = preflight::below(worktree, &self.ready.directory);
+        let launch = self.plan_launch((worktree, &directory), &signals);
+        let command = self.ready.program.server(&launch, &self.dir.socket())?;
+        Some(self.start(&launch, (command, Drive::Requests)).await)
+    }
+
+    fn plan_launch<'b>(
+        &'b self,
+        (worktree, directory): (&'b Path, &'b Path),
+        signals: &'b Path,
+    ) -> Launch<'b> {
+        Launch {
+            options: &self.task.agent,
+            repository: preflight::trusted(&self.ready.repository),
+            worktree,
+            directory,
+            settings: &self.ready.settings,
+            hooks: Hooks {
+                helper: &self.ready.helper,
+                signals,
+            },
+        }
+    }
+
+    /// Starts the agent, or begins the conversation with its `server`. Where that does not do, the agent is started by keys,
+    /// and the record says why.
     pub(super) async fn launch(
         &self,
         (worktree, cancel): (&Worktree, &Cancel),
+        server: Option<Result<Agent, Error>>,
         outcome: &mut Outcome,
     ) -> Result<Started, Error> {
         let signals = self.dir.signals();
         signals::write_policy(&signals, &self.policy())
             .map_err(io_error("write the permission policy"))?;
         let directory = self.directory(worktree);
-        let launch = Launch {
-            options: &self.task.agent,
-            repository: preflight::trusted(&self.ready.repository),
-            worktree: worktree.path(),
-            directory: &directory,
-            settings: &self.ready.settings,
-            hooks: Hooks {
-                helper: &self.ready.helper,
-                signals: &signals,
-            },
-        };
-        let server = match self.ready.drive {
-            Drive::Requests => self.ready.program.server(&launch, &self.dir.socket()),
-            Drive::Keys | Drive::Auto => None,
-        };
-        if let Some(command) = server {
-            let mut agent = self.start(&launch, (command, Drive::Requests)).await?;
+        let launch = self.plan_launch((worktree.path(), &directory), &signals);
+        if let Some(server) = server {
+            let mut agent = server?;
             match self.converse(&agent, &launch, cancel).await {
                 Ok(conversation) => {
                     agent.server = teardown::processes(&self.context(cancel), &agent);
@@ -114,7 +133,11 @@ impl Run<'_> {
                 name,
                 run_id: self.run_id.as_str(),
                 launcher: &self.ready.helper.launcher(),
-                cwd: launch.directory,
+                // The worktree may not be there yet; a server is told where to work with each session.
+                cwd: match drive {
+                    Drive::Requests => self.dir.path(),
+                    Drive::Keys | Drive::Auto => launch.directory,
+                },
                 environment: &environment,
                 exit_status: &self.dir.exit_status(),
                 cgroup: cgroup.as_ref().map(Cgroup::path),
@@ -196,6 +219,7 @@ impl Run<'_> {
         self.journal.write(Progress::Connected {
             session_id: session.id.clone(),
             transcript: session.transcript.clone(),
+            directory: Some(launch.directory.to_owned()),
         });
         Ok(conversation)
     }

@@ -81,7 +81,8 @@ impl DeadRun {
     /// Whether the agent is there and no file tells of an end; a question that a responder of the run may answer is not an end.
     async fn is_working(&self) -> bool {
         let answered = !self.journal_state.order.responders.is_empty();
-        self.judge(answered).0.is_none() && self.find_agent().await.is_some()
+        let is_made = self.journal_state.made;
+        is_made && self.judge(answered).0.is_none() && self.find_agent().await.is_some()
     }
 
     /// What the journal and the files of hooks and transcript say of the run's end. `responder`: whether a responder can answer.
@@ -389,7 +390,11 @@ impl TakenOverRun {
             responders.unwrap_or_else(|| self.found.journal_state.order.responders.clone());
         let (found, mut ending) = self.found.judge(!responders.is_empty());
         let agent = self.found.find_agent().await;
-        if let (None, Some(agent), Some(_)) = (&found, &agent, self.found.dir.load_prompt(1)) {
+        // A server may have been started beside a worktree that never came to be.
+        let prompt = self.found.dir.load_prompt(1);
+        if let (true, None, Some(agent), Some(_)) =
+            (self.found.journal_state.made, &found, &agent, prompt)
+        {
             ending = self
                 .drive((shared, agent), responders, cancel)
                 .await

@@ -251,9 +251,13 @@ impl JournalState {
             Progress::Connected {
                 session_id,
                 transcript,
+                directory,
             } => {
                 self.turns.session = Some(session_id);
                 self.transcript = transcript;
+                if let (Some(launched), Some(directory)) = (&mut self.launched, directory) {
+                    launched.directory = Some(directory);
+                }
             }
             Progress::Item { id, .. } => {
                 self.items.insert(id);

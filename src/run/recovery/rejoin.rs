@@ -81,6 +81,7 @@ impl TakenOverRun {
         self.journal.write(Progress::Connected {
             session_id: session.id.clone(),
             transcript: session.transcript.clone(),
+            directory: Some(continuation.directory.clone()),
         });
         Ok(begun)
     }

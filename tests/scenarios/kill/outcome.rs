@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use cx_operator::operator::cleanup::{Scope, cleanup};
-use cx_operator::record::journal::Progress;
+use cx_operator::record::journal::{Progress, Step};
 use cx_operator::record::{Outcome, Status};
 use cx_operator::task::policy::Keep;
 
@@ -86,7 +86,10 @@ impl Killed {
 
     /// Whether there was an agent to follow on.
     fn is_launched(&self) -> bool {
+        let made = |step: &Step| matches!(step, Step::Worktree { .. });
+        // A server is started beside the worktree.
         self.has(|progress| matches!(progress, Progress::Launched { .. }))
+            && self.has(|progress| matches!(progress, Progress::Done(step) if made(step)))
     }
 
     fn assert_status(&self, kill: Kill, reference: &Reference, record: &Outcome) {
