@@ -7,6 +7,7 @@ mod hooks;
 mod installed;
 mod mock_model;
 mod real_dialogs;
+mod requests_schema;
 mod screen_properties;
 mod screens;
 mod scripted_agent;
