@@ -327,7 +327,10 @@ fn all_that_is_sent_and_read_is_in_the_schema_of_each_version() {
     let read: BTreeSet<&str> = types.keys().map(String::as_str).collect();
     assert_eq!(tabled, read, "each type of words.rs is in the table");
     assert!(types.values().all(|fields| !fields.is_empty()), "{types:?}");
-    assert_eq!(types["Approval"], ["itemId", "reason", "command", "commandActions"]);
+    assert_eq!(
+        types["Approval"],
+        ["itemId", "reason", "command", "commandActions"]
+    );
     for version in [agents::PINNED, agents::OLDER[0]] {
         let Some(codex) = agents::native_codex(version) else {
             continue;
