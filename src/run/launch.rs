@@ -73,10 +73,11 @@ impl Run<'_> {
         if let Some(server) = server {
             let mut agent = server?;
             match self.converse(&agent, &launch, cancel).await {
-                Ok(conversation) => {
+                Ok(Some(conversation)) => {
                     agent.server = teardown::processes(&self.context(cancel), &agent);
                     return Ok((agent, Some(conversation)));
                 }
+                Ok(None) => return Ok((agent, None)),
                 Err(NoConversation::Refused(refusal)) => {
                     outcome.drive = Some(Drive::Requests);
                     self.give_up(&agent, cancel).await?;
@@ -183,13 +184,13 @@ impl Run<'_> {
         })
     }
 
-    /// Begins the conversation with a started server.
+    /// Begins the conversation with a started server; `None` if the run is cancelled in the meantime.
     async fn converse(
         &self,
         agent: &Agent,
         launch: &Launch<'_>,
         cancel: &Cancel,
-    ) -> Result<Box<dyn Conversation>, NoConversation> {
+    ) -> Result<Option<Box<dyn Conversation>>, NoConversation> {
         let name = format!("cx-operator: {}", self.task.name);
         let terms = Terms {
             socket: &self.dir.socket(),
@@ -212,7 +213,7 @@ impl Run<'_> {
                 let limit = words(limit);
                 Err(NoConversation::Unusable(format!("its server did not answer within {limit}")))
             }
-            _by = cancel.cancelled() => Err(NoConversation::Unusable("the run was cancelled".to_owned())),
+            _by = cancel.cancelled() => return Ok(None),
         };
         let conversation = begun?;
         let session = conversation.session();
@@ -221,7 +222,7 @@ impl Run<'_> {
             transcript: session.transcript.clone(),
             directory: Some(launch.directory.to_owned()),
         });
-        Ok(conversation)
+        Ok(Some(conversation))
     }
 
     /// Ends a server that does not do, so that its place is free.

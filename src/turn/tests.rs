@@ -20,6 +20,7 @@ mod ends;
 mod late;
 mod probe;
 mod properties;
+mod requests;
 mod screen;
 mod stopping;
 mod submit;

@@ -235,6 +235,10 @@ impl Machine {
         }
         let budget = words(self.submit_budget());
         let (message, hint) = match sent {
+            _ if self.is_by_requests() => (
+                format!("the agent's server did not answer the prompt within {budget}"),
+                "try again, perhaps with --drive keys",
+            ),
             Sent::Yes => (
                 format!(
                     "no proof that the prompt was submitted within {budget} and {enters} more Enter"

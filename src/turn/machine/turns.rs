@@ -44,6 +44,7 @@ impl Machine {
         let here = cwd.as_ref().is_none_or(|cwd| *cwd == self.plan.directory);
         let same = prompt == self.prompt;
         let ours = self.is_ours(&session);
+        let by_requests = self.is_by_requests();
         match &mut self.state {
             State::Submitting(_) if same && !here => {
                 let at = cwd.as_deref().unwrap_or(Path::new("?")).display();
@@ -70,6 +71,10 @@ impl Machine {
                 Reaction::Wait
             }
             _ if !ours => Reaction::Ignore("a prompt of another session"),
+            // A composer is shared, a server's requests are not.
+            State::Submitting(_) if by_requests => {
+                Reaction::Ignore("a prompt that is not ours, in the agent's session")
+            }
             State::Submitting(_) => {
                 let message =
                     "another prompt than the pasted one was submitted in the agent's session";
