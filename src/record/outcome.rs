@@ -108,7 +108,8 @@ pub struct Failure {
 pub struct Reply {
     /// The turn whose end, or in whose course, it was asked.
     pub turn: u32,
-    /// Its author: `answers`, `command`, `message`, `policy`, `operator`, or a library user's own name.
+    /// Its author: `answers`, `command`, `message`, `policy`, `operator`, `hook`, `person` (at the terminal), or a library user's
+    /// own name.
     pub by: String,
     /// The question.
     pub question: String,
