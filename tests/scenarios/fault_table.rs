@@ -57,6 +57,8 @@ pub(super) struct Row {
 /// The newest codex, and the oldest that is supported.
 const NEWEST: Agent = Agent::Codex(testkit::agents::PINNED);
 const OLDEST: Agent = Agent::Codex(testkit::agents::OLDER[1]);
+/// The newest codex by requests.
+const REQUESTS: Agent = Agent::Requests(testkit::agents::PINNED);
 
 /// Makes a table of its rows, and of each a test per agent.
 macro_rules! faults {
@@ -80,9 +82,15 @@ macro_rules! agents {
         &[Agent::Scripted]
     };
     (both) => {
-        &[Agent::Scripted, NEWEST]
+        &[Agent::Scripted, NEWEST, REQUESTS]
     };
     (every) => {
+        &[Agent::Scripted, NEWEST, OLDEST, REQUESTS]
+    };
+    (both_terminals) => {
+        &[Agent::Scripted, NEWEST]
+    };
+    (every_terminal) => {
         &[Agent::Scripted, NEWEST, OLDEST]
     };
     (real) => {
@@ -98,8 +106,11 @@ macro_rules! agents {
 
 macro_rules! tests {
     (scripted) => { tests!(@ scripted Agent::Scripted); };
-    (both) => { tests!(scripted); tests!(newest); };
-    (every) => { tests!(scripted); tests!(real); };
+    (both) => { tests!(scripted); tests!(newest); tests!(requests); };
+    (every) => { tests!(scripted); tests!(real); tests!(requests); };
+    (both_terminals) => { tests!(scripted); tests!(newest); };
+    (every_terminal) => { tests!(scripted); tests!(real); };
+    (requests) => { tests!(@@ thorough_requests_0_169 REQUESTS); };
     (real) => { tests!(newest); tests!(oldest); };
     (newest) => { tests!(@@ thorough_codex_0_169 NEWEST); };
     (oldest) => { tests!(@@ thorough_codex_0_130 OLDEST); };

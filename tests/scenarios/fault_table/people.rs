@@ -11,7 +11,7 @@ use super::*;
 use crate::rig::wait_for;
 
 faults! {
-    every interrupted: Fault {
+    every_terminal interrupted: Fault {
         how: "somebody presses Esc in a turn",
         status: Status::Aborted,
         code: Some("interrupted"),
@@ -20,7 +20,7 @@ faults! {
         provoke: |rig| Box::pin(interrupted(rig)),
     };
     // codex 0.130.0 throws away what was typed before it was ready.
-    both typed_before_the_prompt: Fault {
+    both_terminals typed_before_the_prompt: Fault {
         how: "somebody types while the agent starts: nothing is pasted behind it",
         status: Status::BlockedDialog,
         code: Some("composer_in_use"),
@@ -36,7 +36,7 @@ faults! {
         says: &["another prompt", "attach read-only"],
         provoke: |rig| Box::pin(typed_into_the_prompt(rig)),
     };
-    every typed_in_a_turn: Fault {
+    every_terminal typed_in_a_turn: Fault {
         how: "somebody submits a text of their own in a turn",
         status: Status::Completed,
         code: None,
@@ -44,7 +44,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(said_in_a_turn(rig, async |_| "And be quick.".to_owned())),
     };
-    every prompt_twice: Fault {
+    every_terminal prompt_twice: Fault {
         how: "somebody submits our prompt once more in a turn",
         status: Status::Completed,
         code: None,
@@ -76,7 +76,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(replaced(rig, "/new")),
     };
-    every draft_at_a_question: Fault {
+    every_terminal draft_at_a_question: Fault {
         how: "… and leaves a draft of their own in the composer",
         status: Status::BlockedDialog,
         code: Some("composer_in_use"),
@@ -84,7 +84,7 @@ faults! {
         says: &["a text that is not ours"],
         provoke: |rig| Box::pin(draft_at_a_question(rig)),
     };
-    every draft_that_is_deleted: Fault {
+    every_terminal draft_that_is_deleted: Fault {
         how: "… and deletes it again when the reply is there",
         status: Status::Completed,
         code: None,

@@ -37,7 +37,7 @@ faults! {
         says: &["by signal 9"],
         provoke: |rig| Box::pin(signalled(rig, Signal::KILL)),
     };
-    both killed_at_the_start: Fault {
+    both_terminals killed_at_the_start: Fault {
         how: "… before the prompt",
         status: Status::AgentDied,
         code: Some("agent_died"),

@@ -37,7 +37,7 @@ faults! {
         says: &[],
         provoke: |rig| Box::pin(server_killed(rig)),
     };
-    both server_killed_at_the_start: Fault {
+    both_terminals server_killed_at_the_start: Fault {
         how: "… before the prompt",
         status: Status::AgentDied,
         code: Some("agent_died"),

@@ -21,7 +21,7 @@ faults! {
         provoke: |rig| Box::pin(missing(rig, "")),
     };
     // Nothing else tells that a turn failed.
-    both missing_and_the_turn_fails: Fault {
+    both_terminals missing_and_the_turn_fails: Fault {
         how: "… in a turn that fails",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
