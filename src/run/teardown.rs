@@ -78,8 +78,6 @@ async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &mut Ending)
         end_processes(context, agent.root, || cancel.is_hurried()).await
     };
     let ended = context.journal.step(Step::EndAgent, work).await;
-    // The caller's credentials, where the launcher was ended before it had read and removed them.
-    let _gone_already = fs::remove_file(context.dir.environment());
     ended.err()
 }
 
@@ -104,6 +102,8 @@ async fn end_processes(
     let ended = end_run_processes(&run, GRACE, is_hurried).await;
     context.executor.remove_socket(&context.dir.socket());
     let _none_was_opened = fs::remove_dir_all(context.dir.terminal());
+    // The caller's credentials, where the launcher was ended before it had read and removed them.
+    let _gone_already = fs::remove_file(context.dir.environment());
     ended.map_err(|left| left.to_string())
 }
 
