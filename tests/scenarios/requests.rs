@@ -112,7 +112,12 @@ async fn approved_by_a_person(rig: &Rig) {
     rig.wait_for_question("touch asked").await;
     open_terminal(rig, "Would you like to run").await;
     let pane = format!("={}:", rig.session());
-    rig.tmux(&["send-keys", "-t", &pane, "y"]);
+    let question = newest(rig).path().join("question.json");
+    // A dialog that is just drawn may not take keys yet.
+    while question.exists() {
+        rig.tmux(&["send-keys", "-t", &pane, "y"]);
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    }
     let outcome = rig.outcome(run).await;
     assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
     let replies: Vec<_> = outcome
