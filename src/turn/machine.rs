@@ -279,10 +279,11 @@ impl Machine {
         if self.is_by_requests() {
             return false;
         }
-        let is_form_up = self.form.is_some() && matches!(self.state, State::Working { .. });
-        matches!(self.state, State::Starting { .. } | State::Submitting(_))
-            || self.awaited.is_due()
-            || is_form_up
+        match self.state {
+            State::Starting { .. } | State::Submitting(_) => true,
+            State::Working { .. } => self.awaited.is_due() || self.form.is_some(),
+            _ => false,
+        }
     }
 
     /// When [`Event::Deadline`] is due, whatever else happens.

@@ -269,6 +269,9 @@ impl Machine {
 
     /// When that is.
     pub(crate) fn stopping_deadline(&self) -> Option<Instant> {
+        if !matches!(self.state, State::Working { .. }) {
+            return None;
+        }
         let held = self.stopping.held.as_ref().map(|held| held.until);
         [held, self.stopping.until()].into_iter().flatten().min()
     }

@@ -274,6 +274,9 @@ impl Course {
 }
 
 proptest! {
+    // What is rare in a course is rare in 256 of them.
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
     #[test]
     fn a_run_ends_once_and_nothing_follows(plan in plans(), course in courses()) {
         let mut run = Course::new(plan);
@@ -340,8 +343,9 @@ proptest! {
             {
                 prop_assert!(run.play.machine.turns() > 0);
                 let stopped = matches!(happening, Happening::Stops { ours: true, message: RESULT, .. });
-                // A Stop whose turn no transcript tells of counts when a deadline has passed.
-                let unconfirmed = matches!(happening, Happening::ComesDue) && run.play.machine.take_unconfirmed();
+                // A Stop whose turn no transcript tells of counts once its time has passed and the composer is idle.
+                let idle = matches!(happening, Happening::Sees(ScreenState::Ready { .. }));
+                let unconfirmed = idle && run.play.machine.take_unconfirmed();
                 // An end that waited for what its turn left at work: that is over, or was waited for long enough.
                 let released = matches!(happening, Happening::Leaves { any: false } | Happening::ComesDue);
                 let waited = held && released;
