@@ -107,7 +107,7 @@ fn decision_output(decision: &Decision) -> Option<String> {
     let decision = match decision {
         Decision::Allow => json!({"behavior": "allow"}),
         Decision::Deny { message } => json!({"behavior": "deny", "message": message}),
-        Decision::Pass => return None,
+        Decision::Answers(_) | Decision::Pass => return None,
     };
     let event = json!({"hookEventName": "PermissionRequest", "decision": decision});
     Some(json!({"hookSpecificOutput": event}).to_string())

@@ -85,16 +85,22 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The report of a hook, read from its payload; `None` if the payload is invalid.
     fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report>;
 
-    /// The meaning of a line of the transcript; `None` for a line that says nothing of a turn's course. The line that ends a
-    /// turn is written after the turn's Stop hook has run.
-    fn line(&self, line: &str) -> Option<Line>;
+    /// A reader of a transcript from its first line on. The line that ends a turn is written after the turn's Stop hook has
+    /// run.
+    fn reader(&self) -> Box<dyn TranscriptReader>;
 
     /// The transcripts in which sub-agents of the session with the transcript `own` may write, in the order of their
     /// beginning.
     fn sub_agent_transcripts(&self, own: &Path) -> Vec<PathBuf>;
 
-    /// The line that tells the program a decision on a permission, from its hook; `None` where its dialog decides.
-    fn decision(&self, decision: &Decision) -> Option<String>;
+    /// The line that tells the program a decision on a permission, from the hook that got `payload`; `None` where the
+    /// program's dialog decides.
+    fn decision(&self, payload: &[u8], decision: &Decision) -> Option<String>;
+
+    /// Whether `submitted`, which its hook tells of, is that prompt. Some composer changes blanks.
+    fn is_prompt(&self, submitted: &str, prompt: &str) -> bool {
+        submitted == prompt
+    }
 
     /// Begins or continues a conversation with the server that [`Installed::server`] started. Waits for a server that is not
     /// up yet; the caller limits the time.
@@ -120,14 +126,35 @@ pub trait Executor: fmt::Debug + Send + Sync {
         let _not_there = std::fs::remove_file(socket);
     }
 
-    /// The text that ends the program when it is submitted like a prompt.
-    fn exit_command(&self) -> &'static str;
+    /// The text that ends the program when it is submitted like a prompt; `None` where a signal does as well.
+    fn exit_command(&self) -> Option<&'static str>;
 
     /// The files that the program itself leaves at the top of a worktree, empty, with no wish to change anything.
     fn leftovers(&self) -> &'static [&'static str];
 
-    /// The file of a repository whose settings the program obeys where it trusts the repository.
-    fn repository_settings(&self) -> Option<&'static str>;
+    /// The files of a repository whose settings the program obeys where it trusts the repository.
+    fn repository_settings(&self) -> &'static [&'static str];
+}
+
+/// A reader of a transcript's lines, which follow one another.
+pub trait TranscriptReader: fmt::Debug + Send + Sync {
+    /// The meaning of the next line: nothing, where it says nothing of a turn's course.
+    fn read(&mut self, line: &str) -> Vec<Line>;
+}
+
+/// A reader of lines each of which has its meaning by itself.
+pub struct EachLine(pub fn(&str) -> Option<Line>);
+
+impl fmt::Debug for EachLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EachLine")
+    }
+}
+
+impl TranscriptReader for EachLine {
+    fn read(&mut self, line: &str) -> Vec<Line> {
+        (self.0)(line).into_iter().collect()
+    }
 }
 
 /// An executor's program on this machine.

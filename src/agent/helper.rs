@@ -19,6 +19,7 @@ use std::process;
 use std::sync::OnceLock;
 
 use super::ExecutorId;
+use super::report::Reported;
 use super::signals::{self, Kind, Target};
 use crate::os::launcher;
 use crate::os::search_path::{find_program, is_executable, search_path};
@@ -84,11 +85,15 @@ fn report(kind: Kind, arguments: &[OsString]) {
         None => Some(ExecutorId::default()),
     };
     // A permission without its record is not decided either.
-    let (Ok(asked), Some(executor)) = (signals::receive(&target, kind), executor) else {
+    let (Ok((asked, payload)), Some(executor)) = (signals::receive(&target, kind), executor) else {
         return;
     };
+    let is_form = || {
+        let report = executor.report(kind, &payload);
+        report.is_some_and(|report| matches!(report.event, Reported::Form { .. }))
+    };
     if kind == Kind::Permission
-        && let Some(answer) = executor.decision(&target.decide(&asked))
+        && let Some(answer) = executor.decision(&payload, &target.decide(&asked, is_form()))
     {
         let mut stdout = io::stdout();
         let _unheard = stdout

@@ -43,10 +43,22 @@ pub enum Reported {
         /// Why, where the agent says so.
         reason: Option<String>,
     },
+    /// The agent asks by a form, which its hook can answer.
+    Form {
+        /// The call's id, as the transcript has it too.
+        call: String,
+        /// Its questions.
+        inquiries: Vec<Inquiry>,
+    },
     /// A turn ends.
     Stop {
         /// The agent's last message.
         message: Option<String>,
+    },
+    /// A turn failed.
+    Failure {
+        /// Why.
+        error: TurnError,
     },
 }
 
@@ -146,6 +158,8 @@ pub enum Line {
         call: String,
         /// Its questions.
         inquiries: Vec<Inquiry>,
+        /// Whether its hook asks them too, and can answer.
+        is_hooked: bool,
     },
     /// A tool returned.
     Returned {

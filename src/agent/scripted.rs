@@ -16,8 +16,8 @@ use serde::Deserialize;
 
 use super::environment::value;
 use super::executor::{
-    Access, Ask, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
-    Trouble, TrustPolicy,
+    Access, Ask, CommandLine, EachLine, Executor, Expected, Installed, Launch, Options, Place,
+    Refusal, TranscriptReader, Trouble, TrustPolicy,
 };
 use super::report::{Line, Phase, Report, Reported, TurnError};
 use super::screen_state::{Advice, Holds, ScreenState, ShownDialog};
@@ -26,6 +26,7 @@ use crate::os::search_path::{find_program, is_executable};
 use crate::tmux::Key;
 
 const PROGRAM: &str = "plain-agent";
+const EXIT_COMMAND: &str = "quit";
 const KNOWN_VERSION: &str = "1.2.0";
 /// The longest that a question to the program may take.
 const QUERY_LIMIT: Duration = Duration::from_secs(15);
@@ -112,7 +113,7 @@ impl Executor for Scripted {
 
     /// The composer takes a first line that begins with a colon, and the word `quit`, for commands.
     fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match text.trim_start().starts_with(':') || text.trim() == self.exit_command() {
+        match text.trim_start().starts_with(':') || text.trim() == EXIT_COMMAND {
             true => Cow::Owned(format!("Request: {text}")),
             false => Cow::Borrowed(text),
         }
@@ -196,61 +197,66 @@ impl Executor for Scripted {
         })
     }
 
-    fn line(&self, line: &str) -> Option<Line> {
-        let (word, rest) = line.trim_end().split_once(' ')?;
-        let (id, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        match (word, rest.split_once(' ').unwrap_or((rest, ""))) {
-            ("talk", ("plain", version)) => Some(Line::Session {
-                id: id.to_owned(),
-                parent: None,
-                name: None,
-                version: Some(version.to_owned()),
-            }),
-            ("turn", ("begins", "")) => Some(Line::TurnStarted {
-                turn_id: id.to_owned(),
-            }),
-            ("turn", ("ends:", message)) => Some(Line::TurnCompleted {
-                turn_id: id.to_owned(),
-                message: serde_json::from_str(message).ok()?,
-            }),
-            ("turn", ("fails:", error)) => Some(Line::TurnFailed {
-                turn_id: id.to_owned(),
-                error: turn_error(error),
-            }),
-            ("said", ("", "")) => Some(Line::Said {
-                phase: Phase::Unknown,
-            }),
-            ("run", _) => Some(Line::Called {
-                command: Some((id.to_owned(), serde_json::from_str(rest).ok()?)),
-            }),
-            ("ran", ("", "")) => returned(id, None),
-            ("refused", _) => returned(id, Some(serde_json::from_str(rest).ok()?)),
-            _ => None,
-        }
+    fn reader(&self) -> Box<dyn TranscriptReader> {
+        Box::new(EachLine(line))
     }
 
     fn sub_agent_transcripts(&self, _own: &Path) -> Vec<PathBuf> {
         Vec::new()
     }
 
-    fn decision(&self, decision: &Decision) -> Option<String> {
+    fn decision(&self, _payload: &[u8], decision: &Decision) -> Option<String> {
         match decision {
             Decision::Allow => Some("yes\n".to_owned()),
             Decision::Deny { message } => Some(format!("no: {message}\n")),
-            Decision::Pass => None,
+            Decision::Answers(_) | Decision::Pass => None,
         }
     }
 
-    fn exit_command(&self) -> &'static str {
-        "quit"
+    fn exit_command(&self) -> Option<&'static str> {
+        Some(EXIT_COMMAND)
     }
 
     fn leftovers(&self) -> &'static [&'static str] {
         &[".plain-lock"]
     }
 
-    fn repository_settings(&self) -> Option<&'static str> {
-        None
+    fn repository_settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// The meaning of a line of its transcript.
+fn line(line: &str) -> Option<Line> {
+    let (word, rest) = line.trim_end().split_once(' ')?;
+    let (id, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    match (word, rest.split_once(' ').unwrap_or((rest, ""))) {
+        ("talk", ("plain", version)) => Some(Line::Session {
+            id: id.to_owned(),
+            parent: None,
+            name: None,
+            version: Some(version.to_owned()),
+        }),
+        ("turn", ("begins", "")) => Some(Line::TurnStarted {
+            turn_id: id.to_owned(),
+        }),
+        ("turn", ("ends:", message)) => Some(Line::TurnCompleted {
+            turn_id: id.to_owned(),
+            message: serde_json::from_str(message).ok()?,
+        }),
+        ("turn", ("fails:", error)) => Some(Line::TurnFailed {
+            turn_id: id.to_owned(),
+            error: turn_error(error),
+        }),
+        ("said", ("", "")) => Some(Line::Said {
+            phase: Phase::Unknown,
+        }),
+        ("run", _) => Some(Line::Called {
+            command: Some((id.to_owned(), serde_json::from_str(rest).ok()?)),
+        }),
+        ("ran", ("", "")) => returned(id, None),
+        ("refused", _) => returned(id, Some(serde_json::from_str(rest).ok()?)),
+        _ => None,
     }
 }
 

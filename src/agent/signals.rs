@@ -202,16 +202,17 @@ impl Target {
     /// A malformed payload is never decided: it is unknown whose permission it would be.
     ///
     /// Always [`Decision::Pass`] in a directory that was not named: the current directory is a repository, and a repository
-    /// must not grant itself a permission by carrying a policy file.
-    pub fn decide(&self, asked: &SignalFile) -> Decision {
+    /// must not grant itself a permission by carrying a policy file. A form has answers, which no policy knows: they are
+    /// waited for, unless the policy is [`Policy::Ask`].
+    pub fn decide(&self, asked: &SignalFile, is_form: bool) -> Decision {
         if !self.chosen {
             return Decision::Pass;
         }
-        permission::decide(&self.dir, asked)
+        permission::decide(&self.dir, asked, is_form)
     }
 }
 
-/// Reads one payload from stdin and writes the files of its event; for a hook.
+/// Reads one payload from stdin and writes the files of its event; for a hook. Returns the payload too.
 ///
 /// Reads at most 16 MiB, a longer payload is malformed. Where stdin has not ended after 5 s, writes what has arrived as malformed
 /// and ends the process with status 0.
@@ -219,7 +220,7 @@ impl Target {
 /// # Errors
 /// [`io::ErrorKind::NotFound`] for an empty directory name, else the first error of a write. Files already written stay, no
 /// temporary file does.
-pub fn receive(target: &Target, kind: Kind) -> io::Result<SignalFile> {
+pub fn receive(target: &Target, kind: Kind) -> io::Result<(SignalFile, Vec<u8>)> {
     // An unset variable in a hook's command line is not a name; joined to a file's name it would mean the current directory.
     if target.dir.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
@@ -232,7 +233,7 @@ pub fn receive(target: &Target, kind: Kind) -> io::Result<SignalFile> {
     let session = whole.and_then(parse_session_id);
     let signal = SignalFile::now(kind, session);
     store::record(target, &signal, &input.bytes)?;
-    Ok(signal)
+    Ok((signal, input.bytes))
 }
 
 fn nanos_since_epoch() -> u128 {

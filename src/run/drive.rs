@@ -14,6 +14,7 @@ use crate::agent::ExecutorId;
 use crate::agent::conversation::{Conversation, Told};
 use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::ScreenState;
+use crate::agent::signals::{Decision, write_decision};
 
 use crate::os::process::Exit;
 use crate::os::watch::{FileWatcher, Source, Wakeup, Watched};
@@ -352,6 +353,12 @@ impl<'a> Driver<'a> {
             Reaction::Fill { call, answers } => {
                 if let Some(conversation) = &mut self.parts.conversation {
                     conversation.answer(&call, &answers);
+                } else if let Some(hook) = self.signals.hook_of(&call) {
+                    let signals = self.parts.dir.signals();
+                    let decision = Decision::Answers(answers);
+                    if let Err(error) = write_decision(&signals, hook, &decision) {
+                        tracing::warn!(%error, "the answers can't be written");
+                    }
                 }
                 // It is closed by that: the server tells of an end that others brought about.
                 self.queue.push_back(Event::InquiryClosed { call });

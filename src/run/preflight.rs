@@ -192,13 +192,14 @@ fn check_repository(task: &Task, names: &Names) -> Result<Start, Error> {
         base
     };
     let directory = find_directory(&repository, base, task, &mut notices)?;
-    let settings = task.agent.executor.repository_settings();
-    if task.agent.trust == TrustPolicy::Accept
-        && let Some(settings) = settings
-    {
+    if task.agent.trust == TrustPolicy::Accept {
         let agent = task.agent.executor.name();
-        for above in directory.ancestors() {
-            let settings = above.join(settings);
+        let files = task.agent.executor.repository_settings();
+        for (above, file) in directory
+            .ancestors()
+            .flat_map(|above| files.iter().map(move |file| (above, file)))
+        {
+            let settings = above.join(file);
             if repository.has_at(base, &settings)? {
                 let settings = settings.display();
                 notices.push(format!("{agent} obeys {settings} of the repository, which may start programs outside of the sandbox: --trust ask leaves the decision to you"));

@@ -57,15 +57,13 @@ async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &mut Ending)
                 () = cancel.hurried() => {}
             }
         } else if agent.drive == Drive::Keys
+            && let Some(exit_command) = context.executor.exit_command()
             && is_idle(ending)
             && !agent.exit.has_ended()
             && !has_dialog(context.executor, &agent.pane).await
             && agent
                 .pane
-                .submit(
-                    context.executor.exit_command(),
-                    context.executor.submit_key(),
-                )
+                .submit(exit_command, context.executor.submit_key())
                 .await
                 .is_ok()
         {

@@ -111,6 +111,8 @@ pub enum Event {
         call: String,
         /// Its questions, in their order; at least one.
         inquiries: Vec<Inquiry>,
+        /// Whether the answers are given by a word, of a hook or a request, and not by keys.
+        is_typed: bool,
     },
     /// Such a form was closed, answered or not.
     InquiryClosed {

@@ -281,7 +281,7 @@ impl Machine {
         }
         match self.state {
             State::Starting { .. } | State::Submitting(_) => true,
-            State::Working { .. } => self.awaited.is_due() || self.form.is_some(),
+            State::Working { .. } => self.awaited.is_due() || self.form_by_keys().is_some(),
             _ => false,
         }
     }
@@ -384,7 +384,11 @@ impl Machine {
             Event::TurnBegan { turn_id } => self.on_turn_began(now, turn_id),
             Event::LeftAtWork(false) => self.release(now),
             Event::LeftAtWork(true) | Event::TranscriptLost => Reaction::Wait,
-            Event::Inquired { call, inquiries } => self.on_inquiry(now, call, inquiries),
+            Event::Inquired {
+                call,
+                inquiries,
+                is_typed,
+            } => self.on_inquiry(now, call, (inquiries, is_typed)),
             Event::InquiryClosed { call } => self.on_inquiry_closed(now, &call),
             Event::SubAgent { .. } => Reaction::Ignore("an event of a sub-agent"),
             Event::TurnFailed { turn_id, error } => self.on_failure(now, &turn_id, error),

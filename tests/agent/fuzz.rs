@@ -288,7 +288,7 @@ proptest! {
             Some(Line::Called { .. }) => {
                 prop_assert!(payload("type").is_some_and(|kind| kind.ends_with("_call")));
             }
-            Some(Line::Inquired { call, inquiries }) => {
+            Some(Line::Inquired { call, inquiries, .. }) => {
                 prop_assert_eq!(payload("name"), Some("request_user_input"));
                 prop_assert!(payload("call_id") == Some(call.as_str()) && !inquiries.is_empty());
             }

@@ -173,7 +173,7 @@ fn a_permission_is_answered_in_the_words_of_its_executor() {
         command.arg(dir.path()).arg(executor);
         feed(spawn(&mut command), payload().as_bytes()).stdout
     };
-    let codex = cx_operator::agent::EXECUTORS[0].decision(&Decision::Allow);
+    let codex = cx_operator::agent::EXECUTORS[0].decision(b"", &Decision::Allow);
     assert_eq!(answer("codex"), codex.expect("a line").into_bytes());
     assert_eq!(answer("nobody"), b"");
 }

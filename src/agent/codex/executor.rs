@@ -13,10 +13,10 @@ use super::requests::{self, Requests};
 use super::{access, screen, setup, transcript};
 use crate::agent::conversation::{Conversation, NoConversation, Terms};
 use crate::agent::executor::{
-    Access, CommandLine, Executor, Expected, Installed, Joining, Launch, Options, Place, Refusal,
-    Terminal, Trouble, TrustPolicy,
+    Access, CommandLine, EachLine, Executor, Expected, Installed, Joining, Launch, Options, Place,
+    Refusal, Terminal, TranscriptReader, Trouble, TrustPolicy,
 };
-use crate::agent::report::{Line, Report, TurnError};
+use crate::agent::report::{Report, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::tmux::Key;
@@ -104,15 +104,15 @@ impl Executor for Codex {
         Some(payload.into_report(kind))
     }
 
-    fn line(&self, line: &str) -> Option<Line> {
-        transcript::parse_line(line)
+    fn reader(&self) -> Box<dyn TranscriptReader> {
+        Box::new(EachLine(transcript::parse_line))
     }
 
     fn sub_agent_transcripts(&self, own: &Path) -> Vec<PathBuf> {
         transcript::younger(own)
     }
 
-    fn decision(&self, decision: &Decision) -> Option<String> {
+    fn decision(&self, _payload: &[u8], decision: &Decision) -> Option<String> {
         super::decision_output(decision)
     }
 
@@ -128,16 +128,16 @@ impl Executor for Codex {
         requests::remove_socket(socket);
     }
 
-    fn exit_command(&self) -> &'static str {
-        super::EXIT_COMMAND
+    fn exit_command(&self) -> Option<&'static str> {
+        Some(super::EXIT_COMMAND)
     }
 
     fn leftovers(&self) -> &'static [&'static str] {
         &super::MOUNT_POINTS
     }
 
-    fn repository_settings(&self) -> Option<&'static str> {
-        Some(SETTINGS)
+    fn repository_settings(&self) -> &'static [&'static str] {
+        &[SETTINGS]
     }
 }
 

@@ -83,6 +83,7 @@ pub fn parse_line(line: &str) -> Option<Line> {
             Some(Line::Inquired {
                 call: text("call_id")?,
                 inquiries: inquiries_in(&text("arguments")?)?,
+                is_hooked: false,
             })
         }
         // `function_call`, `custom_tool_call`, `local_shell_call`, …: what they return has kinds of its own.

@@ -54,16 +54,19 @@ pub enum Decision {
         /// The message for the agent; may be empty.
         message: String,
     },
+    /// Answers a form: one text for each of its questions.
+    Answers(Vec<String>),
     /// Leaves it to the agent's dialog.
     Pass,
 }
 
-/// `allow`, `deny <message>` or `pass`; the message to the end of the text, newlines included.
+/// `allow`, `deny <message>`, `answers <JSON array>` or `pass`; the message to the end of the text, newlines included.
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Decision::Allow => f.write_str("allow"),
             Decision::Deny { message } => write!(f, "deny {message}"),
+            Decision::Answers(answers) => write!(f, "answers {}", serde_json::json!(answers)),
             Decision::Pass => f.write_str("pass"),
         }
     }
@@ -88,11 +91,14 @@ fn parse_decision(text: &str) -> Decision {
         "deny" => Decision::Deny {
             message: String::new(),
         },
-        _ => match text.strip_prefix("deny ") {
-            Some(message) => Decision::Deny {
+        _ => match text.split_once(' ') {
+            Some(("deny", message)) => Decision::Deny {
                 message: message.to_owned(),
             },
-            None => Decision::Pass,
+            Some(("answers", answers)) => {
+                serde_json::from_str(answers).map_or(Decision::Pass, Decision::Answers)
+            }
+            _ => Decision::Pass,
         },
     }
 }
@@ -110,7 +116,7 @@ fn parse_policy(text: &str) -> Policy {
     match parse_decision(text) {
         Decision::Allow => Policy::Allow,
         Decision::Deny { message } => Policy::Deny { message },
-        Decision::Pass => Policy::Ask,
+        Decision::Answers(_) | Decision::Pass => Policy::Ask,
     }
 }
 
@@ -156,15 +162,17 @@ pub fn pass_undecided(dir: &Path) -> io::Result<()> {
 }
 
 /// See [`Target::decide`](super::Target::decide), which says in which directories.
-pub(super) fn decide(dir: &Path, asked: &SignalFile) -> Decision {
+pub(super) fn decide(dir: &Path, asked: &SignalFile, is_form: bool) -> Decision {
     if asked.session.is_none() {
         return Decision::Pass;
     }
+    let decision = dir.join(decision_name(asked));
     match load_policy(dir) {
         Policy::Ask => Decision::Pass,
+        Policy::Allow | Policy::Deny { .. } if is_form => wait_decision(&decision, MAX_WAIT),
         Policy::Allow => Decision::Allow,
         Policy::Deny { message } => Decision::Deny { message },
-        Policy::Wait { limit } => wait_decision(&dir.join(decision_name(asked)), limit),
+        Policy::Wait { limit } => wait_decision(&decision, limit),
     }
 }
 

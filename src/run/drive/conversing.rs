@@ -145,9 +145,19 @@ impl Driver<'_> {
             Told::Form { call, inquiries } => {
                 if let Some(transcript) = &mut self.transcript {
                     let mut events = Vec::new();
-                    transcript.take(Line::Inquired { call, inquiries }, &mut events);
+                    let line = Line::Inquired {
+                        call: call.clone(),
+                        inquiries: inquiries.clone(),
+                        is_hooked: true,
+                    };
+                    transcript.take(line, &mut events);
                     self.queue.extend(events);
                 }
+                self.queue.push_back(Event::Inquired {
+                    call,
+                    inquiries,
+                    is_typed: true,
+                });
             }
             Told::Resolved { request } => self.take_resolved(request),
             Told::Item { id, item } => self.take_item(id, item),

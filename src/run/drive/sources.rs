@@ -27,6 +27,8 @@ pub(crate) struct Signals {
     dir: PathBuf,
     seen: HashSet<SignalFile>,
     transcripts: HashMap<String, PathBuf>,
+    /// The hooks that wait for a form's answers, by its call.
+    forms: HashMap<String, SignalFile>,
 }
 
 impl Signals {
@@ -36,6 +38,7 @@ impl Signals {
             dir,
             seen: HashSet::new(),
             transcripts: HashMap::new(),
+            forms: HashMap::new(),
         }
     }
 
@@ -72,11 +75,17 @@ impl Signals {
             match event {
                 _ if at < passed => {}
                 Event::PermissionAsked { command, .. } if has_decision() => decided.push(command),
+                Event::Inquired { .. } if has_decision() => {}
                 _ => continue,
             }
             self.seen.insert(file);
         }
         decided
+    }
+
+    /// The hook that waits for the answers to a form.
+    pub(crate) fn hook_of(&self, call: &str) -> Option<&SignalFile> {
+        self.forms.get(call)
     }
 
     /// Where a session said that its transcript is.
@@ -149,10 +158,22 @@ impl Signals {
                 command,
                 reason,
             },
+            Reported::Form { call, inquiries } => {
+                self.forms.insert(call.clone(), file.clone());
+                Event::Inquired {
+                    call,
+                    inquiries,
+                    is_typed: true,
+                }
+            }
             Reported::Stop { message } => Event::TurnStopping {
                 session,
                 turn_id,
                 message,
+            },
+            Reported::Failure { error } => Event::TurnFailed {
+                turn_id: turn_id.unwrap_or_default(),
+                error: Some(error),
             },
         }
     }

@@ -13,6 +13,8 @@ use crate::task::question::{Answer, Question, QuestionKind};
 pub(super) struct OpenForm {
     call: String,
     inquiries: Vec<Inquiry>,
+    /// Whether the answers are given by a word, and not by keys.
+    is_typed: bool,
     /// The answers to the first of them.
     answers: Vec<String>,
     /// The question whose keys are counted.
@@ -27,6 +29,16 @@ impl Machine {
             inquiries: &open.inquiries,
             answers: &open.answers,
         })
+    }
+
+    /// The same, if it is answered by keys.
+    pub(crate) fn form_by_keys(&self) -> Option<Form<'_>> {
+        self.form().filter(|_| !self.has_typed_form())
+    }
+
+    /// Whether a form is open that is answered by a word.
+    pub(crate) fn has_typed_form(&self) -> bool {
+        self.form.as_ref().is_some_and(|open| open.is_typed)
     }
 
     /// The call of the form that is open.
@@ -57,21 +69,22 @@ impl Machine {
         }
     }
 
-    /// The transcript tells of a form. Nothing is asked before it is seen: a hook of the user's may refuse it.
+    /// The agent asks by a form. One that is answered by keys must be seen first: a hook of the user's may refuse it.
     pub(crate) fn on_inquiry(
         &mut self,
         now: Instant,
         call: String,
-        inquiries: Vec<Inquiry>,
+        (inquiries, is_typed): (Vec<Inquiry>, bool),
     ) -> Reaction {
         self.form = Some(OpenForm {
             call,
             inquiries,
+            is_typed,
             answers: Vec::new(),
             number: 0,
         });
         let first = self.form.as_ref().and_then(|open| open.inquiries.first());
-        match first.cloned().filter(|_| self.is_by_requests()) {
+        match first.cloned().filter(|_| is_typed) {
             Some(first) => self.on_form(now, &first),
             None => Reaction::Look,
         }
@@ -137,7 +150,7 @@ impl Machine {
             None => {
                 let (call, answers) = (open.call.clone(), open.answers.clone());
                 self.work_on(now);
-                if self.is_by_requests() {
+                if self.has_typed_form() {
                     Reaction::Fill { call, answers }
                 } else {
                     Reaction::Look

@@ -86,6 +86,7 @@ impl Machine {
             Advice::Fill { .. } => Reaction::Wait,
             // The transcript's words are the better source, and on their way; the title of a form that is drawn changes
             // in no other way than by a key.
+            Advice::Ask(_) if self.has_typed_form() => Reaction::Wait,
             Advice::Ask(drawn) if working && (self.form.is_some() || settled) => {
                 self.on_form(now, &drawn)
             }

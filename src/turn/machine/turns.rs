@@ -42,7 +42,7 @@ impl Machine {
         (cwd, prompt): (Option<PathBuf>, String),
     ) -> Reaction {
         let here = cwd.as_ref().is_none_or(|cwd| *cwd == self.plan.directory);
-        let same = prompt == self.prompt;
+        let same = self.plan.executor.is_prompt(&prompt, &self.prompt);
         let ours = self.is_ours(&session);
         let by_requests = self.is_by_requests();
         match &mut self.state {

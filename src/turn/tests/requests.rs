@@ -113,6 +113,7 @@ fn a_form_is_asked_at_once_and_answered_whole() {
     let form = Event::Inquired {
         call: "7".to_owned(),
         inquiries: vec![inquiry("Tabs?"), inquiry("Name?")],
+        is_typed: true,
     };
     let mut play = at_work(true);
     let tabs = play.on(form.clone()).into_question();

@@ -216,7 +216,11 @@ fn each_has_its_own_variables_and_leftovers() {
         }
         let is_at_the_top = |name: &&str| Path::new(name).components().count() == 1;
         assert!(executor.leftovers().iter().all(is_at_the_top));
-        assert!(!executor.exit_command().trim().is_empty());
+        assert!(
+            executor
+                .exit_command()
+                .is_none_or(|word| !word.trim().is_empty())
+        );
     }
 }
 
@@ -226,11 +230,13 @@ fn decisions_are_told_and_no_decision_is_silent() {
         let deny = |message: &str| Decision::Deny {
             message: message.to_owned(),
         };
-        let allowed = executor.decision(&Decision::Allow).expect("an answer");
-        let denied = executor.decision(&deny("Not that.")).expect("an answer");
+        let allowed = executor.decision(b"", &Decision::Allow).expect("an answer");
+        let denied = executor
+            .decision(b"", &deny("Not that."))
+            .expect("an answer");
         assert_ne!(allowed, denied);
         assert!(denied.contains("Not that."), "{denied}");
-        assert_eq!(executor.decision(&Decision::Pass), None);
+        assert_eq!(executor.decision(b"", &Decision::Pass), None);
     }
 }
 
@@ -306,12 +312,16 @@ fn payloads_are_reported() {
 fn a_turn_is_read_from_the_transcript() {
     for subject in &SUBJECTS {
         let executor = subject.executor();
-        let lines = subject
+        let mut reader = executor.reader();
+        let lines: Vec<Line> = subject
             .transcript
-            .map(|line| executor.line(&format!("{}\n", filled(line))));
-        let [Some(session), Some(start), Some(end)] = lines else {
-            panic!("{}: {lines:?}", subject.executor);
-        };
+            .iter()
+            .flat_map(|line| reader.read(&format!("{}\n", filled(line))))
+            .collect();
+        let told = |of: fn(&Line) -> bool| lines.iter().find(|line| of(line)).expect("told");
+        let session = told(|line| matches!(line, Line::Session { .. }));
+        let start = told(|line| matches!(line, Line::TurnStarted { .. }));
+        let end = told(|line| matches!(line, Line::TurnCompleted { .. }));
         assert!(
             matches!(session, Line::Session { id, parent: None, version: Some(_), .. } if id == SESSION)
         );
@@ -355,8 +365,8 @@ proptest! {
                 prop_assert_eq!(executor.report(kind, &bytes), None);
                 prop_assert_eq!(executor.report(kind, text.as_bytes()), None);
             }
-            prop_assert_eq!(executor.line(&format!("x{text}")), None);
-            prop_assert_eq!(executor.line(&String::from_utf8_lossy(&bytes)), None);
+            prop_assert_eq!(executor.reader().read(&format!("x{text}")), Vec::new());
+            prop_assert_eq!(executor.reader().read(&String::from_utf8_lossy(&bytes)), Vec::new());
         }
     }
 
@@ -368,7 +378,7 @@ proptest! {
                 executor.report(kind, damaged(payload, cut, &piece).as_bytes());
             }
             for line in subject.transcript {
-                executor.line(&damaged(line, cut, &piece));
+                executor.reader().read(&damaged(line, cut, &piece));
             }
         }
     }

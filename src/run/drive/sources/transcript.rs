@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::agent::ExecutorId;
+use crate::agent::executor::TranscriptReader;
 use crate::agent::report::{Line, TurnError, Usage};
 use crate::os::process::Exit;
 use crate::tmux::Pane;
@@ -30,6 +31,7 @@ const BUFFER: usize = 128 << 10;
 #[derive(Debug)]
 pub(crate) struct Transcript {
     executor: ExecutorId,
+    reader: Box<dyn TranscriptReader>,
     path: PathBuf,
     offset: u64,
     /// The beginning of a line whose end was not there yet.
@@ -63,6 +65,7 @@ pub(crate) struct Transcript {
 impl Transcript {
     pub(crate) fn new(path: PathBuf, executor: ExecutorId) -> Self {
         Self {
+            reader: executor.reader(),
             executor,
             path,
             offset: 0,
@@ -166,6 +169,7 @@ impl Transcript {
         if file.metadata()?.len() < self.offset {
             // Truncated or replaced: what is there now is read from its start.
             self.offset = 0;
+            self.reader = self.executor.reader();
             self.partial.clear();
             self.skipping = false;
         }
@@ -191,7 +195,7 @@ impl Transcript {
     }
 
     fn take_line(&mut self, line: &str, events: &mut Vec<Event>) {
-        if let Some(line) = self.executor.line(line) {
+        for line in self.reader.read(line) {
             self.take(line, events);
         }
     }
@@ -233,10 +237,20 @@ impl Transcript {
                 self.running.extend(running);
                 self.refused.extend(refused);
             }
-            Line::Inquired { call, inquiries } => {
+            Line::Inquired {
+                call,
+                inquiries,
+                is_hooked,
+            } => {
                 self.evidence.overtaken = true;
                 self.inquired = Some(call.clone());
-                events.push(Event::Inquired { call, inquiries });
+                if !is_hooked {
+                    events.push(Event::Inquired {
+                        call,
+                        inquiries,
+                        is_typed: false,
+                    });
+                }
             }
             Line::Ended { process } => {
                 self.tells_ends = true;

@@ -98,10 +98,11 @@ fn introduction(
     BufReader::new(file.take(LINE_LIMIT as u64))
         .read_line(&mut line)
         .ok()?;
-    match executor.line(&line)? {
+    let mut lines = executor.reader().read(&line).into_iter();
+    lines.find_map(|line| match line {
         Line::Session {
             id, parent, name, ..
         } => Some((id, parent, name)),
         _ => None,
-    }
+    })
 }

@@ -1,0 +1,15 @@
+//! Anthropic's Claude Code, by keys in its terminal.
+//!
+//! A run has a configuration directory of its own, made from the user's ([`home`]): the user's settings, hooks, servers,
+//! skills and memory count, and nothing is written to the user's files but credentials that are refreshed.
+
+mod access;
+mod executor;
+mod home;
+mod launch;
+mod payload;
+mod program;
+mod screen;
+mod transcript;
+
+pub use executor::Claude;
