@@ -4,6 +4,7 @@ mod classify;
 mod fuzz;
 mod global_hooks;
 mod hooks;
+mod hostile_server;
 mod installed;
 mod mock_model;
 mod real_dialogs;

@@ -21,10 +21,12 @@ use crate::agent::conversation::{
 use crate::agent::executor::{Options, Sandbox, Trouble, TrustPolicy};
 use crate::agent::signals::Decision;
 use link::{Incoming, Link};
-use told::{Open, Teller, parse};
+use told::{Open, Teller, cut, parse};
 use words::InForce;
 
 mod link;
+#[cfg(test)]
+mod tests;
 mod told;
 mod words;
 
@@ -53,6 +55,9 @@ const UNWANTED: [&str; 9] = [
 const SETTLING: u8 = 4;
 const SETTLING_PACE: Duration = Duration::from_millis(150);
 
+/// So many notices about a server that says what it should not; the journal is not to be filled with them.
+const NOTICES: u8 = 20;
+
 /// A conversation with an `app-server`.
 #[derive(Debug)]
 pub(super) struct Requests {
@@ -71,6 +76,7 @@ pub(super) struct Requests {
     errands: HashMap<u64, &'static str>,
     open: HashMap<String, (Value, Open)>,
     told: VecDeque<Told>,
+    noted: u8,
 }
 
 impl Requests {
@@ -124,6 +130,7 @@ impl Requests {
             errands: HashMap::new(),
             open: HashMap::new(),
             told: VecDeque::new(),
+            noted: 0,
         };
         if terms.session.is_none() {
             // A thread without a name costs a request to the model for one, and is a stranger in the user's list.
@@ -153,8 +160,7 @@ impl Requests {
                     }
                     None => {
                         self.link.refuse(&id, &method);
-                        let text = format!("codex asked for {method}, which is not served");
-                        self.told.push_back(Told::Notice(text));
+                        self.note(format!("codex asked for {method}, which is not served"));
                     }
                 }
             }
@@ -176,15 +182,25 @@ impl Requests {
             }
             Incoming::Answer { id, result } => {
                 if let (Some(purpose), Err(message)) = (self.errands.remove(&id), result) {
-                    let text = format!("codex did not {purpose}: {message}");
-                    self.told.push_back(Told::Notice(text));
+                    self.note(format!("codex did not {purpose}: {message}"));
                 }
             }
             Incoming::Malformed(text) => {
-                let text = format!("codex's server sent no message of its protocol: {text}");
-                self.told.push_back(Told::Notice(text));
+                self.note(format!(
+                    "codex's server sent no message of its protocol: {text}"
+                ));
+            }
+            Incoming::Broken(why) => {
+                self.note(format!("the connection to codex's server broke: {why}"));
             }
             Incoming::Closed => self.told.push_back(Told::Closed),
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        if self.noted < NOTICES {
+            self.noted += 1;
+            self.told.push_back(Told::Notice(cut(&text)));
         }
     }
 

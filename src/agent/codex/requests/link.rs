@@ -8,20 +8,33 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::SplitStream;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use super::told::cut;
 
 /// Between two attempts to reach a server that starts; it takes 0.1 s.
 const PACE: Duration = Duration::from_millis(3);
 /// The longest that an answer is waited for.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// The largest message: a session that is continued comes with its whole history, in one.
+const MESSAGE_LIMIT: usize = 64 << 20;
+/// So many bytes of messages wait to be taken; then the server waits. The smallest counts as [`LEAST`].
+const UNTAKEN: usize = MESSAGE_LIMIT;
+const LEAST: usize = 256;
+/// So many messages wait for a server to read them; then it is given up.
+const UNREAD: usize = 1024;
 /// "Method not found" of JSON-RPC.
 const NO_METHOD: i64 = -32601;
 
@@ -43,20 +56,34 @@ pub(super) enum Incoming {
     },
     /// It is no message of the protocol.
     Malformed(String),
+    /// The connection can't go on, for this reason. It is gone next.
+    Broken(String),
     /// The connection is gone.
     Closed,
 }
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, String>>>>>;
+/// Who waits for which answer; `None` once no answer can come.
+type Waiting = Arc<Mutex<Option<HashMap<u64, Asker>>>>;
+type Asker = oneshot::Sender<Result<Value, String>>;
+
+/// A message, and its share of what may wait.
+type Untaken = (Incoming, OwnedSemaphorePermit);
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Link {
-    outgoing: mpsc::UnboundedSender<Message>,
-    incoming: mpsc::UnboundedReceiver<Incoming>,
+    outgoing: mpsc::Sender<Message>,
+    incoming: mpsc::UnboundedReceiver<Untaken>,
+    reader: AbortHandle,
     waiting: Waiting,
     last_id: u64,
     is_closed: bool,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
 }
 
 impl Link {
@@ -72,16 +99,19 @@ impl Link {
                 Err(error) => return Err(error),
             }
         };
-        let handshake = client_async("ws://localhost/", stream).await;
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_LIMIT))
+            .max_frame_size(Some(MESSAGE_LIMIT));
+        let handshake = client_async_with_config("ws://localhost/", stream, Some(limits)).await;
         let (stream, _response) = handshake.map_err(io::Error::other)?;
         Ok(Self::over(stream))
     }
 
     fn over(stream: WebSocketStream<UnixStream>) -> Self {
-        let (mut sink, mut source) = stream.split();
-        let (outgoing, mut to_send) = mpsc::unbounded_channel::<Message>();
+        let (mut sink, source) = stream.split();
+        let (outgoing, mut to_send) = mpsc::channel::<Message>(UNREAD);
         let (received, incoming) = mpsc::unbounded_channel();
-        let waiting = Waiting::default();
+        let waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         // A server that reads slowly delays nobody but itself.
         tokio::spawn(async move {
             while let Some(message) = to_send.recv().await {
@@ -91,32 +121,11 @@ impl Link {
             }
             let _it_is_going_anyway = sink.close().await;
         });
-        let answered = Arc::clone(&waiting);
-        tokio::spawn(async move {
-            while let Some(Ok(message)) = source.next().await {
-                let Message::Text(text) = message else {
-                    continue;
-                };
-                let message = match understand(&text) {
-                    Incoming::Answer { id, result } => match lock(&answered).remove(&id) {
-                        Some(asker) => {
-                            let _asker_may_have_gone = asker.send(result);
-                            continue;
-                        }
-                        None => Incoming::Answer { id, result },
-                    },
-                    message => message,
-                };
-                if received.send(message).is_err() {
-                    return;
-                }
-            }
-            lock(&answered).clear();
-            let _nobody_listens = received.send(Incoming::Closed);
-        });
+        let reader = tokio::spawn(read(source, Arc::clone(&waiting), received));
         Self {
             outgoing,
             incoming,
+            reader: reader.abort_handle(),
             waiting,
             last_id: 0,
             is_closed: false,
@@ -128,7 +137,8 @@ impl Link {
         if self.is_closed {
             return Incoming::Closed;
         }
-        let message = self.incoming.recv().await.unwrap_or(Incoming::Closed);
+        let untaken = self.incoming.recv().await;
+        let message = untaken.map_or(Incoming::Closed, |(message, _share)| message);
         self.is_closed = message == Incoming::Closed;
         message
     }
@@ -147,7 +157,10 @@ impl Link {
     /// The server's refusal; that no answer came.
     pub(super) async fn ask(&mut self, method: &str, params: &Value) -> Result<Value, String> {
         let (asker, answer) = oneshot::channel();
-        lock(&self.waiting).insert(self.last_id + 1, asker);
+        match &mut *lock(&self.waiting) {
+            Some(waiting) => drop(waiting.insert(self.last_id + 1, asker)),
+            None => drop(asker),
+        }
         self.send(method, params);
         match tokio::time::timeout(ANSWER_LIMIT, answer).await {
             Ok(Ok(result)) => result,
@@ -176,14 +189,70 @@ impl Link {
 
     fn write(&mut self, message: &Value) {
         // Where the connection is gone, `next` tells so.
-        let _gone = self.outgoing.send(Message::text(message.to_string()));
+        let sent = self.outgoing.try_send(Message::text(message.to_string()));
+        if matches!(sent, Err(mpsc::error::TrySendError::Full(_))) {
+            tracing::warn!("the app-server reads nothing");
+            self.is_closed = true;
+        }
     }
 }
 
-fn lock(
-    waiting: &Waiting,
-) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<Value, String>>>> {
+/// Reads to the end of the connection. Answers that are waited for go to who waits.
+async fn read(
+    mut source: SplitStream<WebSocketStream<UnixStream>>,
+    waiting: Waiting,
+    received: mpsc::UnboundedSender<Untaken>,
+) {
+    let room = Arc::new(Semaphore::new(UNTAKEN));
+    loop {
+        let (message, size) = match source.next().await {
+            Some(Ok(Message::Text(text))) => (understand(&text), text.len()),
+            Some(Ok(Message::Binary(bytes))) => {
+                let text = format!("{} bytes of no text", bytes.len());
+                (Incoming::Malformed(text), LEAST)
+            }
+            Some(Ok(_)) => continue,
+            Some(Err(error)) if !is_end(&error) => (Incoming::Broken(error.to_string()), LEAST),
+            Some(Err(_)) | None => break,
+        };
+        let message = match message {
+            Incoming::Answer { id, result } => match taken(&waiting, id) {
+                Some(asker) => {
+                    let _asker_may_have_gone = asker.send(result);
+                    continue;
+                }
+                None => Incoming::Answer { id, result },
+            },
+            message => message,
+        };
+        let share = u32::try_from(size.clamp(LEAST, UNTAKEN)).unwrap_or(u32::MAX);
+        let Ok(share) = Arc::clone(&room).acquire_many_owned(share).await else {
+            return;
+        };
+        if received.send((message, share)).is_err() {
+            return;
+        }
+    }
+    *lock(&waiting) = None;
+}
+
+/// Whether an error says no more than that the other side is gone.
+fn is_end(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Io(_)
+            | Error::ConnectionClosed
+            | Error::AlreadyClosed
+            | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+    )
+}
+
+fn lock(waiting: &Waiting) -> MutexGuard<'_, Option<HashMap<u64, Asker>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn taken(waiting: &Waiting, id: u64) -> Option<Asker> {
+    lock(waiting).as_mut()?.remove(&id)
 }
 
 /// Connects through the directory's descriptor: a socket's own address holds 107 bytes, and a state directory may be longer.
@@ -203,7 +272,7 @@ fn is_not_up(error: &io::Error) -> bool {
     )
 }
 
-fn understand(text: &str) -> Incoming {
+pub(super) fn understand(text: &str) -> Incoming {
     let malformed = || Incoming::Malformed(text.chars().take(200).collect());
     let Ok(Value::Object(mut message)) = serde_json::from_str(text) else {
         return malformed();
@@ -216,13 +285,17 @@ fn understand(text: &str) -> Incoming {
     match (method, message.remove("id")) {
         (Some(method), None) => Incoming::Notification { method, params },
         (Some(method), Some(id)) => Incoming::Request { id, method, params },
-        (None, Some(id)) => match (id.as_u64(), message.remove("error")) {
+        (None, Some(id)) => match (
+            id.as_u64(),
+            message.remove("error").filter(|e| !e.is_null()),
+        ) {
             (None, _) => malformed(),
             (Some(id), Some(error)) => Incoming::Answer {
                 id,
-                result: Err(error["message"]
-                    .as_str()
-                    .map_or_else(|| error.to_string(), str::to_owned)),
+                result: Err(match error["message"].as_str() {
+                    Some(message) => cut(message),
+                    None => cut(&error.to_string()),
+                }),
             },
             (Some(id), None) => Incoming::Answer {
                 id,

@@ -54,9 +54,7 @@ impl Teller {
 
     /// What a notification says.
     pub(super) fn notification(&mut self, method: &str, params: Value) -> Vec<Told> {
-        if let Some(thread) = params.get("threadId")
-            && *thread != self.thread
-        {
+        if params["threadId"] != self.thread.as_str() {
             return Vec::new();
         }
         match method {
@@ -86,7 +84,7 @@ impl Teller {
             // A final error comes with the turn's end.
             "error" if params["willRetry"] == true => {
                 let message = params["error"]["message"].as_str();
-                let trouble = message.map(|message| Told::Trouble(message.to_owned()));
+                let trouble = message.map(|message| Told::Trouble(cut(message)));
                 trouble.into_iter().collect()
             }
             "serverRequest/resolved" => vec![Told::Resolved {
@@ -172,7 +170,11 @@ impl Teller {
                 turn_id,
                 error: turn.error.as_ref().map(transcript::parse_error),
             },
-            _ => match (message, self.blocked.take()) {
+            TurnStatus::InProgress | TurnStatus::Other => Line::TurnFailed {
+                turn_id,
+                error: Some(TurnError::new("codex ended the turn in an unknown way")),
+            },
+            TurnStatus::Completed => match (message, self.blocked.take()) {
                 (None, Some(why)) => Line::TurnFailed {
                     turn_id,
                     error: Some(TurnError::blocked_prompt(&why)),
@@ -302,7 +304,7 @@ impl Teller {
                 told.extend(self.step_ended(of));
             }
         }
-        if turn.status != TurnStatus::InProgress {
+        if !matches!(turn.status, TurnStatus::InProgress | TurnStatus::Other) {
             told.extend(self.end(turn));
         }
         (names, told)
@@ -349,7 +351,7 @@ impl Tokens {
 }
 
 /// At most [`Item::LIMIT`] bytes of a text.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     match text
         .char_indices()
         .find(|(at, c)| at + c.len_utf8() > Item::LIMIT)

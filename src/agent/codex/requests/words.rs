@@ -1,9 +1,14 @@
 //! The part of the `app-server`'s protocol that a run reads. Unknown members are left alone.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::os::shell::shell_words;
+
+/// A list that is `null`, or not there, is empty.
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Vec<T>, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
+}
 
 /// `turn/started`, `turn/completed`, `item/started`, `item/completed`.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,7 +27,7 @@ pub(super) struct Turn {
     /// `message` and `codexErrorInfo`.
     pub(super) error: Option<Value>,
     /// Of a turn that has ended the last message alone; of a continued thread's turns all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub(super) items: Vec<Value>,
 }
 
@@ -33,6 +38,9 @@ pub(super) enum TurnStatus {
     Interrupted,
     Failed,
     InProgress,
+    /// One of a newer version.
+    #[serde(other)]
+    Other,
 }
 
 impl Turn {
@@ -54,16 +62,16 @@ pub(super) struct Step {
     pub(super) text: Option<String>,
     pub(super) phase: Option<String>,
     command: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     command_actions: Vec<Action>,
     pub(super) exit_code: Option<i32>,
     pub(super) duration_ms: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     changes: Vec<Change>,
     pub(super) server: Option<String>,
     pub(super) namespace: Option<String>,
     pub(super) tool: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub(super) receiver_thread_ids: Vec<String>,
     pub(super) client_id: Option<String>,
     content: Option<Value>,
@@ -251,7 +259,7 @@ pub(super) struct HookRun {
 struct HookSummary {
     event_name: String,
     status: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     entries: Vec<HookEntry>,
 }
 
@@ -294,6 +302,6 @@ pub(super) struct Thread {
     pub(super) id: String,
     pub(super) path: Option<std::path::PathBuf>,
     pub(super) cli_version: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub(super) turns: Vec<Turn>,
 }
