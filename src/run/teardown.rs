@@ -346,7 +346,7 @@ pub(crate) async fn remove_worktree(
     let done = context.journal.step(Step::RemoveWorktree, work).await;
     for path in done.iter().flat_map(|removed| &removed.inside) {
         outcome.notices.push(format!(
-            "the worktree {}, which was made inside it, is removed from git with it; its branch stays",
+            "the worktree {}, which was made inside it, is removed from git with it; a branch that it is on stays",
             path.display()
         ));
     }

@@ -9,7 +9,7 @@
 //! * git opens no repository below the work tree: their configuration is the agent's.
 //!
 //! Owns the order of the steps and the notices about files. Imported by `snapshot` and `dirty`. The files below import
-//! each other in one direction: `ground`, `source`, then `staged`, `survey`, `adding`, then `nested`.
+//! each other in one direction: `ground`, `source`, `theirs`, then `staged`, `survey`, `adding`, then `nested`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -35,6 +35,7 @@ mod pipes;
 mod source;
 mod staged;
 mod survey;
+mod theirs;
 
 /// So many new files go into one pack.
 const MANY: usize = 500;

@@ -1,9 +1,14 @@
 //! Repositories that the agent makes inside its worktree: their files are in the result, their commits under refs of ours.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use cx_operator::worktree::Snapshot;
+use rustix::fs::Mode;
+use testkit::wait::LIMIT;
 
 use crate::fixture::{Fixture, REF, git, output, snapshot, write};
 
@@ -208,4 +213,133 @@ fn a_history_that_nobody_can_copy_keeps_the_worktree() {
     git(&own, &["commit", "-q", "--allow-empty", "-m", "own"]);
     let taken = snapshot(&worktree);
     assert_eq!(taken.left_out.len(), 3, "{:?}", taken.left_out);
+}
+
+/// Commits a file in a submodule, on a branch of its own, and has the submodule go.
+#[test]
+fn the_commits_of_a_submodule_that_went_are_kept() {
+    let allow = "protocol.file.allow=always";
+    for gone in [
+        &["rm", "-qf", "libs/sub"][..],
+        &["submodule", "--quiet", "deinit", "-f", "libs/sub"],
+    ] {
+        let f = Fixture::new();
+        let origin = f.dir().join("origin");
+        init(&origin, "fetched");
+        let origin = origin.to_str().expect("UTF-8");
+        f.git(&[
+            "-c",
+            allow,
+            "submodule",
+            "--quiet",
+            "add",
+            origin,
+            "libs/sub",
+        ]);
+        f.commit("with a submodule");
+        let worktree = f.add();
+        let at = worktree.path();
+        git(
+            at,
+            &["-c", allow, "submodule", "--quiet", "update", "--init"],
+        );
+        let sub = at.join("libs/sub");
+        git(&sub, &["checkout", "-q", "-b", "work"]);
+        git(&sub, &["commit", "-q", "--allow-empty", "-m", "work"]);
+        git(at, gone);
+        let taken = snapshot(&worktree);
+        assert_eq!(kept(&f), ["work"], "{gone:?}: {:?}", taken.notices);
+        assert!(taken.left_out.is_empty(), "{:?}", taken.left_out);
+    }
+}
+
+#[test]
+fn the_commits_of_a_worktree_that_is_ignored_or_gone_are_kept() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    let at = worktree.path();
+    for (inner, branch) in [("build/inner", "--detach"), ("gone", "--detach")] {
+        git(at, &["worktree", "add", "-q", branch, inner]);
+        let inner = at.join(inner);
+        let subject = inner.file_name().expect("a name").to_str();
+        let subject = subject.expect("UTF-8");
+        git(&inner, &["commit", "-q", "--allow-empty", "-m", subject]);
+    }
+    git(
+        at,
+        &["worktree", "add", "-q", "-b", "theirs", "build/theirs"],
+    );
+    let theirs = at.join("build/theirs");
+    git(&theirs, &["commit", "-q", "--allow-empty", "-m", "theirs"]);
+    fs::remove_dir_all(at.join("gone")).expect("a directory");
+    let taken = snapshot(&worktree);
+    assert_eq!(kept(&f), ["gone", "inner"], "{:?}", taken.notices);
+}
+
+#[test]
+fn a_git_directory_behind_a_link_is_read() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    let at = worktree.path();
+    init(&at.join("front"), "linked");
+    fs::create_dir(at.join("build")).expect("a directory");
+    fs::rename(at.join("front/.git"), at.join("build/store")).expect("a move");
+    symlink("../build/store", at.join("front/.git")).expect("a link");
+    let own = f.dir().join("own");
+    init(&own, "in place of the worktree's");
+    fs::remove_file(at.join(".git")).expect("a file");
+    let text = format!("gitdir: {}\n", own.join(".git").display());
+    write(&at.join(".git"), text.as_bytes());
+    let taken = snapshot(&worktree);
+    assert_stored(&f, &["front/committed"], &taken);
+    let wanted = ["in place of the worktree's", "linked"];
+    assert_eq!(kept(&f), wanted, "{:?}", taken.notices);
+}
+
+/// Each would have its reader wait for ever.
+#[test]
+fn a_pipe_in_a_git_directory_keeps_nobody_waiting() {
+    let f = Fixture::new();
+    let worktree = f.add();
+    let at = worktree.path();
+    let outside = f.dir().join("pipe");
+    mkfifo(&outside);
+    let places = [
+        "HEAD",
+        "config",
+        "packed-refs",
+        "shallow",
+        "objects/info/alternates",
+        "objects/pack/pack-a.idx",
+    ];
+    for (number, place) in places.into_iter().enumerate() {
+        let dir = at.join(format!("pipe{number}"));
+        init(&dir, place);
+        let place = dir.join(".git").join(place);
+        drop(fs::remove_file(&place));
+        mkfifo(&place);
+    }
+    let include = format!("[Include]\n\tpath = {}\n", outside.display());
+    let linked = at.join("link");
+    init(&linked, "link");
+    symlink(&outside, linked.join(".git/packed-refs")).expect("a link");
+    let other = at.join("other");
+    init(&other, "other");
+    mkfifo(&other.join(".git/objects/info/packs"));
+    for name in ["include", "alternate"] {
+        init(&at.join(name), name);
+    }
+    write(&at.join("include/.git/config"), include.as_bytes());
+    let alternate = at.join("alternate/.git/objects/info/alternates");
+    write(&alternate, b"../../../other/.git/objects\n");
+    write(&at.join(".gitmodules"), include.as_bytes());
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || drop(done.send(snapshot(&worktree))));
+    let taken = ended.recv_timeout(LIMIT).expect("it ends");
+    assert_eq!(taken.left_out.len(), 10, "{:?}", taken.notices);
+    assert_stored(&f, &["pipe0/committed", "include/committed"], &taken);
+}
+
+fn mkfifo(path: &Path) {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR).expect("a pipe");
 }

@@ -13,16 +13,18 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Index, Oid, Repository, RepositoryOpenFlags};
+use git2::{Index, Oid, Repository};
 
 use super::ground::{
     COMMIT, FILE, Link, entry, find, is_skipped, keep_time, links_and_dirs, quoted,
 };
-use super::source::Source;
+use super::source::{HEAD_LIMIT, Source};
 use super::survey::{Scope, Survey};
+use super::theirs;
 use crate::os::chain::chain;
+use crate::worktree::admin_dir::{checkout_of, registered};
 use crate::worktree::error::Error;
-use crate::worktree::files::{Scratch, shown};
+use crate::worktree::files::{Scratch, read_small, shown};
 use crate::worktree::identity::write_commit;
 
 /// An empty file. Its name makes a directory one with tracked files, which git enters though a repository is there;
@@ -48,6 +50,8 @@ pub(super) struct Nested<'a> {
     pub(super) notices: Vec<String>,
     /// Repositories whose history could not be copied.
     pub(super) left_out: Vec<Vec<u8>>,
+    /// The git directories that were looked at.
+    known: HashSet<PathBuf>,
 }
 
 impl<'a> Nested<'a> {
@@ -57,6 +61,7 @@ impl<'a> Nested<'a> {
             histories: Vec::new(),
             notices: Vec::new(),
             left_out: Vec::new(),
+            known: HashSet::new(),
         }
     }
 
@@ -74,19 +79,25 @@ impl<'a> Nested<'a> {
         linked.chain(unlinked).cloned().collect()
     }
 
-    /// The paths in `.gitmodules`.
+    /// The paths in `.gitmodules`. What it includes isn't read, as git doesn't.
     fn declared(&self) -> HashSet<Vec<u8>> {
-        let mut paths = HashSet::new();
         let file = self.source.work_tree.join(".gitmodules");
-        if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_file())
-            && let Ok(config) = git2::Config::open(&file)
-            && let Ok(mut entries) = config.entries(Some(r"^submodule\..*\.path$"))
-        {
-            while let Some(Ok(entry)) = entries.next() {
-                paths.insert(entry.value_bytes().to_vec());
-            }
+        if !fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_file()) {
+            return HashSet::new();
         }
-        paths
+        let index = self.source.scratch.join("index");
+        let ground = self.source.ground(self.source.work_tree.to_owned(), index);
+        let listed = ground
+            .git("config")
+            .args(["-f".as_ref(), file.as_os_str()])
+            .args(["--no-includes", "-z", "--get-regexp"])
+            .args([r"^submodule\..*\.path$"])
+            .query_output(Vec::new());
+        // An error says that there are none, or that it can't be read.
+        let listed = listed.unwrap_or_default();
+        let entries = listed.split(|byte| *byte == 0);
+        let value = |entry: &[u8]| Some(entry.splitn(2, |byte| *byte == b'\n').nth(1)?.to_vec());
+        entries.filter_map(value).collect()
     }
 
     /// The commit that the base has at a path.
@@ -109,14 +120,12 @@ impl<'a> Nested<'a> {
             && fs::read_dir(self.full(path)).is_ok_and(|mut entries| entries.next().is_none())
     }
 
+    fn git_dir(&self, path: &[u8]) -> Option<PathBuf> {
+        theirs::find_git_dir(&self.full(path))
+    }
+
     fn open(&self, path: &[u8]) -> Option<Repository> {
-        let full = self.full(path);
-        // Neither through a link nor from a pipe.
-        let meta = fs::symlink_metadata(full.join(".git")).ok()?;
-        if !meta.is_dir() && !meta.is_file() {
-            return None;
-        }
-        Repository::open_ext(full, RepositoryOpenFlags::NO_SEARCH, &[] as &[&Path]).ok()
+        theirs::open(&self.git_dir(path)?, self.source.repo.common_dir())
     }
 
     /// Writes into the index what the repositories are to become, and copies their commits.
@@ -127,9 +136,23 @@ impl<'a> Nested<'a> {
         submodules: &HashSet<Vec<u8>>,
         survey: &Survey,
     ) -> Result<(), Error> {
-        if self.is_dir(b".git") {
+        let own = self.source.admin_dir.canonicalize().ok();
+        if self.git_dir(TOP).is_some_and(|found| Some(found) != own) {
             self.keep_repository(TOP);
         }
+        self.keep_worktrees(survey)?;
+        self.settle_links(index, links, submodules, survey)?;
+        self.keep_modules();
+        Ok(())
+    }
+
+    fn settle_links(
+        &mut self,
+        index: &mut Index,
+        links: &[Link],
+        submodules: &HashSet<Vec<u8>>,
+        survey: &Survey,
+    ) -> Result<(), Error> {
         if links.is_empty() && survey.repositories.is_empty() && submodules.is_empty() {
             return Ok(());
         }
@@ -195,10 +218,10 @@ impl<'a> Nested<'a> {
             TOP => "the worktree has a repository of its own, in place of its `.git` file: its files are stored".to_owned(),
             _ => format!("{} has a repository of its own: its files are stored", name(path)),
         };
+        let git_dir = self.git_dir(path);
+        self.known.extend(git_dir.clone());
         let Some(nested) = self.open(path) else {
-            let git_dir = self.full(path).join(".git");
-            let is_dir = fs::symlink_metadata(&git_dir).is_ok_and(|meta| meta.is_dir());
-            if is_dir && git_dir.join("HEAD").exists() {
+            if git_dir.is_some() {
                 return self.miss(path, &format!("{said}, its history is"), "it can't be read");
             }
             let none = format!("{said}, and it has no history that can be read");
@@ -222,6 +245,7 @@ impl<'a> Nested<'a> {
 
     /// Returns the commit that a submodule is at, if any; what the `recorded` one doesn't have is copied.
     fn keep_submodule(&mut self, path: &[u8], recorded: Option<Oid>) -> Result<Option<Oid>, Error> {
+        self.known.extend(self.git_dir(path));
         let Some(nested) = self.open(path) else {
             return Ok(None);
         };
@@ -251,6 +275,77 @@ impl<'a> Nested<'a> {
             uncommitted,
         );
         Ok(Some(head))
+    }
+
+    /// Copies the commits of submodules that were checked out here and are no more: they go with the worktree's
+    /// administrative directory.
+    fn keep_modules(&mut self) {
+        let modules = self.source.admin_dir.join("modules");
+        for git_dir in theirs::find_git_dirs(modules.clone()) {
+            let found = git_dir.canonicalize();
+            if found.is_ok_and(|found| self.known.contains(&found)) {
+                continue;
+            }
+            let path = git_dir.strip_prefix(&modules).unwrap_or(&git_dir);
+            let path = path.as_os_str().as_bytes();
+            let said = format!(
+                "the submodule {}, which is checked out no more, has",
+                name(path)
+            );
+            let Some(nested) = theirs::open(&git_dir, self.source.repo.common_dir()) else {
+                self.miss(
+                    path,
+                    &format!("{said} a history: it is"),
+                    "it can't be read",
+                );
+                continue;
+            };
+            let mut new = tips(&nested);
+            new.retain(|tip| !is_fetched(&nested, *tip));
+            if !new.is_empty() {
+                let copied = self.copy(&nested, &new).map(|()| new);
+                self.keep(path, format!("{said} commits of its own: they are"), copied);
+            }
+        }
+    }
+
+    /// Keeps the commits of worktrees inside that were not looked at: in an ignored directory, or gone. Their branches
+    /// stay; without one, nothing else leads to the commits.
+    fn keep_worktrees(&mut self, survey: &Survey) -> Result<(), Error> {
+        let failed = "read the commits of a worktree";
+        let open = self.source.repo.open()?;
+        for admin_dir in registered(self.source.repo)? {
+            let path = checkout_of(&admin_dir);
+            let inside = path
+                .as_deref()
+                .and_then(|path| path.strip_prefix(self.source.work_tree).ok());
+            let path = inside.unwrap_or(Path::new("")).as_os_str().as_bytes();
+            if path.is_empty() || survey.repositories.iter().any(|seen| seen == path) {
+                continue;
+            }
+            let head = read_small(&admin_dir.join("HEAD"), HEAD_LIMIT).unwrap_or_default();
+            let head = str::from_utf8(head.trim_ascii()).unwrap_or_default();
+            let Some(head) = head
+                .parse()
+                .ok()
+                .filter(|head| open.find_commit(*head).is_ok())
+            else {
+                continue;
+            };
+            let mut walk = open.revwalk().map_err(Error::git(failed))?;
+            walk.push(head).map_err(Error::git(failed))?;
+            for refs in ["refs/heads/*", "refs/tags/*", "refs/remotes/*"] {
+                walk.hide_glob(refs).map_err(Error::git(failed))?;
+            }
+            if walk.next().is_some() {
+                let said = format!(
+                    "the worktree {} has commits that are on no branch: they are",
+                    name(path)
+                );
+                self.keep(path, said, Ok(vec![head]));
+            }
+        }
+        Ok(())
     }
 
     /// A commit of the files of a submodule on top of its HEAD, if they differ; repositories in it are settled too.
