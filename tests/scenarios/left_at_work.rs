@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use cx_operator::agent::executor::Sandbox;
 use cx_operator::record::{Outcome, Status};
 use cx_operator::task::policy::Keep;
 use cx_operator::task::policy::Permissions;
@@ -43,8 +44,8 @@ const FORMS: [Form; 4] = [
 ];
 
 impl Form {
-    fn play(self, scenario: impl AsyncFn(&Rig, Form)) {
-        on(Agent::Codex(self.version), async |rig| {
+    fn play(self, agent: fn(&'static str) -> Agent, scenario: impl AsyncFn(&Rig, Form)) {
+        on(agent(self.version), async |rig| {
             if self.newer {
                 rig.configure("\n[features]\nmulti_agent_v2 = true\n");
             }
@@ -73,30 +74,48 @@ impl Form {
 
 macro_rules! on_every_form {
     ($($name:ident),+ $(,)?) => { $(mod $name {
+        use super::{FORMS, Form};
+        use crate::rig::Agent::{self, Codex, Requests};
+
         #[test]
         fn codex_0_169() {
-            super::FORMS[0].play(super::$name);
+            FORMS[0].play(Codex, super::$name);
+        }
+
+        #[test]
+        fn requests_0_169() {
+            FORMS[0].play(Requests, super::$name);
+        }
+
+        fn thoroughly(form: Form, agent: fn(&'static str) -> Agent) {
+            if testkit::size::thorough() {
+                form.play(agent, super::$name);
+            }
         }
 
         #[test]
         fn thorough_codex_0_169_newer() {
-            if testkit::size::thorough() {
-                super::FORMS[1].play(super::$name);
-            }
+            thoroughly(FORMS[1], Codex);
+        }
+
+        #[test]
+        fn thorough_requests_0_169_newer() {
+            thoroughly(FORMS[1], Requests);
         }
 
         #[test]
         fn thorough_codex_0_150() {
-            if testkit::size::thorough() {
-                super::FORMS[2].play(super::$name);
-            }
+            thoroughly(FORMS[2], Codex);
+        }
+
+        #[test]
+        fn thorough_requests_0_150() {
+            thoroughly(FORMS[2], Requests);
         }
 
         #[test]
         fn thorough_codex_0_130() {
-            if testkit::size::thorough() {
-                super::FORMS[3].play(super::$name);
-            }
+            thoroughly(FORMS[3], Codex);
         }
     })+ };
 }
@@ -170,6 +189,87 @@ async fn sub_agent_that_asks_late(rig: &Rig, form: Form) {
     assert_eq!(outcome.files[0].path, "late.txt");
 }
 
+mod commands_of_a_sub_agent {
+    use super::{FORMS, command_of_a_sub_agent};
+    use crate::rig::Agent::{Codex, Requests};
+
+    #[test]
+    fn codex_0_169() {
+        FORMS[0].play(Codex, command_of_a_sub_agent);
+    }
+
+    #[test]
+    fn requests_0_169() {
+        FORMS[0].play(Requests, command_of_a_sub_agent);
+    }
+
+    #[test]
+    fn codex_0_150() {
+        FORMS[2].play(Codex, command_of_a_sub_agent);
+    }
+}
+
+/// The sub-agent's turn is over, and so is its maker's.
+async fn command_of_a_sub_agent(rig: &Rig, form: Form) {
+    let late = json!({"cmd": "sleep 4; echo late > late.txt", "yield_time_ms": 300});
+    let child = json!([{"call": "exec_command", "args": late}, {"say": "Done too."}]);
+    form.scripts(rig, child, vec![json!({"say": DELEGATED})]);
+    let outcome = rig.delegate(rig.task("[[play parent]]")).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    assert_eq!(outcome.files.len(), 1, "{outcome:?}");
+    assert!(notices(&outcome, "still").is_empty(), "{outcome:?}");
+}
+
+mod refusals_of_a_sub_agent {
+    use super::{FORMS, change_of_a_sub_agent, reason_for_a_sub_agent};
+    use crate::rig::Agent::Requests;
+
+    #[test]
+    fn the_reason_reaches_it() {
+        FORMS[0].play(Requests, reason_for_a_sub_agent);
+    }
+
+    #[test]
+    fn a_change_is_named() {
+        FORMS[0].play(Requests, change_of_a_sub_agent);
+    }
+}
+
+async fn reason_for_a_sub_agent(rig: &Rig, form: Form) {
+    let child = json!([{"shell": "touch asked", "escalate": "I must"}, {"say": "Done too."}]);
+    let then = vec![json!({"shell": "sleep 2"}), json!({"say": DELEGATED})];
+    form.scripts(rig, child, then);
+    let mut task = rig.task("[[play parent]]");
+    task.responders = rig
+        .answers("[[permission]]\npattern = \".\"\ndecision = \"deny\"\nmessage = \"Use make.\"");
+    let outcome = rig.delegate(task).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+    let told: Vec<bool> = rig
+        .model
+        .requests()
+        .iter()
+        .filter(|request| request.body.to_string().contains("Use make."))
+        .map(|request| request.body.to_string().contains("[[play parent]]"))
+        .collect();
+    assert_eq!(told, [false], "it and nobody else");
+}
+
+async fn change_of_a_sub_agent(rig: &Rig, form: Form) {
+    let patch = "*** Begin Patch\n*** Add File: new\n+x\n*** End Patch";
+    let child = json!([{"custom": "apply_patch", "input": patch}, {"say": "Done too."}]);
+    let then = vec![json!({"shell": "sleep 2"}), json!({"say": DELEGATED})];
+    form.scripts(rig, child, then);
+    let mut task = rig.task("[[play parent]]");
+    task.agent.sandbox = Sandbox::ReadOnly;
+    let outcome = rig.delegate(task).await;
+    assert_eq!(outcome.status, Status::NeedsPermission, "{outcome:?}");
+    let asked = outcome.pending.expect("what it asks").text;
+    assert!(
+        asked.starts_with("change ") && asked.ends_with("/new"),
+        "{asked}"
+    );
+}
+
 /// What fails afterwards is seen, and the tokens are those of the session itself.
 async fn approval_of_a_sub_agent(rig: &Rig, form: Form) {
     let word = rig.path("word");
@@ -195,25 +295,16 @@ async fn approval_of_a_sub_agent(rig: &Rig, form: Form) {
     assert!(usage.input_tokens < 1_000, "{usage:?}");
 }
 
-#[test]
-fn a_command_that_outlives_its_turn_codex_0_169() {
-    on(Agent::Codex(PINNED), command_is_waited_for);
+macro_rules! on_both_drives {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        codex_0_169 on Codex(testkit::agents::PINNED);
+        requests_0_169 on Requests(testkit::agents::PINNED);
+        codex_0_150 on Codex(testkit::agents::OLDER[0]);
+        requests_0_150 on Requests(testkit::agents::OLDER[0]);
+    })+ };
 }
 
-#[test]
-fn a_command_that_outlives_its_turn_codex_0_150() {
-    on(Agent::Codex(OLDER[0]), command_is_waited_for);
-}
-
-#[test]
-fn a_command_that_stays_codex_0_169() {
-    on(Agent::Codex(PINNED), command_is_named);
-}
-
-#[test]
-fn a_command_that_stays_codex_0_150() {
-    on(Agent::Codex(OLDER[0]), command_is_named);
-}
+on_both_drives!(command_is_waited_for, command_is_named, goal);
 
 fn left(command: &str) -> String {
     let arguments = json!({"cmd": command, "yield_time_ms": 300});
@@ -236,21 +327,6 @@ async fn command_is_named(rig: &Rig) {
     assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
     let told = notices(&outcome, "sleep 50; echo late");
     assert_eq!(told.len(), 1, "{outcome:?}");
-}
-
-mod a_goal {
-    use super::{OLDER, PINNED, goal};
-    use crate::rig::{Agent, on};
-
-    #[test]
-    fn codex_0_169() {
-        on(Agent::Codex(PINNED), goal);
-    }
-
-    #[test]
-    fn codex_0_150() {
-        on(Agent::Codex(OLDER[0]), goal);
-    }
 }
 
 /// Whoever sets one is refused: the run ends with its turn, and a session that is kept is idle.

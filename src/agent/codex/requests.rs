@@ -74,9 +74,18 @@ pub(super) struct Requests {
     steered: Vec<String>,
     /// The answers that nobody waits for, and what they are answers to.
     errands: HashMap<u64, &'static str>,
-    open: HashMap<String, (Value, Open)>,
+    open: HashMap<String, Waiting>,
     told: VecDeque<Told>,
     noted: u8,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+struct Waiting {
+    id: Value,
+    /// The thread and the turn that it is of: a sub-agent has its own.
+    of: Option<(String, String)>,
+    open: Open,
 }
 
 impl Requests {
@@ -153,9 +162,12 @@ impl Requests {
                 }
             }
             Incoming::Request { id, method, params } => {
+                let text = |name: &str| params[name].as_str().map(str::to_owned);
+                let of = text("threadId").zip(text("turnId"));
                 match self.teller.request(&id, &method, params) {
                     Some((told, open)) => {
-                        self.open.insert(id.to_string(), (id, open));
+                        let waiting = Waiting { id, of, open };
+                        self.open.insert(waiting.id.to_string(), waiting);
                         self.told.push_back(told);
                     }
                     None => {
@@ -256,20 +268,22 @@ impl Conversation for Requests {
     }
 
     fn decide(&mut self, request: &str, decision: &Decision) {
-        let Some((id, open)) = self.open.remove(request) else {
+        let Some(Waiting { id, of, open }) = self.open.remove(request) else {
             return;
         };
         let allows = *decision == Decision::Allow;
-        if let (Decision::Deny { message }, Some(turn)) = (decision, &self.turn)
+        if let (Decision::Deny { message }, Some((thread, turn))) = (decision, of)
             && !message.is_empty()
         {
             // A refusal has no words of its own: they are said to the turn, before it goes on.
             let steer = json!({
-                "threadId": self.session.id,
+                "threadId": thread,
                 "expectedTurnId": turn,
                 "input": [{"type": "text", "text": message}],
             });
-            self.steered.push(message.clone());
+            if thread == self.session.id {
+                self.steered.push(message.clone());
+            }
             self.run_errand("turn/steer", &steer, "pass the reason of a refusal on");
         }
         let word = if allows { "accept" } else { "decline" };
@@ -285,7 +299,12 @@ impl Conversation for Requests {
     }
 
     fn answer(&mut self, call: &str, answers: &[String]) {
-        let Some((id, Open::Form(questions))) = self.open.remove(call) else {
+        let Some(Waiting {
+            id,
+            open: Open::Form(questions),
+            ..
+        }) = self.open.remove(call)
+        else {
             return;
         };
         let pairs = questions.into_iter().zip(answers);

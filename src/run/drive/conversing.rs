@@ -450,5 +450,7 @@ fn transcript_of(session: &Session, executor: crate::agent::ExecutorId) -> Trans
         version: session.version.clone(),
     };
     transcript.take(line, &mut Vec::new());
+    // The server tells of the end of each command, so that one of whose end it has not told still runs.
+    transcript.take(Line::Ended { process: None }, &mut Vec::new());
     transcript
 }

@@ -55,6 +55,13 @@ impl Teller {
     /// What a notification says.
     pub(super) fn notification(&mut self, method: &str, params: Value) -> Vec<Told> {
         if params["threadId"] != self.thread.as_str() {
+            // A sub-agent's turns are its own, but it may ask for an approval of its changes.
+            if matches!(method, "item/started" | "item/completed")
+                && let Some(step) = parse::<OfThread>(params).and_then(|of| of.item)
+                && step.kind == StepKind::FileChange
+            {
+                self.note_change(method == "item/started", step);
+            }
             return Vec::new();
         }
         match method {
@@ -196,14 +203,22 @@ impl Teller {
                 Some((step.id, command))
             }
             StepKind::FileChange => {
-                let words = step.changed().join(", ");
-                self.changes.insert(step.id, format!("change {words}"));
+                self.note_change(true, step);
                 None
             }
             kind if kind.is_a_tools() => None,
             _ => return Vec::new(),
         };
         vec![Told::Line(Line::Called { command })]
+    }
+
+    fn note_change(&mut self, began: bool, step: Step) {
+        if began {
+            let words = step.changed().join(", ");
+            self.changes.insert(step.id, format!("change {words}"));
+        } else {
+            self.changes.remove(&step.id);
+        }
     }
 
     fn step_ended(&mut self, of: OfThread) -> Vec<Told> {

@@ -87,8 +87,13 @@ impl Transcript {
         }
     }
 
-    /// The commands that the agent left running, as far as it was read.
+    /// The commands that the agent and its sub-agents left running, as far as was read.
     pub(crate) fn running(&self) -> impl Iterator<Item = &str> {
+        self.left().chain(self.children.running())
+    }
+
+    /// The same without those of its sub-agents.
+    fn left(&self) -> impl Iterator<Item = &str> {
         let told = self.running.values().filter(|_| self.tells_ends);
         told.map(String::as_str)
     }

@@ -78,6 +78,13 @@ impl Children {
         known.any(|child| child.session == session) || self.expected.contains_key(session)
     }
 
+    /// The commands that those left running whose turn has ended.
+    pub(super) fn running(&self) -> impl Iterator<Item = &str> {
+        let all = self.seen.values().flatten();
+        all.filter(|child| !child.transcript.in_turn())
+            .flat_map(|child| child.transcript.left())
+    }
+
     /// Those whose turn had not ended when they were looked at.
     pub(super) fn at_work(&self) -> impl Iterator<Item = &str> {
         let all = self.seen.values().flatten();
