@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 
+use cx_operator::agent::conversation::Drive;
 use cx_operator::record::Status;
 
 use crate::rig::{Agent, Rig, on};
@@ -40,6 +41,8 @@ struct Row {
     /// Whether older versions play it too.
     main: bool,
     ends: Ends,
+    /// Whether only the terminal minds: by requests the run completes.
+    of_terminal: bool,
 }
 
 /// How a run must end.
@@ -64,6 +67,7 @@ const PLAIN: Row = Row {
     change: |_| {},
     main: false,
     ends: Ends::Completed,
+    of_terminal: false,
 };
 
 /// Every row.
@@ -76,15 +80,24 @@ const WORKERS: usize = 4;
 
 #[test]
 fn thorough_every_configuration() {
-    let all = rows().map(|row| (PINNED, row));
-    let sample = rows().filter(|row| row.main);
-    let mut plays: Vec<(&'static str, &Row)> = match thorough() {
-        true => all.collect(),
-        false => sample.take(size(6, 0)).map(|row| (PINNED, row)).collect(),
+    let (keys, requests) = (Agent::Codex(PINNED), Agent::Requests(PINNED));
+    let main = || rows().filter(|row| row.main);
+    let mut plays: Vec<(Agent, &Row)> = match thorough() {
+        true => rows()
+            .flat_map(|row| [(keys, row), (requests, row)])
+            .collect(),
+        false => main()
+            .take(size(6, 0))
+            .flat_map(|row| [(keys, row), (requests, row)])
+            .collect(),
     };
     if thorough() {
-        for version in OLDER {
-            plays.extend(rows().filter(|row| row.main).map(|row| (version, row)));
+        for agent in [
+            Agent::Codex(OLDER[0]),
+            Agent::Requests(OLDER[0]),
+            Agent::Codex(OLDER[1]),
+        ] {
+            plays.extend(main().map(|row| (agent, row)));
         }
     }
     plays.reverse();
@@ -93,17 +106,13 @@ fn thorough_every_configuration() {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 loop {
-                    let Some((version, row)) = plays.lock().expect("not poisoned").pop() else {
+                    let Some((agent, row)) = plays.lock().expect("not poisoned").pop() else {
                         return;
                     };
-                    let play = || {
-                        on(Agent::Codex(version), async |rig| {
-                            row.play(rig, version).await
-                        })
-                    };
+                    let play = || on(agent, async |rig| row.play(rig).await);
                     if catch_unwind(AssertUnwindSafe(play)).is_err() {
                         let mut failed = failed.lock().expect("not poisoned");
-                        failed.push(format!("{} on {version}", row.name));
+                        failed.push(format!("{} on {agent:?}", row.name));
                     }
                 }
             });
@@ -124,7 +133,10 @@ fn the_table_is_long_enough() {
 }
 
 impl Row {
-    async fn play(&self, rig: &Rig, version: &str) {
+    async fn play(&self, rig: &Rig) {
+        let (Agent::Codex(version) | Agent::Requests(version)) = rig.agent else {
+            panic!("it is codex's configuration");
+        };
         let codex = native_codex(version).expect("the rig has it");
         let fill = |text: &str| {
             text.replace("@DIR@", &rig.path("").display().to_string())
@@ -145,9 +157,16 @@ impl Row {
             .iter()
             .map(|argument| fill(argument))
             .collect();
+        if rig.is_by_requests() {
+            // Some arguments are the terminal's.
+            task.agent.drive = Drive::Auto;
+        }
         let outcome = rig.delegate(task).await;
-        let told = format!("{} on {version}: {outcome:#?}", self.name);
+        let told = format!("{} on {:?}: {outcome:#?}", self.name, rig.agent);
         match self.ends {
+            _ if self.of_terminal && rig.is_by_requests() => {
+                assert_eq!(outcome.status, Status::Completed, "{told}");
+            }
             Ends::Completed => {
                 assert_eq!(outcome.status, Status::Completed, "{told}");
                 let files: Vec<_> = outcome

@@ -143,7 +143,7 @@ fn trusting(launch: &Launch<'_>) -> Option<String> {
 }
 
 /// The settings that a run by requests relies on: of [`RELIED_ON`] those that are not the terminal's.
-const SERVED: [&str; 4] = [
+pub(super) const SERVED: [&str; 4] = [
     "check_for_update_on_startup=false",
     "features.hooks=true",
     "features.goals=false",

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::app_server::{self, Asked, ask};
-use super::launch::{RELIED_ON, SETTINGS, toml_string};
+use super::launch::{RELIED_ON, SERVED, SETTINGS, toml_string};
 use super::program::{Program, codex_home};
 use crate::agent::conversation::Drive;
 use crate::agent::environment::value;
@@ -250,7 +250,8 @@ fn load_profile(home: &Path, name: &str) -> Result<toml::Table, Error> {
         })
 }
 
-/// The settings of the profile that the caller chose, as a thread's configuration.
+/// The settings of the profile that the caller chose, as a thread's configuration. They go before those of the server, so that
+/// what the run decides is decided here as well.
 pub(super) fn profile_of(
     options: &Options,
     environment: &[(String, String)],
@@ -261,10 +262,27 @@ pub(super) fn profile_of(
     };
     let variable = |name: &str| value(environment, name).and_then(|value| value.into_string().ok());
     let home = codex_home(variable).unwrap_or_default();
-    let table = load_profile(&home, name)?;
+    let mut table = load_profile(&home, name)?;
+    table.remove("projects");
+    overlay(
+        &mut table,
+        SERVED.join("\n").parse().expect("they are TOML"),
+    );
     serde_json::to_value(table)
         .map(Some)
         .map_err(|error| Error::Invalid(format!("the profile {name}: {error}")))
+}
+
+/// Puts settings over others.
+fn overlay(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => overlay(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
 }
 
 /// The caller's arguments that configure a server.
@@ -384,9 +402,7 @@ fn understand(
         return Ok(None);
     }
     let by_keys = drive == Drive::Keys;
-    if by_keys {
-        required::check(&config, options)?;
-    }
+    required::check(&config, options, by_keys)?;
     if let Some(Ok(answer)) = answers.next().flatten() {
         required::check_administrators(&answer["requirements"], options, by_keys)?;
     }

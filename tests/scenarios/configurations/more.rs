@@ -284,7 +284,21 @@ pub(super) const ROWS: &[Row] = &[
         "another sandbox, by argument",
         &["-c", "sandbox_mode=\"danger-full-access\""],
     ),
-    argument("goals, by argument", &["--enable", "goals"]),
+    refused(
+        argument("goals, by argument", &["--enable", "goals"]),
+        "agent_restricted",
+        "features.goals",
+    ),
+    Row {
+        profile: Some("goals"),
+        ..file(
+            "goals, by a profile",
+            &[(
+                "codex/goals.config.toml",
+                "[features]\ngoals = true\n[history]\npersistence = \"save-all\"\n",
+            )],
+        )
+    },
     died(
         argument(
             "no server on this machine",
@@ -292,13 +306,16 @@ pub(super) const ROWS: &[Row] = &[
         ),
         "No running Ollama server",
     ),
-    died(
-        tables(
-            "two meanings of a key",
-            "[tui.keymap.pager]\nclose = \"enter\"",
-        ),
-        "tui.keymap.pager",
-    ),
+    Row {
+        of_terminal: true,
+        ..died(
+            tables(
+                "two meanings of a key",
+                "[tui.keymap.pager]\nclose = \"enter\"",
+            ),
+            "tui.keymap.pager",
+        )
+    },
     // Wrappers.
     file(
         "a wrapper that starts anew",

@@ -115,11 +115,14 @@ pub(super) const ROWS: &[Row] = &[
         "provider_key_missing",
         "OPENAI_API_KEY",
     )),
-    main(refused(
-        argument("an argument turns hooks off", &["--disable", "hooks"]),
-        "agent_restricted",
-        "features.hooks",
-    )),
+    main(Row {
+        of_terminal: true,
+        ..refused(
+            argument("an argument turns hooks off", &["--disable", "hooks"]),
+            "agent_restricted",
+            "features.hooks",
+        )
+    }),
     main(tables("no status row", "[tui]\nstatus_line = []")),
     tables(
         "Enter opens an editor",

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::Error;
 use crate::agent::executor::Options;
 
-/// The effective configuration must say what the run's arguments said, for a run by keys.
+/// The effective configuration must say what the run's arguments said; of hooks and the terminal's settings for a run by keys.
 ///
 /// Source: codex 0.169.0: `--disable hooks` takes precedence over `-c features.hooks=true`, as does `managed_config.toml`.
-pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
+pub(super) fn check(config: &Value, options: &Options, by_keys: bool) -> Result<(), Error> {
     let by = |setting: &str| {
         let whose = if options.arguments.is_empty() {
             "an administrator's managed_config.toml"
@@ -19,6 +19,12 @@ pub(super) fn check(config: &Value, options: &Options) -> Result<(), Error> {
             "{whose} sets {setting}, which a run needs unchanged: remove that"
         )))
     };
+    if config["features"]["goals"].as_bool() == Some(true) {
+        return by("features.goals = true");
+    }
+    if !by_keys {
+        return Ok(());
+    }
     if config["features"]["hooks"].as_bool() == Some(false) {
         return by("features.hooks = false");
     }
