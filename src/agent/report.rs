@@ -84,7 +84,7 @@ impl TurnError {
         }
     }
 
-    /// A hook of the user's refused the prompt, for that reason.
+    /// A hook of the user's for prompts or for the start of a session refused the prompt, for that reason.
     #[must_use]
     pub fn blocked_prompt(reason: &str) -> Self {
         let reason = if reason.is_empty() {
@@ -93,7 +93,7 @@ impl TurnError {
             reason
         };
         Self {
-            message: format!("a UserPromptSubmit hook blocked the prompt: {reason}"),
+            message: format!("a hook of the user's blocked the prompt: {reason}"),
             kind: Some("prompt_blocked".to_owned()),
             http_status: None,
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cx_operator::agent::codex::trust::trusted_hash;
-use cx_operator::record::{Outcome, Status};
+use cx_operator::record::{Outcome, Reply, Status};
 use cx_operator::task::policy::Permissions;
 use cx_operator::task::respond::Command;
 
@@ -18,28 +18,13 @@ on_scripted!(ended_at_its_start);
 on_every_codex!(
     nothing_blocked_without_a_reason,
     blocked_by_json,
-    stopped_by_json
+    stopped_by_json,
+    stopped_at_the_start,
+    blocked_prompt,
+    allowed_by_a_hook,
+    allowed_by_a_hook_alone,
 );
-
-#[test]
-fn a_blocked_prompt_codex_0_169() {
-    on(Agent::Codex(PINNED), blocked_prompt);
-}
-
-#[test]
-fn a_blocked_prompt_codex_0_150() {
-    on(Agent::Codex(OLDER[0]), blocked_prompt);
-}
-
-#[test]
-fn a_blocked_prompt_codex_0_130() {
-    on(Agent::Codex(OLDER[1]), blocked_prompt);
-}
-
-#[test]
-fn a_blocked_reply_codex_0_169() {
-    on(Agent::Codex(PINNED), blocked_reply);
-}
+on_codex!(blocked_reply, denied_by_a_hook, left_running);
 
 const PROMPT: (&str, &str) = ("UserPromptSubmit", "user_prompt_submit");
 const PERMISSION: (&str, &str) = ("PermissionRequest", "permission_request");
@@ -52,38 +37,8 @@ fn deciding(behavior: &str) -> String {
 }
 
 #[test]
-fn an_approval_that_a_hook_gives_codex_0_169() {
-    on(Agent::Codex(PINNED), allowed_by_a_hook);
-}
-
-#[test]
-fn an_approval_that_a_hook_gives_codex_0_130() {
-    on(Agent::Codex(OLDER[1]), allowed_by_a_hook);
-}
-
-#[test]
 fn a_version_that_changes_before_the_start_codex_0_130() {
     on(Agent::Codex(OLDER[1]), changed_version);
-}
-
-#[test]
-fn an_approval_that_only_a_hook_gives_codex_0_169() {
-    on(Agent::Codex(PINNED), allowed_by_a_hook_alone);
-}
-
-#[test]
-fn an_approval_that_only_a_hook_gives_codex_0_130() {
-    on(Agent::Codex(OLDER[1]), allowed_by_a_hook_alone);
-}
-
-#[test]
-fn an_approval_that_a_hook_denies_codex_0_169() {
-    on(Agent::Codex(PINNED), denied_by_a_hook);
-}
-
-#[test]
-fn a_command_that_outlives_its_turn_codex_0_169() {
-    on(Agent::Codex(PINNED), left_running);
 }
 
 /// Trusts a hook in the user's configuration.
@@ -142,6 +97,18 @@ async fn stopped_by_json(rig: &Rig) {
     add_hook(rig, PROMPT, &format!("{block}\n"));
     let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
     assert_blocked(&outcome, "it is night");
+}
+
+/// It stops the agent before the prompt is told to any other hook.
+async fn stopped_at_the_start(rig: &Rig) {
+    let block = r#"cat > /dev/null; printf '{"continue":false,"stopReason":"closed today"}'"#;
+    add_hook(
+        rig,
+        ("SessionStart", "session_start"),
+        &format!("{block}\n"),
+    );
+    let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
+    assert_blocked(&outcome, "closed today");
 }
 
 async fn blocked_reply(rig: &Rig) {
@@ -243,6 +210,13 @@ async fn denied_by_a_hook(rig: &Rig) {
     let mut task = rig.task(ESCALATE);
     task.permissions = Permissions::Allow;
     let outcome = rig.delegate(task).await;
+    assert!(outcome.files.is_empty(), "{outcome:?}");
+    if rig.is_by_requests() {
+        // The server asks nobody else.
+        let allowed = |reply: &Reply| reply.reply == "allow";
+        assert!(!outcome.replies.iter().any(allowed), "{outcome:?}");
+        return;
+    }
     let [reply, ..] = outcome.replies.as_slice() else {
         panic!("a reply: {outcome:?}");
     };

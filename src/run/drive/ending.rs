@@ -3,6 +3,7 @@
 use super::Transcript;
 use crate::agent::ExecutorId;
 use crate::agent::conversation::Conversation;
+use crate::agent::executor::Trouble;
 use crate::agent::report::Usage;
 use crate::record::{self, Failure, Pending, Status};
 use crate::tmux::{self, Pane};
@@ -57,6 +58,9 @@ impl Ending {
 /// Ends whose cause only the screen shows.
 const SHOWN: [&str; 3] = ["startup_timeout", "not_submitted", "composer_in_use"];
 
+/// The code of a prompt that a hook of the user's refused.
+const BLOCKED: &str = "prompt_blocked";
+
 /// The end with what the agent shows, if nothing else says more: its trouble if a deadline passed in the meantime, and
 /// the whole screen where no prompt got through.
 pub(super) async fn explained(mut end: End, executor: ExecutorId, pane: &Pane) -> End {
@@ -73,6 +77,18 @@ pub(super) async fn explained(mut end: End, executor: ExecutorId, pane: &Pane) -
     if let Some(trouble) = executor.trouble(&screen) {
         error.message.push_str("; the agent's screen says: ");
         error.message.push_str(&trouble);
+    }
+    let blocked = executor
+        .failure(&screen)
+        .filter(|failure| failure.kind.as_deref() == Some(BLOCKED));
+    if let Some(failure) = blocked.filter(|_| error.code == "not_submitted") {
+        // A hook for the start of the session comes before the hook that proves a prompt.
+        return ended(
+            Status::AgentFailed,
+            BLOCKED,
+            failure.message,
+            executor.remedy(Trouble::PromptBlocked),
+        );
     }
     if is_shown {
         end.pending = Some(Pending {
@@ -121,6 +137,10 @@ pub(super) fn connection_lost(why: &str) -> End {
 }
 
 fn failed(code: &str, message: String, hint: &str) -> End {
+    ended(Status::Failed, code, message, hint)
+}
+
+fn ended(status: Status, code: &str, message: String, hint: &str) -> End {
     let failure = Failure {
         code: code.to_owned(),
         message,
@@ -128,7 +148,7 @@ fn failed(code: &str, message: String, hint: &str) -> End {
         signal: None,
     };
     End {
-        status: Status::Failed,
+        status,
         error: Some(failure),
         pending: None,
     }

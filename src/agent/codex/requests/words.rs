@@ -269,10 +269,13 @@ struct HookEntry {
 }
 
 impl HookRun {
-    /// Why the hook refused the prompt, if it did.
+    /// Why the hook refused the prompt, if it did: the first prompt is the start of the session as well.
     pub(super) fn into_refusal(self) -> Option<String> {
         let refused = matches!(self.run.status.as_str(), "blocked" | "stopped");
-        let of_prompt = self.run.event_name == "userPromptSubmit";
+        let of_prompt = matches!(
+            self.run.event_name.as_str(),
+            "userPromptSubmit" | "sessionStart"
+        );
         let texts = self.run.entries.into_iter().map(|entry| entry.text);
         (refused && of_prompt).then(|| texts.collect::<Vec<_>>().join("\n"))
     }

@@ -9,7 +9,7 @@ use super::{dialog, plain, rows, starts_cell};
 /// `• Blocked by hook` (0.169), `• UserPromptSubmit hook (blocked)` (before), the reason in the rows below.
 static BLOCKED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"^[•◦] (?:Blocked by hook|Hook stopped|UserPromptSubmit hook \((?:blocked|stopped)\))$",
+        r"^[•◦] (?:Blocked by hook|Hook stopped|(?:UserPromptSubmit|SessionStart) hook \((?:blocked|stopped)\))$",
     )
     .expect("the pattern is valid")
 });
