@@ -12,12 +12,22 @@ use crate::rig::{Agent, Rig, on};
 use testkit::agents::{OLDER, PINNED};
 use testkit::size::thorough;
 
-/// A text and what arrives. `@DIR@` is a directory with the same picture as `pic.png`, `my pic.png` and `pic`.
+/// A text and what arrives by keys; by requests it arrives as it is. `@DIR@` is a directory with the same picture as `pic.png`, `my pic.png` and `pic`.
 struct Row {
     text: &'static str,
     arrives: &'static str,
     /// Whether older versions play it, too.
     main: bool,
+}
+
+impl Row {
+    /// By requests a text is taken as it is.
+    fn arrives(&self, rig: &Rig) -> &'static str {
+        match self.arrives.strip_prefix("Message:\n") {
+            Some(text) if rig.is_by_requests() => text,
+            _ => self.arrives,
+        }
+    }
 }
 
 const fn row(text: &'static str, arrives: &'static str) -> Row {
@@ -127,7 +137,7 @@ async fn as_brief(rig: &Rig, row: &Row) {
         "{:?}: {outcome:?}",
         row.text
     );
-    assert_arrived(rig, &outcome, 1, &fill(rig, row.arrives));
+    assert_arrived(rig, &outcome, 1, &fill(rig, row.arrives(rig)));
     assert!(!rig.worktree().join("ran").exists());
 }
 
@@ -151,7 +161,13 @@ impl Responder for Replies {
 }
 
 /// As the replies to as many questions of one agent.
-async fn as_replies(rig: &Rig, texts: &[(String, String)]) {
+async fn as_replies(rig: &Rig, rows: &[&Row]) {
+    let pairs = rows.iter().map(|row| (row.text, row.arrives(rig)));
+    let pairs = pairs.map(|(text, arrives)| (text.to_owned(), arrives.to_owned()));
+    reply_with(rig, &pairs.collect::<Vec<_>>()).await;
+}
+
+async fn reply_with(rig: &Rig, texts: &[(String, String)]) {
     draw_pictures(rig);
     let mut steps = vec![serde_json::json!({"say": "Should I use tabs or spaces?"}); texts.len()];
     steps.push(serde_json::json!({"say": "Done. All of it."}));
@@ -173,19 +189,15 @@ async fn as_replies(rig: &Rig, texts: &[(String, String)]) {
     }
 }
 
-fn briefs(version: &'static str, rows: impl Iterator<Item = &'static Row>) {
+fn briefs(agent: Agent, rows: impl Iterator<Item = &'static Row>) {
     for row in rows {
-        on(Agent::Codex(version), async |rig| as_brief(rig, row).await);
+        on(agent, async |rig| as_brief(rig, row).await);
     }
 }
 
-fn replies(version: &'static str, rows: impl Iterator<Item = &'static Row>) {
-    let owned = |row: &Row| (row.text.to_owned(), row.arrives.to_owned());
-    let texts: Vec<_> = rows.map(owned).collect();
-    for texts in texts.chunks(REPLIES) {
-        on(Agent::Codex(version), async |rig| {
-            as_replies(rig, texts).await
-        });
+fn replies(agent: Agent, rows: impl Iterator<Item = &'static Row>) {
+    for rows in rows.collect::<Vec<_>>().chunks(REPLIES) {
+        on(agent, async |rig| as_replies(rig, rows).await);
     }
 }
 
@@ -194,20 +206,42 @@ fn main_rows() -> impl Iterator<Item = &'static Row> {
 }
 
 #[test]
+fn thorough_briefs_by_requests() {
+    briefs(
+        Agent::Requests(PINNED),
+        ROWS.iter().filter(|row| row.main || thorough()),
+    );
+}
+
+#[test]
+fn thorough_replies_by_requests() {
+    replies(
+        Agent::Requests(PINNED),
+        ROWS.iter().filter(|row| row.main || thorough()),
+    );
+}
+
+#[test]
 fn thorough_briefs_of_0_169() {
-    briefs(PINNED, ROWS.iter().filter(|row| row.main || thorough()));
+    briefs(
+        Agent::Codex(PINNED),
+        ROWS.iter().filter(|row| row.main || thorough()),
+    );
 }
 
 #[test]
 fn thorough_replies_of_0_169() {
-    replies(PINNED, ROWS.iter().filter(|row| row.main || thorough()));
+    replies(
+        Agent::Codex(PINNED),
+        ROWS.iter().filter(|row| row.main || thorough()),
+    );
 }
 
 #[test]
 fn thorough_rows_of_older_versions() {
     for version in OLDER.into_iter().filter(|_| thorough()) {
-        briefs(version, main_rows());
-        replies(version, main_rows());
+        briefs(Agent::Codex(version), main_rows());
+        replies(Agent::Codex(version), main_rows());
     }
 }
 
@@ -229,6 +263,6 @@ fn a_line_of_200_kilobytes() {
     });
     on(Agent::Codex(PINNED), async |rig| {
         let line = format!("{} the end", "abcdefghij".repeat(20_000));
-        as_replies(rig, &[(line.clone(), line)]).await;
+        reply_with(rig, &[(line.clone(), line)]).await;
     });
 }
