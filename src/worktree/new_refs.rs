@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::admin_dir::{checkout_of, registered, remove_admin_dir};
 use super::branch::find_creation;
 use super::error::Error;
-use super::files::write_atomically;
+use super::files::{shown, write_atomically};
 use super::marker::Marker;
 use super::refs::{BRANCHES, REF_PREFIX, list_refs};
 use super::repository::Repository;
@@ -44,8 +44,8 @@ pub(super) fn remember(repo: &Repository, admin_dir: &Path) -> Result<(), Error>
 }
 
 /// Says which branches, tags, worktrees and other refs are new since then, which moved or went, with what restores
-/// them, and whether a stash was dropped. The run's `own` branch is left out, and so is that of `head` if it is new. It
-/// can't tell the agent from others who work in the repository.
+/// them, and whether a stash was dropped or a worktree removed. The run's `own` branch is left out, and so is that of
+/// `head` if it is new. It can't tell the agent from others who work in the repository.
 pub(super) fn describe(
     repo: &Repository,
     admin_dir: &Path,
@@ -67,7 +67,8 @@ pub(super) fn describe(
             || is_of_a_run(&open, name)
             || inside.is_some_and(|(path, directory)| path.starts_with(directory))
     };
-    let (mut new, mut moved, mut gone, mut dropped) = (vec![], vec![], vec![], vec![]);
+    let (mut new, mut moved, mut gone) = (vec![], vec![], vec![]);
+    let (mut dropped, mut removed) = (vec![], vec![]);
     for (name, id) in now.iter().filter(|(name, _)| *name != own) {
         match before.get(name.as_str()) {
             Some(old) if old == id => {}
@@ -77,11 +78,13 @@ pub(super) fn describe(
         }
     }
     for (name, id) in before {
-        if name == own || name.starts_with(WORKTREE) || now.contains_key(name) {
+        if name == own || now.contains_key(name) {
             continue;
         }
         if name.starts_with(STASH) {
             dropped.push(id.to_owned());
+        } else if name.starts_with(WORKTREE) {
+            removed.push(name.to_owned());
         } else {
             gone.push(format!("{name}, which was at {id}"));
         }
@@ -92,6 +95,7 @@ pub(super) fn describe(
         tell("made", ", and left there", &new, NAMES_SHOWN),
         tell("moved", "", &moved, CHANGES_SHOWN).map(|said| said + by_update),
         tell("deleted", "", &gone, CHANGES_SHOWN).map(|said| said + by_update),
+        tell("removed", "", &removed, NAMES_SHOWN),
         tell("dropped from the stash", "", &dropped, CHANGES_SHOWN).map(|said| said + by_stash),
     ];
     Ok(notices.into_iter().flatten().collect())
@@ -134,7 +138,7 @@ fn list(repo: &Repository, open: &git2::Repository) -> Result<Refs, Error> {
         all.extend(ids.map(|id| (format!("{STASH}{id}"), id)));
     }
     let paths = worktrees(repo).into_iter().map(|(path, _)| path);
-    all.extend(paths.map(|path| (format!("{WORKTREE}{}", path.display()), NO_ID.to_owned())));
+    all.extend(paths.map(|path| (format!("{WORKTREE}{}", shown(&path)), NO_ID.to_owned())));
     Ok(all)
 }
 

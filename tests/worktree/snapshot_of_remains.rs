@@ -125,11 +125,17 @@ fn what_the_agent_takes_from_the_repository_is_told_with_what_restores_it() {
         f.write("README", content.as_bytes());
         f.git(&["stash", "push", "-q", "-m", content]);
     }
+    for name in ["taken", "line\nend"] {
+        let path = f.dir().join(name).display().to_string();
+        f.git(&["worktree", "add", "-q", "--detach", &path]);
+    }
     let [three, two] = ["stash@{0}", "stash@{1}"].map(|name| f.git(&["rev-parse", name]));
     let worktree = f.add();
     let base = f.git(&["rev-parse", "HEAD"]);
     let at = worktree.path();
     git(at, &["stash", "drop", "-q", "stash@{1}"]);
+    let taken = f.dir().join("taken").display().to_string();
+    git(at, &["worktree", "remove", &taken]);
     git(at, &["tag", "-d", "old"]);
     git(at, &["branch", "-q", "-D", "gone"]);
     git(at, &["branch", "-q", "-m", "named", "renamed"]);
@@ -144,6 +150,9 @@ fn what_the_agent_takes_from_the_repository_is_told_with_what_restores_it() {
         format!("refs/tags/old, which was at {base}"),
         format!("refs/heads/moves from {base} to {head}"),
         "refs/heads/renamed".to_owned(),
+        format!(
+            "removed in the repository during the run, by the agent or by another program: the worktree {taken}\n"
+        ),
         format!(
             "dropped from the stash in the repository during the run, by the agent or by another program: {two};"
         ),
