@@ -16,13 +16,13 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use git2::{Oid, Tree};
+use git2::{Index, Oid, Tree};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 use super::files::{Scratch, shown};
 use adding::Added;
-use ground::{Ground, keep_time, links_and_dirs};
+use ground::{Ground, LINK, keep_time, links_and_dirs, lists_submodules};
 pub(super) use nested::History;
 use nested::Nested;
 pub(super) use source::{HEAD_LIMIT, Source};
@@ -69,9 +69,12 @@ pub(super) fn take(source: &Source<'_>) -> Result<Captured, Error> {
     let scope = Scope::into_repositories(tracked, submodules.clone());
     let survey = Survey::take(&ground, &scope)?;
     nested.settle(&mut index, &links, &submodules, &survey)?;
+    let refused = find_refused_links(&ground, &index);
     let except = submodules.into_iter().chain(source.find_mount_points());
+    let except = except.chain(refused.iter().cloned()).collect();
     let many = survey.files > known + MANY;
-    let added = ground.add(except.collect(), &survey.deep, many)?;
+    let mut added = ground.add(except, &survey.deep, many)?;
+    added.left_out.extend(refused);
     let mut notices: Vec<String> = notice.into_iter().chain(nested.notices).collect();
     let mut left_out = report(source.work_tree, &survey, added, &mut notices);
     let kept = |path: Vec<u8>| PathBuf::from(OsString::from_vec(path));
@@ -125,6 +128,16 @@ pub(super) fn take_checkout(
     let tree = ground.write_tree()?;
     drop(survey);
     Ok((tree, notices))
+}
+
+/// The `.gitmodules` that are files in the index and links in the work tree: git would store them so, though it refuses
+/// such a link where there was no file, and each patch that makes one.
+fn find_refused_links(ground: &Ground<'_>, index: &Index) -> Vec<Vec<u8>> {
+    let files = index.iter().filter(|entry| entry.mode != LINK);
+    files
+        .map(|entry| entry.path)
+        .filter(|path| lists_submodules(path) && ground.full(path).is_symlink())
+        .collect()
 }
 
 /// Says what isn't stored as git would, and returns the paths of what exists nowhere else.

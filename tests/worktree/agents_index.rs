@@ -216,6 +216,30 @@ fn links_and_files_that_git_refuses_cost_nothing_else() {
     );
 }
 
+/// git stores such a link where a file was, and refuses each patch that makes it.
+#[test]
+fn a_link_in_place_of_the_list_of_submodules_is_left_out() {
+    let (f, worktree) = with_submodule();
+    let at = worktree.path();
+    fs::rename(at.join(".gitmodules"), at.join("list")).expect("a move");
+    symlink("list", at.join(".gitmodules")).expect("a link");
+    for commits in [false, true] {
+        if commits {
+            git(at, &["add", "-A"]);
+            git(at, &["commit", "-q", "-m", "a link"]);
+        }
+        let taken = snapshot(&worktree);
+        let tree = f.git(&["ls-tree", REF, ".gitmodules", "list"]);
+        let links = tree.lines().filter(|line| line.starts_with("120000"));
+        assert_eq!((links.count(), tree.lines().count()), (0, 2), "{tree}");
+        let said = taken
+            .notices
+            .iter()
+            .any(|n| n.contains(".gitmodules is a link"));
+        assert!(said, "{:?}", taken.notices);
+    }
+}
+
 #[test]
 fn attributes_of_nobody_have_a_say_in_the_numbers() {
     let f = Fixture::new();

@@ -14,6 +14,7 @@ use crate::worktree::git::Git;
 
 pub(super) const FILE: u32 = 0o100_644;
 pub(super) const EXECUTABLE: u32 = 0o100_755;
+pub(super) const LINK: u32 = 0o120_000;
 pub(super) const COMMIT: u32 = 0o160_000;
 
 /// A path and the commit that the index has there.
@@ -120,6 +121,12 @@ pub(super) fn entry(path: &[u8], mode: u32, id: Oid) -> IndexEntry {
 /// Returns whether the file of an entry is absent since the checkout is sparse.
 pub(super) fn is_skipped(entry: &IndexEntry) -> bool {
     entry.flags_extended & IndexEntryExtendedFlag::SKIP_WORKTREE.bits() != 0
+}
+
+/// Returns whether a path is one of those where git wants no link.
+pub(super) fn lists_submodules(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next();
+    name.is_some_and(|name| name.eq_ignore_ascii_case(b".gitmodules"))
 }
 
 /// A path as git's C-like quotes have it, every byte in octal.

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use git2::{Index, IndexEntryExtendedFlag, Oid};
 
-use super::ground::{Ground, entry, is_skipped, keep_time};
+use super::ground::{Ground, LINK, entry, is_skipped, keep_time, lists_submodules};
 use super::source::Source;
 use crate::worktree::error::Error;
 
@@ -153,6 +153,9 @@ fn adopt(ground: &Ground<'_>, index: &mut Index, staged: Vec<Staged>) -> Result<
             .map_err(Error::git("leave out what is tracked no more"))?;
     }
     for staged in staged.iter().filter(|staged| !staged.unmerged) {
+        if staged.mode == LINK && lists_submodules(&staged.path) {
+            continue;
+        }
         let absent = || fs::symlink_metadata(ground.full(&staged.path)).is_err();
         let skipped = staged.hidden && absent();
         if known.get(&staged.path) == Some(&(staged.mode, staged.id, skipped)) {
