@@ -206,7 +206,9 @@ pub(super) fn read(rows: &[&str]) -> Option<Dialog> {
     } else {
         (above, None)
     };
-    let list = List::read(above)?;
+    let Some(list) = List::read(above) else {
+        return field(above);
+    };
     let region = region(&rows[..list.start]);
     let (kind, title) = kind_and_title(&rows[region.clone()], &list);
     let first = rows.get(region.start).map_or("", |row| heading(row));
@@ -226,6 +228,26 @@ pub(super) fn read(rows: &[&str]) -> Option<Dialog> {
         title: rows.get(title).map_or("", |row| heading(row)).to_owned(),
         options: list.options,
         body: body.join("\n").trim_matches('\n').to_owned(),
+    })
+}
+
+/// Reads the form of a server in which something is to be typed: `Field 1/2 (1 required unanswered)`, a text, a field.
+///
+/// Source: codex 0.169.0, `tests/screens`.
+fn field(above: &[&str]) -> Option<Dialog> {
+    let region = &above[region(above)];
+    let [first, title, rest @ ..] = region else {
+        return None;
+    };
+    let is_field = heading(first).starts_with("Field ") && first.ends_with(" unanswered)");
+    is_field.then(|| Dialog {
+        kind: DialogKind::Unknown,
+        is_form: true,
+        number: None,
+        notes: None,
+        title: heading(title).to_owned(),
+        options: Vec::new(),
+        body: rest.join("\n").trim_matches('\n').to_owned(),
     })
 }
 
@@ -277,6 +299,7 @@ fn names_keys(row: &str) -> bool {
         "enter ",
         "enter/esc ",
         "tab to add notes",
+        "tab / ",
         CLEARS_NOTES,
         "esc ",
     ]
