@@ -4,7 +4,7 @@
 //! The arms of the one `select!` only name what woke us; everything is decided in [`Machine::on`], and
 //! effects run one after another.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use crate::agent::ExecutorId;
 use crate::agent::conversation::{Conversation, Told};
 use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::ScreenState;
-use crate::agent::signals::{Decision, write_decision};
 
 use crate::os::process::Exit;
 use crate::os::watch::{FileWatcher, Source, Wakeup, Watched};
@@ -30,8 +29,9 @@ use crate::turn::classify::{Evidence, PROBE};
 use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, ResumePoint};
 
 use asking::{Asking, replied};
-use conversing::told;
-pub(crate) use conversing::{Continuation, has_turn, prompt_name};
+pub(crate) use continuation::Continuation;
+use conversing::{Asked, told};
+pub(crate) use conversing::{has_turn, prompt_name};
 pub(crate) use ending::Ending;
 use ending::{explained, tmux_failed, troubled};
 use pace::{RESCAN, beat_after};
@@ -39,6 +39,7 @@ pub(crate) use words::denial;
 use words::describe;
 
 mod asking;
+mod continuation;
 mod conversing;
 pub(crate) mod ending;
 mod journal;
@@ -106,6 +107,8 @@ pub(crate) struct Driver<'a> {
     items: HashSet<String>,
     /// The approvals that another client decided, of which the outcome is not known yet.
     elsewhere: Vec<String>,
+    /// The requests of its own that the program told of.
+    asked: HashMap<String, Asked>,
     /// Why the program refused the prompt.
     refused: Option<String>,
     /// The last trouble that the program told of.
@@ -138,6 +141,7 @@ impl<'a> Driver<'a> {
             notices: Vec::new(),
             items: HashSet::new(),
             elsewhere: Vec::new(),
+            asked: HashMap::new(),
             refused: None,
             trouble: None,
             is_cut_off: false,
@@ -262,8 +266,11 @@ impl<'a> Driver<'a> {
             }),
             Cause::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
             Cause::Replied(reply) => self.take_reply(reply),
-            Cause::Time if due => self.queue.push_back(Event::Deadline),
             Cause::Time | Cause::Files => {}
+        }
+        // Whatever woke us: something that happens all the time keeps no deadline from passing.
+        if due {
+            self.queue.push_back(Event::Deadline);
         }
         if self.screen_due && rested && !exited {
             self.look().await;
@@ -350,19 +357,7 @@ impl<'a> Driver<'a> {
             }
             Reaction::Look => self.look().await,
             Reaction::Ask(question) => self.ask(question),
-            Reaction::Fill { call, answers } => {
-                if let Some(conversation) = &mut self.parts.conversation {
-                    conversation.answer(&call, &answers);
-                } else if let Some(hook) = self.signals.hook_of(&call) {
-                    let signals = self.parts.dir.signals();
-                    let decision = Decision::Answers(answers);
-                    if let Err(error) = write_decision(&signals, hook, &decision) {
-                        tracing::warn!(%error, "the answers can't be written");
-                    }
-                }
-                // It is closed by that: the server tells of an end that others brought about.
-                self.queue.push_back(Event::InquiryClosed { call });
-            }
+            Reaction::Fill { call, answers } => self.fill(call, answers),
             Reaction::Decide {
                 asker,
                 answer,

@@ -105,6 +105,7 @@ macro_rules! on_scripted {
 mod between;
 mod changes;
 mod configurations;
+mod connections;
 mod deadlines;
 mod dialogs;
 mod directory;

@@ -80,11 +80,7 @@ impl<'a> Driver<'a> {
             Answer::Text(_) => Decision::Pass,
         };
         match asker {
-            Asker::Request(request) => {
-                if let Some(conversation) = &mut self.parts.conversation {
-                    conversation.decide(request, &decision);
-                }
-            }
+            Asker::Request(request) => self.say(request, decision),
             Asker::Hook(hook) => {
                 let signals = self.parts.dir.signals();
                 if let Err(error) = signals::write_decision(&signals, hook, &decision) {
@@ -93,6 +89,21 @@ impl<'a> Driver<'a> {
                 }
             }
         }
+    }
+
+    /// Sends the answers of a form.
+    pub(super) fn fill(&mut self, call: String, answers: Vec<String>) {
+        let decision = Decision::Answers(answers);
+        if self.parts.conversation.is_some() {
+            self.say(&call, decision);
+        } else if let Some(hook) = self.signals.hook_of(&call) {
+            let signals = self.parts.dir.signals();
+            if let Err(error) = signals::write_decision(&signals, hook, &decision) {
+                tracing::warn!(%error, "the answers can't be written");
+            }
+        }
+        // It is closed by that: the server tells of an end that others brought about.
+        self.queue.push_back(Event::InquiryClosed { call });
     }
 }
 

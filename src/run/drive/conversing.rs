@@ -5,74 +5,34 @@
 
 use std::time::Duration;
 
-use crate::agent::conversation::{
-    Conversation, Drive, NoConversation, PastTurn, Session, Terms, Told,
-};
+use crate::agent::conversation::{Conversation, Drive, NoConversation, PastTurn, Session, Told};
 use crate::agent::report::{Item, Line};
+use crate::agent::screen_state::Inquiry;
+use crate::agent::signals::Decision;
 use crate::record::journal::Progress;
 use crate::record::redact::redact_json;
 use crate::run::drive::denial;
 use crate::task::policy::Permissions;
 use crate::task::question::Answer;
-use crate::turn::{Asker, Event, ResumePoint};
+use crate::turn::{Asker, Event};
 
 use super::sources::Transcript;
 use super::{Driver, End, ending};
 
 /// How often a lost connection to a server that still runs is made again in a run.
 const RECONNECTIONS: u8 = 3;
-/// The longest that such an attempt takes.
-const RECONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Before each attempt: a server that was killed takes a moment to be gone.
+const PACE: Duration = Duration::from_millis(200);
 
 /// The longest that a message of an ended server is waited for.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// The terms on which a lost conversation is continued.
-#[derive(Clone, Debug)]
-pub(crate) struct Continuation {
-    pub(crate) socket: std::path::PathBuf,
-    pub(crate) options: crate::agent::executor::Options,
-    pub(crate) worktree: std::path::PathBuf,
-    pub(crate) directory: std::path::PathBuf,
-}
-
-impl Continuation {
-    /// Continues the session of that id.
-    pub(crate) async fn resume(
-        &self,
-        session: &str,
-    ) -> Result<Box<dyn Conversation>, NoConversation> {
-        self.converse(Some(session), "").await
-    }
-
-    /// Begins a session.
-    pub(crate) async fn begin(&self, name: &str) -> Result<Box<dyn Conversation>, NoConversation> {
-        self.converse(None, name).await
-    }
-
-    async fn converse(
-        &self,
-        session: Option<&str>,
-        name: &str,
-    ) -> Result<Box<dyn Conversation>, NoConversation> {
-        let terms = Terms {
-            socket: &self.socket,
-            options: &self.options,
-            worktree: &self.worktree,
-            directory: &self.directory,
-            environment: &[],
-            name,
-            session,
-        };
-        let resumed = self.options.executor.converse(&terms);
-        match tokio::time::timeout(RECONNECT_LIMIT, resumed).await {
-            Ok(resumed) => resumed,
-            Err(_elapsed) => Err(NoConversation::Unusable(format!(
-                "no answer within {} s",
-                RECONNECT_LIMIT.as_secs()
-            ))),
-        }
-    }
+/// A request of the program's, and what was said to it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The command, or the questions.
+    words: String,
+    answer: Option<Decision>,
 }
 
 /// The next message; none ever comes where there is no conversation.
@@ -129,41 +89,86 @@ impl Driver<'_> {
                 request,
                 command,
                 reason,
-            } => self
-                .queue
-                .extend(
-                    self.parts
-                        .machine
-                        .session()
-                        .map(|session| Event::PermissionAsked {
-                            session: session.to_owned(),
-                            asker: Asker::Request(request),
-                            command,
-                            reason,
-                        }),
-                ),
-            Told::Form { call, inquiries } => {
-                if let Some(transcript) = &mut self.transcript {
-                    let mut events = Vec::new();
-                    let line = Line::Inquired {
-                        call: call.clone(),
-                        inquiries: inquiries.clone(),
-                        is_hooked: true,
-                    };
-                    transcript.take(line, &mut events);
-                    self.queue.extend(events);
-                }
-                self.queue.push_back(Event::Inquired {
-                    call,
-                    inquiries,
-                    is_typed: true,
-                });
-            }
+            } => self.take_approval(request, command, reason),
+            Told::Form { call, inquiries } => self.take_form(call, inquiries),
             Told::Resolved { request } => self.take_resolved(request),
             Told::Item { id, item } => self.take_item(id, item),
             Told::Trouble(text) => self.trouble = Some(text),
             Told::Notice(text) => self.note(text),
             Told::Closed => self.is_cut_off = true,
+        }
+    }
+
+    fn take_approval(&mut self, request: String, command: String, reason: Option<String>) {
+        let asker = Asker::Request(request.clone());
+        let is_open = self.parts.machine.asked_by(&asker).is_some();
+        if self.is_known(&request, &command, is_open) {
+            return;
+        }
+        let session = self.parts.machine.session().map(str::to_owned);
+        self.queue
+            .extend(session.map(|session| Event::PermissionAsked {
+                session,
+                asker,
+                command,
+                reason,
+            }));
+    }
+
+    fn take_form(&mut self, call: String, inquiries: Vec<Inquiry>) {
+        let texts = inquiries.iter().map(|inquiry| inquiry.text.as_str());
+        let words = texts.collect::<Vec<_>>().join("\n");
+        let is_open = self.parts.machine.form_call() == Some(&call);
+        if self.is_known(&call, &words, is_open) {
+            return;
+        }
+        if let Some(transcript) = &mut self.transcript {
+            let mut events = Vec::new();
+            let line = Line::Inquired {
+                call: call.clone(),
+                inquiries: inquiries.clone(),
+                is_hooked: true,
+            };
+            transcript.take(line, &mut events);
+            self.queue.extend(events);
+        }
+        self.queue.push_back(Event::Inquired {
+            call,
+            inquiries,
+            is_typed: true,
+        });
+    }
+
+    /// Whether a request is one of before, which the program tells of once more after a lost connection. One that was answered
+    /// gets the same answer.
+    fn is_known(&mut self, request: &str, words: &str, is_open: bool) -> bool {
+        match self.asked.get(request) {
+            Some(known) if known.words == words => {
+                let Some(answer) = known.answer.clone() else {
+                    return is_open;
+                };
+                self.say(request, answer);
+                true
+            }
+            _ => {
+                let (words, answer) = (words.to_owned(), None);
+                self.asked
+                    .insert(request.to_owned(), Asked { words, answer });
+                false
+            }
+        }
+    }
+
+    /// Answers a request.
+    pub(super) fn say(&mut self, request: &str, answer: Decision) {
+        if let Some(conversation) = &mut self.parts.conversation {
+            match &answer {
+                Decision::Answers(answers) => conversation.answer(request, answers),
+                decision => conversation.decide(request, decision),
+            }
+        }
+        if let Some(asked) = self.asked.get_mut(request) {
+            asked.answer = Some(answer);
         }
     }
 
@@ -324,23 +329,6 @@ impl Driver<'_> {
         Some(ending::refused(&message, self.parts.executor))
     }
 
-    /// Learns what happened while there was no connection.
-    fn catch_up(&mut self) {
-        let Some(conversation) = &self.parts.conversation else {
-            return;
-        };
-        let (turn_id, pasted) = self.parts.machine.under_way();
-        let turns = since(conversation.session(), turn_id.as_deref(), pasted);
-        let (name, prompt) = (
-            self.prompt_name(self.parts.machine.turns() + 1),
-            self.parts.machine.prompt().to_owned(),
-        );
-        if pasted && !has_prompt(turns, &name, &prompt) {
-            self.submit(self.parts.machine.turns() + 1, &prompt);
-        }
-        self.recount(turn_id.as_deref(), pasted);
-    }
-
     /// Takes note of what the server said before it ended: it may explain the end.
     pub(super) async fn hear_out(&mut self) {
         while let Ok(told) =
@@ -361,30 +349,67 @@ impl Driver<'_> {
         }
         let session = self.session_id()?;
         self.parts.conversation = None;
-        // A server that was killed takes a moment to be gone.
-        let exit = self.parts.exit.wait();
-        if tokio::time::timeout(Duration::from_millis(200), exit)
-            .await
-            .is_ok()
-        {
-            return None;
-        }
-        self.reconnections += 1;
-        let continuation = self.parts.continuation.as_ref()?;
         let mut why = "it was lost too often".to_owned();
-        if self.reconnections <= RECONNECTIONS {
-            match continuation.resume(&session).await {
-                Ok(conversation) => {
+        while self.reconnections < RECONNECTIONS {
+            let exit = self.parts.exit.wait();
+            if tokio::time::timeout(PACE, exit).await.is_ok() {
+                return None;
+            }
+            self.reconnections += 1;
+            match self.rejoin(&session).await {
+                Ok((conversation, has_prompt)) => {
                     let text = "the connection to the agent's server was lost and made again";
                     self.note(text.to_owned());
-                    self.parts.conversation = Some(conversation);
-                    self.catch_up();
+                    self.go_on(conversation, has_prompt);
                     return None;
                 }
                 Err(error) => why = error.to_string(),
             }
         }
         (!self.parts.exit.has_ended()).then(|| ending::connection_lost(&why))
+    }
+
+    /// Continues the session. Tells too whether the agent has the prompt that was sent last.
+    async fn rejoin(
+        &mut self,
+        session: &str,
+    ) -> Result<(Box<dyn Conversation>, bool), NoConversation> {
+        let Some(continuation) = self.parts.continuation.clone() else {
+            let why = "its terms are not known".to_owned();
+            return Err(NoConversation::Unusable(why));
+        };
+        let machine = &self.parts.machine;
+        let ((turn_id, is_sent), turns) = (machine.under_way(), machine.turns());
+        let (name, prompt) = (self.prompt_name(turns + 1), machine.prompt().to_owned());
+        let has_it = |conversation: &dyn Conversation| {
+            has_turn(conversation, turn_id.as_deref(), (&name, &prompt))
+        };
+        let joined = match continuation.rejoin(session, is_sent, has_it).await {
+            // A session without a turn is in no file, and can't be continued.
+            Err(NoConversation::Unusable(_)) if turns == 0 => {
+                let task = &self.parts.context.task;
+                continuation.begin(task, self.parts.journal).await?
+            }
+            joined => joined?,
+        };
+        let has_prompt = has_it(&*joined);
+        Ok((joined, has_prompt))
+    }
+
+    /// Goes on with a conversation, and learns what happened while there was none.
+    fn go_on(&mut self, conversation: Box<dyn Conversation>, has_prompt: bool) {
+        if self.parts.machine.turns() == 0 {
+            // It may be another session.
+            let session = conversation.session();
+            self.transcript = Some(transcript_of(session, self.parts.executor));
+        }
+        self.parts.conversation = Some(conversation);
+        let (turn_id, is_sent) = self.parts.machine.under_way();
+        if is_sent && !has_prompt {
+            let prompt = self.parts.machine.prompt().to_owned();
+            self.submit(self.parts.machine.turns() + 1, &prompt);
+        }
+        self.recount(turn_id.as_deref(), is_sent);
     }
 }
 
@@ -417,27 +442,19 @@ pub(crate) fn prompt_name(run: &str, turn: u32) -> String {
     format!("{run}-{turn}")
 }
 
-/// Whether a prompt is among these turns: by its name, or where the program keeps none by its text.
-pub(crate) fn has_prompt(turns: &[PastTurn], name: &str, prompt: &str) -> bool {
+/// Whether the session has a prompt since that turn, as far as the program tells now: by its name, or where the program keeps none
+/// by its text.
+pub(crate) fn has_turn(
+    conversation: &dyn Conversation,
+    since_turn: Option<&str>,
+    (name, prompt): (&str, &str),
+) -> bool {
+    let turns = since(conversation.session(), since_turn, true);
     turns.iter().any(|turn| {
         let by_text =
             |told: &Told| matches!(told, Told::Prompt { name: None, text, .. } if text == prompt);
         turn.names.iter().any(|known| known == name) || turn.told.iter().any(by_text)
     })
-}
-
-/// Whether the session has the prompt of that turn of the run, as far as the program tells now.
-pub(crate) fn has_turn(
-    conversation: &dyn Conversation,
-    resume_point: &ResumePoint,
-    (name, prompt): (&str, &str),
-) -> bool {
-    let turns = since(
-        conversation.session(),
-        resume_point.turn_id.as_deref(),
-        true,
-    );
-    has_prompt(turns, name, prompt)
 }
 
 fn transcript_of(session: &Session, executor: crate::agent::ExecutorId) -> Transcript {

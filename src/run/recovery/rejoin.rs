@@ -1,17 +1,10 @@
 //! The conversation of an operator that is gone, continued by the one that takes its run over.
 
-use std::time::Duration;
-
 use super::TakenOverRun;
 use crate::agent::conversation::{Conversation, Drive, NoConversation};
 use crate::error::{Error, io as io_error};
-use crate::record::journal::Progress;
 use crate::run::drive::{Continuation, has_turn, prompt_name};
 use crate::turn::ResumePoint;
-
-/// How often the agent's server is asked for a prompt that it may be about to take, and the time between.
-const SETTLING: u8 = 4;
-const SETTLING_PACE: Duration = Duration::from_millis(100);
 
 impl TakenOverRun {
     /// The terms of the conversation, where the agent is driven by requests.
@@ -47,17 +40,15 @@ impl TakenOverRun {
         let name = prompt_name(self.found.dir.name(), turn);
         let prompt = self.found.dir.load_prompt(turn).unwrap_or_default();
         let has_it = |conversation: &dyn Conversation| {
-            has_turn(conversation, resume_point, (&name, &prompt))
+            has_turn(
+                conversation,
+                resume_point.turn_id.as_deref(),
+                (&name, &prompt),
+            )
         };
-        let mut joined = continuation.resume(session).await;
-        // A request that the operator sent last may still be on its way.
-        for _ in 0..if resume_point.pasted { SETTLING } else { 0 } {
-            if joined.as_deref().is_ok_and(has_it) {
-                break;
-            }
-            tokio::time::sleep(SETTLING_PACE).await;
-            joined = continuation.resume(session).await;
-        }
+        let joined = continuation
+            .rejoin(session, resume_point.pasted, has_it)
+            .await;
         let joined = match joined {
             // A session without a turn is in no file, and can't be continued.
             Err(NoConversation::Unusable(_)) if resume_point.turns == 0 => {
@@ -75,14 +66,7 @@ impl TakenOverRun {
         &self,
         continuation: &Continuation,
     ) -> Result<Box<dyn Conversation>, NoConversation> {
-        let name = format!("cx-operator: {}", self.found.journal_state.task);
-        let begun = continuation.begin(&name).await?;
-        let session = begun.session();
-        self.journal.write(Progress::Connected {
-            session_id: session.id.clone(),
-            transcript: session.transcript.clone(),
-            directory: Some(continuation.directory.clone()),
-        });
-        Ok(begun)
+        let task = self.found.journal_state.task.as_str();
+        continuation.begin(task, &self.journal).await
     }
 }
