@@ -1,7 +1,7 @@
 //! Many delegations, disturbed at random: what becomes of them, and whether anything is lost or left.
 //!
 //! ```text
-//! cargo run --release --example soak -- N [--seed S] [--first K] [--parallel P] [--codex PROGRAM | --scripted]
+//! cargo run --release --example soak -- N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM | --scripted]
 //! ```
 //!
 //! Each run has a repository, a state directory and a home of its own, with a built-in stand-in for the model, and is
@@ -32,8 +32,7 @@ use tempfile::TempDir;
 
 use testkit::soak::{Campaign, Programs, Result};
 
-const USAGE: &str =
-    "usage: soak N [--seed S] [--first K] [--parallel P] [--codex PROGRAM | --scripted]";
+const USAGE: &str = "usage: soak N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM | --scripted]";
 
 fn main() -> ExitCode {
     match soak() {
@@ -50,12 +49,13 @@ fn main() -> ExitCode {
 fn soak() -> Result<usize> {
     let campaign = read_arguments(build()?)?;
     println!(
-        "{} runs from {}, seed {}, {} at once, {}",
+        "{} runs from {}, seed {}, {} at once, {}, --drive {}",
         campaign.runs,
         campaign.first,
         campaign.seed,
         campaign.parallel,
-        campaign.programs.agent.display()
+        campaign.programs.agent.display(),
+        campaign.programs.drive
     );
     let root = TempDir::with_prefix("cx-operator-soak-")?;
     let started = Instant::now();
@@ -116,6 +116,7 @@ fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
         programs: Programs {
             agent: binaries.join("scripted-agent"),
             binaries,
+            drive: "auto".to_owned(),
         },
         is_real: false,
         seed: 1,
@@ -136,6 +137,7 @@ fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
             "--seed" => campaign.seed = value.parse()?,
             "--first" => campaign.first = value.parse()?,
             "--parallel" => campaign.parallel = value.parse()?,
+            "--drive" => campaign.programs.drive = value,
             "--codex" => codex = Some(PathBuf::from(value)),
             _ => return Err(USAGE.into()),
         }

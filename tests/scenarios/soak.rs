@@ -17,6 +17,7 @@ fn soak() {
         programs: Programs {
             binaries: built::directory(),
             agent: built::scripted_agent(),
+            drive: "keys".to_owned(),
         },
         is_real: false,
         seed: 1,

@@ -17,6 +17,8 @@ pub struct Programs {
     pub binaries: PathBuf,
     /// The program that plays the agent.
     pub agent: PathBuf,
+    /// The way in which the agent is driven: `--drive`.
+    pub drive: String,
 }
 
 /// What one run needs, and what it was before.
@@ -100,6 +102,7 @@ impl Scene {
         let mut command = self.command(name, &["delegate", "--json", "--task", task])?;
         command.args(["--prompt", brief, "--codex"]);
         command.arg(&self.programs.agent);
+        command.args(["--drive", &self.programs.drive]);
         command.args(["--startup-timeout", "20s", "--turn-timeout", "15s"]);
         command.args(["--timeout", "40s"]);
         if !self.default_place {
