@@ -207,7 +207,12 @@ impl Run<'_> {
             () = agent.exit.wait() => {
                 let words = agent.pane.query_last_words().await.unwrap_or_default();
                 let why = last_error(&words).unwrap_or("it said nothing");
-                Err(NoConversation::Unusable(format!("its server ended: {why}")))
+                // Whoever killed it: nothing was said to the agent yet, so that nothing is lost or done twice by keys.
+                let how = match self.dir.load_exit_status() {
+                    Some(code @ 129..=192) => format!(" by signal {}", code - 128),
+                    _ => String::new(),
+                };
+                Err(NoConversation::Unusable(format!("its server ended{how}: {why}")))
             }
             () = tokio::time::sleep(limit) => {
                 let limit = words(limit);

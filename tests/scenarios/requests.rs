@@ -155,13 +155,13 @@ async fn steps_are_in_the_journal(rig: &Rig) {
     assert!(outcome.usage.is_some(), "{outcome:?}");
 }
 
-/// A codex whose server is broken.
-fn broken(rig: &Rig) -> (TempDir, PathBuf) {
+/// A codex whose server does that instead of its work.
+fn broken(rig: &Rig, does: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a directory");
     let program = rig.agent.program().expect("the rig has it");
     let path = dir.path().join("codex");
     let script = format!(
-        "#!/bin/sh\nfor a; do case $a in unix://*) echo 'Error: no server today' >&2; exit 1;; esac; done\nexec '{}' \"$@\"\n",
+        "#!/bin/sh\nfor a; do case $a in unix://*) {does};; esac; done\nexec '{}' \"$@\"\n",
         program.display()
     );
     fs::write(&path, script).expect("a script");
@@ -169,11 +169,30 @@ fn broken(rig: &Rig) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
+/// One that is killed before its first answer, too: it has no prompt yet that could be lost, or done twice.
 async fn a_server_that_fails_gives_way_to_keys(rig: &Rig) {
-    let (_dir, program) = broken(rig);
-    for drive in [Drive::Auto, Drive::Requests] {
+    let error = "echo 'Error: no server today' >&2; exit 1";
+    for (drive, does, says) in [
+        (
+            Drive::Auto,
+            error,
+            "its server ended: Error: no server today",
+        ),
+        (Drive::Requests, error, "no server today"),
+        (
+            Drive::Requests,
+            "kill -KILL $$",
+            "its server ended by signal 9: it said nothing",
+        ),
+        (
+            Drive::Auto,
+            "kill -SEGV $$",
+            "its server ended by signal 11",
+        ),
+    ] {
+        let (_dir, program) = broken(rig, does);
         let mut task = rig.task("[[shell echo x > new; echo 'STATUS: DONE']]");
-        task.agent.program = Some(program.clone());
+        task.agent.program = Some(program);
         task.agent.drive = drive;
         let outcome = rig.delegate(task).await;
         assert_eq!(
@@ -181,7 +200,7 @@ async fn a_server_that_fails_gives_way_to_keys(rig: &Rig) {
             (Status::Completed, Some(Drive::Keys), 1),
             "{outcome:?}"
         );
-        let told = |notice: &String| notice.contains("no server today");
+        let told = |notice: &String| notice.contains(says);
         assert!(outcome.notices.iter().any(told), "{:?}", outcome.notices);
     }
 }
