@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use cx_operator::worktree::Snapshot;
+use cx_operator::worktree::{Snapshot, Worktree};
 use rustix::fs::Mode;
 use testkit::wait::LIMIT;
 
@@ -215,41 +215,63 @@ fn a_history_that_nobody_can_copy_keeps_the_worktree() {
     assert_eq!(taken.left_out.len(), 3, "{:?}", taken.left_out);
 }
 
-/// Commits a file in a submodule, on a branch of its own, and has the submodule go.
+/// A worktree with a submodule that is checked out, at `libs/sub`.
+fn with_submodule() -> (Fixture, Worktree) {
+    let allow = "protocol.file.allow=always";
+    let f = Fixture::new();
+    let origin = f.dir().join("origin");
+    init(&origin, "fetched");
+    let origin = origin.to_str().expect("UTF-8");
+    f.git(&[
+        "-c",
+        allow,
+        "submodule",
+        "--quiet",
+        "add",
+        origin,
+        "libs/sub",
+    ]);
+    f.commit("with a submodule");
+    let worktree = f.add();
+    git(
+        worktree.path(),
+        &["-c", allow, "submodule", "--quiet", "update", "--init"],
+    );
+    (f, worktree)
+}
+
 #[test]
 fn the_commits_of_a_submodule_that_went_are_kept() {
-    let allow = "protocol.file.allow=always";
     for gone in [
         &["rm", "-qf", "libs/sub"][..],
         &["submodule", "--quiet", "deinit", "-f", "libs/sub"],
     ] {
-        let f = Fixture::new();
-        let origin = f.dir().join("origin");
-        init(&origin, "fetched");
-        let origin = origin.to_str().expect("UTF-8");
-        f.git(&[
-            "-c",
-            allow,
-            "submodule",
-            "--quiet",
-            "add",
-            origin,
-            "libs/sub",
-        ]);
-        f.commit("with a submodule");
-        let worktree = f.add();
-        let at = worktree.path();
-        git(
-            at,
-            &["-c", allow, "submodule", "--quiet", "update", "--init"],
-        );
-        let sub = at.join("libs/sub");
+        let (f, worktree) = with_submodule();
+        let sub = worktree.path().join("libs/sub");
         git(&sub, &["checkout", "-q", "-b", "work"]);
         git(&sub, &["commit", "-q", "--allow-empty", "-m", "work"]);
-        git(at, gone);
+        git(worktree.path(), gone);
         let taken = snapshot(&worktree);
         assert_eq!(kept(&f), ["work"], "{gone:?}: {:?}", taken.notices);
         assert!(taken.left_out.is_empty(), "{:?}", taken.left_out);
+    }
+}
+
+#[test]
+fn a_pipe_in_the_git_directory_of_a_submodule_keeps_nobody_waiting() {
+    for is_there in [true, false] {
+        let (_f, worktree) = with_submodule();
+        let sub = worktree.path().join("libs/sub");
+        let git_dir = git(&sub, &["rev-parse", "--absolute-git-dir"]);
+        let packed = Path::new(&git_dir).join("packed-refs");
+        drop(fs::remove_file(&packed));
+        mkfifo(&packed);
+        if !is_there {
+            fs::remove_dir_all(&sub).expect("a directory");
+        }
+        let taken = snapshot_in_time(worktree);
+        let left: Vec<_> = taken.left_out.iter().collect();
+        assert_eq!(left, [Path::new("libs/sub")], "{:?}", taken.notices);
     }
 }
 
@@ -333,11 +355,15 @@ fn a_pipe_in_a_git_directory_keeps_nobody_waiting() {
     let alternate = at.join("alternate/.git/objects/info/alternates");
     write(&alternate, b"../../../other/.git/objects\n");
     write(&at.join(".gitmodules"), include.as_bytes());
-    let (done, ended) = mpsc::channel();
-    thread::spawn(move || drop(done.send(snapshot(&worktree))));
-    let taken = ended.recv_timeout(LIMIT).expect("it ends");
+    let taken = snapshot_in_time(worktree);
     assert_eq!(taken.left_out.len(), 10, "{:?}", taken.notices);
     assert_stored(&f, &["pipe0/committed", "include/committed"], &taken);
+}
+
+fn snapshot_in_time(worktree: Worktree) -> Snapshot {
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || drop(done.send(snapshot(&worktree))));
+    ended.recv_timeout(LIMIT).expect("it ends")
 }
 
 fn mkfifo(path: &Path) {

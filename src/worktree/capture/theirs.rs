@@ -54,10 +54,10 @@ fn is_own_dir(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
-/// Opens the repository of a git directory; `None` where it can't be read, or not for sure without waiting. What is
-/// below `known` is not looked at: the user's repository.
+/// Opens the repository of a git directory; `None` where it can't be read, or not for sure without waiting. `known` is
+/// the user's own, which is not looked at, nor are its objects. The agent's submodules are below it.
 pub(super) fn open(git_dir: &Path, known: &Path) -> Option<Repository> {
-    let is_quiet = git_dir.starts_with(known) || is_quiet(git_dir, known)?;
+    let is_quiet = is_quiet(git_dir, known)?;
     is_quiet.then(|| Repository::open_bare(git_dir).ok())?
 }
 
@@ -70,7 +70,8 @@ fn is_quiet(git_dir: &Path, known: &Path) -> Option<bool> {
         let Ok(dir) = dir.canonicalize() else {
             continue;
         };
-        if dir.starts_with(known) || !seen.insert(dir.clone()) {
+        let is_known = dir == known || dir == known.join("objects");
+        if is_known || !seen.insert(dir.clone()) {
             continue;
         }
         for path in list(&dir).ok()? {
