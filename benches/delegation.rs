@@ -124,6 +124,8 @@ impl Site {
             directory: &repository,
             settings: &[],
             hooks,
+            environment: &[],
+            home: &self.path("home"),
         };
         let begun = Instant::now();
         let started = tmux(&["new-session", "-d", "-x", "200", "-y", "50", "-c"])

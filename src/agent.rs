@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use codex::global_hooks::Error as GlobalHooksError;
 use executor::Executor;
 
+pub mod claude;
 pub mod codex;
 pub mod conversation;
 pub mod environment;
@@ -28,6 +29,7 @@ pub mod signals;
 /// All executors; the first is taken where none is named.
 pub static EXECUTORS: &[&dyn Executor] = &[
     &codex::Codex,
+    &claude::Claude,
     #[cfg(feature = "scripted-agent")]
     &scripted::Scripted,
 ];

@@ -27,7 +27,7 @@ use crate::os::shell::shell_quote;
 
 pub use error::Error;
 pub use key::Key;
-pub use pane::Pane;
+pub use pane::{Composer, Pane};
 
 use client::{absent_is_fine, execute, no_server, understood};
 use launch::{escape_format, escape_separator, launcher_argv};

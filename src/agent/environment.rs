@@ -48,9 +48,14 @@ const DROPPED_PREFIXES: [&str; 4] = [
     "GIT_PUSH_OPTION_",
 ];
 /// Beginnings of the names by which an agent marks what it starts: a run's agent has no parent session.
-const PARENT_MARKS: [&str; 7] = [
+const PARENT_MARKS: [&str; 12] = [
+    "AI_AGENT",
     "CLAUDECODE",
     "CLAUDE_CODE_",
+    "CLAUDE_EFFORT",
+    "CLAUDE_ENV_FILE",
+    "CLAUDE_PID",
+    "CLAUDE_PROJECT_DIR",
     "CODEX_CI",
     "CODEX_SHELL",
     "CODEX_THREAD",
@@ -129,7 +134,7 @@ fn is_foreign(name: &str, executor: &dyn Executor) -> bool {
     DROPPED.contains(&name)
         || keys.any(|key| *key == name) && !executor.key_variables().contains(&name)
         || DROPPED_PREFIXES.iter().any(begins)
-        || PARENT_MARKS.iter().any(begins)
+        || PARENT_MARKS.iter().any(begins) && !executor.is_own_setting(name)
 }
 
 /// The last value of a variable.
@@ -144,6 +149,7 @@ pub(crate) fn value(environment: &[(String, String)], name: &str) -> Option<OsSt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::claude::Claude;
     use crate::agent::codex::Codex;
 
     #[test]
@@ -170,6 +176,20 @@ mod tests {
             "LANG",
         ] {
             assert!(!is_foreign(name, &Codex), "{name}");
+        }
+        for (name, foreign) in [
+            ("CLAUDECODE", true),
+            ("CLAUDE_CODE_CHILD_SESSION", true),
+            ("CLAUDE_CODE_MESSAGING_SOCKET", true),
+            ("CLAUDE_CODE_TMPDIR", true),
+            ("CLAUDE_PID", true),
+            ("OPENAI_API_KEY", true),
+            ("CLAUDE_CODE_USE_BEDROCK", false),
+            ("CLAUDE_CODE_OAUTH_TOKEN", false),
+            ("CLAUDE_CONFIG_DIR", false),
+            ("ANTHROPIC_API_KEY", false),
+        ] {
+            assert_eq!(is_foreign(name, &Claude), foreign, "{name}");
         }
     }
 }

@@ -8,8 +8,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,7 @@ use crate::agent::report::{Line, TurnError};
 use crate::agent::screen_state::{Form, ScreenState};
 use crate::os::blocking::Panicked;
 use crate::os::chain::failed;
-use crate::tmux::Key;
+use crate::tmux::{Composer, Key};
 
 /// An agent's interactive CLI.
 #[async_trait]
@@ -44,6 +46,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The variable that names its directory of settings, which the program resolves against its working directory.
     fn home_variable(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Whether that variable, which begins like the mark of a parent agent, is a setting of the user's for this program.
+    fn is_own_setting(&self, _variable: &str) -> bool {
+        false
     }
 
     /// The advice for a trouble: a sentence that says what to do now.
@@ -67,6 +74,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
 
     /// The key that submits the prompt in the composer; best one that means nothing in a dialog.
     fn submit_key(&self) -> Key;
+
+    /// What tells its composer from its dialogs.
+    fn composer(&self) -> Composer {
+        Composer::Cursor
+    }
 
     /// What a screen means. `screen` may hold escape sequences for colours.
     fn screen_state(&self, screen: &str, expected: Expected<'_>, trust: TrustPolicy)
@@ -92,6 +104,16 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The transcripts in which sub-agents of the session with the transcript `own` may write, in the order of their
     /// beginning.
     fn sub_agent_transcripts(&self, own: &Path) -> Vec<PathBuf>;
+
+    /// The transcripts beside the session's own whose tokens the session's own does not count.
+    fn transcripts_that_count(&self, _own: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Since when the program says that the session has nothing to do, where neither hooks nor transcript tell of each end.
+    fn idle_since(&self, _transcript: &Path, _session: &str) -> Option<SystemTime> {
+        None
+    }
 
     /// The line that tells the program a decision on a permission, from the hook that got `payload`; `None` where the
     /// program's dialog decides.
@@ -200,6 +222,14 @@ pub trait Installed: fmt::Debug + Send + Sync {
     /// The command line of its server for requests, which listens on `socket`; `None` where it has none.
     fn server(&self, _launch: &Launch<'_>, _socket: &Path) -> Option<CommandLine> {
         None
+    }
+
+    /// Writes what a start needs below [`Launch::home`]; returns the variables that it adds to the agent's environment.
+    ///
+    /// # Errors
+    /// Whatever reading the user's files or writing meets.
+    fn prepare(&self, _launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> {
+        Ok(Vec::new())
     }
 
     /// The command line of a start.
@@ -428,6 +458,10 @@ pub struct Launch<'a> {
     pub settings: &'a [String],
     /// The run's hooks.
     pub hooks: Hooks<'a>,
+    /// The agent's environment.
+    pub environment: &'a [(String, String)],
+    /// A directory of the run for what the program keeps for itself; it goes when the agent has ended.
+    pub home: &'a Path,
 }
 
 /// A terminal's place beside a server.

@@ -191,8 +191,46 @@ pub struct Usage {
     pub total_tokens: u64,
     /// Of those sent, what the service had in its cache.
     pub cached_input_tokens: Option<u64>,
+    /// Of those sent, what the service put into its cache, where that is counted apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_input_tokens: Option<u64>,
     /// Of those received, what the model thought with.
     pub reasoning_output_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        self.combined(other, u64::saturating_add)
+    }
+
+    /// This one without the other, which is a part of it.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        self.combined(other, u64::saturating_sub)
+    }
+
+    fn combined(self, other: Self, each: fn(u64, u64) -> u64) -> Self {
+        let known = |own: Option<u64>, other: Option<u64>| match (own, other) {
+            (None, None) => None,
+            (own, other) => Some(each(own.unwrap_or_default(), other.unwrap_or_default())),
+        };
+        Self {
+            input_tokens: each(self.input_tokens, other.input_tokens),
+            output_tokens: each(self.output_tokens, other.output_tokens),
+            total_tokens: each(self.total_tokens, other.total_tokens),
+            cached_input_tokens: known(self.cached_input_tokens, other.cached_input_tokens),
+            cache_write_input_tokens: known(
+                self.cache_write_input_tokens,
+                other.cache_write_input_tokens,
+            ),
+            reasoning_output_tokens: known(
+                self.reasoning_output_tokens,
+                other.reasoning_output_tokens,
+            ),
+        }
+    }
 }
 
 /// The part that a message plays in its turn, as the agent's model has it.

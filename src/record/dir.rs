@@ -116,6 +116,11 @@ impl RunDir {
         self.path.join("agent.sock")
     }
 
+    /// The directory for what the agent's program keeps for itself.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path.join("home")
+    }
+
     /// The home of the agent's terminal that joined its server.
     pub(crate) fn terminal(&self) -> PathBuf {
         self.path.join("terminal")

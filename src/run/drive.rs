@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::agent::ExecutorId;
 use crate::agent::conversation::{Conversation, Told};
@@ -115,6 +115,10 @@ pub(crate) struct Driver<'a> {
     trouble: Option<String>,
     is_cut_off: bool,
     reconnections: u8,
+    /// Whether the agent said that it has nothing to do when it was looked at within a turn.
+    was_idle: bool,
+    /// When the turn that runs was seen to begin.
+    turn_begun: Option<SystemTime>,
 }
 
 impl<'a> Driver<'a> {
@@ -146,6 +150,8 @@ impl<'a> Driver<'a> {
             trouble: None,
             is_cut_off: false,
             reconnections: 0,
+            was_idle: false,
+            turn_begun: None,
         };
         driver.join();
         Ok(driver)
@@ -254,6 +260,7 @@ impl<'a> Driver<'a> {
         }
         if unwatched {
             self.screen_read = Some(now);
+            self.look_at_state();
         }
         if exited && self.is_by_requests() {
             self.hear_out().await;
@@ -291,6 +298,12 @@ impl<'a> Driver<'a> {
             }
             self.journal_before(&event);
             self.decide_by_policy(&event);
+            if matches!(
+                event,
+                Event::PromptSubmitted { .. } | Event::TurnBegan { .. }
+            ) {
+                self.turn_begun = Some(SystemTime::now());
+            }
             let described = describe(&event);
             let reaction = self.parts.machine.on(Instant::now(), event);
             self.journal_after(before, described, &reaction);
@@ -342,10 +355,11 @@ impl<'a> Driver<'a> {
                     key: key_name,
                     on: on.to_owned(),
                 });
+                let (pane, composer) = (self.parts.pane, self.parts.executor.composer());
                 match on {
-                    COMPOSER => self.parts.pane.press_in_composer(key).await?,
-                    on if self.parts.executor.has_fields(on) => self.parts.pane.press(key).await?,
-                    _ => self.parts.pane.press_in_dialog(key).await?,
+                    COMPOSER => pane.press_in_composer(key, composer).await?,
+                    on if self.parts.executor.has_fields(on) => pane.press(key).await?,
+                    _ => pane.press_in_dialog(key, composer).await?,
                 }
             }
             Reaction::Note(text) => {
@@ -445,6 +459,30 @@ impl<'a> Driver<'a> {
         }
         if !stops && self.parts.machine.is_holding() {
             self.look_for_work();
+        }
+    }
+
+    /// Takes an agent that says twice that it has nothing to do since a moment within the turn for one that was interrupted:
+    /// some program tells of that in no other way.
+    fn look_at_state(&mut self) {
+        let machine = &self.parts.machine;
+        let runs = machine.is_at_work() && !machine.is_stopping() && !machine.is_holding();
+        let since = self
+            .transcript
+            .as_ref()
+            .filter(|_| runs)
+            .and_then(|transcript| {
+                let session = machine.session().unwrap_or_default();
+                self.parts.executor.idle_since(transcript.path(), session)
+            });
+        let begun = self.turn_begun;
+        let idle = since.is_some_and(|since| begun.is_some_and(|begun| since > begun));
+        if std::mem::replace(&mut self.was_idle, idle) && idle {
+            let (turn_id, _) = machine.under_way();
+            self.queue.push_back(Event::TurnAborted {
+                turn_id,
+                reason: "interrupted".to_owned(),
+            });
         }
     }
 

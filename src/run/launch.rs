@@ -34,7 +34,8 @@ impl Run<'_> {
         let signals = self.dir.signals();
         let worktree = &self.names.worktree;
         let directory = preflight::below(worktree, &self.ready.directory);
-        let launch = self.plan_launch((worktree, &directory), &signals);
+        let home = self.dir.home();
+        let launch = self.plan_launch((worktree, &directory), (&signals, &home));
         let command = self.ready.program.server(&launch, &self.dir.socket())?;
         Some(self.start(&launch, (command, Drive::Requests)).await)
     }
@@ -42,7 +43,7 @@ impl Run<'_> {
     fn plan_launch<'b>(
         &'b self,
         (worktree, directory): (&'b Path, &'b Path),
-        signals: &'b Path,
+        (signals, home): (&'b Path, &'b Path),
     ) -> Launch<'b> {
         Launch {
             options: &self.task.agent,
@@ -54,6 +55,8 @@ impl Run<'_> {
                 helper: &self.ready.helper,
                 signals,
             },
+            environment: &self.ready.environment,
+            home,
         }
     }
 
@@ -69,7 +72,8 @@ impl Run<'_> {
         signals::write_policy(&signals, &self.policy())
             .map_err(io_error("write the permission policy"))?;
         let directory = self.directory(worktree);
-        let launch = self.plan_launch((worktree.path(), &directory), &signals);
+        let home = self.dir.home();
+        let launch = self.plan_launch((worktree.path(), &directory), (&signals, &home));
         if let Some(server) = server {
             let mut agent = server?;
             match self.converse(&agent, &launch, cancel).await {
@@ -119,10 +123,11 @@ impl Run<'_> {
         (command, drive): (CommandLine, Drive),
     ) -> Result<Agent, Error> {
         let environment = self.dir.environment();
-        self.dir.write(
-            "environment",
-            environment_file(&self.ready.environment).as_bytes(),
-        )?;
+        let mut variables = self.ready.environment.clone();
+        let own = self.ready.program.prepare(launch);
+        variables.extend(own.map_err(io_error("prepare the agent's directory"))?);
+        self.dir
+            .write("environment", environment_file(&variables).as_bytes())?;
         let name = &self.names.session;
         let step = Step::Session {
             socket: self.shared.tmux.socket().to_owned(),

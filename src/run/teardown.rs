@@ -199,7 +199,12 @@ pub(crate) async fn finish(
         let lost = keep_transcript(context.dir, transcript.path()).await;
         outcome.notices.extend(lost);
     }
-    conclude(context, agent, collected, outcome).await && ended
+    let clean = conclude(context, agent, collected, outcome).await && ended;
+    if context.keep != Keep::Session {
+        // Last: a recovery would read the transcript there.
+        let _none_was_made = fs::remove_dir_all(context.dir.home());
+    }
+    clean
 }
 
 /// Whether nothing writes into the worktree any more, though the agent's server still runs: its turns are over, and no other

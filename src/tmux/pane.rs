@@ -110,8 +110,8 @@ impl Pane {
     }
 
     /// Presses a key meant for the composer. A dialog would take an Enter for its choice: it is pressed only while the
-    /// cursor shows, as it does in the composer. The key that submits changes nothing in a dialog but in a form whose field
-    /// for notes is open: there it answers.
+    /// composer shows. The key that submits changes nothing in a dialog but in a form whose field for notes is open: there it
+    /// answers.
     ///
     /// Source: codex 0.130.0, 0.150.0 and 0.169.0, with a paste and then Shift-F12 in the dialogs of trust, hooks, approvals,
     /// rate limits and `/model`, where neither has an effect, and in `request_user_input`, where a paste opens the field
@@ -119,24 +119,25 @@ impl Pane {
     ///
     /// # Errors
     /// What tmux refuses.
-    pub async fn press_in_composer(&self, key: Key) -> Result<(), Error> {
+    pub async fn press_in_composer(&self, key: Key, composer: Composer) -> Result<(), Error> {
         let condition = match key {
             Key::Submit => self.is_ours(),
-            _ => format!("#{{&&:#{{cursor_flag}},{}}}", self.is_ours()),
+            _ => format!("#{{&&:{},{}}}", composer.shows(), self.is_ours()),
         };
         self.press_if(&condition, key).await
     }
 
-    /// Presses a key meant for a dialog without any field to write in, only while no cursor shows: a person may have closed
-    /// it, and an Enter would submit what they have written in the composer.
+    /// Presses a key meant for a dialog without any field to write in, only while the composer does not show: a person may
+    /// have closed it, and an Enter would submit what they have written in the composer.
     ///
     /// Source: codex 0.130.0, 0.150.0 and 0.169.0 show no cursor in the dialogs of trust, hooks, update, model offer, rate
     /// limits, approvals of commands and of edits.
     ///
     /// # Errors
     /// What tmux refuses.
-    pub async fn press_in_dialog(&self, key: Key) -> Result<(), Error> {
-        let condition = format!("#{{&&:#{{?cursor_flag,0,1}},{}}}", self.is_ours());
+    pub async fn press_in_dialog(&self, key: Key, composer: Composer) -> Result<(), Error> {
+        let hidden = format!("#{{?{},0,1}}", composer.shows());
+        let condition = format!("#{{&&:{hidden},{}}}", self.is_ours());
         self.press_if(&condition, key).await
     }
 
@@ -237,6 +238,26 @@ impl Pane {
     }
 }
 
+/// What tells a program's composer from its dialogs, in the very moment in which a key is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Composer {
+    /// The terminal's cursor shows in the composer, and in no dialog.
+    Cursor,
+    /// This text is on the screen with the composer, and with no dialog. It has no comma, brace or `#`.
+    Text(&'static str),
+}
+
+impl Composer {
+    /// tmux's condition that it shows.
+    fn shows(self) -> String {
+        match self {
+            Self::Cursor => "#{cursor_flag}".to_owned(),
+            // The number of the row, or 0.
+            Self::Text(text) => format!("#{{C:{text}}}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -284,9 +305,10 @@ mod tests {
             pane.paste_turn(1, "a prompt").await,
             pane.paste("notes").await,
             pane.submit("/exit ", Key::Submit).await,
-            pane.press_in_composer(Key::Submit).await,
-            pane.press_in_composer(Key::Enter).await,
-            pane.press_in_dialog(Key::Down).await,
+            pane.press_in_composer(Key::Submit, Composer::Cursor).await,
+            pane.press_in_composer(Key::Enter, Composer::Text("> "))
+                .await,
+            pane.press_in_dialog(Key::Down, Composer::Cursor).await,
             pane.press(Key::Down).await,
         ];
         let lives = tmux(

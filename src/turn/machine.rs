@@ -204,6 +204,11 @@ impl Machine {
         (self.turn_id().map(str::to_owned), is_submitting)
     }
 
+    /// Whether a turn runs and nobody is asked.
+    pub(crate) fn is_at_work(&self) -> bool {
+        matches!(self.state, State::Working { .. })
+    }
+
     /// The question about the approval that this side waits for, if a responder was asked.
     pub(crate) fn asked_by(&self, asker: &Asker) -> Option<Question> {
         let State::Approving { asked, .. } = &self.state else {

@@ -1,4 +1,5 @@
-//! A stand-in for the model behind the real codex: the part of the Responses API that one turn needs, on loopback.
+//! A stand-in for the model behind the real agents: the part of the Responses API and of the Messages API that a turn
+//! needs, on loopback.
 //!
 //! What it answers is written in the prompt itself, so that a test reads as one text. Directives are in the newest
 //! message of the user; the context messages that codex adds by itself are passed over, and other text is ignored:
@@ -33,7 +34,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use asked::Asked;
 use reply::Reply;
@@ -41,6 +42,7 @@ use script::Step;
 
 mod asked;
 mod directives;
+mod messages;
 mod reply;
 mod script;
 
@@ -169,6 +171,43 @@ stream_max_retries = 1
     std::fs::write(dir.join("config.toml"), config)
 }
 
+/// Has Claude Code use the model on `port`, with a key, and with `home` for its home directory. Its commands run without a
+/// question but for those that a script escalates, as they do in codex's sandbox. Returns the variables that it needs.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_claude_home(home: &Path, port: u16) -> io::Result<Vec<(String, String)>> {
+    use std::os::unix::fs::PermissionsExt;
+    let own = home.join(".claude");
+    std::fs::create_dir_all(&own)?;
+    let decide = own.join("decide");
+    // Quietly allowing what is escalated would leave nothing to decide.
+    let script = r#"#!/bin/sh
+case "$(cat)" in
+*'"description":"mock command"'*) decision=allow ;;
+*) decision=ask ;;
+esac
+printf '{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"%s"}}' "$decision"
+"#;
+    std::fs::write(&decide, script)?;
+    std::fs::set_permissions(&decide, std::fs::Permissions::from_mode(0o755))?;
+    let hook = json!({"type": "command", "command": decide});
+    let settings = json!({"hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [hook]}]}});
+    std::fs::write(own.join("settings.json"), settings.to_string())?;
+    let variables = [
+        ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{port}")),
+        ("ANTHROPIC_API_KEY", "no-secret-but-long-enough".to_owned()),
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned()),
+        // For root it would refuse to run without a sandbox.
+        ("IS_SANDBOX", "1".to_owned()),
+        ("DISABLE_TELEMETRY", "1".to_owned()),
+        ("DISABLE_ERROR_REPORTING", "1".to_owned()),
+    ];
+    Ok(variables
+        .map(|(name, value)| (name.to_owned(), value))
+        .into())
+}
+
 /// What the connections share.
 #[derive(Debug, Default)]
 struct Shared {
@@ -253,7 +292,16 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_read_timeout(Some(READ_LIMIT))?;
     let (method, path, body) = read_request(&mut BufReader::new(&stream))?;
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let asked = Asked::read(&body);
+    let is_messages = path
+        .split('?')
+        .next()
+        .is_some_and(|path| path.ends_with("/messages"));
+    let read = if is_messages {
+        messages::as_responses(&body)
+    } else {
+        body.clone()
+    };
+    let asked = Asked::read(&read);
     let number = shared.record(Request {
         method: method.clone(),
         path: path.clone(),
@@ -261,8 +309,21 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         tools: asked.tools.clone(),
         body: body.clone(),
     });
-    let reply = Reply::new(stream, number);
+    let asker = is_messages.then(|| messages::Asker::of(&body));
+    let reply = Reply::new(stream, number, asker);
     match method.as_str() {
+        "HEAD" => reply.json(200, &json!({})),
+        "POST" if is_messages && body["stream"] != true => reply.json(200, &messages::aside(&body)),
+        "POST" if is_messages && body["tools"].as_array().is_none_or(Vec::is_empty) => {
+            reply.begin_events(&Map::new())?;
+            reply.say("{\"title\": \"A task\"}", None)?;
+            reply.complete(1, json!({}))
+        }
+        "POST" if is_messages => match script::find(&read) {
+            Some(played) => played.answer(&reply, &asked, shared),
+            None => directives::answer(&reply, &asked, shared),
+        },
+        "POST" if path.ends_with("/count_tokens") => reply.json(200, &json!({"input_tokens": 100})),
         "GET" => reply.json(200, &json!({"object": "list", "data": [], "models": []})),
         "POST" if path.ends_with("/responses") && body.is_object() => match script::find(&body) {
             Some(played) => played.answer(&reply, &asked, shared),

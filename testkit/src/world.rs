@@ -88,6 +88,16 @@ impl World {
         self.set("OPENAI_API_KEY", "no-secret");
     }
 
+    /// Has Claude Code talk to that model.
+    ///
+    /// # Panics
+    /// Its settings can not be written.
+    pub fn use_model_for_claude(&mut self, model: &MockModel) {
+        let home = self.path("home");
+        let variables = mock_model::write_claude_home(&home, model.port()).expect("its settings");
+        self.environment.extend(variables);
+    }
+
     /// Has codex be signed in with a key.
     pub fn sign_in(&self) {
         let key = r#"{"OPENAI_API_KEY":"no-secret","tokens":null,"last_refresh":null}"#;

@@ -1,6 +1,7 @@
 //! The agent's side: its screens, dialogs, hooks, messages and settings, the stand-ins for it and for its model.
 
 mod classify;
+mod claude_screens;
 mod fuzz;
 mod global_hooks;
 mod hooks;

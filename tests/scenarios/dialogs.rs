@@ -78,20 +78,18 @@ async fn untrusted_hook(rig: &Rig) {
 async fn not_signed_in(rig: &Rig) {
     fs::remove_file(rig.path("codex/config.toml")).expect("the configuration");
     rig.note_the_callers_state();
-    let output = rig
-        .delegation("x", &[])
-        .output()
-        .await
-        .expect("cx-operator runs");
-    let (outcome, exit) = rig.document(&output);
+    let mut delegation = rig.delegation("x", &[]);
+    let output = delegation.env_remove("ANTHROPIC_API_KEY").output().await;
+    let (outcome, exit) = rig.document(&output.expect("cx-operator runs"));
     assert_eq!((outcome.status, exit), (Status::Failed, 7), "{outcome:?}");
     let error = outcome.error.expect("why");
     assert_eq!(error.code, "not_signed_in");
-    assert!(
-        error
-            .hint
-            .is_some_and(|hint| hint.contains("codex login") && hint.contains("--with-api-key"))
-    );
+    let says = match rig.is_claude() {
+        true => ["claude auth login", "ANTHROPIC_API_KEY"],
+        false => ["codex login", "--with-api-key"],
+    };
+    let hint = error.hint.expect("what to do");
+    assert!(says.iter().all(|says| hint.contains(says)), "{hint}");
     assert_eq!(outcome.run_dir, None);
     assert_eq!(rig.operator.store().load_runs().expect("the runs").len(), 0);
 }

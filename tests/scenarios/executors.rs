@@ -121,16 +121,18 @@ async fn question_answered(rig: &Rig) {
     assert_eq!(outcome.files_changed, 1);
 }
 
-fn assert_denied(outcome: &Outcome, by: &str) {
+fn assert_denied(rig: &Rig, outcome: &Outcome, by: &str) {
     assert_eq!(
         (outcome.replies.len(), outcome.replies[0].by.as_str()),
         (1, by)
     );
     let said = outcome.last_message.as_deref().unwrap_or_default();
-    // The reason is said to the turn by requests, so that the model's last word is about it.
+    // The reason is said to the turn by requests and by Claude Code, so that the model's last word is about it.
     let is_told = said.contains("ot permitted") || said.contains("Not that.");
-    let end = match outcome.drive {
-        Some(Drive::Requests) if is_told => Status::Completed,
+    let tells = outcome.drive == Some(Drive::Requests) || rig.is_claude();
+    let end = match tells {
+        // Told by policy, it is told to say what it needs: that reads as no result.
+        true if is_told && !(rig.is_claude() && by == "policy") => Status::Completed,
         _ => Status::NeedsInput,
     };
     assert_eq!((outcome.status, outcome.turns), (end, 1), "{outcome:?}");
@@ -157,7 +159,7 @@ async fn denied_by_policy(rig: &Rig) {
     let mut task = rig.task(&permissions::brief());
     task.permissions = Permissions::Deny;
     task.probe = false;
-    assert_denied(&rig.delegate(task).await, "policy");
+    assert_denied(rig, &rig.delegate(task).await, "policy");
 }
 
 /// By its hook, in whose words the model hears why.
@@ -167,7 +169,7 @@ async fn denied_by_an_answer(rig: &Rig) {
     task.responders = rig.answers(deny);
     task.probe = false;
     let outcome = rig.delegate(task).await;
-    assert_denied(&outcome, "answers");
+    assert_denied(rig, &outcome, "answers");
     let said = outcome.last_message.unwrap_or_default();
     assert!(said.contains("Not that."), "{said}");
 }
@@ -215,7 +217,8 @@ async fn signed_out(rig: &Rig) {
         fs::remove_file(rig.path(file)).expect("it is there");
     }
     rig.note_the_callers_state();
-    let output = rig.delegation("x", &[]).output().await;
+    let mut delegation = rig.delegation("x", &[]);
+    let output = delegation.env_remove("ANTHROPIC_API_KEY").output().await;
     let (outcome, exit) = rig.document(&output.expect("cx-operator runs"));
     assert_eq!(
         (outcome.status, exit, code(&outcome)),

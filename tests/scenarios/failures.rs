@@ -34,7 +34,7 @@ async fn http_429(rig: &Rig) {
     let late = known.duration_since(told).unwrap_or_default();
     assert!(
         late < Duration::from_secs(1),
-        "known {late:?} after codex wrote it"
+        "known {late:?} after the agent wrote it"
     );
 }
 
@@ -45,7 +45,9 @@ fn written_at(outcome: &Outcome) -> SystemTime {
     let mut lines = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("a JSON line"));
-    let end = lines.rfind(|line| line["payload"]["type"] == "task_complete");
+    let end = lines.rfind(|line| {
+        line["payload"]["type"] == "task_complete" || line["isApiErrorMessage"] == true
+    });
     let end = end.expect("the end of the turn");
     humantime::parse_rfc3339(end["timestamp"].as_str().expect("a time")).expect("a time")
 }

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use cx_operator::agent::executor::TrustPolicy;
 use cx_operator::record::{Outcome, Status};
 
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
@@ -99,7 +100,15 @@ async fn settings_of_a_repository_are_told_or_surfaced(rig: &Rig) {
         "[mcp_servers.x]\ncommand = \"sh\"\nargs = [\"-c\", \"{}\"]\n",
         traced(rig, "server")
     );
-    plant(&rig.repo().join(".codex/config.toml"), &server);
+    let mut settings = ".codex/config.toml";
+    if rig.is_claude() {
+        settings = ".claude/settings.json";
+        let hook = json!({"type": "command", "command": traced(rig, "hook")});
+        let hooks = json!({"hooks": {"SessionStart": [{"hooks": [hook]}]}});
+        plant(&rig.repo().join(settings), &hooks.to_string());
+    } else {
+        plant(&rig.repo().join(settings), &server);
+    }
     commit(rig);
     rig.note_the_callers_state();
     let mut task = rig.task("[[say Done.]]");
@@ -113,8 +122,7 @@ async fn settings_of_a_repository_are_told_or_surfaced(rig: &Rig) {
     assert_eq!(ran(rig), "");
     let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
     assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
-    let told =
-        |notice: &String| notice.contains(".codex/config.toml") && notice.contains("--trust ask");
+    let told = |notice: &String| notice.contains(settings) && notice.contains("--trust ask");
     assert!(outcome.notices.iter().any(told), "{:?}", outcome.notices);
 }
 

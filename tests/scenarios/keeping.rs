@@ -44,7 +44,7 @@ pub(crate) async fn remove_kept(rig: &Rig, outcome: &Outcome) {
     );
     assert_eq!(
         git(worktree, &["rev-parse", "--abbrev-ref", "HEAD"]),
-        "cx-t"
+        rig.session()
     );
     let store = rig.operator.store();
     let named = Scope {
@@ -68,20 +68,20 @@ async fn branch(rig: &Rig) {
     let outcome = kept(rig, Keep::Branch).await;
     assert_eq!(
         (outcome.worktree, outcome.branch.as_deref()),
-        (None, Some("cx-t"))
+        (None, Some(&*rig.session()))
     );
-    let tip = rig.git(&["rev-parse", "refs/heads/cx-t"]);
+    let tip = rig.git(&["rev-parse", &format!("refs/heads/{}", rig.session())]);
     assert_eq!(
         Some(tip),
         outcome.result_commit,
         "the branch is at the snapshot"
     );
-    rig.git(&["branch", "-q", "-D", "cx-t"]);
+    rig.git(&["branch", "-q", "-D", &rig.session()]);
 }
 
 async fn worktree(rig: &Rig) {
     let outcome = kept(rig, Keep::Worktree).await;
-    assert_eq!(outcome.branch.as_deref(), Some("cx-t"));
+    assert_eq!(outcome.branch, Some(rig.session()));
     assert_eq!(rig.tmux(&["list-sessions"]), "");
     remove_kept(rig, &outcome).await;
 }
@@ -92,7 +92,7 @@ async fn session(rig: &Rig) {
     let pid = rig.agent_pid(&run).await;
     assert!(
         rig.tmux(&["list-sessions", "-F", "#{session_name}"])
-            .contains("cx-t")
+            .contains(&rig.session())
     );
     remove_kept(rig, &outcome).await;
     crate::rig::wait_for("the agent's end", || {

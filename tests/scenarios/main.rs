@@ -18,7 +18,7 @@ macro_rules! tests_of {
     } };
 }
 
-/// Makes a test of each scenario on the scripted agent, on the newest codex and, thoroughly, on the older versions.
+/// Makes a test of each scenario on the scripted agent, on the newest codex and Claude Code and, thoroughly, on older versions.
 macro_rules! on_every_version {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
         scripted on Scripted;
@@ -27,6 +27,8 @@ macro_rules! on_every_version {
         thorough_codex_0_150 on_thoroughly Codex(testkit::agents::OLDER[0]);
         thorough_requests_0_150 on_thoroughly Requests(testkit::agents::OLDER[0]);
         thorough_codex_0_130 on_thoroughly Codex(testkit::agents::OLDER[1]);
+        claude_2_1_332 on Claude(testkit::agents::PINNED_CLAUDE);
+        thorough_claude_2_1_197 on_thoroughly Claude(testkit::agents::OLDER_CLAUDE);
     })+ };
 }
 
@@ -47,16 +49,17 @@ macro_rules! on_codex {
         $(tests_of! { $name:
             codex_0_169 on Codex(testkit::agents::PINNED);
             requests_0_169 on Requests(testkit::agents::PINNED);
-        })+
+    })+
     };
 }
 
-/// Makes a test of each scenario on the scripted agent and, thoroughly, on the newest codex.
+/// Makes a test of each scenario on the scripted agent, on Claude Code and, thoroughly, on the newest codex by keys.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
         scripted on Scripted;
         thorough_codex_0_169 on_thoroughly Codex(testkit::agents::PINNED);
         requests_0_169 on Requests(testkit::agents::PINNED);
+        claude_2_1_332 on Claude(testkit::agents::PINNED_CLAUDE);
     })+ };
 }
 
@@ -94,6 +97,8 @@ macro_rules! on_every_executor {
         scripted on Plain;
         codex_0_169 on Codex(testkit::agents::PINNED);
         requests_0_169 on Requests(testkit::agents::PINNED);
+        claude_2_1_332 on Claude(testkit::agents::PINNED_CLAUDE);
+        claude_2_1_197 on Claude(testkit::agents::OLDER_CLAUDE);
     })+ };
 }
 

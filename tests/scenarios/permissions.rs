@@ -43,15 +43,20 @@ fn assert_pending(outcome: &Outcome) {
 }
 
 /// The turn went on to its end, with the one decision on record.
-fn assert_decided(outcome: &Outcome, by: &str, reply: &str, changes: Changes) {
-    // Told "no", the model says that its command failed: that reads as no result. By requests the reason is said to the
-    // turn, and the model's last word repeats it.
+fn assert_decided(rig: &Rig, outcome: &Outcome, by: &str, reply: &str, changes: Changes) {
+    // Told "no", the model says that its command failed: that reads as no result. By requests, and by Claude Code, the reason
+    // is said to the turn, and the model's last word repeats it.
     let said = outcome.last_message.as_deref().unwrap_or_default();
     let is_told = said.contains("ot permitted") || said.contains("Not that.");
-    let status = match outcome.drive {
-        Some(Drive::Requests) if reply.starts_with("deny") => {
+    let tells = outcome.drive == Some(Drive::Requests) || rig.is_claude();
+    let status = match tells {
+        true if reply.starts_with("deny") => {
             assert!(is_told, "the reason reached the model: {said}");
-            Status::Completed
+            // Told by policy, the model is told to say what it needs: that reads as no result.
+            match rig.is_claude() && by == "policy" {
+                true => Status::NeedsInput,
+                false => Status::Completed,
+            }
         }
         _ if reply.starts_with("deny") => Status::NeedsInput,
         _ => Status::Completed,
@@ -74,14 +79,14 @@ async fn denied_by_policy(rig: &Rig) {
     task.permissions = Permissions::Deny;
     task.probe = false;
     let outcome = rig.delegate(task).await;
-    assert_decided(&outcome, "policy", "deny", Changes::None);
+    assert_decided(rig, &outcome, "policy", "deny", Changes::None);
 }
 
 async fn allowed_by_policy(rig: &Rig) {
     let mut task = rig.task(&brief());
     task.permissions = Permissions::Allow;
     let outcome = rig.delegate(task).await;
-    assert_decided(&outcome, "policy", "allow", Changes::Uncommitted);
+    assert_decided(rig, &outcome, "policy", "allow", Changes::Uncommitted);
     assert_eq!(outcome.files[0].path, "asked");
 }
 
@@ -90,7 +95,7 @@ async fn allowed_by_a_file(rig: &Rig) {
     task.responders =
         rig.answers("[[permission]]\npattern = \"touch \\\\w+ .*\"\ndecision = \"allow\"");
     let outcome = rig.delegate(task).await;
-    assert_decided(&outcome, "answers", "allow", Changes::Uncommitted);
+    assert_decided(rig, &outcome, "answers", "allow", Changes::Uncommitted);
 }
 
 async fn denied_by_a_file(rig: &Rig) {
@@ -99,7 +104,7 @@ async fn denied_by_a_file(rig: &Rig) {
     task.responders = rig.answers(deny);
     task.probe = false;
     let outcome = rig.delegate(task).await;
-    assert_decided(&outcome, "answers", "deny Not that.", Changes::None);
+    assert_decided(rig, &outcome, "answers", "deny Not that.", Changes::None);
     // The model heard why, and says what it was told.
     let said = outcome.last_message.as_deref().unwrap_or_default();
     assert!(said.contains("Not that."), "{said}");
@@ -113,7 +118,7 @@ async fn allowed_by_a_command(rig: &Rig) {
         Duration::from_secs(20),
     ))];
     let outcome = rig.delegate(task).await;
-    assert_decided(&outcome, "command", "allow", Changes::Uncommitted);
+    assert_decided(rig, &outcome, "command", "allow", Changes::Uncommitted);
 }
 
 async fn undecided_by_a_command(rig: &Rig) {

@@ -33,7 +33,7 @@ use testkit::{alone, built};
 
 pub(crate) use testkit::wait::wait_for_async as wait_for;
 
-use testkit::agents::native_codex;
+use testkit::agents::{native_codex, real_claude};
 use testkit::mock_model::MockModel;
 use testkit::size::thorough;
 
@@ -51,6 +51,8 @@ pub(crate) enum Agent {
     Codex(&'static str),
     /// The same, by requests.
     Requests(&'static str),
+    /// The real Claude Code of that version.
+    Claude(&'static str),
     /// The program of the executor `scripted`.
     Plain,
 }
@@ -60,6 +62,7 @@ impl Agent {
         match self {
             Agent::Scripted => Some(built::scripted_agent()),
             Agent::Codex(version) | Agent::Requests(version) => native_codex(version),
+            Agent::Claude(version) => real_claude(version),
             Agent::Plain => Some(built::program("plain-agent")),
         }
     }
@@ -68,13 +71,14 @@ impl Agent {
         match self {
             Agent::Scripted | Agent::Codex(_) => Drive::Keys,
             Agent::Requests(_) => Drive::Requests,
-            Agent::Plain => Drive::Auto,
+            Agent::Claude(_) | Agent::Plain => Drive::Auto,
         }
     }
 
     pub(crate) fn executor(self) -> ExecutorId {
         let name = match self {
             Agent::Scripted | Agent::Codex(_) | Agent::Requests(_) => "codex",
+            Agent::Claude(_) => "claude",
             Agent::Plain => "scripted",
         };
         ExecutorId::parse(name).expect("an executor")
@@ -102,7 +106,7 @@ pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
     runtime.block_on(async {
         let _slot = match agent {
             Agent::Scripted | Agent::Plain => None,
-            Agent::Codex(_) | Agent::Requests(_) => {
+            Agent::Codex(_) | Agent::Requests(_) | Agent::Claude(_) => {
                 Some(REAL.acquire().await.expect("never closed"))
             }
         };
@@ -137,6 +141,9 @@ impl Rig {
         let mut world = World::bare();
         let model = MockModel::start().expect("a model");
         world.use_model(&model);
+        if matches!(agent, Agent::Claude(_)) {
+            world.use_model_for_claude(&model);
+        }
         let log = world.path("log").display().to_string();
         world.set("CX_SCRIPT_LOG", &log);
         let home = world.path("plain").display().to_string();
@@ -427,7 +434,17 @@ impl Rig {
         names.sort();
         let bytes = fs::read(&names[turn - 1]).expect("the payload");
         let payload: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
-        payload["prompt"].as_str().expect("a prompt").to_owned()
+        let prompt = payload["prompt"].as_str().expect("a prompt");
+        // Claude Code marks a long paste.
+        let marks =
+            "\n*<pasted_content id=\"[0-9a-f]+\">\n|\n</pasted_content id=\"[0-9a-f]+\">\n?";
+        let marks = regex::Regex::new(marks).expect("a valid pattern");
+        marks.replace_all(prompt, "").into_owned()
+    }
+
+    /// Whether the agent is Claude Code.
+    pub(crate) fn is_claude(&self) -> bool {
+        matches!(self.agent, Agent::Claude(_))
     }
 }
 

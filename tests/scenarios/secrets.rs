@@ -9,6 +9,7 @@ use std::process::Stdio;
 use cx_operator::record::Status;
 use cx_operator::record::journal::{self, Progress};
 use rustix::process::Signal;
+use serde_json::json;
 use tokio::process::{Child, Command};
 
 use crate::rig::{Rig, wait_for};
@@ -106,7 +107,7 @@ fn is_in_turn(rig: &Rig) -> Option<()> {
 /// What tmux knows and tells, and what its server was started with.
 fn tmux_knowledge(rig: &Rig) -> String {
     let mut known = rig.tmux(&["show-environment", "-g"]);
-    known += &rig.tmux(&["show-environment", "-t", "=cx-t:"]);
+    known += &rig.tmux(&["show-environment", "-t", &format!("={}:", rig.session())]);
     known += &rig.tmux(&["show-messages"]);
     known += &rig.tmux(&["show-options", "-A"]);
     let pid = rig.tmux(&["display-message", "-p", "#{pid}"]);
@@ -117,14 +118,22 @@ fn tmux_knowledge(rig: &Rig) -> String {
 
 async fn credentials_stay_where_they_are(rig: &Rig) {
     let canaries = Canaries::of(rig);
-    let argument = format!("x.y=\"{}\"", canaries.argument);
+    let mut argument = format!("x.y=\"{}\"", canaries.argument);
+    if rig.is_claude() {
+        let server = json!({"command": "true", "env": {"KEY": canaries.argument}});
+        argument = json!({"mcpServers": {"x": server}}).to_string();
+    }
     let variable = format!("CX_TEST={}", canaries.variable);
+    let flag = match rig.is_claude() {
+        true => "--mcp-config",
+        false => "-c",
+    };
     let arguments = [
         "-vv",
         "--env",
         &variable,
         "--agent-arg",
-        "-c",
+        flag,
         "--agent-arg",
         &argument,
     ];
@@ -136,6 +145,9 @@ async fn credentials_stay_where_they_are(rig: &Rig) {
     );
     let mut command = rig.delegation(&brief, &arguments);
     command.env("OPENAI_API_KEY", &canaries.environment);
+    if rig.is_claude() {
+        command.env("ANTHROPIC_API_KEY", &canaries.environment);
+    }
     let child = command.spawn().expect("cx-operator starts");
     let pid = child.id().expect("it runs");
     let run = tokio::spawn(child.wait_with_output());
@@ -200,6 +212,12 @@ fn assert_private(rig: &Rig, when: &str) {
     assert!(all.len() > 3, "{when}: {all:?}");
     let open: BTreeSet<String> = all
         .iter()
+        // What the agent's program writes there is its own; nobody else can enter.
+        .filter(|path| {
+            !path
+                .parent()
+                .is_some_and(|parent| parent.ancestors().any(|dir| dir.ends_with("home/claude")))
+        })
         .filter_map(|path| {
             // A link has no mode of its own; it leads to the socket of the agent's server.
             let mode = fs::metadata(path).ok()?.permissions().mode();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cx_operator::agent::codex::trust::trusted_hash;
 use cx_operator::record::{Outcome, Status};
 use cx_operator::worktree::Changes;
+use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
@@ -25,6 +26,9 @@ on_scripted!(end_that_is_told_late, end_that_is_never_told);
 
 /// Trusts Stop hooks in the user's configuration.
 fn add_stop_hooks(rig: &Rig, scripts: &[&str]) {
+    if rig.is_claude() {
+        return add_stop_hooks_for_claude(rig, scripts);
+    }
     let (mut hooks, mut trust) = (Vec::new(), String::new());
     for (at, script) in scripts.iter().enumerate() {
         let path = rig.path(&format!("user-stop-hook-{at}"));
@@ -37,6 +41,25 @@ fn add_stop_hooks(rig: &Rig, scripts: &[&str]) {
     }
     let hooks = hooks.join(", ");
     rig.configure(&format!("\n[[hooks.Stop]]\nhooks = [{hooks}]\n{trust}"));
+}
+
+/// The same in Claude Code's settings, which trust them.
+fn add_stop_hooks_for_claude(rig: &Rig, scripts: &[&str]) {
+    let hooks: Vec<Value> = scripts
+        .iter()
+        .enumerate()
+        .map(|(at, script)| {
+            let path = rig.path(&format!("user-stop-hook-{at}"));
+            fs::write(&path, script).expect("the hook");
+            json!({"type": "command", "command": format!("sh {}", path.display())})
+        })
+        .collect();
+    let path = rig.path("home/.claude/settings.json");
+    let settings = fs::read(&path).expect("the settings");
+    let mut settings: Value = serde_json::from_slice(&settings).expect("JSON");
+    settings["hooks"]["Stop"] = json!([{"hooks": hooks}]);
+    fs::write(&path, settings.to_string()).expect("the settings");
+    rig.note_the_callers_state();
 }
 
 /// The end was the transcript's word, not the hook's alone.

@@ -246,6 +246,8 @@ mod tests {
             directory: Path::new("/work tree"),
             settings: &["tui.keymap.composer.queue=[]".to_owned()],
             hooks,
+            environment: &[],
+            home: Path::new("/run/home"),
         };
         let launch = &launch;
         Start { program, launch }.argv(&options.arguments)

@@ -173,6 +173,7 @@ fn parse_usage(payload: &Value) -> Option<Usage> {
         output_tokens: count("output_tokens")?,
         total_tokens: count("total_tokens")?,
         cached_input_tokens: count("cached_input_tokens"),
+        cache_write_input_tokens: None,
         reasoning_output_tokens: count("reasoning_output_tokens"),
     })
 }
@@ -395,6 +396,7 @@ mod tests {
             output_tokens: 2,
             total_tokens: 3,
             cached_input_tokens: Some(4),
+            cache_write_input_tokens: None,
             reasoning_output_tokens: Some(5),
         };
         assert_eq!(event(tokens), Some(Line::Tokens(usage)));

@@ -14,6 +14,7 @@ impl Driver<'_> {
     /// Source: codex 0.130.0 names the sub-agent's own session, later ones that of its maker
     /// (`tests/scenarios/left_at_work.rs`).
     pub(super) fn adopt(&mut self, event: &mut Event) {
+        self.parts.machine.complete(event);
         let (Event::PermissionAsked { session, .. }, Some(ours)) =
             (event, self.parts.machine.session())
         else {

@@ -155,6 +155,21 @@ impl Machine {
         self.stopping.is_silent(turn_id)
     }
 
+    /// Gives the end of a turn the message that its Stop hook told, where the transcript did not have it yet.
+    pub(crate) fn complete(&self, event: &mut Event) {
+        if let (
+            Event::TurnStopped {
+                turn_id, message, ..
+            },
+            Some(announced),
+        ) = (event, &self.stopping.announced)
+            && announced.turn_id == *turn_id
+            && message.as_deref().is_none_or(str::is_empty)
+        {
+            message.clone_from(&announced.message);
+        }
+    }
+
     /// Whether the turn that runs is this one, and no Stop hook has told of it.
     pub(crate) fn is_untold(&self, turn_id: Option<&str>) -> bool {
         let running = turn_id.is_some() && self.turn_id() == turn_id;

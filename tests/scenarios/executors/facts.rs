@@ -21,10 +21,10 @@ struct Subject {
     /// One payload of each kind; `SESSION` stands for its id.
     payloads: [(Kind, &'static str); 4],
     /// A turn in the transcript: its session, its beginning, its end; `SESSION` stands for the id.
-    transcript: [&'static str; 3],
+    transcript: &'static [&'static str],
 }
 
-const SUBJECTS: [Subject; 2] = [
+const SUBJECTS: [Subject; 3] = [
     Subject {
         executor: "codex",
         screens: (
@@ -57,10 +57,49 @@ const SUBJECTS: [Subject; 2] = [
                 r#"{"session_id":"SESSION","turn_id":"7","transcript_path":"/t","cwd":"/w","last_assistant_message":"Done."}"#,
             ),
         ],
-        transcript: [
+        transcript: &[
             r#"{"timestamp":"2026-01-01T00:00:00Z","type":"session_meta","payload":{"id":"SESSION","cli_version":"0.169.0","cwd":"/w"}}"#,
             r#"{"timestamp":"2026-01-01T00:00:00Z","type":"event_msg","payload":{"type":"task_started","turn_id":"7"}}"#,
             r#"{"timestamp":"2026-01-01T00:00:00Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"7","last_agent_message":"Done."}}"#,
+        ],
+    },
+    Subject {
+        executor: "claude",
+        screens: (
+            "tests/screens/claude-2.1.332",
+            &[
+                ("composer-ready", "ready"),
+                ("turn-done", "ready"),
+                ("enter-swallowed", "ready with a text"),
+                ("long-paste", "ready with a text"),
+                ("working-tool", "working"),
+                ("permission-bash", "approval"),
+                ("sign-in", "sign-in"),
+                ("directory-trust", "dialog"),
+            ],
+        ),
+        payloads: [
+            (
+                Kind::SessionStart,
+                r#"{"session_id":"SESSION","cwd":"/w","transcript_path":"/t","hook_event_name":"SessionStart","source":"startup"}"#,
+            ),
+            (
+                Kind::Prompt,
+                r#"{"session_id":"SESSION","prompt_id":"7","transcript_path":"/t","cwd":"/w","hook_event_name":"UserPromptSubmit","prompt":"the prompt"}"#,
+            ),
+            (
+                Kind::Permission,
+                r#"{"session_id":"SESSION","prompt_id":"7","transcript_path":"/t","cwd":"/w","hook_event_name":"PermissionRequest","tool_name":"Bash","tool_input":{"command":"touch x"}}"#,
+            ),
+            (
+                Kind::Stop,
+                r#"{"session_id":"SESSION","prompt_id":"7","transcript_path":"/t","cwd":"/w","hook_event_name":"Stop","last_assistant_message":"Done."}"#,
+            ),
+        ],
+        transcript: &[
+            r#"{"type":"user","promptId":"7","message":{"role":"user","content":"the prompt"},"sessionId":"SESSION","version":"2.1.332"}"#,
+            r#"{"type":"assistant","message":{"id":"msg_1","model":"m","role":"assistant","content":[{"type":"text","text":"Done."}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}},"sessionId":"SESSION","version":"2.1.332"}"#,
+            r#"{"type":"system","subtype":"turn_duration","durationMs":9,"sessionId":"SESSION"}"#,
         ],
     },
     Subject {
@@ -100,7 +139,7 @@ const SUBJECTS: [Subject; 2] = [
                 r#"{"session_id":"SESSION","folder":"/w","talk":"/t","n":7,"answer":"Done."}"#,
             ),
         ],
-        transcript: [
+        transcript: &[
             "talk SESSION plain 1.2.0",
             "turn 7 begins",
             r#"turn 7 ends: "Done.""#,

@@ -360,6 +360,7 @@ impl Tokens {
             output_tokens: total.output_tokens,
             total_tokens: total.total_tokens,
             cached_input_tokens: total.cached_input_tokens,
+            cache_write_input_tokens: None,
             reasoning_output_tokens: total.reasoning_output_tokens,
         }
     }

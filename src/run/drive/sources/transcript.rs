@@ -137,9 +137,17 @@ impl Transcript {
         &self.path
     }
 
-    /// The tokens of the session so far.
+    /// The tokens of the session so far, with those of the transcripts beside it.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        self.usage
+        let beside = self.executor.transcripts_that_count(&self.path);
+        let beside = beside.into_iter().filter_map(|path| {
+            let mut transcript = Self::new(path, self.executor);
+            let _turns_are_over = transcript.read();
+            transcript.usage
+        });
+        beside.fold(self.usage, |sum, usage| {
+            Some(sum.unwrap_or_default().plus(usage))
+        })
     }
 
     /// Whether a turn has begun, as far as it was read.

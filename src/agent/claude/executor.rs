@@ -1,0 +1,229 @@
+//! Claude Code behind the boundary.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+
+use super::program::{KNOWN_VERSIONS, Program};
+use super::{access, home, launch, payload, screen, transcript};
+use crate::agent::executor::{
+    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
+    TranscriptReader, Trouble, TrustPolicy,
+};
+use crate::agent::report::{Report, TurnError};
+use crate::agent::screen_state::ScreenState;
+use crate::agent::signals::{Decision, Kind};
+use crate::tmux::{Composer, Key};
+
+/// Anthropic's Claude Code.
+#[derive(Clone, Copy, Debug)]
+pub struct Claude;
+
+const SIGN_IN: &str = "run `claude auth login` (Claude account), or set ANTHROPIC_API_KEY";
+
+#[async_trait]
+impl Executor for Claude {
+    fn name(&self) -> &'static str {
+        "claude"
+    }
+
+    fn prefix(&self) -> &'static str {
+        "cc"
+    }
+
+    fn known_versions(&self) -> (&'static str, &'static str) {
+        KNOWN_VERSIONS
+    }
+
+    fn key_variables(&self) -> &'static [&'static str] {
+        &[
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_AUTH_TOKEN",
+            "CLAUDE_CODE_OAUTH_TOKEN",
+        ]
+    }
+
+    fn home_variable(&self) -> Option<&'static str> {
+        Some(home::VARIABLE)
+    }
+
+    fn is_own_setting(&self, variable: &str) -> bool {
+        home::SETTINGS
+            .iter()
+            .any(|begin| variable.starts_with(begin))
+    }
+
+    fn remedy(&self, trouble: Trouble) -> &'static str {
+        remedy(trouble)
+    }
+
+    async fn find(
+        &self,
+        options: &Options,
+        place: Place<'_>,
+    ) -> Result<Arc<dyn Installed>, Refusal> {
+        let found = Program::query(options.program.as_deref(), place).await?;
+        launch::check(options, place.environment)?;
+        Ok(Arc::new(found))
+    }
+
+    fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        payload::as_prompt(text)
+    }
+
+    /// A trailing word with `@` or `/` opens a list that takes the Enter.
+    fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str> {
+        payload::as_typed(prompt)
+    }
+
+    fn submit_key(&self) -> Key {
+        Key::Enter
+    }
+
+    /// The program draws its cursor itself.
+    fn composer(&self) -> Composer {
+        Composer::Text(screen::COMPOSER)
+    }
+
+    fn screen_state(
+        &self,
+        screen: &str,
+        expected: Expected<'_>,
+        trust: TrustPolicy,
+    ) -> ScreenState {
+        screen::read(screen, expected, trust)
+    }
+
+    fn has_fields(&self, _dialog: &str) -> bool {
+        false
+    }
+
+    fn failure(&self, screen: &str) -> Option<TurnError> {
+        screen::failure(screen)
+    }
+
+    fn trouble(&self, screen: &str) -> Option<String> {
+        screen::trouble(screen)
+    }
+
+    fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report> {
+        payload::report(kind, payload)
+    }
+
+    fn reader(&self) -> Box<dyn TranscriptReader> {
+        Box::<transcript::Reader>::default()
+    }
+
+    /// Its sub-agents are told of by the session's own transcript.
+    fn sub_agent_transcripts(&self, _own: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn transcripts_that_count(&self, own: &Path) -> Vec<PathBuf> {
+        transcript::beside(own)
+    }
+
+    fn idle_since(&self, transcript: &Path, session: &str) -> Option<SystemTime> {
+        home::idle_since(transcript, session)
+    }
+
+    fn decision(&self, payload: &[u8], decision: &Decision) -> Option<String> {
+        payload::decision(payload, decision)
+    }
+
+    fn is_prompt(&self, submitted: &str, prompt: &str) -> bool {
+        payload::is_prompt(submitted, prompt)
+    }
+
+    /// SIGTERM ends it and its commands in less time, with its SessionEnd hooks, and no question is asked.
+    ///
+    /// Source: 2.1.197 and 2.1.332.
+    fn exit_command(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn leftovers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn repository_settings(&self) -> &'static [&'static str] {
+        &[".claude/settings.json", ".mcp.json"]
+    }
+}
+
+#[async_trait]
+impl Installed for Program {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn is_known(&self) -> bool {
+        Self::is_known(self)
+    }
+
+    async fn query_access(&self, options: &Options, place: Place<'_>) -> Result<Access, Refusal> {
+        access::query_access(self, options, place).await
+    }
+
+    fn prepare(&self, launch: &Launch<'_>) -> std::io::Result<Vec<(String, String)>> {
+        home::prepare(launch)
+    }
+
+    fn command_line(&self, launch: &Launch<'_>) -> CommandLine {
+        let callers = &launch.options.arguments;
+        let argv = launch::argv(&self.path, launch, callers);
+        let recorded = match callers.len() {
+            0 => argv.clone(),
+            count => {
+                let words = [format!("[{count} arguments of the caller's]")];
+                launch::argv(&self.path, launch, &words)
+            }
+        };
+        CommandLine { argv, recorded }
+    }
+
+    fn forget(&self, _state: &Path) {}
+}
+
+/// A refusal with Claude Code's remedy.
+pub(super) fn refusal(trouble: Trouble, message: impl Into<String>) -> Refusal {
+    Refusal {
+        trouble,
+        message: message.into(),
+        hint: remedy(trouble),
+    }
+}
+
+fn remedy(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Missing => {
+            "install it: `npm install -g @anthropic-ai/claude-code`, or name it with --program"
+        }
+        Trouble::Unusable => "run it once by hand; --program names another one",
+        Trouble::Home => "fix CLAUDE_CONFIG_DIR, or unset it to use ~/.claude",
+        Trouble::Configuration => "fix or remove what the message names",
+        Trouble::Restricted => "see the message: the setting takes precedence over a run's own",
+        Trouble::Credentials | Trouble::Rejected => {
+            "sign in again with `claude auth login`, or check the key"
+        }
+        Trouble::SignedOut | Trouble::KeyMissing => SIGN_IN,
+        Trouble::Limits => "raise the limit that the message names",
+        Trouble::Dialog => {
+            "start claude once by hand in the repository and answer it, or see its screen in `pending`"
+        }
+        Trouble::PromptBlocked => "change the task, or the UserPromptSubmit hook in your settings",
+        Trouble::WrongDirectory => {
+            "a wrapper around claude must not change the directory: name the program itself with --program"
+        }
+        Trouble::EndedAtStart => {
+            "fix what it names; claude says the same when it is started by hand"
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The configuration directory of a run, made from the user's.
+//!
+//! The program writes a good deal beside its work: transcripts, history, counters, per-project entries, caches. All of that
+//! goes into a directory of the run. What the user has set up counts there: settings and memory are copied, as they were at
+//! the start; skills, commands, agents and plugins are links. Trust in the repository is given in the copy alone.
+//!
+//! Credentials stay where they are: the program refreshes them in place. A copy or a link of the file would end with a
+//! refresh token in the user's file that is used up. Source: 2.1.197 and 2.1.332.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+use super::launch;
+use crate::agent::environment::value;
+use crate::agent::executor::{Launch, TrustPolicy};
+use crate::os::files::{Durability, make_private_directory, write_private};
+
+/// The variable that names the directory.
+pub(super) const VARIABLE: &str = "CLAUDE_CONFIG_DIR";
+/// The variable that names the directory with the credentials, where that is another one.
+///
+/// Source: 2.1.197 and 2.1.332; it is in no documentation, and held by `tests/scenarios/claude.rs`.
+const CREDENTIALS_VARIABLE: &str = "CLAUDE_SECURESTORAGE_CONFIG_DIR";
+/// The file with the program's own state, in the directory; without a directory of that name in the home directory.
+const STATE: &str = ".claude.json";
+
+/// Beginnings of the names of what a user sets for this program. All others of `CLAUDE_CODE_` may be a parent's.
+pub(super) const SETTINGS: [&str; 18] = [
+    "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
+    "CLAUDE_CODE_AUTO_COMPACT",
+    "CLAUDE_CODE_BASH_",
+    "CLAUDE_CODE_CERT_STORE",
+    "CLAUDE_CODE_CLIENT_",
+    "CLAUDE_CODE_DISABLE_",
+    "CLAUDE_CODE_EFFORT_LEVEL",
+    "CLAUDE_CODE_ENABLE_",
+    "CLAUDE_CODE_EXTRA_",
+    "CLAUDE_CODE_GLOB_",
+    "CLAUDE_CODE_MAX_",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_PROXY_",
+    "CLAUDE_CODE_SHELL",
+    "CLAUDE_CODE_SKIP_",
+    "CLAUDE_CODE_STOP_HOOK_BLOCK_CAP",
+    "CLAUDE_CODE_SUBAGENT_",
+    "CLAUDE_CODE_USE_",
+];
+
+/// What is copied of the user's directory. Not `keybindings.json`: Enter submits.
+const COPIED: [&str; 3] = ["settings.json", "CLAUDE.md", "managed-settings.json"];
+/// What is linked.
+const LINKED: [&str; 7] = [
+    "agents",
+    "commands",
+    "skills",
+    "plugins",
+    "output-styles",
+    "rules",
+    "hooks",
+];
+
+/// So often a request that failed is made again, in about four seconds: a short overload is ridden out, and a service that
+/// is gone is known while somebody still waits. The program's own ten take three minutes.
+const RETRIES: &str = "3";
+
+/// What holds for the runs of this tool alone, unless the caller has set it.
+const VARIABLES: [(&str, &str); 4] = [
+    ("CLAUDE_CODE_MAX_RETRIES", RETRIES),
+    // The layout of the screen would change between runs, and its history could not be read.
+    ("CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN", "1"),
+    // An unattended run replaces no program and clones no repository.
+    ("DISABLE_AUTOUPDATER", "1"),
+    ("CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL", "1"),
+];
+
+/// Where the user's configuration is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UserHome {
+    /// Settings, memory, skills.
+    pub(super) directory: PathBuf,
+    /// The program's own state.
+    pub(super) state: PathBuf,
+    /// The directory with the credentials.
+    pub(super) credentials: PathBuf,
+}
+
+impl UserHome {
+    /// By the environment; `None` without a home directory.
+    pub(super) fn of(environment: &[(String, String)]) -> Option<Self> {
+        let path = |name: &str| {
+            let value = value(environment, name).filter(|value| !value.is_empty());
+            value.map(PathBuf::from)
+        };
+        let (directory, state) = match path(VARIABLE) {
+            Some(directory) => (directory.clone(), directory.join(STATE)),
+            None => {
+                let home = path("HOME")?;
+                (home.join(".claude"), home.join(STATE))
+            }
+        };
+        Some(Self {
+            credentials: path(CREDENTIALS_VARIABLE).unwrap_or_else(|| directory.clone()),
+            directory,
+            state,
+        })
+    }
+
+    /// The program's own state; empty where there is none.
+    ///
+    /// # Errors
+    /// Whatever reading meets; [`io::ErrorKind::InvalidData`] where it is not a JSON object.
+    pub(super) fn load_state(&self) -> io::Result<Map<String, Value>> {
+        match fs::read(&self.state) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The file with the run's own settings.
+pub(super) fn settings_file(home: &Path) -> PathBuf {
+    home.join("run-settings.json")
+}
+
+/// Makes the directory; returns the variables that a start needs.
+pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> {
+    let home = launch.home;
+    make_private_directory(home)?;
+    let own = home.join("claude");
+    make_private_directory(&own)?;
+    let user = UserHome::of(launch.environment);
+    if let Some(user) = &user {
+        for name in COPIED {
+            copy(&user.directory.join(name), &own.join(name))?;
+        }
+        for name in LINKED {
+            let from = user.directory.join(name);
+            if from.is_dir() {
+                symlink(from.canonicalize()?, own.join(name))?;
+            }
+        }
+    }
+    let state = match &user {
+        Some(user) => user.load_state()?,
+        None => Map::new(),
+    };
+    let key = value(launch.environment, "ANTHROPIC_API_KEY");
+    let key = key.and_then(|key| key.into_string().ok());
+    let trusted = match launch.options.trust {
+        TrustPolicy::Accept => Some(launch.repository),
+        TrustPolicy::Ask => None,
+    };
+    let state = own_state(state, (launch.repository, trusted), key.as_deref());
+    write(&own.join(STATE), &Value::Object(state))?;
+    write(&settings_file(home), &launch::settings(launch))?;
+    let temporary = home.join("tmp");
+    make_private_directory(&temporary)?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut variables = vec![
+        (VARIABLE.to_owned(), text(&own)),
+        ("CLAUDE_CODE_TMPDIR".to_owned(), text(&temporary)),
+    ];
+    if let Some(user) = user {
+        variables.push((CREDENTIALS_VARIABLE.to_owned(), text(&user.credentials)));
+    }
+    for (name, default) in VARIABLES {
+        if value(launch.environment, name).is_none() {
+            variables.push((name.to_owned(), default.to_owned()));
+        }
+    }
+    Ok(variables)
+}
+
+/// The state of a run: the user's, of all projects this one alone, and what would be asked at the start.
+fn own_state(
+    mut state: Map<String, Value>,
+    (repository, trusted): (&Path, Option<&Path>),
+    key: Option<&str>,
+) -> Map<String, Value> {
+    let root = repository.to_string_lossy().into_owned();
+    let mut project = state
+        .remove("projects")
+        .and_then(|mut projects| projects.as_object_mut()?.remove(&root))
+        .filter(Value::is_object)
+        .unwrap_or_else(|| json!({}));
+    // Trust is a caller's decision for each run.
+    project["hasTrustDialogAccepted"] = json!(trusted.is_some());
+    state.insert("projects".to_owned(), json!({root: project}));
+    state.insert("hasCompletedOnboarding".to_owned(), json!(true));
+    // With the keys of vi a paste would be commands.
+    state.insert("editorMode".to_owned(), json!("normal"));
+    // Whoever passes a key wants it used; a key that was refused once stays refused.
+    let end = key.map(|key| {
+        let letters: Vec<char> = key.chars().collect();
+        letters[letters.len().saturating_sub(20)..]
+            .iter()
+            .collect::<String>()
+    });
+    let responses = state
+        .entry("customApiKeyResponses")
+        .or_insert_with(|| json!({}));
+    if let (Some(end), Some(responses)) = (end, responses.as_object_mut()) {
+        let has = |list: &str| {
+            let list = responses.get(list).and_then(Value::as_array);
+            list.is_some_and(|list| list.iter().any(|known| *known == json!(end)))
+        };
+        if !has("rejected") && !has("approved") {
+            let approved = responses.entry("approved").or_insert_with(|| json!([]));
+            if let Some(approved) = approved.as_array_mut() {
+                approved.push(json!(end));
+            }
+        }
+    }
+    state
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::read(from) {
+        Ok(bytes) => write_private(to, &bytes, Durability::Cached),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn write(path: &Path, value: &Value) -> io::Result<()> {
+    write_private(path, &serde_json::to_vec(value)?, Durability::Cached)
+}
+
+/// Since when the program says that the session with that transcript has nothing to do: no turn runs, also none that no
+/// hook will tell of any more.
+pub(super) fn idle_since(transcript: &Path, session: &str) -> Option<SystemTime> {
+    let states = transcript.ancestors().nth(3)?.join("sessions");
+    let mut states = fs::read_dir(states).ok()?.flatten().filter_map(|file| {
+        let bytes = fs::read(file.path()).ok()?;
+        serde_json::from_slice::<Value>(&bytes).ok()
+    });
+    let state = states.find(|state| state["sessionId"] == session)?;
+    let is_idle = matches!(state["status"].as_str(), Some("idle" | "shell"));
+    let since = Duration::from_millis(state["statusUpdatedAt"].as_u64()?);
+    is_idle.then(|| SystemTime::UNIX_EPOCH + since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_project_is_known_and_trusted_for_the_run() {
+        let state = json!({
+            "projects": {
+                "/a": {"mcpServers": {"files": {}}, "hasTrustDialogAccepted": true},
+                "/b": {"history": ["secret"]},
+            },
+            "mcpServers": {"mine": {}},
+            "editorMode": "vim",
+        });
+        let state = state.as_object().expect("an object").clone();
+        let root = Path::new("/a");
+        let own = own_state(state.clone(), (root, None), None);
+        assert_eq!(own["projects"]["/a"]["hasTrustDialogAccepted"], false);
+        assert_eq!(own["projects"]["/a"]["mcpServers"], json!({"files": {}}));
+        assert!(own["projects"].get("/b").is_none());
+        assert_eq!(own["editorMode"], "normal");
+        assert_eq!(own["mcpServers"], json!({"mine": {}}));
+        let own = own_state(state, (root, Some(root)), None);
+        assert_eq!(own["projects"]["/a"]["hasTrustDialogAccepted"], true);
+    }
+
+    #[test]
+    fn a_key_is_used_unless_it_was_refused() {
+        let key = "sk-ant-0123456789-0123456789";
+        let root = Path::new("/a");
+        let own = own_state(Map::new(), (root, None), Some(key));
+        let approved = &own["customApiKeyResponses"]["approved"];
+        assert_eq!(*approved, json!([&key[key.len() - 20..]]));
+        let state = json!({"customApiKeyResponses": {"rejected": [&key[key.len() - 20..]]}});
+        let state = state.as_object().expect("an object").clone();
+        let own = own_state(state, (root, None), Some(key));
+        assert!(own["customApiKeyResponses"].get("approved").is_none());
+    }
+
+    #[test]
+    fn the_users_directory_is_where_the_program_looks_for_it() {
+        let of = |pairs: &[(&str, &str)]| {
+            let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            UserHome::of(&pairs.iter().map(pair).collect::<Vec<_>>())
+        };
+        let plain = of(&[("HOME", "/h")]).expect("a home");
+        assert_eq!(plain.state, Path::new("/h/.claude.json"));
+        assert_eq!(plain.credentials, Path::new("/h/.claude"));
+        let named = of(&[
+            ("HOME", "/h"),
+            (VARIABLE, "/c"),
+            (CREDENTIALS_VARIABLE, "/s"),
+        ]);
+        let named = named.expect("a home");
+        assert_eq!(named.state, Path::new("/c/.claude.json"));
+        assert_eq!(named.directory, Path::new("/c"));
+        assert_eq!(named.credentials, Path::new("/s"));
+        assert_eq!(of(&[]), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! The program: where it is, and which version.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use super::executor::refusal;
+use crate::agent::environment::value;
+use crate::agent::executor::{Place, Refusal, Trouble};
+use crate::os::search_path::{find_program, is_executable};
+
+/// The versions that every screen and fact here was seen on.
+pub(super) const KNOWN_VERSIONS: (&str, &str) = ("2.1.197", "2.1.332");
+
+/// The longest that a question to the program may take.
+const QUERY_LIMIT: Duration = Duration::from_secs(15);
+
+/// A Claude Code that can be started.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    /// Its absolute path.
+    pub(super) path: PathBuf,
+    /// For example `2.1.332`.
+    pub(super) version: String,
+}
+
+impl Program {
+    /// Finds the program and asks it for its version, in the directory where it will be asked for more: a version manager's
+    /// shim runs what is chosen there.
+    pub(super) async fn query(program: Option<&Path>, place: Place<'_>) -> Result<Self, Refusal> {
+        let named = program.unwrap_or(Path::new("claude"));
+        let path = match named.components().count() {
+            1 => value(place.environment, "PATH").and_then(|path| find_program(named, &path)),
+            _ => is_executable(named).then(|| named.to_owned()),
+        };
+        let Some(path) = path.and_then(|path| std::path::absolute(path).ok()) else {
+            let message = match named.components().count() {
+                1 => format!(
+                    "claude is missing: no program `{}` on PATH",
+                    named.display()
+                ),
+                _ => format!("claude is missing: {} is not a program", named.display()),
+            };
+            return Err(refusal(Trouble::Missing, message));
+        };
+        let said = ask(&path, &["--version"], place).await?;
+        let words = String::from_utf8_lossy(&said.stdout);
+        match words.lines().find_map(parse_version) {
+            Some(version) if said.status.success() => Ok(Self {
+                version: version.to_owned(),
+                path,
+            }),
+            _ => {
+                let complaint = String::from_utf8_lossy(&said.stderr);
+                let mut lines = complaint.lines().chain(words.lines());
+                let line = lines.find(|line| !line.trim().is_empty());
+                let why = line.unwrap_or("it said nothing");
+                let message = format!("`{} --version` tells no version: {why}", path.display());
+                Err(refusal(Trouble::Unusable, message))
+            }
+        }
+    }
+
+    /// Whether the version is within the range that was tried.
+    pub(super) fn is_known(&self) -> bool {
+        (number(KNOWN_VERSIONS.0)..=number(KNOWN_VERSIONS.1)).contains(&number(&self.version))
+    }
+}
+
+/// The version in `2.1.332 (Claude Code)`, a line that a wrapper may have written others around.
+fn parse_version(line: &str) -> Option<&str> {
+    let version = line.trim().strip_suffix("(Claude Code)")?.trim_end();
+    let parts = version.split('.').count();
+    let is_number = version.starts_with(|first: char| first.is_ascii_digit());
+    (parts == 3 && is_number).then_some(version)
+}
+
+fn number(version: &str) -> Vec<u32> {
+    let parts = version.split(['.', '-']).take(3);
+    parts.map(|part| part.parse().unwrap_or_default()).collect()
+}
+
+/// Asks the program something, in the agent's environment; it and what it started are ended after a while.
+pub(super) async fn ask(
+    path: &Path,
+    arguments: &[&str],
+    place: Place<'_>,
+) -> Result<Output, Refusal> {
+    let mut program = tokio::process::Command::new(path);
+    let environment = place.environment.iter().map(|(name, value)| (name, value));
+    program
+        .args(arguments)
+        .env_clear()
+        .envs(environment)
+        .current_dir(place.directory)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let unusable = |why: String| {
+        let words = arguments.join(" ");
+        let message = format!("`{} {words}` does not work: {why}", path.display());
+        refusal(Trouble::Unusable, message)
+    };
+    match tokio::time::timeout(QUERY_LIMIT, program.output()).await {
+        Ok(output) => output.map_err(|error| unusable(error.to_string())),
+        Err(_elapsed) => Err(unusable(format!(
+            "no answer within {} s",
+            QUERY_LIMIT.as_secs()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_the_programs_own_line() {
+        assert_eq!(parse_version("2.1.332 (Claude Code)"), Some("2.1.332"));
+        for other in [
+            "",
+            "2.1.332",
+            "v20.1.0",
+            "(Claude Code)",
+            "a.b.c (Claude Code)",
+        ] {
+            assert_eq!(parse_version(other), None, "{other}");
+        }
+        let known = |version: &str| {
+            let (path, version) = (PathBuf::new(), version.to_owned());
+            Program { path, version }.is_known()
+        };
+        assert!(known("2.1.197") && known("2.1.250") && known("2.1.332"));
+        assert!(!known("2.1.99") && !known("2.2.0") && !known("3.0.0"));
+    }
+}
