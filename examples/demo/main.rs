@@ -2,11 +2,12 @@
 //! given, and every promise that was made about it is checked.
 //!
 //! ```text
-//! cargo run --example demo [-- --codex PROGRAM | --scripted]
+//! cargo run --example demo [-- --codex PROGRAM | --executor claude [PROGRAM] | --scripted]
 //! ```
 //!
 //! The agent is the real codex if there is one (`--codex`, else `codex` on PATH), with a configuration and a key of
-//! the demo's own and a built-in stand-in for the model; else, or with `--scripted`, the scripted agent of the tests.
+//! the demo's own and a built-in stand-in for the model; else, or with `--scripted`, the scripted agent of the tests. With
+//! `--executor claude` it is the real Claude Code, by the same script.
 //! Everything is made below a temporary directory and removed, but for the record, which stays below `target/demo`.
 //! Exits with 1 if anything was not as promised.
 
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cx_operator::Drive;
+use cx_operator::agent::ExecutorId;
 use cx_operator::agent::codex::program;
 use cx_operator::operator::cleanup::{Scope, cleanup};
 use cx_operator::record::Outcome;
@@ -48,6 +50,7 @@ struct Agent {
     program: PathBuf,
     what: &'static str,
     drive: Drive,
+    executor: ExecutorId,
 }
 
 #[tokio::main]
@@ -103,7 +106,7 @@ struct Played {
 
 /// One delegation in a scene of its own.
 async fn play(operator: &Operator, agent: &Agent, drive: Drive) -> Result<Played> {
-    let scene = Scene::new()?;
+    let scene = Scene::new(agent.executor)?;
     println!(
         "project   {} (src/main.rs, format.sh)",
         scene.world.repo().display()
@@ -115,7 +118,7 @@ async fn play(operator: &Operator, agent: &Agent, drive: Drive) -> Result<Played
     );
 
     let begun = Instant::now();
-    let outcome = delegate(operator, &scene, (agent.program.clone(), drive)).await?;
+    let outcome = delegate(operator, &scene, (agent, drive)).await?;
     let seconds = begun.elapsed().as_secs_f64();
     show(&outcome)?;
     let broken = promises::check(operator, &scene, &outcome).await?;
@@ -187,21 +190,33 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
         program,
         what: "the real codex, with a model that is built in",
         drive: Drive::Auto,
+        executor: ExecutorId::default(),
+    };
+    let claude = |path: PathBuf| -> Result<Agent> {
+        Ok(Agent {
+            program: path,
+            what: "the real Claude Code, with a model that is built in",
+            drive: Drive::Auto,
+            executor: ExecutorId::parse("claude").ok_or("no executor is called claude")?,
+        })
     };
     let scripted = |what| Agent {
         program: binaries.join("scripted-agent"),
         what,
         // It is a terminal program.
         drive: Drive::Keys,
+        executor: ExecutorId::default(),
     };
     match arguments.as_slice() {
         ["--codex", path] => Ok(real(find(Some(Path::new(path)))?)),
+        ["--executor", "claude"] => claude(find(Some(Path::new("claude")))?),
+        ["--executor", "claude", path] => claude(find(Some(Path::new(path)))?),
         ["--scripted"] => Ok(scripted("the scripted agent, as asked")),
         [] => Ok(find(None).map_or_else(
             |_| scripted("the scripted agent, since no `codex` is on PATH"),
             real,
         )),
-        _ => Err("usage: cargo run --example demo [-- --codex PROGRAM | --scripted]".into()),
+        _ => Err("usage: cargo run --example demo [-- --codex PROGRAM | --executor claude [PROGRAM] | --scripted]".into()),
     }
 }
 
@@ -209,11 +224,12 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
 async fn delegate(
     operator: &Operator,
     scene: &Scene,
-    (program, drive): (PathBuf, Drive),
+    (agent, drive): (&Agent, Drive),
 ) -> Result<Outcome> {
     let name = TaskName::parse("demo")?;
     let mut task = Task::new(name, scene.world.repo(), Prompt::parse(BRIEF.as_bytes())?);
-    task.agent.program = Some(program);
+    task.agent.executor = agent.executor;
+    task.agent.program = Some(agent.program.clone());
     task.agent.drive = drive;
     task.worktree_root = scene.world.worktrees();
     task.environment = scene.world.environment();

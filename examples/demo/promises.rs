@@ -71,6 +71,9 @@ pub(crate) async fn check(operator: &Operator, scene: &Scene, outcome: &Outcome)
 ///
 /// codex 0.150.0 and 0.169.0 count in it what they have announced (`[tui.model_availability_nux]`).
 fn is_configuration_kept(scene: &Scene) -> Result<bool> {
+    if let Some(home) = &scene.home {
+        return Ok(*home == scene.world.home_files());
+    }
     let now = scene.world.codex_configuration();
     let kept = scene
         .configuration

@@ -1,7 +1,10 @@
-//! Where the demo plays: a project, a configuration of codex and a model, all below one temporary directory.
+//! Where the demo plays: a project, a configuration of the agent and a model, all below one temporary directory.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use cx_operator::agent::ExecutorId;
 
 use crate::Result;
 use testkit::git;
@@ -52,20 +55,27 @@ pub(crate) struct Scene {
     _model: MockModel,
     /// What git tells of the checkout before the run.
     pub(crate) checkout: String,
-    /// The agent's `config.toml` before the run.
+    /// codex's `config.toml` before the run.
     pub(crate) configuration: String,
+    /// The files of the home directory before the run, where the agent's configuration is there.
+    pub(crate) home: Option<BTreeMap<PathBuf, Vec<u8>>>,
 }
 
 impl Scene {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(executor: ExecutorId) -> Result<Self> {
         let mut world = World::new(&[("src/main.rs", MAIN), ("format.sh", FORMAT)]);
         let model = MockModel::start()?;
         world.use_model(&model);
+        let is_claude = executor.name() == "claude";
+        if is_claude {
+            world.use_model_for_claude(&model);
+        }
         world.write("answers.toml", ANSWERS);
         Ok(Self {
             _model: model,
             checkout: world.look_at_checkout(),
             configuration: world.codex_configuration(),
+            home: is_claude.then(|| world.home_files()),
             world,
         })
     }

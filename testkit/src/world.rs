@@ -1,5 +1,6 @@
 //! Everything that a run touches, below one temporary directory, and an environment that names nothing else.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -107,6 +108,25 @@ impl World {
     /// Adds a variable to the environment.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Every file below the home directory, with its content.
+    #[must_use]
+    pub fn home_files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut dirs = vec![self.path("home")];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else {
+                    let content = fs::read(&path).unwrap_or_default();
+                    files.insert(path, content);
+                }
+            }
+        }
+        files
     }
 
     /// The directory of it all, with no symbolic link in it.
