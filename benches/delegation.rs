@@ -1,22 +1,22 @@
-//! A whole delegation, by keys and by requests, beside the bare TUI and `codex exec`, in turn, on the real codex with the mock
-//! model.
+//! A whole delegation beside its floor, in turn, on the real agents with the mock model.
 //!
-//! The floor of keys is `codex "<prompt>"` in a tmux of its own, from its start to the moment its Stop hook wrote:
-//! no worktree, no proof, no snapshot, no teardown. The delegation is the whole `cx-operator delegate`
-//! process, from its start to its exit; so is `codex exec`, the floor of requests. `CX_BENCH_ROUNDS` changes the number of rounds (default 15).
+//! The floor of keys is `codex "<prompt>"` or `claude "<prompt>"` in a tmux of its own, from its start to the moment its Stop
+//! hook wrote: no worktree, no proof, no snapshot, no teardown. The delegation is the whole `cx-operator delegate`
+//! process, from its start to its exit; so are `codex exec`, the floor of requests, and `claude -p`.
+//! `CX_BENCH_ROUNDS` changes the number of rounds (default 15).
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testkit::agents;
 use testkit::mock_model::MockModel;
 use testkit::world::World;
 
-use cx_operator::agent::codex::program::Program;
-use cx_operator::agent::executor::Options;
-use cx_operator::agent::executor::{Hooks, Installed, Launch};
+use cx_operator::agent::ExecutorId;
+use cx_operator::agent::executor::{Hooks, Installed, Launch, Options, Place};
 use cx_operator::agent::helper::Helper;
 
 const PROMPT: &str = "Say that you are done.";
@@ -24,20 +24,49 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 struct Site {
     world: World,
-    codex: PathBuf,
+    executor: ExecutorId,
+    program: PathBuf,
     _model: MockModel,
 }
 
 impl Site {
-    fn new(codex: PathBuf) -> Self {
+    fn new(executor: &str, program: PathBuf) -> Self {
         let mut world = World::new(&[("a.txt", "hello\n")]);
         let model = MockModel::start().expect("the mock model starts");
         world.use_model(&model);
+        if executor == "claude" {
+            world.use_model_for_claude(&model);
+        }
         Self {
             world,
-            codex,
+            executor: ExecutorId::parse(executor).expect("an executor"),
+            program,
             _model: model,
         }
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        [std::env::vars().collect(), self.world.environment()].concat()
+    }
+
+    fn options(&self) -> Options {
+        let mut options = Options::default();
+        options.executor = self.executor;
+        options.program = Some(self.program.clone());
+        options
+    }
+
+    /// The program, found as a run finds it.
+    async fn find(&self) -> Arc<dyn Installed> {
+        let (environment, state) = (self.environment(), self.path("state"));
+        let place = Place {
+            environment: &environment,
+            repository: self.world.dir(),
+            directory: self.world.dir(),
+            state: &state,
+        };
+        let found = self.executor.find(&self.options(), place).await;
+        found.expect("it answers")
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -66,9 +95,9 @@ impl Site {
         let output = self
             .world
             .operator(&arguments)
-            .args(["--prompt", PROMPT])
-            .arg("--codex")
-            .arg(&self.codex)
+            .args(["--prompt", PROMPT, "--executor", self.executor.name()])
+            .arg("--program")
+            .arg(&self.program)
             .arg("--worktree-root")
             .arg(self.world.worktrees())
             .output()
@@ -83,11 +112,15 @@ impl Site {
         taken
     }
 
-    /// `codex exec` with the prompt, as a process.
-    fn exec(&self) -> Duration {
+    /// `codex exec` or `claude -p` with the prompt, as a process.
+    fn headless(&self) -> Duration {
+        let arguments = match self.executor.name() {
+            "codex" => ["exec", "--sandbox", "workspace-write", PROMPT],
+            _ => ["-p", "--permission-mode", "acceptEdits", PROMPT],
+        };
         let begun = Instant::now();
-        let output = Command::new(&self.codex)
-            .args(["exec", "--sandbox", "workspace-write", PROMPT])
+        let output = Command::new(&self.program)
+            .args(arguments)
             .current_dir(self.path("repo"))
             .envs(self.world.environment())
             .stdin(Stdio::null())
@@ -99,7 +132,7 @@ impl Site {
     }
 
     /// The bare TUI: the same flags, the prompt as an argument, until the Stop hook has written.
-    fn bare(&self, program: &Program, round: usize) -> Duration {
+    fn bare(&self, program: &dyn Installed, round: usize) -> Duration {
         let signals = self.path(&format!("signals-{round}"));
         fs::create_dir(&signals).expect("created");
         let socket = self.path("bare.sock");
@@ -117,22 +150,25 @@ impl Site {
             command
         };
         let repository = self.path("repo");
+        let (options, environment) = (self.options(), self.environment());
         let launch = Launch {
-            options: &Options::default(),
+            options: &options,
             repository: &repository,
             worktree: &repository,
             directory: &repository,
             settings: &[],
             hooks,
-            environment: &[],
-            home: &self.path("home"),
+            environment: &environment,
+            home: &self.path(&format!("home-{round}")),
         };
+        let variables = program.prepare(&launch).expect("its directory");
         let begun = Instant::now();
         let started = tmux(&["new-session", "-d", "-x", "200", "-y", "50", "-c"])
             .arg(self.path("repo"))
             .args(program.command_line(&launch).argv)
             .arg(PROMPT)
             .envs(self.world.environment())
+            .envs(variables)
             .status();
         assert!(started.expect("tmux runs").success());
         let done = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(".done-");
@@ -161,53 +197,58 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn main() {
-    let Some(codex) = agents::native_codex(agents::PINNED) else {
-        return;
-    };
-    let site = Site::new(codex);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let environment = [std::env::vars().collect(), site.world.environment()].concat();
-    let state = site.path("state");
-    let query = Program::query(Some(&site.codex), &environment, site.world.dir(), &state);
-    let program = runtime.block_on(query).expect("codex answers");
     let rounds = std::env::var("CX_BENCH_ROUNDS")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(15);
-    let mut times: [Vec<Duration>; 4] = Default::default();
+    if let Some(codex) = agents::native_codex(agents::PINNED) {
+        measure(&Site::new("codex", codex), &["keys", "requests"], rounds);
+    }
+    if let Some(claude) = agents::real_claude(agents::PINNED_CLAUDE) {
+        measure(&Site::new("claude", claude), &["keys"], rounds);
+    }
+}
+
+/// Measures an executor's drives beside their floors.
+fn measure(site: &Site, drives: &[&str], rounds: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let program = runtime.block_on(site.find());
+    let (mut bare, mut headless) = (Vec::new(), Vec::new());
+    let mut whole = vec![Vec::new(); drives.len()];
     // The first round warms the caches and does not count.
     for round in 0..=rounds {
-        let taken = [
-            site.bare(&program, round),
-            site.exec(),
-            site.delegate(round, "keys"),
-            site.delegate(round, "requests"),
-        ];
+        let floors = (site.bare(&*program, round), site.headless());
+        let taken: Vec<Duration> = drives
+            .iter()
+            .map(|drive| site.delegate(round, drive))
+            .collect();
         if round > 0 {
-            for (times, taken) in times.iter_mut().zip(taken) {
+            bare.push(floors.0);
+            headless.push(floors.1);
+            for (times, taken) in whole.iter_mut().zip(taken) {
                 times.push(taken);
             }
         }
     }
-    let [bare, exec, keys, requests] = &times;
-    writeln!(
-        std::io::stdout(),
-        "codex {}, {rounds} rounds, medians: bare TUI start→Stop {:.3?}, codex exec {:.3?}\n\
-         whole delegation by keys {:.3?}: {:.2} of the bare TUI (median of pairs)\n\
-         whole delegation by requests {:.3?}: {:.2} of the bare TUI, {:.2} of codex exec",
-        agents::PINNED,
+    let mut text = format!(
+        "{} {}, {rounds} rounds, medians: bare TUI start→Stop {:.3?}, headless {:.3?}\n",
+        site.executor.name(),
+        program.version(),
         median(bare.clone()),
-        median(exec.clone()),
-        median(keys.clone()),
-        ratio(keys, bare),
-        median(requests.clone()),
-        ratio(requests, bare),
-        ratio(requests, exec),
-    )
-    .expect("stdout is open");
+        median(headless.clone()),
+    );
+    for (drive, times) in drives.iter().zip(&whole) {
+        text += &format!(
+            "whole delegation by {drive} {:.3?}: {:.2} of the bare TUI, {:.2} of headless (medians of pairs)\n",
+            median(times.clone()),
+            ratio(times, &bare),
+            ratio(times, &headless),
+        );
+    }
+    write!(std::io::stdout(), "{text}").expect("stdout is open");
 }
 
 /// The median of the ratios of pairs.
