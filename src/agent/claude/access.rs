@@ -9,7 +9,7 @@ use std::io;
 use serde_json::Value;
 
 use super::executor::refusal;
-use super::home::UserHome;
+use super::home::{USER_SETTINGS, UserHome};
 use super::program::{self, Program};
 use crate::agent::environment::value;
 use crate::agent::executor::{Access, Options, Place, Refusal, Trouble};
@@ -37,7 +37,12 @@ pub(super) async fn query_access(
         let message = format!("claude can't use {}: {error}", user.state.display());
         refusal(Trouble::Configuration, message)
     })?;
-    let settings = load_settings(&user)?;
+    // Broken ones would be a dialog at the start.
+    let settings = user.load_settings().map_err(|error| {
+        let path = user.directory.join(USER_SETTINGS);
+        let message = format!("claude can't use {}: {error}", path.display());
+        refusal(Trouble::Configuration, message)
+    })?;
     let billed = |is_billed| Access {
         is_billed,
         ..Access::default()
@@ -51,7 +56,7 @@ pub(super) async fn query_access(
     if has("CLAUDE_CODE_OAUTH_TOKEN") || has_login(&user)? {
         return Ok(billed(false));
     }
-    if settings.get("apiKeyHelper").is_some() {
+    if settings.contains_key("apiKeyHelper") {
         return Ok(billed(true));
     }
     // A keychain, a setting of a company, …
@@ -61,21 +66,6 @@ pub(super) async fn query_access(
     }
     let status = serde_json::from_slice::<Value>(&said.stdout).unwrap_or_default();
     Ok(billed(status["authMethod"] == "api_key"))
-}
-
-/// The user's settings. Broken ones would be a dialog at the start.
-fn load_settings(user: &UserHome) -> Result<Value, Refusal> {
-    let path = user.directory.join("settings.json");
-    let broken = |why: &dyn std::fmt::Display| {
-        let message = format!("claude can't use {}: {why}", path.display());
-        refusal(Trouble::Configuration, message)
-    };
-    match fs::read(&path) {
-        Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => Ok(Value::Null),
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| broken(&error)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Value::Null),
-        Err(error) => Err(broken(&error)),
-    }
 }
 
 /// Whether the user's directory has the tokens of an account. No secret leaves this function.

@@ -51,8 +51,12 @@ pub(super) const SETTINGS: [&str; 18] = [
     "CLAUDE_CODE_USE_",
 ];
 
-/// What is copied of the user's directory. Not `keybindings.json`: Enter submits.
-const COPIED: [&str; 3] = ["settings.json", "CLAUDE.md", "managed-settings.json"];
+/// What is copied of the user's directory beside the settings. Not `keybindings.json`: Enter submits.
+const COPIED: [&str; 1] = ["CLAUDE.md"];
+/// The user's settings.
+pub(super) const USER_SETTINGS: &str = "settings.json";
+/// Settings that a run can't do with: hooks switched off, no transcript, a row of the screen that could say anything.
+const LEFT_OUT: [&str; 4] = ["disableAllHooks", "cleanupPeriodDays", "statusLine", "tui"];
 /// What is linked.
 const LINKED: [&str; 7] = [
     "agents",
@@ -110,6 +114,22 @@ impl UserHome {
         })
     }
 
+    /// The user's settings; empty where there are none.
+    ///
+    /// # Errors
+    /// Whatever reading meets; [`io::ErrorKind::InvalidData`] where they are not a JSON object.
+    pub(super) fn load_settings(&self) -> io::Result<Map<String, Value>> {
+        match fs::read(self.directory.join(USER_SETTINGS)) {
+            Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => Ok(Map::new()),
+            Ok(bytes) => {
+                let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+                serde_json::from_slice(text).map_err(io::Error::from)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The program's own state; empty where there is none.
     ///
     /// # Errors
@@ -139,6 +159,8 @@ pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> 
         for name in COPIED {
             copy(&user.directory.join(name), &own.join(name))?;
         }
+        let settings = own_settings(user.load_settings()?);
+        write(&own.join(USER_SETTINGS), &Value::Object(settings))?;
         for name in LINKED {
             let from = user.directory.join(name);
             if from.is_dir() {
@@ -175,6 +197,21 @@ pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> 
         }
     }
     Ok(variables)
+}
+
+/// The settings of a run: the user's, without what it can't do with. The mode is an argument; another default would be asked
+/// about.
+fn own_settings(mut settings: Map<String, Value>) -> Map<String, Value> {
+    for name in LEFT_OUT {
+        settings.remove(name);
+    }
+    if let Some(permissions) = settings
+        .get_mut("permissions")
+        .and_then(Value::as_object_mut)
+    {
+        permissions.remove("defaultMode");
+    }
+    settings
 }
 
 /// The state of a run: the user's, of all projects this one alone, and what would be asked at the start.
@@ -270,6 +307,17 @@ mod tests {
         assert_eq!(own["mcpServers"], json!({"mine": {}}));
         let own = own_state(state, (root, Some(root)), None);
         assert_eq!(own["projects"]["/a"]["hasTrustDialogAccepted"], true);
+    }
+
+    #[test]
+    fn settings_that_would_break_a_run_are_left_out() {
+        let settings = json!({
+            "disableAllHooks": true, "cleanupPeriodDays": 0, "statusLine": {}, "model": "haiku",
+            "permissions": {"defaultMode": "plan", "allow": ["Bash"]},
+        });
+        let own = own_settings(settings.as_object().expect("an object").clone());
+        let kept = json!({"model": "haiku", "permissions": {"allow": ["Bash"]}});
+        assert_eq!(Value::Object(own), kept);
     }
 
     #[test]

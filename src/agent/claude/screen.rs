@@ -146,6 +146,7 @@ enum Kind {
     UsageLimit,
     BackgroundWork,
     AutoMode,
+    AutoModeOffer,
     Unknown,
 }
 
@@ -166,13 +167,14 @@ impl Kind {
             Self::UsageLimit => "usage_limit",
             Self::BackgroundWork => "background_work",
             Self::AutoMode => "auto_mode",
+            Self::AutoModeOffer => "auto_mode_offer",
             Self::Unknown => "unknown",
         }
     }
 }
 
 /// The words by which a dialog is known, each at the beginning of a row.
-const TITLES: [(&str, Kind); 18] = [
+const TITLES: [(&str, Kind); 19] = [
     ("Choose the text style", Kind::Theme),
     ("Security notes:", Kind::Notes),
     ("Do you want to use this API key?", Kind::ApiKey),
@@ -191,9 +193,10 @@ const TITLES: [(&str, Kind); 18] = [
     ("What do you want to do?", Kind::UsageLimit),
     ("Background work is running", Kind::BackgroundWork),
     ("Auto mode can't check actions", Kind::AutoMode),
+    ("Make auto mode your default", Kind::AutoModeOffer),
 ];
 
-/// Rows that end a dialog: which keys it takes.
+/// Words in the last rows of a dialog: which keys it takes.
 const KEYS: [&str; 6] = [
     "Enter to confirm",
     "Enter to select",
@@ -242,7 +245,7 @@ impl<'a> Dialog<'a> {
         let tail = own.iter().rev().take(3);
         let ends = tail
             .clone()
-            .any(|row| KEYS.iter().any(|keys| row.trim_start().starts_with(keys)));
+            .any(|row| KEYS.iter().any(|keys| row.contains(keys)));
         let has_focus = own.iter().any(|row| row.trim_start().starts_with(FOCUS));
         let is_one = match kind {
             Kind::Theme | Kind::SignIn => has_focus,
@@ -283,6 +286,14 @@ impl<'a> Dialog<'a> {
             Kind::Trust => self.choose(&["Yes, I trust this folder"]),
             Kind::Bypass => self.choose(&["Yes, I accept"]),
             Kind::SettingsWarning => self.choose(&["Continue"]),
+            Kind::AutoModeOffer => match self
+                .options
+                .iter()
+                .find(|option| option.label.starts_with("No, keep"))
+            {
+                Some(keep) => self.choose(&[&keep.label]),
+                None => Advice::Surface("the option to choose is missing"),
+            },
             Kind::SettingsError => Advice::Surface("the user's settings are broken"),
             Kind::Permission | Kind::Plan => match self.towards(&[MANUALLY, STEP_BY_STEP, "Yes"]) {
                 Some(allow) => Advice::Approval {
