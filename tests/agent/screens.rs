@@ -39,7 +39,8 @@ fn recorded(root: &Path) -> Vec<Recorded> {
     let mut screens = Vec::new();
     for version in fs::read_dir(root).expect("the recordings are there") {
         let version = version.expect("an entry");
-        if !version.path().is_dir() {
+        let is_codex = version.file_name().to_string_lossy().starts_with("codex-");
+        if !is_codex {
             continue;
         }
         for file in fs::read_dir(version.path()).expect("a directory of screens") {
