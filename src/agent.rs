@@ -2,7 +2,7 @@
 //!
 //! One folder each. Everything that is known about a CLI (its flags, dialogs, payloads, transcript, and the versions that
 //! a fact holds for) is in its folder and nowhere else. [`executor`] is the boundary; [`conversation`], [`screen_state`] and [`report`] are its words;
-//! [`helper`] is the program that serves as hooks and launcher, [`signals`] are the files that hooks write; [`environment`]
+//! [`helper`] is the program that serves as hooks and launcher, [`signals`] are the files that hooks write; [`global_hooks`] are those of all of a user's sessions; [`environment`]
 //! is what an agent gets of its caller's.
 
 use std::fmt;
@@ -11,14 +11,15 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-pub use codex::global_hooks::Error as GlobalHooksError;
 use executor::Executor;
+pub use global_hooks::Error as GlobalHooksError;
 
 pub mod claude;
 pub mod codex;
 pub mod conversation;
 pub mod environment;
 pub mod executor;
+pub mod global_hooks;
 pub mod helper;
 pub mod report;
 pub mod screen_state;

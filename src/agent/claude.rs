@@ -5,6 +5,7 @@
 
 mod access;
 mod executor;
+mod global_hooks;
 mod home;
 mod launch;
 mod payload;

@@ -11,12 +11,12 @@
 //! | [`transcript`] | what its transcript says |
 //! | [`app_server`] | the hooks as codex itself lists them, its configuration as it reads it |
 //! | `requests` | its `app-server` as a partner in conversation |
-//! | [`global_hooks`] | its `hooks.json`, for people who want the hooks everywhere |
+//! | `global_hooks` | its `hooks.json`, for people who want the hooks everywhere |
 
 mod access;
 pub mod app_server;
 mod executor;
-pub mod global_hooks;
+mod global_hooks;
 pub mod launch;
 pub mod payload;
 pub mod program;

@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use super::ExecutorId;
 use super::conversation::{Conversation, Drive, NoConversation, Terms};
+use super::global_hooks::GlobalHooks;
 use super::helper::Helper;
 use super::report::Report;
 use super::signals::{Decision, Kind};
@@ -156,6 +157,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
 
     /// The files of a repository whose settings the program obeys where it trusts the repository.
     fn repository_settings(&self) -> &'static [&'static str];
+
+    /// Where it reads hooks for all of a user's sessions; `None` where it reads none.
+    fn global_hooks(&self) -> Option<&'static dyn GlobalHooks> {
+        None
+    }
 }
 
 /// A reader of a transcript's lines, which follow one another.
@@ -165,13 +171,8 @@ pub trait TranscriptReader: fmt::Debug + Send + Sync {
 }
 
 /// A reader of lines each of which has its meaning by itself.
+#[derive(Debug)]
 pub struct EachLine(pub fn(&str) -> Option<Line>);
-
-impl fmt::Debug for EachLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EachLine")
-    }
-}
 
 impl TranscriptReader for EachLine {
     fn read(&mut self, line: &str) -> Vec<Line> {

@@ -22,6 +22,7 @@ use super::ExecutorId;
 use super::report::Reported;
 use super::signals::{self, Kind, Target};
 use crate::os::launcher;
+use crate::os::process::RUN_VARIABLE;
 use crate::os::search_path::{find_program, is_executable, search_path};
 use crate::os::shell::{shell_quote, shell_words};
 
@@ -79,6 +80,10 @@ fn refuse(role: &OsStr) -> u8 {
 /// Writes the files of an event, and answers a permission by the policy beside them, if there is one. A hook that fails
 /// or prints more disturbs the agent; the operator notices a missing file by itself.
 fn report(kind: Kind, arguments: &[OsString]) {
+    // A run has hooks of its own, and in its worktree only the agent's files.
+    if arguments.is_empty() && env::var_os(RUN_VARIABLE).is_some() {
+        return;
+    }
     let target = Target::new(arguments.first());
     let executor = match arguments.get(1) {
         Some(name) => name.to_str().and_then(ExecutorId::parse),

@@ -1,22 +1,19 @@
-//! `cx-operator hooks`: the hooks in the user's own codex configuration.
+//! `cx-operator hooks`: the hooks in the user's own configuration of an agent.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Error;
-use crate::agent::codex::app_server::ListedHook;
-use crate::agent::codex::global_hooks::{self, Action, Change, HookState, Report};
-use crate::agent::codex::program::{codex_home, find};
-use crate::agent::codex::trust::event_names;
-use crate::agent::executor::Refusal;
+use crate::agent::global_hooks::{self, Action, Change, GlobalHooks, HookState, Report};
+use crate::agent::{EXECUTORS, ExecutorId};
 use crate::run::preflight::find_helper;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{print_json, print_text, safe, tell, usage};
+use super::{find_executor, print_json, print_text, safe, tell, usage};
 
-/// Install the hooks for all your codex sessions. Runs of `delegate` don't need that.
+/// Install the hooks for all your sessions of an agent. Runs of `delegate` don't need that.
 #[derive(Args)]
 pub(crate) struct Hooks {
     #[command(subcommand)]
@@ -25,9 +22,9 @@ pub(crate) struct Hooks {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Add our entries to hooks.json; other entries and their order stay.
+    /// Add our entries to the agent's file of hooks; other entries and their order stay.
     Install(Target),
-    /// Check our entries, and ask codex whether it runs them. Exit status 7 if they don't work.
+    /// Check our entries, and whether the agent runs them. Exit status 7 if they don't work.
     Verify(Verify),
     /// Remove exactly our entries.
     Uninstall(Target),
@@ -35,9 +32,12 @@ enum Command {
 
 #[derive(Args)]
 struct Target {
-    /// codex's directory [default: $CODEX_HOME, else ~/.codex].
-    #[arg(long, value_name = "DIR")]
-    codex_home: Option<PathBuf>,
+    /// The agent.
+    #[arg(long, value_name = "NAME", default_value = "codex", value_parser = find_executor)]
+    executor: ExecutorId,
+    /// Its directory [default: the one that the agent itself uses].
+    #[arg(long, value_name = "DIR", visible_alias = "codex-home")]
+    home: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -47,21 +47,36 @@ struct Target {
 struct Verify {
     #[command(flatten)]
     target: Target,
-    /// The codex program [default: `codex` on PATH].
-    #[arg(long, value_name = "PROGRAM")]
-    codex: Option<PathBuf>,
+    /// The agent's program, where it is asked [default: the one on PATH].
+    #[arg(long, value_name = "PROGRAM", visible_alias = "codex")]
+    program: Option<PathBuf>,
 }
 
 impl Target {
-    fn home(&self) -> Result<PathBuf, Error> {
-        let named = self
-            .codex_home
-            .clone()
-            .or_else(|| codex_home(|name| std::env::var(name).ok()));
-        let home = named.ok_or_else(|| {
-            usage("codex's directory is unknown: neither CODEX_HOME nor HOME is set")
+    /// What is known of the hooks, and the agent's directory.
+    fn find(&self) -> Result<(&'static dyn GlobalHooks, PathBuf), Error> {
+        let hooks = self.executor.global_hooks().ok_or_else(|| {
+            let able = EXECUTORS.iter().filter(|one| one.global_hooks().is_some());
+            let able: Vec<_> = able.map(|one| one.name()).collect();
+            usage(format!(
+                "{} has no hooks for all of a user's sessions: --executor must be one of: {}",
+                self.executor.name(),
+                able.join(", ")
+            ))
         })?;
-        std::path::absolute(home).map_err(|_| usage("--codex-home is empty"))
+        let named = self.home.clone();
+        let home = named.or_else(|| hooks.home(&|name| std::env::var(name).ok()));
+        let home = home.ok_or_else(|| {
+            let agent = hooks.agent();
+            usage(match self.executor.home_variable() {
+                Some(own) => {
+                    format!("{agent}'s directory is unknown: neither {own} nor HOME is set")
+                }
+                None => format!("{agent}'s directory is unknown: HOME is not set"),
+            })
+        })?;
+        let home = std::path::absolute(home).map_err(|_| usage("--home is empty"))?;
+        Ok((hooks, home))
     }
 }
 
@@ -69,22 +84,21 @@ impl Hooks {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         match self.command {
             Command::Install(target) => {
-                let report = global_hooks::install(&target.home()?, &find_helper(None)?)?;
-                print_report(&report, target.json)?;
-                if !target.json
-                    && report
-                        .changes
-                        .iter()
-                        .any(|change| change.action != Action::Kept)
-                {
-                    tell(
-                        "codex asks once whether to trust them: open /hooks in codex and review them",
-                    );
+                let (hooks, home) = target.find()?;
+                let report = global_hooks::install(hooks, &home, &find_helper(None)?)?;
+                print_report(hooks, &report, target.json)?;
+                let is_kept = |change: &Change| change.action == Action::Kept;
+                if !target.json && hooks.is_reviewed() && !report.changes.iter().all(is_kept) {
+                    let agent = hooks.agent();
+                    tell(&format!(
+                        "{agent} asks once whether to trust them: open /hooks in {agent} and review them"
+                    ));
                 }
                 Ok(ExitCode::SUCCESS)
             }
             Command::Uninstall(target) => {
-                print_report(&global_hooks::uninstall(&target.home()?)?, target.json)?;
+                let (hooks, home) = target.find()?;
+                print_report(hooks, &global_hooks::uninstall(hooks, &home)?, target.json)?;
                 Ok(ExitCode::SUCCESS)
             }
             Command::Verify(verify) => verify.run(),
@@ -97,7 +111,7 @@ struct Changed<'a> {
     event: &'static str,
     action: &'static str,
     command: &'a str,
-    /// Entries of others that codex will ask to review again, since it knows them by their position.
+    /// Entries of others that an agent will ask to review again, since it knows them by their position.
     displaced: usize,
 }
 
@@ -109,14 +123,14 @@ fn changed(change: &Change) -> Changed<'_> {
         Action::Removed { displaced } => ("removed", displaced),
     };
     Changed {
-        event: event_names(change.kind).configured,
+        event: change.event,
         action,
         command: &change.command,
         displaced,
     }
 }
 
-fn print_report(report: &Report, json: bool) -> Result<(), Error> {
+fn print_report(hooks: &dyn GlobalHooks, report: &Report, json: bool) -> Result<(), Error> {
     let changes: Vec<_> = report.changes.iter().map(changed).collect();
     if json {
         return print_json(&json!({
@@ -135,10 +149,11 @@ fn print_report(report: &Report, json: bool) -> Result<(), Error> {
             "  {} {}: {}\n",
             change.action, change.event, change.command
         ));
-        if change.displaced > 0 {
+        if change.displaced > 0 && hooks.is_reviewed() {
             text.push_str(&format!(
-                "    {} other entries moved up: codex will ask to review them again\n",
-                change.displaced
+                "    {} other entries moved up: {} will ask to review them again\n",
+                change.displaced,
+                hooks.agent()
             ));
         }
     }
@@ -149,23 +164,24 @@ fn print_report(report: &Report, json: bool) -> Result<(), Error> {
 }
 
 #[derive(Serialize)]
-struct Verified {
+struct Verified<'a> {
     event: &'static str,
-    command: Option<String>,
+    command: Option<&'a str>,
     runnable: bool,
-    trust: Option<String>,
-    hash: Option<String>,
+    trust: Option<&'a str>,
+    hash: Option<&'a str>,
     works: bool,
 }
 
 impl Verify {
     fn run(self) -> Result<ExitCode, Error> {
-        let search = std::env::var_os("PATH");
-        let codex = find(self.codex.as_deref(), search.as_ref()).map_err(Refusal::from)?;
-        let found = global_hooks::verify(&codex, &self.target.home()?)?;
-        let hooks: Vec<Verified> = found.hooks.iter().map(verified).collect();
-        let works = hooks.iter().all(|hook| hook.works);
+        let (hooks, home) = self.target.find()?;
+        let agent = hooks.agent();
+        let program = hooks.find(self.program.as_deref())?;
+        let found = global_hooks::verify(hooks, program.as_deref(), &home)?;
+        let works = found.hooks.iter().all(|hook| hook.works);
         if self.target.json {
+            let hooks: Vec<Verified<'_>> = found.hooks.iter().map(verified).collect();
             print_json(&json!({
                 "schema_version": 1,
                 "file": found.file,
@@ -175,18 +191,21 @@ impl Verify {
             }))?;
         } else {
             let mut text = format!("{}\n", found.file.display());
-            for hook in &hooks {
+            for hook in &found.hooks {
                 let mark = if hook.works { "ok  " } else { "FAIL" };
-                let state = match (&hook.command, hook.runnable, &hook.trust) {
-                    (None, ..) => "not installed: `cx-operator hooks install`".to_owned(),
-                    (Some(command), false, _) => format!("{command} is not a program"),
-                    (Some(_), true, None) => "codex doesn't list it".to_owned(),
-                    (Some(_), true, Some(trust)) => format!("codex says: {trust}"),
+                let state = match (&hook.command, hook.runnable, &hook.review) {
+                    (None, ..) => format!("not installed: `{}`", installation(hooks)),
+                    (Some(command), false, _) => format!("`{command}` does not run"),
+                    (Some(_), true, Some(review)) => format!("{agent} says: {}", review.trust),
+                    (Some(_), true, None) if hooks.is_reviewed() => {
+                        format!("{agent} doesn't list it")
+                    }
+                    (Some(command), true, None) => command.clone(),
                 };
                 text.push_str(&format!("{mark}  {}: {state}\n", hook.event));
             }
             for complaint in &found.complaints {
-                text.push_str(&format!("codex complains: {complaint}\n"));
+                text.push_str(&format!("{agent} complains: {complaint}\n"));
             }
             print_text(&safe(&text))?;
         }
@@ -194,16 +213,23 @@ impl Verify {
     }
 }
 
-fn verified(state: &HookState) -> Verified {
-    let listed = state.listed.as_ref();
-    let trust = listed.map(|listed| listed.trust_status);
-    let works = state.runnable && listed.is_some_and(ListedHook::is_active);
+/// The command that adds our entries for that agent.
+fn installation(hooks: &dyn GlobalHooks) -> String {
+    let mut command = "cx-operator hooks install".to_owned();
+    if hooks.agent() != ExecutorId::default().name() {
+        command.push_str(&format!(" --executor {}", hooks.agent()));
+    }
+    command
+}
+
+fn verified(state: &HookState) -> Verified<'_> {
+    let review = state.review.as_ref();
     Verified {
-        event: event_names(state.kind).configured,
-        command: state.command.clone(),
+        event: state.event,
+        command: state.command.as_deref(),
         runnable: state.runnable,
-        trust: trust.map(|trust| format!("{trust:?}").to_lowercase()),
-        hash: listed.map(|listed| listed.current_hash.clone()),
-        works,
+        trust: review.map(|review| &*review.trust),
+        hash: review.map(|review| &*review.hash),
+        works: state.works,
     }
 }

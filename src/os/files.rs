@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The failures that a write must survive.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,29 @@ pub(crate) fn private_file() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
     options.write(true).mode(0o600);
     options
+}
+
+/// A directory of mode 0700 with a new name, below the one for temporary files; removed with its content when dropped.
+pub(crate) struct PrivateDirectory {
+    pub(crate) path: PathBuf,
+}
+
+impl PrivateDirectory {
+    pub(crate) fn make() -> io::Result<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let nanos = now.unwrap_or_default().as_nanos();
+        let name = format!("cx-operator-{}-{nanos}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        // Not one that is there already: it may be another user's.
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for PrivateDirectory {
+    fn drop(&mut self) {
+        let _unremovable = fs::remove_dir_all(&self.path);
+    }
 }
 
 pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {

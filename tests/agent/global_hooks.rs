@@ -1,16 +1,18 @@
-//! The user's `hooks.json`: what installing and removing our entries does to it, and what codex makes of it.
+//! The user's hooks: what installing and removing our entries does to their file, and what the agents make of it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use cx_operator::agent::codex::global_hooks::{self, Action, Error, Report};
+use cx_operator::agent::ExecutorId;
+use cx_operator::agent::global_hooks::{self, Action, Error, GlobalHooks, Report};
 use cx_operator::agent::helper::Helper;
 use cx_operator::agent::signals::Kind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 mod app_server;
+mod claude;
 
 const FOREIGN: &str = r#"{
     "description": "mine",
@@ -79,11 +81,11 @@ impl Home {
     }
 
     fn install(&self, helper: &Helper) -> Report {
-        global_hooks::install(&self.path(), helper).expect("installable")
+        global_hooks::install(codex(), &self.path(), helper).expect("installable")
     }
 
     fn uninstall(&self) -> Report {
-        global_hooks::uninstall(&self.path()).expect("removable")
+        global_hooks::uninstall(codex(), &self.path()).expect("removable")
     }
 }
 
@@ -92,6 +94,15 @@ const BUILT: &str = env!("CARGO_BIN_EXE_cx-helper");
 /// The helper that cargo has built.
 fn built() -> Helper {
     Helper::find(Path::new(BUILT).parent()).expect("a helper")
+}
+
+fn hooks_of(executor: &str) -> &'static dyn GlobalHooks {
+    let executor = ExecutorId::parse(executor).expect("an executor");
+    executor.global_hooks().expect("it has hooks")
+}
+
+fn codex() -> &'static dyn GlobalHooks {
+    hooks_of("codex")
 }
 
 fn command(kind: Kind) -> String {
@@ -401,7 +412,7 @@ fn a_link_to_nothing_is_written_through() {
 
     let home = Home::new();
     symlink("hooks.json", home.file()).expect("a link to itself");
-    let error = global_hooks::install(&home.path(), &built()).expect_err("no file");
+    let error = global_hooks::install(codex(), &home.path(), &built()).expect_err("no file");
     assert!(matches!(error, Error::Read { .. }), "{error:?}");
 }
 
@@ -418,8 +429,8 @@ fn a_file_that_is_not_understood_is_left_and_located() {
     ] {
         let home = Home::with(text);
         let errors = [
-            global_hooks::install(&home.path(), &built()).expect_err("refused"),
-            global_hooks::uninstall(&home.path()).expect_err("refused"),
+            global_hooks::install(codex(), &home.path(), &built()).expect_err("refused"),
+            global_hooks::uninstall(codex(), &home.path()).expect_err("refused"),
         ];
         for error in errors {
             let expected = format!(
@@ -437,8 +448,9 @@ fn a_file_that_is_not_understood_is_left_and_located() {
 fn what_is_missing_is_named() {
     let home = Home::with(FOREIGN);
     let elsewhere = home.dir.path().join("elsewhere");
-    let error = global_hooks::install(&elsewhere, &built()).expect_err("no such directory");
-    assert!(matches!(error, Error::HomeMissing { path } if path == elsewhere));
+    let error =
+        global_hooks::install(codex(), &elsewhere, &built()).expect_err("no such directory");
+    assert!(matches!(error, Error::HomeMissing { path, .. } if path == elsewhere));
 
     let dir = home.dir.path();
     assert_eq!(Helper::find(Some(dir)), None);

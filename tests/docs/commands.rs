@@ -70,8 +70,33 @@ impl Help {
             }
             values.extend(bullet.captures(line).map(|found| found[1].to_owned()));
         }
+        help.read_aliases(text, &option);
         help.read_usage(text);
         help
+    }
+
+    /// Other names of flags, whose list may be broken.
+    fn read_aliases(&mut self, text: &str, option: &Regex) {
+        let mut current = String::new();
+        let mut inside = false;
+        for line in text.lines() {
+            if let Some(found) = option.captures(line) {
+                current = found[1].to_owned();
+            }
+            let (begins, listed) = match line.split_once("[alias") {
+                Some((_, listed)) => (true, listed),
+                None => (false, line),
+            };
+            if !inside && !begins {
+                continue;
+            }
+            inside = !listed.contains(']');
+            let words = listed.split([' ', ',', ']']);
+            for alias in words.filter(|word| word.starts_with("--")) {
+                let values = self.flags.get(&current).cloned().flatten();
+                self.flags.insert(alias.to_owned(), values);
+            }
+        }
     }
 
     /// What must be given: the flags and the positionals outside of `[…]`.

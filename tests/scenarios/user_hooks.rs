@@ -7,6 +7,7 @@ use cx_operator::agent::codex::trust::trusted_hash;
 use cx_operator::record::{Outcome, Status};
 use cx_operator::worktree::Changes;
 use serde_json::{Value, json};
+use testkit::built;
 
 use crate::rig::Rig;
 
@@ -18,6 +19,7 @@ on_every_version!(
     stop_hook_that_takes_its_time,
     stop_hook_that_fails,
     stop_hook_that_talks_nonsense,
+    stop_hook_of_ours_for_every_session,
 );
 // The scripted agent's screen has no row for hooks.
 on_every_codex!(long_stop_hook_without_a_transcript);
@@ -147,6 +149,15 @@ async fn stop_hook_that_talks_nonsense(rig: &Rig) {
     let outcome = rig.delegate(rig.task("[[say Done. It works.]]")).await;
     assert_made(&outcome, &["tried.txt"]);
     assert_transcript_told(&outcome);
+}
+
+/// The user's own session would get its files; a run's agent works in a worktree, in which they would be in the result.
+async fn stop_hook_of_ours_for_every_session(rig: &Rig) {
+    let helper = built::program("cx-helper");
+    let script = format!("touch tried.txt\nexec '{}' stop\n", helper.display());
+    add_stop_hooks(rig, &[&script]);
+    let outcome = rig.delegate(rig.task("[[say Done. It works.]]")).await;
+    assert_made(&outcome, &["tried.txt"]);
 }
 
 /// Only the screen tells that it still runs.

@@ -13,6 +13,7 @@ use crate::agent::executor::{
     Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
     TranscriptReader, Trouble, TrustPolicy,
 };
+use crate::agent::global_hooks::GlobalHooks;
 use crate::agent::report::{Report, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
@@ -151,6 +152,10 @@ impl Executor for Claude {
 
     fn repository_settings(&self) -> &'static [&'static str] {
         &[".claude/settings.json", ".mcp.json"]
+    }
+
+    fn global_hooks(&self) -> Option<&'static dyn GlobalHooks> {
+        Some(&Self)
     }
 }
 

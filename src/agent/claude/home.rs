@@ -53,7 +53,7 @@ pub(super) const SETTINGS: [&str; 18] = [
 
 /// What is copied of the user's directory beside the settings. Not `keybindings.json`: Enter submits.
 const COPIED: [&str; 1] = ["CLAUDE.md"];
-/// The user's settings.
+/// The file with the user's settings, in the directory.
 pub(super) const USER_SETTINGS: &str = "settings.json";
 /// Settings that a run can't do with: hooks switched off, no transcript, a row of the screen that could say anything.
 const LEFT_OUT: [&str; 4] = ["disableAllHooks", "cleanupPeriodDays", "statusLine", "tui"];
@@ -82,6 +82,15 @@ const VARIABLES: [(&str, &str); 4] = [
     ("CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL", "1"),
 ];
 
+/// The user's directory, by the variables.
+pub(super) fn directory(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let set = |name: &str| {
+        let value = variable(name).filter(|value| !value.is_empty());
+        value.map(PathBuf::from)
+    };
+    set(VARIABLE).or_else(|| Some(set("HOME")?.join(".claude")))
+}
+
 /// Where the user's configuration is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UserHome {
@@ -100,12 +109,11 @@ impl UserHome {
             let value = value(environment, name).filter(|value| !value.is_empty());
             value.map(PathBuf::from)
         };
-        let (directory, state) = match path(VARIABLE) {
-            Some(directory) => (directory.clone(), directory.join(STATE)),
-            None => {
-                let home = path("HOME")?;
-                (home.join(".claude"), home.join(STATE))
-            }
+        let text = |name: &str| path(name)?.into_os_string().into_string().ok();
+        let directory = directory(&text)?;
+        let state = match path(VARIABLE) {
+            Some(directory) => directory.join(STATE),
+            None => path("HOME")?.join(STATE),
         };
         Some(Self {
             credentials: path(CREDENTIALS_VARIABLE).unwrap_or_else(|| directory.clone()),

@@ -16,6 +16,7 @@ use crate::agent::executor::{
     Access, CommandLine, EachLine, Executor, Expected, Installed, Joining, Launch, Options, Place,
     Refusal, Terminal, TranscriptReader, Trouble, TrustPolicy,
 };
+use crate::agent::global_hooks::GlobalHooks;
 use crate::agent::report::{Report, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
@@ -138,6 +139,10 @@ impl Executor for Codex {
 
     fn repository_settings(&self) -> &'static [&'static str] {
         &[SETTINGS]
+    }
+
+    fn global_hooks(&self) -> Option<&'static dyn GlobalHooks> {
+        Some(&Self)
     }
 }
 

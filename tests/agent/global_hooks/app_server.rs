@@ -9,6 +9,8 @@ use cx_operator::agent::codex::app_server::{
 };
 use cx_operator::agent::codex::trust::{DEFAULT_TIMEOUT_SECS, event_names, trusted_hash};
 
+use cx_operator::agent::global_hooks::Verification;
+
 use super::*;
 use testkit::agents::{PINNED, native_codex};
 use testkit::wait::wait_for;
@@ -31,6 +33,12 @@ fn script(home: &Home, text: &str) -> PathBuf {
 
 fn query(home: &Home, codex: &Path) -> Result<app_server::HookList, Error> {
     query_hooks(codex, &home.path(), Path::new("/"))
+}
+
+impl Home {
+    fn verify(&self, codex: &Path) -> Verification {
+        global_hooks::verify(super::codex(), Some(codex), &self.path()).expect("an answer")
+    }
 }
 
 /// Whether the process is there and not only waiting for its parent to notice its end.
@@ -118,7 +126,8 @@ fn the_real_codex_sees_our_hooks_and_hashes_them_alike() {
         return;
     };
     let report = home.install(&home.helper("it's \"a\" $HOME; dir, é"));
-    let verification = global_hooks::verify(&codex, &home.path()).expect("an answer");
+    let verification = home.verify(&codex);
+    let list = query(&home, &codex).expect("an answer");
     assert_eq!(verification.complaints, [""; 0]);
     assert_eq!(verification.hooks.len(), 4);
     for hook in &verification.hooks {
@@ -129,8 +138,17 @@ fn the_real_codex_sees_our_hooks_and_hashes_them_alike() {
         let command = installed.map(|change| change.command.clone());
         assert_eq!(hook.command, command);
         assert!(hook.runnable);
-        let listed = hook.listed.as_ref().expect("codex sees it");
-        assert_eq!(listed.command, command);
+        let listed = list.hooks.iter().find(|listed| {
+            listed.command == command && listed.event_name == event_names(hook.kind).listed
+        });
+        let listed = listed.expect("codex sees it");
+        let review = hook.review.as_ref().expect("codex tells");
+        assert_eq!(
+            (&*review.trust, hook.works),
+            ("untrusted", false),
+            "{hook:?}"
+        );
+        assert_eq!(review.hash, listed.current_hash);
         assert!(listed.enabled);
         assert_eq!(listed.trust_status, TrustStatus::Untrusted);
         assert_eq!(listed.timeout_sec, DEFAULT_TIMEOUT_SECS);
@@ -169,24 +187,23 @@ fn the_real_codex_trusts_by_position_and_hash() {
     )
     .expect("writable");
     let trust = |kind: Kind| {
-        let verification = global_hooks::verify(&codex, &home.path()).expect("an answer");
+        let verification = home.verify(&codex);
         let state = verification
             .hooks
             .into_iter()
             .find(|hook| hook.kind == kind);
-        state
-            .and_then(|hook| hook.listed)
-            .map(|hook| hook.trust_status)
+        state.and_then(|hook| Some((hook.review?.trust, hook.works)))
     };
-    assert_eq!(trust(Kind::Stop), Some(TrustStatus::Trusted));
-    assert_eq!(trust(Kind::Prompt), Some(TrustStatus::Untrusted));
+    assert_eq!(trust(Kind::Stop), Some(("trusted".to_owned(), true)));
+    let untrusted = Some(("untrusted".to_owned(), false));
+    assert_eq!(trust(Kind::Prompt), untrusted);
 
     // An entry that moves up takes the place of the trusted one, and is not it.
     let mut value = home.value();
     let groups = value["hooks"]["Stop"].as_array_mut().expect("groups");
     groups.insert(0, command_entry("/usr/bin/true"));
     fs::write(home.file(), value.to_string()).expect("writable");
-    assert_eq!(trust(Kind::Stop), Some(TrustStatus::Untrusted));
+    assert_eq!(trust(Kind::Stop), untrusted);
 }
 
 #[test]
@@ -205,7 +222,7 @@ fn the_real_codex_refuses_what_we_refuse() {
         let Some(codex) = real_codex(&home) else {
             return;
         };
-        global_hooks::install(&home.path(), &built()).expect_err("refused by us");
+        global_hooks::install(super::codex(), &home.path(), &built()).expect_err("refused by us");
         let list = query(&home, &codex).expect("an answer");
         assert_eq!(list.warnings.len(), 1, "refused by codex: {text}");
         assert!(list.hooks.is_empty());

@@ -1,4 +1,4 @@
-//! Our entries in the value of a `hooks.json`, whose shape has been checked.
+//! Our entries in the value of a file of hooks, whose shape has been checked.
 //!
 //! `{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "…"}]}]}}`: per event a list of groups, in each a list of
 //! hooks.
@@ -6,13 +6,15 @@
 use serde_json::{Value, json};
 
 use super::{Action, Change};
-use crate::agent::codex::trust;
 use crate::agent::helper::Helper;
 use crate::agent::signals::Kind;
 
+/// An event by its name in the file, and what our hook reports of it.
+pub(super) type Event = (&'static str, Kind);
+
 /// The command line of our entry for an event.
-pub(super) fn find(value: &Value, kind: Kind) -> Option<&str> {
-    let groups = value["hooks"][event(kind)].as_array()?;
+pub(super) fn find(value: &Value, (event, kind): Event) -> Option<&str> {
+    let groups = value["hooks"][event].as_array()?;
     let hooks = groups.iter().filter_map(|group| group["hooks"].as_array());
     hooks.flatten().find_map(|hook| our_command(hook, kind))
 }
@@ -21,20 +23,21 @@ pub(super) fn find(value: &Value, kind: Kind) -> Option<&str> {
 /// is removed, with the containers that are empty without it, but for those of the original file.
 pub(super) fn merge(
     value: &mut Value,
-    kind: Kind,
+    event: Event,
     wanted: Option<String>,
     original: &Value,
 ) -> Option<Change> {
-    let found = find(value, kind).map(str::to_owned);
+    let (name, kind) = event;
+    let found = find(value, event).map(str::to_owned);
     let (command, action) = match (wanted, found) {
         (None, None) => return None,
         (None, Some(command)) => {
-            let displaced = remove(value, kind, &original["hooks"])?;
+            let displaced = remove(value, event, &original["hooks"])?;
             (command, Action::Removed { displaced })
         }
         (Some(command), Some(from)) if from == command => (command, Action::Kept),
         (Some(command), Some(from)) => {
-            let groups = value["hooks"][event(kind)].as_array_mut()?;
+            let groups = value["hooks"][name].as_array_mut()?;
             let hooks = groups
                 .iter_mut()
                 .filter_map(|group| group.get_mut("hooks")?.as_array_mut());
@@ -46,7 +49,7 @@ pub(super) fn merge(
             (command, Action::Updated { from })
         }
         (Some(command), None) => {
-            let groups = &mut value["hooks"][event(kind)];
+            let groups = &mut value["hooks"][name];
             if groups.is_null() {
                 *groups = json!([]);
             }
@@ -56,6 +59,7 @@ pub(super) fn merge(
         }
     };
     Some(Change {
+        event: name,
         kind,
         command,
         action,
@@ -63,10 +67,10 @@ pub(super) fn merge(
 }
 
 /// Removes our hooks for an event; counts the others' hooks whose position changes.
-fn remove(value: &mut Value, kind: Kind, original: &Value) -> Option<usize> {
+fn remove(value: &mut Value, (event, kind): Event, original: &Value) -> Option<usize> {
     let root = value.as_object_mut()?;
     let events = root.get_mut("hooks")?.as_object_mut()?;
-    let groups = events.get_mut(event(kind))?.as_array_mut()?;
+    let groups = events.get_mut(event)?.as_array_mut()?;
     let mut displaced = 0;
     let mut is_group_removed = false;
     groups.retain_mut(|group| {
@@ -85,8 +89,8 @@ fn remove(value: &mut Value, kind: Kind, original: &Value) -> Option<usize> {
         is_group_removed |= is_removed;
         !is_removed
     });
-    if groups.is_empty() && original[event(kind)].is_null() {
-        events.shift_remove(event(kind));
+    if groups.is_empty() && original[event].is_null() {
+        events.shift_remove(event);
     }
     if events.is_empty() && original.is_null() {
         root.shift_remove("hooks");
@@ -98,8 +102,4 @@ fn our_command(hook: &Value, kind: Kind) -> Option<&str> {
     let command = hook["command"].as_str()?;
     let is_ours = hook["type"] == "command" && Helper::program_of(command, kind).is_some();
     is_ours.then_some(command)
-}
-
-fn event(kind: Kind) -> &'static str {
-    trust::event_names(kind).configured
 }

@@ -1,8 +1,8 @@
-//! Reading a `hooks.json` as strictly as codex does, and keeping all of it.
+//! Reading a file of hooks as strictly as the agents do, and keeping all of it.
 //!
 //! Refuses what would be lost or misread: a key that occurs twice in one object, anywhere in the file, and containers of
-//! another type than codex reads in the file, an event, a group or a hook (codex refuses the whole file for either). What
-//! else is in a hook is its owner's.
+//! another type than an agent reads in the file, an event, a group or a hook (codex refuses the whole file for either). What
+//! else is in it is its owner's.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The file `hooks.json`: strict reading, backup, and a write that is whole or not at all.
+//! The file with the user's hooks: strict reading, backup, and a write that is whole or not at all.
 
 mod strict;
 
@@ -17,9 +17,9 @@ use strict::parse;
 
 const BACKUP_SUFFIX: &str = ".cx-operator-backup-";
 
-/// The user's `hooks.json`, or the place where it would be.
+/// The user's file, or the place where it would be.
 pub(super) struct HooksFile {
-    /// `$CODEX_HOME/hooks.json`; backups are beside it.
+    /// In the agent's directory; backups are beside it.
     name: PathBuf,
     /// The target of the name, if it is a link, else the name.
     pub(super) path: PathBuf,
