@@ -5,6 +5,7 @@ mod cleanup;
 mod codes;
 mod commands;
 mod dependency;
+mod doctor_of_claude;
 mod launcher;
 mod place;
 mod prune;

@@ -1,18 +1,20 @@
 //! Whether Claude Code is signed in.
 //!
 //! What is in the environment and in the user's directory is looked at first: to ask the program takes half a second, and it
-//! writes into the directory that it is asked in. A credential that is there may still be refused by the service.
+//! writes into its directory, so that it gets one of its own for that. A credential that is there may still be refused by the service.
 
 use std::fs;
 use std::io;
+use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::executor::refusal;
-use super::home::{USER_SETTINGS, UserHome};
+use super::home::{self, USER_SETTINGS, UserHome};
 use super::program::{self, Program};
 use crate::agent::environment::value;
 use crate::agent::executor::{Access, Options, Place, Refusal, Trouble};
+use crate::os::files::PrivateDirectory;
 
 /// Variables that choose a provider whose credentials are the provider's.
 const PROVIDERS: [&str; 3] = [
@@ -33,7 +35,7 @@ pub(super) async fn query_access(
         let message = format!("{} is not a directory", user.directory.display());
         return Err(refusal(Trouble::Home, message));
     }
-    user.load_state().map_err(|error| {
+    let state = user.load_state().map_err(|error| {
         let message = format!("claude can't use {}: {error}", user.state.display());
         refusal(Trouble::Configuration, message)
     })?;
@@ -47,7 +49,12 @@ pub(super) async fn query_access(
         is_billed,
         ..Access::default()
     };
-    if has("ANTHROPIC_API_KEY") || has("ANTHROPIC_AUTH_TOKEN") {
+    let key = value(place.environment, home::KEY).filter(|key| !key.is_empty());
+    let is_refused = key.as_ref().is_some_and(|key| {
+        let end = key.to_str().map(home::end_of_key);
+        end.is_some_and(|end| home::is_key_in(&state, "rejected", &end))
+    });
+    if key.is_some() && !is_refused || has("ANTHROPIC_AUTH_TOKEN") {
         return Ok(billed(true));
     }
     if PROVIDERS.iter().any(|provider| has(provider)) {
@@ -59,13 +66,43 @@ pub(super) async fn query_access(
     if settings.contains_key("apiKeyHelper") {
         return Ok(billed(true));
     }
-    // A keychain, a setting of a company, …
-    let said = program::ask(&program.path, &["auth", "status"], place).await?;
+    if is_refused {
+        // It would say that it is signed in by any key.
+        let message = format!(
+            "claude is not signed in: {} is a key that it was told not to use",
+            home::KEY
+        );
+        return Err(refusal(Trouble::SignedOut, message));
+    }
+    // A key in its own state or in the settings, a setting of a company, …
+    let said = ask_status(program, &user, (&state, &settings), place).await?;
     if !said.status.success() {
         return Err(refusal(Trouble::SignedOut, "claude is not signed in"));
     }
     let status = serde_json::from_slice::<Value>(&said.stdout).unwrap_or_default();
     Ok(billed(status["authMethod"] == "api_key"))
+}
+
+/// Asks the program in a directory that has what the user's own has, but for the credentials, which it reads where they are.
+async fn ask_status(
+    program: &Program,
+    user: &UserHome,
+    content: (&Map<String, Value>, &Map<String, Value>),
+    place: Place<'_>,
+) -> Result<Output, Refusal> {
+    let own = PrivateDirectory::make();
+    let own = own.and_then(|own| home::imitate(&own.path, content).map(|()| own));
+    let own = own.map_err(|error| {
+        let message = format!("claude can't be asked in a directory of its own: {error}");
+        refusal(Trouble::Unusable, message)
+    })?;
+    let mut environment = place.environment.to_vec();
+    environment.extend(home::variables(&own.path, user));
+    let place = Place {
+        environment: &environment,
+        ..place
+    };
+    program::ask(&program.path, &["auth", "status"], place).await
 }
 
 /// Whether the user's directory has the tokens of an account. No secret leaves this function.

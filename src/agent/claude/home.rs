@@ -26,6 +26,8 @@ pub(super) const VARIABLE: &str = "CLAUDE_CONFIG_DIR";
 ///
 /// Source: 2.1.197 and 2.1.332; it is in no documentation, and held by `tests/scenarios/claude.rs`.
 const CREDENTIALS_VARIABLE: &str = "CLAUDE_SECURESTORAGE_CONFIG_DIR";
+/// The variable with a key of the user's.
+pub(super) const KEY: &str = "ANTHROPIC_API_KEY";
 /// The file with the program's own state, in the directory; without a directory of that name in the home directory.
 const STATE: &str = ".claude.json";
 
@@ -180,7 +182,7 @@ pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> 
         Some(user) => user.load_state()?,
         None => Map::new(),
     };
-    let key = value(launch.environment, "ANTHROPIC_API_KEY");
+    let key = value(launch.environment, KEY);
     let key = key.and_then(|key| key.into_string().ok());
     let trusted = match launch.options.trust {
         TrustPolicy::Accept => Some(launch.repository),
@@ -192,19 +194,50 @@ pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> 
     let temporary = home.join("tmp");
     make_private_directory(&temporary)?;
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut variables = vec![
-        (VARIABLE.to_owned(), text(&own)),
-        ("CLAUDE_CODE_TMPDIR".to_owned(), text(&temporary)),
-    ];
-    if let Some(user) = user {
-        variables.push((CREDENTIALS_VARIABLE.to_owned(), text(&user.credentials)));
-    }
+    let mut variables = match user {
+        Some(user) => variables(&own, &user),
+        None => vec![(VARIABLE.to_owned(), text(&own))],
+    };
+    variables.push(("CLAUDE_CODE_TMPDIR".to_owned(), text(&temporary)));
     for (name, default) in VARIABLES {
         if value(launch.environment, name).is_none() {
             variables.push((name.to_owned(), default.to_owned()));
         }
     }
     Ok(variables)
+}
+
+/// The variables by which the program takes that directory for its own, and leaves the credentials where they are.
+pub(super) fn variables(own: &Path, user: &UserHome) -> Vec<(String, String)> {
+    let variable = |name: &str, path: &Path| (name.to_owned(), path.to_string_lossy().into_owned());
+    vec![
+        variable(VARIABLE, own),
+        variable(CREDENTIALS_VARIABLE, &user.credentials),
+    ]
+}
+
+/// Fills a directory with the user's state and settings, so that the program can be asked about them.
+pub(super) fn imitate(
+    own: &Path,
+    (state, settings): (&Map<String, Value>, &Map<String, Value>),
+) -> io::Result<()> {
+    write(&own.join(STATE), &Value::Object(state.clone()))?;
+    let settings = Value::Object(settings.clone());
+    write(&own.join(USER_SETTINGS), &settings)
+}
+
+/// The end of a key, by which the state remembers it.
+pub(super) fn end_of_key(key: &str) -> String {
+    let letters: Vec<char> = key.chars().collect();
+    letters[letters.len().saturating_sub(20)..].iter().collect()
+}
+
+/// Whether the state has the key with that end in that list of answers.
+pub(super) fn is_key_in(state: &Map<String, Value>, list: &str, end: &str) -> bool {
+    let list = state
+        .get("customApiKeyResponses")
+        .and_then(|responses| responses[list].as_array());
+    list.is_some_and(|list| list.iter().any(|known| known == end))
 }
 
 /// The settings of a run: the user's, without what it can't do with. The mode is an argument; another default would be asked
@@ -241,21 +274,17 @@ fn own_state(
     // With the keys of vi a paste would be commands.
     state.insert("editorMode".to_owned(), json!("normal"));
     // Whoever passes a key wants it used; a key that was refused once stays refused.
-    let end = key.map(|key| {
-        let letters: Vec<char> = key.chars().collect();
-        letters[letters.len().saturating_sub(20)..]
+    let end = key.map(end_of_key);
+    let is_known = end.as_deref().is_some_and(|end| {
+        ["rejected", "approved"]
             .iter()
-            .collect::<String>()
+            .any(|list| is_key_in(&state, list, end))
     });
     let responses = state
         .entry("customApiKeyResponses")
         .or_insert_with(|| json!({}));
     if let (Some(end), Some(responses)) = (end, responses.as_object_mut()) {
-        let has = |list: &str| {
-            let list = responses.get(list).and_then(Value::as_array);
-            list.is_some_and(|list| list.iter().any(|known| *known == json!(end)))
-        };
-        if !has("rejected") && !has("approved") {
+        if !is_known {
             let approved = responses.entry("approved").or_insert_with(|| json!([]));
             if let Some(approved) = approved.as_array_mut() {
                 approved.push(json!(end));
