@@ -283,12 +283,10 @@ fn own_state(
     let responses = state
         .entry("customApiKeyResponses")
         .or_insert_with(|| json!({}));
-    if let (Some(end), Some(responses)) = (end, responses.as_object_mut()) {
-        if !is_known {
-            let approved = responses.entry("approved").or_insert_with(|| json!([]));
-            if let Some(approved) = approved.as_array_mut() {
-                approved.push(json!(end));
-            }
+    if let (Some(end), Some(responses), false) = (end, responses.as_object_mut(), is_known) {
+        let approved = responses.entry("approved").or_insert_with(|| json!([]));
+        if let Some(approved) = approved.as_array_mut() {
+            approved.push(json!(end));
         }
     }
     state
