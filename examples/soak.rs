@@ -1,7 +1,7 @@
 //! Many delegations, disturbed at random: what becomes of them, and whether anything is lost or left.
 //!
 //! ```text
-//! cargo run --release --example soak -- N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM | --scripted]
+//! cargo run --release --example soak -- N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM | --claude PROGRAM | --scripted]
 //! ```
 //!
 //! Each run has a repository, a state directory and a home of its own, with a built-in stand-in for the model, and is
@@ -32,7 +32,7 @@ use tempfile::TempDir;
 
 use testkit::soak::{Campaign, Programs, Result};
 
-const USAGE: &str = "usage: soak N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM | --scripted]";
+const USAGE: &str = "usage: soak N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM | --claude PROGRAM | --scripted]";
 
 fn main() -> ExitCode {
     match soak() {
@@ -117,6 +117,7 @@ fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
             agent: binaries.join("scripted-agent"),
             binaries,
             drive: "auto".to_owned(),
+            executor: "codex".to_owned(),
         },
         is_real: false,
         seed: 1,
@@ -124,7 +125,7 @@ fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
         runs: 0,
         parallel: 3,
     };
-    let (mut codex, mut scripted) = (None, false);
+    let (mut named, mut scripted) = (None, false);
     let mut arguments = env::args().skip(1);
     campaign.runs = arguments.next().ok_or(USAGE)?.parse().map_err(|_| USAGE)?;
     while let Some(option) = arguments.next() {
@@ -138,13 +139,17 @@ fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
             "--first" => campaign.first = value.parse()?,
             "--parallel" => campaign.parallel = value.parse()?,
             "--drive" => campaign.programs.drive = value,
-            "--codex" => codex = Some(PathBuf::from(value)),
+            "--codex" => named = Some(PathBuf::from(value)),
+            "--claude" => {
+                campaign.programs.executor = "claude".to_owned();
+                named = Some(PathBuf::from(value));
+            }
             _ => return Err(USAGE.into()),
         }
     }
     if !scripted {
         campaign.programs.agent =
-            program::find(codex.as_deref(), search.as_ref()).map_err(|error| error.to_string())?;
+            program::find(named.as_deref(), search.as_ref()).map_err(|error| error.to_string())?;
         campaign.is_real = true;
     }
     Ok(campaign)

@@ -18,6 +18,7 @@ fn soak() {
             binaries: built::directory(),
             agent: built::scripted_agent(),
             drive: "keys".to_owned(),
+            executor: "codex".to_owned(),
         },
         is_real: false,
         seed: 1,

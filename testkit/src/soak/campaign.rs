@@ -17,7 +17,7 @@ use super::trial::carry_out;
 pub struct Campaign {
     /// What takes part.
     pub programs: Programs,
-    /// Whether the agent is the real codex.
+    /// Whether the agent is a real one.
     pub is_real: bool,
     /// What everything is drawn from.
     pub seed: u64,

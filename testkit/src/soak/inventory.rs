@@ -25,10 +25,10 @@ pub(crate) fn left_overs(scene: &Scene, outcomes: &[Outcome]) -> Vec<String> {
     let unfinished = names(&scene.world.path("state/unfinished")).into_iter();
     left.extend(unfinished.map(|name| format!("unfinished: {name}")));
     let in_tmp = names(Path::new("/tmp")).into_iter();
-    let ours = format!("cx-{}", scene.task);
+    let ours = ["cx", "cc"].map(|prefix| format!("{prefix}-{}", scene.task));
     left.extend(
         in_tmp
-            .filter(|name| is_named_after(name, &ours))
+            .filter(|name| ours.iter().any(|ours| is_named_after(name, ours)))
             .map(|name| format!("/tmp/{name}")),
     );
     let mut temporary = Vec::new();

@@ -19,6 +19,8 @@ pub struct Programs {
     pub agent: PathBuf,
     /// The way in which the agent is driven: `--drive`.
     pub drive: String,
+    /// The executor: `--executor`.
+    pub executor: String,
 }
 
 /// What one run needs, and what it was before.
@@ -41,6 +43,9 @@ impl Scene {
         let mut world = World::below(&dir)?;
         let model = MockModel::start()?;
         world.use_model(&model);
+        if programs.executor == "claude" {
+            world.use_model_for_claude(&model);
+        }
         world.write("repo/README", "one\n");
         world.write("answers.toml", answers(plan, &dir));
         git::init(&world.repo())?;
@@ -100,8 +105,8 @@ impl Scene {
     /// The binary's `delegate` of another task, with short deadlines.
     pub(crate) fn delegation_of(&self, name: &str, task: &str, brief: &str) -> Result<Command> {
         let mut command = self.command(name, &["delegate", "--json", "--task", task])?;
-        command.args(["--prompt", brief, "--codex"]);
-        command.arg(&self.programs.agent);
+        command.args(["--prompt", brief, "--executor", &self.programs.executor]);
+        command.arg("--program").arg(&self.programs.agent);
         command.args(["--drive", &self.programs.drive]);
         command.args(["--startup-timeout", "20s", "--turn-timeout", "15s"]);
         command.args(["--timeout", "40s"]);
@@ -115,7 +120,8 @@ impl Scene {
     pub(crate) fn is_agent(&self, program: Option<&Path>) -> bool {
         let agent = self.programs.agent.canonicalize().ok();
         program.is_some_and(|program| {
-            Some(program) == agent.as_deref() || program.file_name() == Some("codex".as_ref())
+            let name = program.file_name().and_then(|name| name.to_str());
+            Some(program) == agent.as_deref() || matches!(name, Some("codex" | "claude"))
         })
     }
 
