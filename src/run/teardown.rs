@@ -199,12 +199,7 @@ pub(crate) async fn finish(
         let lost = keep_transcript(context.dir, transcript.path()).await;
         outcome.notices.extend(lost);
     }
-    let clean = conclude(context, agent, collected, outcome).await && ended;
-    if context.keep != Keep::Session {
-        // Last: a recovery would read the transcript there.
-        let _none_was_made = fs::remove_dir_all(context.dir.home());
-    }
-    clean
+    conclude(context, agent, collected, outcome).await && ended
 }
 
 /// Whether nothing writes into the worktree any more, though the agent's server still runs: its turns are over, and no other
@@ -308,12 +303,17 @@ async fn conclude(
     clean
 }
 
-/// Writes the record for good. A run of which nothing is left that should be gone is finished with it.
+/// Writes the record for good, and removes what the agent's program kept for itself. A run of which nothing is left that
+/// should be gone is finished with it.
 pub(crate) fn record(context: &RunContext<'_>, outcome: &mut Outcome, clean: bool) {
     let written = context.dir.write_record(outcome);
     context.journal.write(Progress::Recorded {
         status: outcome.status,
     });
+    if context.keep != Keep::Session {
+        // Last, and on each way to an end: until the record is written a recovery would read the transcript there.
+        let _none_was_made = fs::remove_dir_all(context.dir.home());
+    }
     match written {
         Ok(()) if clean => context.dir.close(),
         Ok(()) => {}

@@ -1,4 +1,4 @@
-//! The operator of a real codex is killed, by keys and by requests, and its run resumed.
+//! The operator of a real agent is killed, by keys and by requests, and its run brought to its end.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,45 @@ use super::classes::{self, ANSWERED, COMPLETED, Class, FAILED};
 use super::matrix::assert_all;
 use super::{Heir, Kill, Reference};
 use crate::rig::Agent;
-use testkit::agents::{PINNED, native_codex};
+use testkit::agents::{PINNED, PINNED_CLAUDE, native_codex, real_claude};
 
 const BY_KEYS: Agent = Agent::Codex(PINNED);
 const BY_REQUESTS: Agent = Agent::Requests(PINNED);
+const CLAUDE: Agent = Agent::Claude(PINNED_CLAUDE);
 
-/// Kills the operator after each of these lines of its journal, of which there are so many.
+/// Whether its program is there.
+fn is_there(agent: Agent) -> bool {
+    match agent {
+        Agent::Claude(version) => real_claude(version).is_some(),
+        _ => native_codex(PINNED).is_some(),
+    }
+}
+
+/// Kills the operator after each of these lines of its journal, of which there are so many, and resumes.
 fn killed_after(agent: Agent, class: &'static Class, lines: impl FnOnce(&[String]) -> Vec<usize>) {
-    if native_codex(PINNED).is_none() {
+    inherited_after(agent, class, &[Heir::Resume], lines);
+}
+
+/// The same, and what brings the runs to their end takes turns.
+fn inherited_after(
+    agent: Agent,
+    class: &'static Class,
+    heirs: &[Heir],
+    lines: impl FnOnce(&[String]) -> Vec<usize>,
+) {
+    if !is_there(agent) {
         return;
     }
     let reference = Reference::of(class, agent);
     let kills: Vec<_> = lines(&reference.journal)
         .into_iter()
-        .map(|line| Kill {
+        .zip(heirs.iter().cycle())
+        .map(|(line, &heir)| Kill {
             class,
             agent,
             when: "after",
             line,
-            heir: Heir::Resume,
+            heir,
         })
         .collect();
     assert_all(&kills, &BTreeMap::from([(class.name, reference)]));
@@ -43,6 +63,32 @@ fn killed_around_a_question_to_the_real_codex() {
         ["launched", "pasted", "replied"]
             .map(|event| first(lines, &format!("\"event\":\"{event}\"")))
             .into()
+    });
+}
+
+/// The same with Claude Code, whose transcript is in a directory of the run.
+#[test]
+fn killed_around_a_question_to_claude() {
+    killed_after(CLAUDE, &ANSWERED, |lines| {
+        ["launched", "pasted", "replied"]
+            .map(|event| first(lines, &format!("\"event\":\"{event}\"")))
+            .into()
+    });
+}
+
+/// While it works, and while the ended run is cleared away: its directory goes too, however late the operator died.
+#[test]
+fn claude_is_left_by_its_operator() {
+    let heirs = [Heir::Cleanup, Heir::End, Heir::Recover, Heir::Resume];
+    inherited_after(CLAUDE, &COMPLETED, &heirs, |lines| {
+        [
+            r#""event":"launched""#,
+            r#""event":"submitted""#,
+            r#""event":"ended""#,
+            r#""step":"remove_worktree""#,
+        ]
+        .map(|text| first(lines, text))
+        .into()
     });
 }
 
@@ -71,6 +117,17 @@ fn killed_around_an_approval_by_requests() {
 fn killed_after_each_line_with_the_real_codex() {
     for class in [&COMPLETED, &ANSWERED, &FAILED] {
         killed_after(BY_KEYS, class, |lines| (1..=lines.len()).collect());
+    }
+}
+
+/// Every command that recovers, in turn: those that follow the agent on, and those that end it.
+#[test]
+#[ignore = "takes minutes"]
+fn killed_after_each_line_with_claude() {
+    for class in [&COMPLETED, &ANSWERED, &FAILED] {
+        killed_after(CLAUDE, class, |lines| (1..=lines.len()).collect());
+        let others = [Heir::Cleanup, Heir::Recover, Heir::End, Heir::Start];
+        inherited_after(CLAUDE, class, &others, |lines| (1..=lines.len()).collect());
     }
 }
 
