@@ -11,6 +11,7 @@ mod launch;
 mod payload;
 mod program;
 mod screen;
+mod traces;
 mod transcript;
 
 pub use executor::Claude;

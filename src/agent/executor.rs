@@ -120,6 +120,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// program's dialog decides.
     fn decision(&self, payload: &[u8], decision: &Decision) -> Option<String>;
 
+    /// Whether a permission's dialog is on the screen while the hook that decides on it runs, and for a moment after.
+    fn has_dialog_beside_hook(&self) -> bool {
+        false
+    }
+
     /// Whether `submitted`, which its hook tells of, is that prompt. Some composer changes blanks.
     fn is_prompt(&self, submitted: &str, prompt: &str) -> bool {
         submitted == prompt
@@ -147,6 +152,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// Removes the socket of a server that has ended, and what it left with it.
     fn remove_socket(&self, socket: &Path) {
         let _not_there = std::fs::remove_file(socket);
+    }
+
+    /// Removes the directory that [`Installed::prepare`] made, and what the program wrote about the run elsewhere.
+    fn remove_home(&self, home: &Path) {
+        let _none_was_made = std::fs::remove_dir_all(home);
     }
 
     /// The text that ends the program when it is submitted like a prompt; `None` where a signal does as well.

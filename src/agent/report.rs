@@ -140,6 +140,11 @@ pub enum Line {
         /// Why, for example `interrupted`.
         reason: String,
     },
+    /// A hook of the user's refused a prompt, for that reason; that ends the turn which the prompt would have begun.
+    Refused {
+        /// The hook's words.
+        reason: String,
+    },
     /// The tokens of the session so far.
     Tokens(Usage),
     /// The agent said something. A turn's last message counts as one from before its last call where this is not told.

@@ -86,6 +86,17 @@ pub struct Inquiry {
     pub options: Vec<AnswerOption>,
 }
 
+/// A label as people repeat it.
+pub(crate) fn plain_label(label: &str) -> String {
+    let label = label.trim().to_lowercase();
+    let label = label.strip_suffix("(recommended)").unwrap_or(&label);
+    let words: Vec<&str> = label.split_whitespace().collect();
+    words
+        .join(" ")
+        .trim_matches(['"', '\'', '`', '.', '!', ' '])
+        .to_owned()
+}
+
 /// A form's questions and what is answered, as far as it is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Form<'a> {

@@ -42,6 +42,7 @@ mod asking;
 mod continuation;
 mod conversing;
 pub(crate) mod ending;
+mod idle;
 mod journal;
 mod pace;
 pub(crate) mod recorded;
@@ -115,10 +116,10 @@ pub(crate) struct Driver<'a> {
     trouble: Option<String>,
     is_cut_off: bool,
     reconnections: u8,
-    /// Whether the agent said that it has nothing to do when it was looked at within a turn.
-    was_idle: bool,
-    /// When the turn that runs was seen to begin.
-    turn_begun: Option<SystemTime>,
+    /// How often in a row the agent said that it has nothing to do when it was looked at within a turn.
+    idle_looks: u8,
+    /// The last turn that was seen to begin, and when.
+    turn_begun: Option<(Option<String>, SystemTime)>,
 }
 
 impl<'a> Driver<'a> {
@@ -150,7 +151,7 @@ impl<'a> Driver<'a> {
             trouble: None,
             is_cut_off: false,
             reconnections: 0,
-            was_idle: false,
+            idle_looks: 0,
             turn_begun: None,
         };
         driver.join();
@@ -298,12 +299,7 @@ impl<'a> Driver<'a> {
             }
             self.journal_before(&event);
             self.decide_by_policy(&event);
-            if matches!(
-                event,
-                Event::PromptSubmitted { .. } | Event::TurnBegan { .. }
-            ) {
-                self.turn_begun = Some(SystemTime::now());
-            }
+            self.note_beginning(&event);
             let described = describe(&event);
             let reaction = self.parts.machine.on(Instant::now(), event);
             self.journal_after(before, described, &reaction);
@@ -459,30 +455,6 @@ impl<'a> Driver<'a> {
         }
         if !stops && self.parts.machine.is_holding() {
             self.look_for_work();
-        }
-    }
-
-    /// Takes an agent that says twice that it has nothing to do since a moment within the turn for one that was interrupted:
-    /// some program tells of that in no other way.
-    fn look_at_state(&mut self) {
-        let machine = &self.parts.machine;
-        let runs = machine.is_at_work() && !machine.is_stopping() && !machine.is_holding();
-        let since = self
-            .transcript
-            .as_ref()
-            .filter(|_| runs)
-            .and_then(|transcript| {
-                let session = machine.session().unwrap_or_default();
-                self.parts.executor.idle_since(transcript.path(), session)
-            });
-        let begun = self.turn_begun;
-        let idle = since.is_some_and(|since| begun.is_some_and(|begun| since > begun));
-        if std::mem::replace(&mut self.was_idle, idle) && idle {
-            let (turn_id, _) = machine.under_way();
-            self.queue.push_back(Event::TurnAborted {
-                turn_id,
-                reason: "interrupted".to_owned(),
-            });
         }
     }
 

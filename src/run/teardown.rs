@@ -312,7 +312,7 @@ pub(crate) fn record(context: &RunContext<'_>, outcome: &mut Outcome, clean: boo
     });
     if context.keep != Keep::Session {
         // Last, and on each way to an end: until the record is written a recovery would read the transcript there.
-        let _none_was_made = fs::remove_dir_all(context.dir.home());
+        context.executor.remove_home(&context.dir.home());
     }
     match written {
         Ok(()) if clean => context.dir.close(),

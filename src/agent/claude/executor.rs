@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 
 use super::program::{KNOWN_VERSIONS, Program};
-use super::{access, home, launch, payload, screen, transcript};
+use super::{access, home, launch, payload, screen, traces, transcript};
 use crate::agent::executor::{
     Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
     TranscriptReader, Trouble, TrustPolicy,
@@ -135,6 +135,11 @@ impl Executor for Claude {
         payload::decision(payload, decision)
     }
 
+    /// Source: 2.1.197 and 2.1.332.
+    fn has_dialog_beside_hook(&self) -> bool {
+        true
+    }
+
     fn is_prompt(&self, submitted: &str, prompt: &str) -> bool {
         payload::is_prompt(submitted, prompt)
     }
@@ -144,6 +149,11 @@ impl Executor for Claude {
     /// Source: 2.1.197 and 2.1.332.
     fn exit_command(&self) -> Option<&'static str> {
         None
+    }
+
+    fn remove_home(&self, home: &Path) {
+        traces::remove(home);
+        let _none_was_made = std::fs::remove_dir_all(home);
     }
 
     fn leftovers(&self) -> &'static [&'static str] {

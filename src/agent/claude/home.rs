@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::launch;
+use super::{launch, traces};
 use crate::agent::environment::value;
 use crate::agent::executor::{Launch, TrustPolicy};
 use crate::os::files::{Durability, make_private_directory, write_private};
@@ -191,6 +191,7 @@ pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> 
     let state = own_state(state, (launch.repository, trusted), key.as_deref());
     write(&own.join(STATE), &Value::Object(state))?;
     write(&settings_file(home), &launch::settings(launch))?;
+    traces::note(launch)?;
     let temporary = home.join("tmp");
     make_private_directory(&temporary)?;
     let text = |path: &Path| path.to_string_lossy().into_owned();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::agent::report::{Report, Reported, TurnError};
-use crate::agent::screen_state::{AnswerOption, Inquiry};
+use crate::agent::screen_state::{AnswerOption, Inquiry, plain_label};
 use crate::agent::signals::{Decision, Kind, is_uuid};
 
 /// The tool by which the agent asks.
@@ -199,13 +199,26 @@ pub(super) fn decision(payload: &[u8], decision: &Decision) -> Option<String> {
             let mut input = payload?.tool_input;
             let questions = inquiries(&input)?;
             let pairs = questions.into_iter().zip(answers);
-            let pairs = pairs.map(|(question, answer)| (question.text, json!(answer)));
+            let pairs = pairs.map(|(question, answer)| {
+                let said = as_sent(&question, answer);
+                (question.text, json!(said))
+            });
             input["answers"] = Value::Object(pairs.collect());
             json!({"behavior": "allow", "updatedInput": input})
         }
     };
     let event = json!({"hookEventName": "PermissionRequest", "decision": decision});
     Some(json!({"hookSpecificOutput": event}).to_string())
+}
+
+/// The answer as the program's own dialog sends it: the label of the option that it means, or the words.
+fn as_sent(question: &Inquiry, answer: &str) -> String {
+    let labels = question.options.iter().map(|option| &option.label);
+    let mut same = labels.filter(|label| plain_label(label) == plain_label(answer));
+    match (same.next(), same.next()) {
+        (Some(label), None) => label.clone(),
+        _ => answer.to_owned(),
+    }
 }
 
 /// A text that is a prompt: `!` at its beginning runs a shell command, `/` one of the program's own.
@@ -303,7 +316,7 @@ mod tests {
             "tool_input": {"questions": [{"question": "Which?", "options": [{"label": "Red"}]}]},
         });
         let payload = payload.to_string().into_bytes();
-        let said = decision(&payload, &Decision::Answers(vec!["Red".to_owned()]));
+        let said = decision(&payload, &Decision::Answers(vec!["red.".to_owned()]));
         let said: Value = serde_json::from_str(&said.expect("an answer")).expect("JSON");
         let decision_of = &said["hookSpecificOutput"]["decision"];
         assert_eq!(decision_of["updatedInput"]["answers"]["Which?"], "Red");

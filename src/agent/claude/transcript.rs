@@ -59,10 +59,32 @@ impl TranscriptReader for Reader {
                     message: std::mem::take(&mut self.message),
                 }));
             }
+            Some("system") if line["subtype"] == "informational" && !is_aside => {
+                self.introduce(&line, &mut lines);
+                let reason = line["content"].as_str().and_then(refusal_in);
+                lines.extend(reason.map(|reason| Line::Refused { reason }));
+            }
             _ => {}
         }
         lines
     }
+}
+
+/// Why a hook for prompts refused one, in the words that the program tells the user.
+///
+/// Source: 2.1.197 and 2.1.332, whose transcript has no other trace of such a prompt.
+fn refusal_in(told: &str) -> Option<String> {
+    if let Some(reason) = told.strip_prefix("Operation stopped by hook:") {
+        return Some(reason.trim().to_owned());
+    }
+    let told = told.strip_prefix("UserPromptSubmit operation blocked by hook:\n")?;
+    let end = told.find("\n\nOriginal prompt:").unwrap_or(told.len());
+    let reason = told[..end].trim();
+    // A hook that blocks by its status is named before what it said.
+    let said = reason
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("]: "));
+    Some(said.map_or(reason, |(_, said)| said).to_owned())
 }
 
 impl Reader {
@@ -171,6 +193,13 @@ impl Reader {
             });
             return;
         }
+        // A command of the program's own is no turn, and nothing tells of its end; nor is what a compaction leaves.
+        let is_command = ["<command-name>/", "<local-command-"]
+            .iter()
+            .any(|begin| text.starts_with(begin));
+        if is_command || line["isCompactSummary"] == true {
+            return;
+        }
         let Some(turn_id) = line["promptId"].as_str() else {
             return;
         };
@@ -268,4 +297,21 @@ pub(super) fn beside(own: &Path) -> Vec<PathBuf> {
         .collect();
     paths.sort();
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_read_from_the_words() {
+        let blocked = "UserPromptSubmit operation blocked by hook:\n";
+        let by_status = format!("{blocked}[sh /a/hook]: no tickets\n\n\nOriginal prompt: x");
+        assert_eq!(refusal_in(&by_status).as_deref(), Some("no tickets"));
+        let by_word = format!("{blocked}no tickets\n\nOriginal prompt: x");
+        assert_eq!(refusal_in(&by_word).as_deref(), Some("no tickets"));
+        let stopped = refusal_in("Operation stopped by hook: it is night");
+        assert_eq!(stopped.as_deref(), Some("it is night"));
+        assert_eq!(refusal_in("Compacted"), None);
+    }
 }

@@ -27,6 +27,8 @@ const KEYS: u8 = 16;
 const KEY_ECHO: Duration = Duration::from_secs(1);
 /// An unknown dialog must be up for this long before it is believed: a screen can be caught half drawn.
 const SETTLED: Duration = Duration::from_millis(700);
+/// The same of a permission's dialog that a program shows while its hook decides: what was decided takes a while to show.
+const HOOKED: Duration = Duration::from_secs(4);
 
 /// A dialog that is up, since when, when a key was pressed, and when it is looked at again.
 #[derive(Clone, Debug)]
@@ -58,6 +60,10 @@ impl Machine {
         if let Some(question) = self.awaited.shown(&dialog) {
             return self.end(End::pending(Status::NeedsPermission, &question));
         }
+        let is_hooked = self.plan.executor.has_dialog_beside_hook()
+            && matches!(self.state, State::Working { .. })
+            && matches!(dialog.advice, Advice::Approval { .. });
+        let patience = if is_hooked { HOOKED } else { SETTLED };
         let known = self
             .dialog_state
             .take()
@@ -66,9 +72,9 @@ impl Machine {
             dialog: dialog.clone(),
             since: now,
             pressed: None,
-            look: now + SETTLED,
+            look: now + patience,
         });
-        let settled = now.duration_since(dialog_state.since) >= SETTLED;
+        let settled = now.duration_since(dialog_state.since) >= patience;
         let echoing = dialog_state
             .pressed
             .is_some_and(|at| now.duration_since(at) < KEY_ECHO);
@@ -102,7 +108,7 @@ impl Machine {
                 reason,
                 allow,
             } => match self.plan.permissions {
-                Permissions::Allow if working && !echoing => {
+                Permissions::Allow if working && !echoing && (settled || !is_hooked) => {
                     self.press(now, dialog.name, allow, &dialog.screen)
                 }
                 // The hook's event is the better source; it is on its way.

@@ -8,7 +8,7 @@
 
 use super::composer::is_shown_as;
 use super::{Dialog, DialogKind};
-use crate::agent::screen_state::{AnswerOption, Form, FormStep, Inquiry};
+use crate::agent::screen_state::{AnswerOption, Form, FormStep, Inquiry, plain_label};
 use crate::tmux::Key;
 
 /// The option that codex adds to those of the agent.
@@ -76,12 +76,12 @@ fn is_empty(notes: &[String]) -> bool {
 /// The option that an answer means, by its place: the one with this label, whatever case, quotes or mark of
 /// recommendation. Numbers are not labels: a bare one may count something else.
 fn meant(inquiry: &Inquiry, answer: &str) -> Option<usize> {
-    let answer = plain(answer);
+    let answer = plain_label(answer);
     let labels = inquiry.options.iter().map(|option| option.label.as_str());
     let mut same = labels
         .chain([OTHER])
         .enumerate()
-        .filter(|(_, label)| plain(label) == answer);
+        .filter(|(_, label)| plain_label(label) == answer);
     match (same.next(), same.next()) {
         (Some((at, _)), None) => Some(at),
         _ => None,
@@ -95,17 +95,6 @@ pub(crate) fn as_sent(inquiry: &Inquiry, answer: &str) -> Vec<String> {
         Some(label) => vec![label.to_owned()],
         None => vec![OTHER.to_owned(), format!("user_note: {answer}")],
     }
-}
-
-/// A label as people repeat it.
-fn plain(label: &str) -> String {
-    let label = label.trim().to_lowercase();
-    let label = label.strip_suffix("(recommended)").unwrap_or(&label);
-    let words: Vec<&str> = label.split_whitespace().collect();
-    words
-        .join(" ")
-        .trim_matches(['"', '\'', '`', '.', '!', ' '])
-        .to_owned()
 }
 
 /// Whether a dialog shows this question with these options, and codex's own behind them.

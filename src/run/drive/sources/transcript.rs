@@ -60,6 +60,8 @@ pub(crate) struct Transcript {
     tells_ends: bool,
     /// The commands that were refused, and why.
     refused: Vec<(String, String)>,
+    /// Why a hook of the user's refused the last prompt.
+    blocked: Option<String>,
 }
 
 impl Transcript {
@@ -84,7 +86,13 @@ impl Transcript {
             running: BTreeMap::new(),
             tells_ends: false,
             refused: Vec::new(),
+            blocked: None,
         }
+    }
+
+    /// Why a hook of the user's refused the last prompt, as far as was read.
+    pub(crate) fn blocked(&self) -> Option<&str> {
+        self.blocked.as_deref()
     }
 
     /// The commands that the agent and its sub-agents left running, as far as was read.
@@ -224,6 +232,7 @@ impl Transcript {
                 self.in_turn = false;
                 events.push(Event::TurnAborted { turn_id, reason });
             }
+            Line::Refused { reason } => self.blocked = Some(reason),
             Line::Tokens(usage) => self.usage = Some(usage),
             Line::TurnStarted { turn_id } => {
                 self.in_turn = true;

@@ -1,0 +1,115 @@
+//! What the program writes outside of the run's configuration directory, and no variable of its own leads elsewhere: the logs
+//! of the user's servers of tools, below the user's cache directory, in a directory that is named after the worktree.
+//!
+//! `XDG_CACHE_HOME` would lead them elsewhere, and with them the caches of whatever the agent runs.
+//!
+//! Source: 2.1.197 and 2.1.332.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::environment::value;
+use crate::agent::executor::Launch;
+use crate::os::files::{Durability, write_private};
+
+/// The program's directory in the user's cache directory.
+const CACHE: &str = "claude-cli-nodejs";
+/// So many letters of a long path are in a name; the rest is a number.
+const NAMED: usize = 200;
+
+/// What is to be removed when the run is over.
+#[derive(Debug, Deserialize, Serialize)]
+struct Traces {
+    /// The program's directory in the cache.
+    cache: PathBuf,
+    /// The name of the run's own in it.
+    name: String,
+    /// The directories above it that were not there before the run, the innermost first.
+    made: Vec<PathBuf>,
+}
+
+fn file(home: &Path) -> PathBuf {
+    home.join("traces.json")
+}
+
+/// The user's cache directory.
+fn cache(environment: &[(String, String)]) -> Option<PathBuf> {
+    let named = |name: &str| value(environment, name).filter(|value| !value.is_empty());
+    let path = |value: OsString| PathBuf::from(value);
+    let own = named("XDG_CACHE_HOME").map(path);
+    own.or_else(|| Some(path(named("HOME")?).join(".cache")))
+}
+
+/// Notes what a start will leave.
+pub(super) fn note(launch: &Launch<'_>) -> io::Result<()> {
+    let Some(top) = cache(launch.environment) else {
+        return Ok(());
+    };
+    let cache = top.join(CACHE);
+    let made = [&cache, &top].into_iter().filter(|path| !path.exists());
+    let traces = Traces {
+        name: name_of(launch.directory),
+        made: made.cloned().collect(),
+        cache,
+    };
+    let bytes = serde_json::to_vec(&traces)?;
+    write_private(&file(launch.home), &bytes, Durability::Cached)
+}
+
+/// A directory as the program names what belongs to it.
+fn name_of(directory: &Path) -> String {
+    let plain = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter
+        } else {
+            '-'
+        }
+    };
+    directory.to_string_lossy().chars().map(plain).collect()
+}
+
+/// Whether a directory of that name is the one of the run.
+fn is_named(found: &str, name: &str) -> bool {
+    match name.get(..NAMED) {
+        Some(beginning) if name.len() > NAMED => found
+            .strip_prefix(beginning)
+            .is_some_and(|rest| rest.starts_with('-')),
+        _ => found == name,
+    }
+}
+
+/// Removes it.
+pub(super) fn remove(home: &Path) {
+    let traces = fs::read(file(home)).ok();
+    let traces = traces.and_then(|bytes| serde_json::from_slice::<Traces>(&bytes).ok());
+    let Some(traces) = traces else {
+        return;
+    };
+    for entry in fs::read_dir(&traces.cache).into_iter().flatten().flatten() {
+        if is_named(&entry.file_name().to_string_lossy(), &traces.name) {
+            let _gone = fs::remove_dir_all(entry.path());
+        }
+    }
+    for made in &traces.made {
+        // Another run may have something in it.
+        let _in_use = fs::remove_dir(made);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_programs_own() {
+        assert_eq!(name_of(Path::new("/tmp/.t/cc_t")), "-tmp--t-cc-t");
+        assert!(is_named("-tmp-a", "-tmp-a") && !is_named("-tmp-a-1", "-tmp-a"));
+        let long = "a".repeat(250);
+        let cut = format!("{}-1x", &long[..NAMED]);
+        assert!(is_named(&cut, &long) && !is_named(&long, &long));
+    }
+}
