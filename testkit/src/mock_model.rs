@@ -313,7 +313,13 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let reply = Reply::new(stream, number, asker);
     match method.as_str() {
         "HEAD" => reply.json(200, &json!({})),
-        "POST" if is_messages && body["stream"] != true => reply.json(200, &messages::aside(&body)),
+        // A stream that failed is asked for once more in one piece: that has the same end.
+        "POST" if is_messages && body["stream"] != true && asked.directive("drop").is_some() => {
+            Ok(())
+        }
+        "POST" if is_messages && body["stream"] != true && asked.directive("http").is_none() => {
+            reply.json(200, &messages::aside(&body))
+        }
         "POST" if is_messages && body["tools"].as_array().is_none_or(Vec::is_empty) => {
             reply.begin_events(&Map::new())?;
             reply.say("{\"title\": \"A task\"}", None)?;

@@ -102,6 +102,19 @@ macro_rules! on_every_executor {
     })+ };
 }
 
+/// Makes a test of each scenario on the newest Claude Code, or on the oldest one too.
+macro_rules! on_claude {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        claude_2_1_332 on Claude(testkit::agents::PINNED_CLAUDE);
+    })+ };
+}
+macro_rules! on_every_claude {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        claude_2_1_332 on Claude(testkit::agents::PINNED_CLAUDE);
+        claude_2_1_197 on Claude(testkit::agents::OLDER_CLAUDE);
+    })+ };
+}
+
 /// Makes a test of each scenario that only a script can bring about.
 macro_rules! on_scripted {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name: scripted on Scripted; })+ };
@@ -109,6 +122,7 @@ macro_rules! on_scripted {
 
 mod between;
 mod changes;
+mod claude;
 mod configurations;
 mod connections;
 mod deadlines;

@@ -21,6 +21,7 @@
 //! | `"calls": [step, …]` | several of these three in one response |
 //! | `"say": text` | a message at the end |
 //! | `"phase": p` | of the say; a note is `commentary` where the step has `"phase"` at all |
+//! | `"stall": s` | after the texts and calls, before the response ends |
 //! | `"cut": true` | the stream is cut before its end |
 //! | `"usage": n` | the tokens of the request |
 //! | `"end_turn": bool` | what the finished response says of the turn |
@@ -55,6 +56,7 @@ pub(super) struct Step {
     calls: Vec<Call>,
     say: Option<String>,
     phase: Option<String>,
+    stall: f64,
     cut: bool,
     usage: Option<u64>,
     end_turn: Option<bool>,
@@ -243,6 +245,9 @@ impl Step {
             Some(text) => reply.say(text, self.phase.as_deref())?,
             None if self.cut => return Ok(()),
             None => {}
+        }
+        if !shared.sleep(seconds(self.stall)) {
+            return Ok(());
         }
         let told = self
             .end_turn
