@@ -29,11 +29,13 @@ impl Driver<'_> {
         }
     }
 
-    /// Takes an agent that says again and again that it has nothing to do since a moment within the turn for one that was interrupted,
-    /// or whose prompt was refused: some program tells of that in no other way.
+    /// Takes an agent that says again and again that it has nothing to do since a moment within the turn for one that was
+    /// interrupted, or whose prompt was refused: some program tells of that in no other way. Where its Stop hook has run, no end
+    /// will be told by the transcript any more, and the hook's word counts once the composer is seen.
     pub(super) fn look_at_state(&mut self) {
         let machine = &self.parts.machine;
-        let runs = machine.is_at_work() && !machine.is_stopping() && !machine.is_holding();
+        let stops = machine.is_stopping();
+        let runs = machine.is_at_work() && !machine.is_holding();
         let transcript = self.transcript.as_ref().filter(|_| runs);
         let since = transcript.and_then(|transcript| {
             let session = machine.session().unwrap_or_default();
@@ -48,11 +50,16 @@ impl Driver<'_> {
         } else {
             0
         };
-        let is_told = refused.is_some() || transcript.is_some_and(Transcript::in_turn);
+        let is_told = stops || refused.is_some() || transcript.is_some_and(Transcript::in_turn);
         if self.idle_looks < if is_told { LOOKS } else { UNTOLD_LOOKS } {
             return;
         }
         let (turn_id, _) = machine.under_way();
+        if stops {
+            self.transcript.as_mut().map(Transcript::lose_turn);
+            self.queue.push_back(Event::TranscriptLost);
+            return;
+        }
         let event = match refused {
             Some(reason) => Event::TurnFailed {
                 turn_id: turn_id.unwrap_or_default(),

@@ -168,6 +168,11 @@ impl Transcript {
         self.in_turn
     }
 
+    /// Takes the turn that runs for one whose end will not be told.
+    pub(crate) fn lose_turn(&mut self) {
+        self.in_turn = false;
+    }
+
     /// What the lines since the last reading say of a turn's end.
     pub(crate) fn read(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
