@@ -162,6 +162,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The text that ends the program when it is submitted like a prompt; `None` where a signal does as well.
     fn exit_command(&self) -> Option<&'static str>;
 
+    /// Beginnings of names that the program itself gives to directories, where they begin like a run's.
+    fn own_directories(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The files that the program itself leaves at the top of a worktree, empty, with no wish to change anything.
     fn leftovers(&self) -> &'static [&'static str];
 

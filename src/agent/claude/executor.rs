@@ -156,6 +156,10 @@ impl Executor for Claude {
         let _none_was_made = std::fs::remove_dir_all(home);
     }
 
+    fn own_directories(&self) -> &'static [&'static str] {
+        &[traces::SOCKETS]
+    }
+
     fn leftovers(&self) -> &'static [&'static str] {
         &[]
     }

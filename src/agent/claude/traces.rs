@@ -1,5 +1,6 @@
 //! What the program writes outside of the run's configuration directory, and no variable of its own leads elsewhere: the logs
-//! of the user's servers of tools, below the user's cache directory, in a directory that is named after the worktree.
+//! of the user's servers of tools, below the user's cache directory, in a directory that is named after the worktree; and its
+//! socket, where the path of the run's own would be too long for one.
 //!
 //! `XDG_CACHE_HOME` would lead them elsewhere, and with them the caches of whatever the agent runs.
 //!
@@ -11,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::agent::environment::value;
 use crate::agent::executor::Launch;
@@ -18,6 +20,8 @@ use crate::os::files::{Durability, write_private};
 
 /// The program's directory in the user's cache directory.
 const CACHE: &str = "claude-cli-nodejs";
+/// The beginning of the names of directories that it makes in /tmp for its sockets.
+pub(super) const SOCKETS: &str = "cc-socks";
 /// So many letters of a long path are in a name; the rest is a number.
 const NAMED: usize = 200;
 
@@ -28,7 +32,7 @@ struct Traces {
     cache: PathBuf,
     /// The name of the run's own in it.
     name: String,
-    /// The directories above it that were not there before the run, the innermost first.
+    /// The directories above it, and for sockets, that were not there before the run, the innermost first.
     made: Vec<PathBuf>,
 }
 
@@ -50,7 +54,11 @@ pub(super) fn note(launch: &Launch<'_>) -> io::Result<()> {
         return Ok(());
     };
     let cache = top.join(CACHE);
-    let made = [&cache, &top].into_iter().filter(|path| !path.exists());
+    let uid = rustix::process::getuid().as_raw();
+    let sockets = Path::new("/tmp").join(format!("{SOCKETS}-{uid}"));
+    let made = [&cache, &top, &sockets]
+        .into_iter()
+        .filter(|path| !path.exists());
     let traces = Traces {
         name: name_of(launch.directory),
         made: made.cloned().collect(),
@@ -82,8 +90,24 @@ fn is_named(found: &str, name: &str) -> bool {
     }
 }
 
+/// The sockets of programs that were killed, as their states name them: a program that ends by itself removes both.
+fn sockets(home: &Path) -> impl Iterator<Item = PathBuf> {
+    let states = fs::read_dir(home.join("claude/sessions")).into_iter();
+    let states = states.flatten().flatten();
+    states.filter_map(|state| {
+        let state: Value = serde_json::from_slice(&fs::read(state.path()).ok()?).ok()?;
+        let socket = PathBuf::from(state["messagingSocketPath"].as_str()?);
+        let is_one = socket.file_name()?.to_str()? == format!("{}.sock", state["pid"].as_u64()?);
+        let dir = socket.parent()?.file_name()?.to_str()?;
+        (is_one && dir.starts_with(SOCKETS)).then_some(socket)
+    })
+}
+
 /// Removes it.
 pub(super) fn remove(home: &Path) {
+    for socket in sockets(home) {
+        let _gone_already = fs::remove_file(socket);
+    }
     let traces = fs::read(file(home)).ok();
     let traces = traces.and_then(|bytes| serde_json::from_slice::<Traces>(&bytes).ok());
     let Some(traces) = traces else {
@@ -103,6 +127,23 @@ pub(super) fn remove(home: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_sockets_of_the_run_are_found() {
+        let home = tempfile::tempdir().expect("a directory");
+        let states = home.path().join("claude/sessions");
+        fs::create_dir_all(&states).expect("made");
+        for (pid, path) in [
+            (7, "/tmp/cc-socks-0/7.sock"),
+            (8, "/tmp/cc-socks-0/9.sock"),
+            (9, "/tmp/other/9.sock"),
+        ] {
+            let state = serde_json::json!({"pid": pid, "messagingSocketPath": path});
+            fs::write(states.join(format!("{pid}.json")), state.to_string()).expect("written");
+        }
+        let found: Vec<PathBuf> = sockets(home.path()).collect();
+        assert_eq!(found, [Path::new("/tmp/cc-socks-0/7.sock")]);
+    }
 
     #[test]
     fn names_are_the_programs_own() {

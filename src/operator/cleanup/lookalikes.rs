@@ -123,7 +123,11 @@ pub(super) fn in_directory(root: &Path, repository: Option<&Repository>) -> Vec<
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let path = entry.path();
         let ours = |meta: fs::Metadata| meta.is_dir() && meta.uid() == own;
-        if !has_prefix(&path) || known.contains(&path) || !entry.metadata().is_ok_and(ours) {
+        if !has_prefix(&path)
+            || is_an_agents(&path)
+            || known.contains(&path)
+            || !entry.metadata().is_ok_and(ours)
+        {
             continue;
         }
         let why = match linked_git_dir(&path) {
@@ -142,6 +146,15 @@ pub(super) fn in_directory(root: &Path, repository: Option<&Repository>) -> Vec<
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found
+}
+
+/// Whether a program of an executor makes directories of such a name for itself.
+fn is_an_agents(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut own = EXECUTORS
+        .iter()
+        .flat_map(|executor| executor.own_directories());
+    own.any(|own| name.starts_with(own)) && linked_git_dir(path).is_none()
 }
 
 /// Sessions on our own socket that no run on record started.
