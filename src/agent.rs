@@ -21,6 +21,7 @@ pub mod environment;
 pub mod executor;
 pub mod global_hooks;
 pub mod helper;
+pub(crate) mod query;
 pub mod report;
 pub mod screen_state;
 #[cfg(feature = "scripted-agent")]

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::io;
-use std::process::Output;
 
 use serde_json::{Map, Value};
 
@@ -14,6 +13,7 @@ use super::home::{self, USER_SETTINGS, UserHome};
 use super::program::{self, Program};
 use crate::agent::environment::value;
 use crate::agent::executor::{Access, Options, Place, Refusal, Trouble};
+use crate::agent::query::Said;
 use crate::os::files::PrivateDirectory;
 
 /// Variables that choose a provider whose credentials are the provider's.
@@ -79,7 +79,7 @@ pub(super) async fn query_access(
     if !said.status.success() {
         return Err(refusal(Trouble::SignedOut, "claude is not signed in"));
     }
-    let status = serde_json::from_slice::<Value>(&said.stdout).unwrap_or_default();
+    let status = serde_json::from_str::<Value>(&said.stdout).unwrap_or_default();
     Ok(billed(status["authMethod"] == "api_key"))
 }
 
@@ -89,7 +89,7 @@ async fn ask_status(
     user: &UserHome,
     content: (&Map<String, Value>, &Map<String, Value>),
     place: Place<'_>,
-) -> Result<Output, Refusal> {
+) -> Result<Said, Refusal> {
     let own = PrivateDirectory::make();
     let own = own.and_then(|own| home::imitate(&own.path, content).map(|()| own));
     let own = own.map_err(|error| {

@@ -1,19 +1,15 @@
 //! The program: where it is, and which version.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use super::executor::refusal;
 use crate::agent::environment::value;
 use crate::agent::executor::{Place, Refusal, Trouble};
+use crate::agent::query::{self, Said};
 use crate::os::search_path::{find_program, is_executable};
 
 /// The versions that every screen and fact here was seen on.
 pub(super) const KNOWN_VERSIONS: (&str, &str) = ("2.1.197", "2.1.332");
-
-/// The longest that a question to the program may take.
-const QUERY_LIMIT: Duration = Duration::from_secs(15);
 
 /// A Claude Code that can be started.
 #[derive(Clone, Debug)]
@@ -44,18 +40,14 @@ impl Program {
             return Err(refusal(Trouble::Missing, message));
         };
         let said = ask(&path, &["--version"], place).await?;
-        let words = String::from_utf8_lossy(&said.stdout);
-        match words.lines().find_map(parse_version) {
+        match said.stdout.lines().find_map(parse_version) {
             Some(version) if said.status.success() => Ok(Self {
                 version: version.to_owned(),
                 path,
             }),
             _ => {
-                let complaint = String::from_utf8_lossy(&said.stderr);
-                let mut lines = complaint.lines().chain(words.lines());
-                let line = lines.find(|line| !line.trim().is_empty());
-                let why = line.unwrap_or("it said nothing");
-                let message = format!("`{} --version` tells no version: {why}", path.display());
+                let (path, why) = (path.display(), said.complaint());
+                let message = format!("`{path} --version` tells no version: {why}");
                 Err(refusal(Trouble::Unusable, message))
             }
         }
@@ -85,28 +77,13 @@ pub(super) async fn ask(
     path: &Path,
     arguments: &[&str],
     place: Place<'_>,
-) -> Result<Output, Refusal> {
-    let mut program = tokio::process::Command::new(path);
-    let environment = place.environment.iter().map(|(name, value)| (name, value));
-    program
-        .args(arguments)
-        .env_clear()
-        .envs(environment)
-        .current_dir(place.directory)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let unusable = |why: String| {
+) -> Result<Said, Refusal> {
+    let asked = query::ask(path, arguments, place.environment, place.directory);
+    asked.await.map_err(|why| {
         let words = arguments.join(" ");
         let message = format!("`{} {words}` does not work: {why}", path.display());
         refusal(Trouble::Unusable, message)
-    };
-    match tokio::time::timeout(QUERY_LIMIT, program.output()).await {
-        Ok(output) => output.map_err(|error| unusable(error.to_string())),
-        Err(_elapsed) => Err(unusable(format!(
-            "no answer within {} s",
-            QUERY_LIMIT.as_secs()
-        ))),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -6,26 +6,16 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::agent::query::{self, Said};
 use crate::os::files;
 use crate::os::search_path::{find_program, is_executable};
 
 /// The versions that every screen and fact here was seen on.
 pub const KNOWN_VERSIONS: (&str, &str) = ("0.125.0", "0.169.0");
-
-/// How long a question to the program may take.
-const QUERY_LIMIT: Duration = Duration::from_secs(15);
-/// How long the rest of an answer may take, once the program has ended.
-const REST_LIMIT: Duration = Duration::from_millis(500);
-/// Of an answer so much is read; a catalogue of models takes a tenth of it.
-const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Why codex can't be used.
 #[derive(Debug, Error)]
@@ -222,22 +212,6 @@ struct Query<'a> {
     directory: &'a Path,
 }
 
-/// Its output.
-struct Said {
-    status: ExitStatus,
-    stdout: String,
-    stderr: String,
-}
-
-impl Said {
-    /// The first line that tells what is wrong.
-    fn complaint(&self) -> &str {
-        let lines = self.stderr.lines().chain(self.stdout.lines());
-        let mut lines = lines.map(str::trim).filter(|line| !line.is_empty());
-        lines.next().unwrap_or("it said nothing")
-    }
-}
-
 impl Query<'_> {
     async fn version(&self) -> Result<String, Error> {
         let said = self.output("--version", &["--version"]).await?;
@@ -271,70 +245,9 @@ impl Query<'_> {
         }
     }
 
-    /// Runs it to its end, [`QUERY_LIMIT`] at most. What it started ends with it: a wrapper's child, too, that holds
-    /// on to the output.
     async fn output(&self, question: &'static str, arguments: &[&str]) -> Result<Said, Error> {
-        let unusable = |message: String| self.unusable(question, message);
-        let mut child = tokio::process::Command::new(self.program)
-            .args(arguments)
-            .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| unusable(error.to_string()))?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let read = async {
-            tokio::join!(read(out, &mut stdout), read(err, &mut stderr));
-        };
-        let ended = async {
-            let status = child.wait().await;
-            drop(group);
-            status
-        };
-        let status = tokio::time::timeout(QUERY_LIMIT, async {
-            tokio::pin!(read, ended);
-            tokio::select! {
-                status = &mut ended => {
-                    // The rest of what it said; a process that left the group may hold the pipes open.
-                    let _as_far_as_it_came = tokio::time::timeout(REST_LIMIT, read).await;
-                    status
-                }
-                () = &mut read => ended.await,
-            }
-        });
-        let status = status
-            .await
-            .map_err(|_elapsed| unusable(format!("no answer within {QUERY_LIMIT:?}")))?
-            .map_err(|error| unusable(error.to_string()))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Said {
-            status,
-            stdout: text(&stdout),
-            stderr: text(&stderr),
-        })
-    }
-}
-
-/// A process group that ends when this is dropped.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _has_ended = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-async fn read(pipe: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
-    if let Some(pipe) = pipe {
-        let _as_far_as_it_goes = pipe.take(ANSWER_LIMIT).read_to_end(into).await;
+        let asked = query::ask(self.program, arguments, self.environment, self.directory);
+        asked.await.map_err(|why| self.unusable(question, why))
     }
 }
 
@@ -386,6 +299,7 @@ fn parse_upgrades(catalogue: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     use super::*;
 
