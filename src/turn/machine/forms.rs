@@ -41,6 +41,12 @@ impl Machine {
         self.form.as_ref().is_some_and(|open| open.is_typed)
     }
 
+    /// Whether all the answers to the form that is open are known.
+    pub(crate) fn is_form_answered(&self) -> bool {
+        let open = self.form.as_ref();
+        open.is_some_and(|open| open.answers.len() >= open.inquiries.len())
+    }
+
     /// The call of the form that is open.
     pub(crate) fn form_call(&self) -> Option<&String> {
         self.form.as_ref().map(|open| &open.call)

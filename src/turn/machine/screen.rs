@@ -93,6 +93,8 @@ impl Machine {
             // The transcript's words are the better source, and on their way; the title of a form that is drawn changes
             // in no other way than by a key.
             Advice::Ask(_) if self.has_typed_form() => Reaction::Wait,
+            // It was seen before its answers were known.
+            Advice::Ask(_) if self.is_form_answered() => Reaction::Look,
             Advice::Ask(drawn) if working && (self.form.is_some() || settled) => {
                 self.on_form(now, &drawn)
             }

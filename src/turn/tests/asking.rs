@@ -1,6 +1,7 @@
 //! Questions and approvals, and what is done with the answers.
 
 use super::*;
+use crate::agent::screen_state::Inquiry;
 
 fn answered(play: &mut Play, question: &Question, answer: Option<Answer>) -> Reaction {
     play.on(Event::Answered(question.clone(), answer))
@@ -349,4 +350,27 @@ fn a_composer_that_never_comes_back_ends_the_run() {
     let end = play.deadline().into_end();
     assert_eq!(end.status, Status::TimedOut);
     assert_eq!(end.error.expect("it says why").code, "not_submitted");
+}
+
+/// A look may have been taken before the answer came, and be told of after it.
+#[test]
+fn a_form_that_was_seen_before_its_answer_is_not_asked_again() {
+    let inquiry = Inquiry {
+        text: "Tabs?".to_owned(),
+        options: Vec::new(),
+    };
+    let seen = || dialog("question", "Tabs?", Advice::Ask(inquiry.clone()));
+    let mut play = Play::working(plan_with_responder());
+    let form = Event::Inquired {
+        call: "7".to_owned(),
+        inquiries: vec![inquiry.clone()],
+        is_typed: false,
+    };
+    assert_eq!(play.on(form), Reaction::Look);
+    let question = play.on(seen()).into_question();
+    let answer = Event::Answered(question, Some(Answer::Text("no".to_owned())));
+    assert_eq!(play.machine.on(play.now, answer), Reaction::Look);
+    for _ in 0..3 {
+        assert_eq!(play.on(seen()), Reaction::Look);
+    }
 }

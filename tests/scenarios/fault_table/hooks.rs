@@ -197,7 +197,7 @@ async fn forged(rig: &Rig) -> Ended {
     let session = "\"$(ls -R \"$CODEX_HOME/sessions\" | sed -n 's/^rollout-.*-\\([0-9a-f]\\{8\\}-.\\{27\\}\\)\\.jsonl$/\\1/p')\"";
     let payload = stop("%s");
     let command = format!(
-        "printf '{payload}' {session} | '{HELPER}' stop; test -e .done-{session} -a -e sentinel-{session}.json && echo forged"
+        "printf '{payload}' {session} | env -u CX_OPERATOR_RUN '{HELPER}' stop; test -e .done-{session} -a -e sentinel-{session}.json && echo forged"
     );
     let run = submit(rig, rig.task(&format!("[[shell {command}]]"))).await;
     end(rig, run).await
