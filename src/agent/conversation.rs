@@ -184,3 +184,25 @@ pub enum NoConversation {
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
+
+/// A terminal's place beside a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Joining<'a> {
+    /// The program.
+    pub program: &'a Path,
+    /// The server's socket.
+    pub socket: &'a Path,
+    /// The session that it serves.
+    pub session: &'a str,
+    /// A directory for all that the terminal may write about itself: nothing of it is the user's.
+    pub home: &'a Path,
+}
+
+/// A terminal's start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    /// The command line.
+    pub argv: Vec<String>,
+    /// The variables that differ from the server's.
+    pub environment: Vec<(String, String)>,
+}

@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ExecutorId;
-use super::conversation::{Conversation, Drive, NoConversation, Terms};
+use super::conversation::{Conversation, Drive, Joining, NoConversation, Terminal, Terms};
 use super::global_hooks::GlobalHooks;
 use super::helper::Helper;
 use super::report::Report;
 use super::signals::{Decision, Kind};
-use crate::agent::report::{Line, TurnError};
+use crate::agent::report::{TranscriptReader, TurnError};
 use crate::agent::screen_state::{Form, ScreenState};
 use crate::os::blocking::Panicked;
 use crate::os::chain::failed;
@@ -176,22 +176,6 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// Where it reads hooks for all of a user's sessions; `None` where it reads none.
     fn global_hooks(&self) -> Option<&'static dyn GlobalHooks> {
         None
-    }
-}
-
-/// A reader of a transcript's lines, which follow one another.
-pub trait TranscriptReader: fmt::Debug + Send + Sync {
-    /// The meaning of the next line: nothing, where it says nothing of a turn's course.
-    fn read(&mut self, line: &str) -> Vec<Line>;
-}
-
-/// A reader of lines each of which has its meaning by itself.
-#[derive(Debug)]
-pub struct EachLine(pub fn(&str) -> Option<Line>);
-
-impl TranscriptReader for EachLine {
-    fn read(&mut self, line: &str) -> Vec<Line> {
-        (self.0)(line).into_iter().collect()
     }
 }
 
@@ -480,26 +464,19 @@ pub struct Launch<'a> {
     pub home: &'a Path,
 }
 
-/// A terminal's place beside a server.
-#[derive(Clone, Copy, Debug)]
-pub struct Joining<'a> {
-    /// The program.
-    pub program: &'a Path,
-    /// The server's socket.
-    pub socket: &'a Path,
-    /// The session that it serves.
-    pub session: &'a str,
-    /// A directory for all that the terminal may write about itself: nothing of it is the user's.
-    pub home: &'a Path,
-}
-
-/// A terminal's start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terminal {
-    /// The command line.
-    pub argv: Vec<String>,
-    /// The variables that differ from the server's.
-    pub environment: Vec<(String, String)>,
+impl CommandLine {
+    /// What `argv` makes of the caller's arguments, and for the record of their number.
+    pub(crate) fn of(callers: &[String], argv: impl Fn(&[String]) -> Vec<String>) -> Self {
+        let words = format!("[{} arguments of the caller's]", callers.len());
+        let recorded = match callers {
+            [] => argv(callers),
+            _ => argv(&[words]),
+        };
+        Self {
+            argv: argv(callers),
+            recorded,
+        }
+    }
 }
 
 /// A command line.

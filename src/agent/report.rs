@@ -1,5 +1,6 @@
 //! Reports of hooks and transcripts on a turn, in words that all executors share.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -182,6 +183,22 @@ pub enum Line {
         /// The id of its process, where it was a command.
         process: Option<String>,
     },
+}
+
+/// A reader of a transcript's lines, which follow one another.
+pub trait TranscriptReader: fmt::Debug + Send + Sync {
+    /// The meaning of the next line: nothing, where it says nothing of a turn's course.
+    fn read(&mut self, line: &str) -> Vec<Line>;
+}
+
+/// A reader of lines each of which has its meaning by itself.
+#[derive(Debug)]
+pub struct EachLine(pub fn(&str) -> Option<Line>);
+
+impl TranscriptReader for EachLine {
+    fn read(&mut self, line: &str) -> Vec<Line> {
+        (self.0)(line).into_iter().collect()
+    }
 }
 
 /// The tokens that a run used, as the transcript counts them.

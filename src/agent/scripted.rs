@@ -16,10 +16,10 @@ use serde::Deserialize;
 
 use super::environment::value;
 use super::executor::{
-    Access, Ask, CommandLine, EachLine, Executor, Expected, Installed, Launch, Options, Place,
-    Refusal, TranscriptReader, Trouble, TrustPolicy,
+    Access, Ask, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
+    Trouble, TrustPolicy,
 };
-use super::report::{Line, Phase, Report, Reported, TurnError};
+use super::report::{EachLine, Line, Phase, Report, Reported, TranscriptReader, TurnError};
 use super::screen_state::{Advice, Holds, ScreenState, ShownDialog};
 use super::signals::{Decision, Kind};
 use crate::os::search_path::{find_program, is_executable};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::agent::conversation::Drive;
-use crate::agent::executor::{Joining, Terminal};
+use crate::agent::conversation::{Joining, Terminal};
 use crate::agent::helper::Helper;
 use crate::error::{Error, io as io_error};
 use crate::os::files::make_private_directory;

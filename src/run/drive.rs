@@ -12,8 +12,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::agent::ExecutorId;
 use crate::agent::conversation::{Conversation, Told};
-use crate::agent::executor::{Expected, TrustPolicy};
-use crate::agent::screen_state::ScreenState;
+use crate::agent::executor::TrustPolicy;
 
 use crate::os::process::Exit;
 use crate::os::watch::{FileWatcher, Source, Wakeup, Watched};
@@ -381,45 +380,6 @@ impl<'a> Driver<'a> {
             Reaction::End(end) => return Ok(Some(*end)),
         }
         Ok(None)
-    }
-
-    async fn look(&mut self) {
-        self.screen_due = false;
-        if self.is_by_requests() {
-            // Its server takes a prompt at any time.
-            self.queue.push_back(Event::Ready);
-            return;
-        }
-        self.screen_read = Some(Instant::now());
-        if self.parts.machine.watches_screen() {
-            self.read_transcript().await;
-        }
-        match self.parts.pane.query_styled_screen().await {
-            Ok(screen) => {
-                let machine = &self.parts.machine;
-                let expected = Expected {
-                    prompt: machine.prompt(),
-                    form: machine.form(),
-                    is_stopping: machine.is_stopping(),
-                };
-                let executor = self.parts.executor;
-                let sight = match executor.screen_state(&screen, expected, self.parts.trust) {
-                    ScreenState::Ready { .. } if self.is_turn_unended() => ScreenState::Working,
-                    sight => sight,
-                };
-                self.queue.push_back(Event::Screen(sight));
-            }
-            Err(error) => tracing::debug!(%error, "the screen can't be read"),
-        }
-    }
-
-    /// Whether the turn before is not over in the agent, though its Stop hook has run.
-    ///
-    /// Source: codex 0.150.0 adds what is submitted between the two to the turn that ends, runs the prompt's hook,
-    /// and never answers (`tests/scenarios/questions.rs`).
-    fn is_turn_unended(&self) -> bool {
-        let in_turn = self.transcript.as_ref().is_some_and(Transcript::in_turn);
-        in_turn && self.parts.machine.turns() > 0
     }
 
     async fn read_transcript(&mut self) {

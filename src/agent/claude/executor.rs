@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use super::program::{KNOWN_VERSIONS, Program};
 use super::{access, home, launch, payload, screen, traces, transcript};
 use crate::agent::executor::{
-    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
-    TranscriptReader, Trouble, TrustPolicy,
+    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
+    TrustPolicy,
 };
 use crate::agent::global_hooks::GlobalHooks;
-use crate::agent::report::{Report, TurnError};
+use crate::agent::report::{Report, TranscriptReader, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::tmux::{Composer, Key};
@@ -196,16 +196,8 @@ impl Installed for Program {
     }
 
     fn command_line(&self, launch: &Launch<'_>) -> CommandLine {
-        let callers = &launch.options.arguments;
-        let argv = launch::argv(&self.path, launch, callers);
-        let recorded = match callers.len() {
-            0 => argv.clone(),
-            count => {
-                let words = [format!("[{count} arguments of the caller's]")];
-                launch::argv(&self.path, launch, &words)
-            }
-        };
-        CommandLine { argv, recorded }
+        let argv = |arguments: &[String]| launch::argv(&self.path, launch, arguments);
+        CommandLine::of(&launch.options.arguments, argv)
     }
 
     fn forget(&self, _state: &Path) {}

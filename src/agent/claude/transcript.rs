@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::payload::{QUESTION, call_of, failure, inquiries, wish};
-use crate::agent::executor::TranscriptReader;
-use crate::agent::report::{Line, Phase, Usage};
+use crate::agent::report::{Line, Phase, TranscriptReader, Usage};
 
 /// A reader of a transcript.
 #[derive(Debug, Default)]

@@ -11,13 +11,13 @@ use super::payload::Payload;
 use super::program::{self, KNOWN_VERSIONS, Program};
 use super::requests::{self, Requests};
 use super::{access, screen, setup, transcript};
-use crate::agent::conversation::{Conversation, NoConversation, Terms};
+use crate::agent::conversation::{Conversation, Joining, NoConversation, Terminal, Terms};
 use crate::agent::executor::{
-    Access, CommandLine, EachLine, Executor, Expected, Installed, Joining, Launch, Options, Place,
-    Refusal, Terminal, TranscriptReader, Trouble, TrustPolicy,
+    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
+    TrustPolicy,
 };
 use crate::agent::global_hooks::GlobalHooks;
-use crate::agent::report::{Report, TurnError};
+use crate::agent::report::{EachLine, Report, TranscriptReader, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::tmux::Key;
@@ -181,15 +181,8 @@ impl Installed for Program {
 
     fn server(&self, launch: &Launch<'_>, socket: &Path) -> Option<CommandLine> {
         let callers = setup::served(&launch.options.arguments);
-        let argv = server_argv(self, launch, socket, &callers);
-        let recorded = match callers.len() {
-            0 => argv.clone(),
-            count => {
-                let words = format!("[{count} arguments of the caller's]");
-                server_argv(self, launch, socket, &[words])
-            }
-        };
-        Some(CommandLine { argv, recorded })
+        let argv = |arguments: &[String]| server_argv(self, launch, socket, arguments);
+        Some(CommandLine::of(&callers, argv))
     }
 
     fn command_line(&self, launch: &Launch<'_>) -> CommandLine {
@@ -197,13 +190,7 @@ impl Installed for Program {
             program: self,
             launch,
         };
-        let callers = &launch.options.arguments;
-        let argv = start.argv(callers);
-        let recorded = match callers.len() {
-            0 => argv.clone(),
-            count => start.argv(&[format!("[{count} arguments of the caller's]")]),
-        };
-        CommandLine { argv, recorded }
+        CommandLine::of(&launch.options.arguments, |arguments| start.argv(arguments))
     }
 
     fn forget(&self, state: &Path) {

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use super::program::Program;
 use super::trust::{DEFAULT_TIMEOUT_SECS, event_names, trusted_hash};
-use crate::agent::executor::{Hooks, Joining, Launch, Sandbox, Terminal, TrustPolicy};
+use crate::agent::conversation::{Joining, Terminal};
+use crate::agent::executor::{Hooks, Launch, Sandbox, TrustPolicy};
 use crate::agent::signals::{self, Kind};
 
 /// Settings that a repository brings along; obeyed where the repository is trusted. A server for tools that they name is

@@ -1,10 +1,14 @@
-//! When a driver looks by itself.
+//! When a driver looks by itself, and what it sees.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::Driver;
+use super::sources::Transcript;
+use crate::agent::executor::Expected;
+use crate::agent::screen_state::ScreenState;
 use crate::os::watch::Source;
+use crate::turn::Event;
 
 /// Everything is read again so often, in case a notification was lost.
 pub(super) const RESCAN: Duration = Duration::from_secs(5);
@@ -43,6 +47,46 @@ impl Driver<'_> {
         } else {
             beat_after(read, WORKING_SCREEN)
         })
+    }
+
+    /// Reads the screen.
+    pub(super) async fn look(&mut self) {
+        self.screen_due = false;
+        if self.is_by_requests() {
+            // Its server takes a prompt at any time.
+            self.queue.push_back(Event::Ready);
+            return;
+        }
+        self.screen_read = Some(Instant::now());
+        if self.parts.machine.watches_screen() {
+            self.read_transcript().await;
+        }
+        match self.parts.pane.query_styled_screen().await {
+            Ok(screen) => {
+                let machine = &self.parts.machine;
+                let expected = Expected {
+                    prompt: machine.prompt(),
+                    form: machine.form(),
+                    is_stopping: machine.is_stopping(),
+                };
+                let executor = self.parts.executor;
+                let sight = match executor.screen_state(&screen, expected, self.parts.trust) {
+                    ScreenState::Ready { .. } if self.is_turn_unended() => ScreenState::Working,
+                    sight => sight,
+                };
+                self.queue.push_back(Event::Screen(sight));
+            }
+            Err(error) => tracing::debug!(%error, "the screen can't be read"),
+        }
+    }
+
+    /// Whether the turn before is not over in the agent, though its Stop hook has run.
+    ///
+    /// Source: codex 0.150.0 adds what is submitted between the two to the turn that ends, runs the prompt's hook,
+    /// and never answers (`tests/scenarios/questions.rs`).
+    fn is_turn_unended(&self) -> bool {
+        let in_turn = self.transcript.as_ref().is_some_and(Transcript::in_turn);
+        in_turn && self.parts.machine.turns() > 0
     }
 
     /// Begins or ends the watch of the pane's log.

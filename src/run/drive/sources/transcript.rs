@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::agent::ExecutorId;
-use crate::agent::executor::TranscriptReader;
-use crate::agent::report::{Line, TurnError, Usage};
+use crate::agent::report::{Line, TranscriptReader, TurnError, Usage};
 use crate::os::process::Exit;
 use crate::tmux::Pane;
 use crate::turn::Event;
