@@ -310,8 +310,8 @@ pub(crate) fn record(context: &RunContext<'_>, outcome: &mut Outcome, clean: boo
     context.journal.write(Progress::Recorded {
         status: outcome.status,
     });
-    if context.keep != Keep::Session {
-        // Last, and on each way to an end: until the record is written a recovery would read the transcript there.
+    if context.keep != Keep::Session && written.is_ok() {
+        // Last, and on each way to an end: until the record is written a recovery reads the transcript there.
         context.executor.remove_home(&context.dir.home());
     }
     match written {

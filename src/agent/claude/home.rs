@@ -24,7 +24,7 @@ use crate::os::files::{Durability, make_private_directory, write_private};
 pub(super) const VARIABLE: &str = "CLAUDE_CONFIG_DIR";
 /// The variable that names the directory with the credentials, where that is another one.
 ///
-/// Source: 2.1.197 and 2.1.332; it is in no documentation, and held by `tests/scenarios/claude.rs`.
+/// Source: 2.1.197 and 2.1.332; it is in no documentation, and held by `tests/scenarios/claude/traces.rs`.
 const CREDENTIALS_VARIABLE: &str = "CLAUDE_SECURESTORAGE_CONFIG_DIR";
 /// The variable with a key of the user's.
 pub(super) const KEY: &str = "ANTHROPIC_API_KEY";

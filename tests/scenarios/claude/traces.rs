@@ -11,7 +11,11 @@ use serde_json::json;
 use super::{add_hook, assert_made, playing};
 use crate::rig::Rig;
 
-on_every_claude!(the_users_setup_counts_and_stays, trust_is_asked);
+on_every_claude!(
+    the_users_setup_counts_and_stays,
+    credentials_are_the_users_own,
+    trust_is_asked
+);
 on_claude!(hooks_of_the_repository, a_parents_marks);
 
 /// A server of tools in a shell.
@@ -166,4 +170,27 @@ async fn a_parents_marks(rig: &Rig) {
     assert!(!env.contains("parents-"), "{env}");
     let state = super::transcript(&outcome);
     assert!(!state.is_empty(), "the session has a transcript");
+}
+
+/// The sign-in of an account is found where it is, and stays there.
+async fn credentials_are_the_users_own(rig: &Rig) {
+    let tokens = json!({"claudeAiOauth": {
+        "accessToken": "no-secret", "refreshToken": "nor-this", "expiresAt": 4_102_444_800_000_u64,
+        "scopes": ["user:inference", "user:profile"], "subscriptionType": "max",
+    }});
+    let path = rig.path("home/.claude/.credentials.json");
+    fs::write(&path, tokens.to_string()).expect("the tokens");
+    rig.note_the_callers_state();
+    let before = files(&rig.path("home"));
+    let mut task = rig.task("[[say Done. All is well.]]");
+    task.environment
+        .retain(|(name, _)| name != "ANTHROPIC_API_KEY");
+    // It asks the service about the account, whatever the model's address is.
+    let nowhere = "http://127.0.0.1:9".to_owned();
+    task.environment.push(("HTTPS_PROXY".to_owned(), nowhere));
+    let outcome = rig.delegate(task).await;
+    assert_made(&outcome, 1, &[]);
+    assert_eq!(files(&rig.path("home")), before);
+    let billed = |notice: &String| notice.contains("billed by use");
+    assert!(!outcome.notices.iter().any(billed), "{outcome:?}");
 }

@@ -241,6 +241,7 @@ impl Transcript {
             Line::TurnStarted { turn_id } => {
                 self.in_turn = true;
                 self.has_begun = true;
+                self.blocked = None;
                 events.push(Event::TurnBegan { turn_id });
                 self.evidence = Evidence::default();
             }

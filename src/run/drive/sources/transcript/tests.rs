@@ -132,3 +132,15 @@ fn what_is_truncated_is_read_anew() {
     writeln!(file, "{ABORTED}").expect("written");
     assert_eq!(transcript.read(), aborted());
 }
+
+#[test]
+fn a_refused_prompt_is_past_once_a_turn_begins() {
+    let mut transcript = Transcript::new("/t".into(), ExecutorId::default());
+    let mut events = Vec::new();
+    let reason = "no tickets".to_owned();
+    transcript.take(Line::Refused { reason }, &mut events);
+    assert_eq!(transcript.blocked(), Some("no tickets"));
+    let turn_id = "2".to_owned();
+    transcript.take(Line::TurnStarted { turn_id }, &mut events);
+    assert_eq!(transcript.blocked(), None);
+}
