@@ -28,7 +28,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let operator = Operator::builder().build()?;
     let outcome = operator.delegate(task).await;
 
-    println!("{}", outcome.status.as_str());
+    println!("{}", outcome.status);
     if let Some(error) = &outcome.error {
         println!("{} [{}]", error.message, error.code);
     }

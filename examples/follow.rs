@@ -49,6 +49,6 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     let outcome = run.outcome().await;
-    println!("{}", outcome.status.as_str());
+    println!("{}", outcome.status);
     Ok(ExitCode::from(outcome.exit_code()))
 }

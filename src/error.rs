@@ -10,25 +10,18 @@ use crate::agent::executor::{Refusal, Trouble};
 use crate::os::blocking::Panicked;
 use crate::os::chain::{chain, failed};
 use crate::record::code::Code;
-use crate::task::{name, prompt, respond};
-use crate::{record, tmux, worktree};
+use crate::{record, task, tmux, worktree};
 
 /// Why something could not be done. The ends of a run are no errors: see [`crate::record::Status`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The prompt is invalid.
+    /// A part of the task is invalid.
     #[error(transparent)]
-    Prompt(#[from] prompt::Error),
-    /// The answers file is invalid.
-    #[error(transparent)]
-    Answers(#[from] respond::AnswersError),
+    Task(#[from] task::Error),
     /// An argument is wrong.
     #[error("{0}")]
     Usage(String),
-    /// The name of a task is invalid.
-    #[error(transparent)]
-    Name(#[from] name::Error),
     /// A name, a directory or a record is wrong.
     #[error(transparent)]
     Run(#[from] record::Error),
@@ -106,10 +99,16 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Prompt(_) => Code::Prompt,
-            Self::Answers(_) => Code::AnswersFile,
+            Self::Task(error) => match error {
+                task::Error::Name { .. } => Code::TaskName,
+                task::Error::PromptEmpty
+                | task::Error::PromptTooLong { .. }
+                | task::Error::PromptNotUtf8 { .. } => Code::Prompt,
+                task::Error::AnswersUnreadable { .. }
+                | task::Error::AnswersInvalid { .. }
+                | task::Error::AnswersPattern { .. } => Code::AnswersFile,
+            },
             Self::Usage(_) => Code::Usage,
-            Self::Name(_) => Code::TaskName,
             Self::Run(error) => match error {
                 record::Error::NotFound { .. } | record::Error::Ambiguous { .. } => {
                     Code::RunNotFound
@@ -194,8 +193,7 @@ impl Error {
     }
 
     /// The error as a record carries it.
-    #[must_use]
-    pub fn to_failure(&self) -> record::Failure {
+    pub(crate) fn to_failure(&self) -> record::Failure {
         record::Failure {
             code: self.code().as_str().to_owned(),
             message: self.message(),
@@ -223,8 +221,8 @@ mod tests {
     #[test]
     fn codes_are_parsed_from_their_names() {
         for code in Code::ALL {
-            assert_eq!(Code::parse(code.as_str()), Some(code));
+            assert_eq!(code.as_str().parse(), Ok(code));
         }
-        assert_eq!(Code::parse("http_429"), None);
+        assert!("http_429".parse::<Code>().is_err());
     }
 }

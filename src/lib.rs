@@ -19,7 +19,7 @@
 //! let name = TaskName::parse("refactor-auth")?;
 //! let brief = Prompt::parse(b"Split src/auth.rs into one file per provider. Keep the tests green.")?;
 //! let outcome = operator.delegate(Task::new(name, ".".into(), brief)).await;
-//! println!("{}: {} files changed", outcome.status.as_str(), outcome.files_changed);
+//! println!("{}: {} files changed", outcome.status, outcome.files_changed);
 //! # Ok(())
 //! # }
 //! ```
@@ -105,18 +105,17 @@ pub use agent::helper::helper_main;
 pub use agent::report::{Item, Usage};
 pub use agent::screen_state::AnswerOption;
 pub use error::Error;
-pub use operator::listing::{Listing, Summary};
 pub use operator::{Builder, Events, Operator, Run};
 pub use record::code::Code;
 pub use record::inbox::OpenQuestion;
 pub use record::journal::{Entry, Progress, Step};
-pub use record::{Error as RecordError, Failure, Outcome, Pending, Reply, RunDir, Status, Store};
+pub use record::{Failure, Outcome, Pending, Reply, Status};
 pub use run::cancel::Cancel;
-pub use task::Task;
-pub use task::name::{Error as NameError, RunId, TaskName};
+pub use task::name::{RunId, TaskName};
 pub use task::policy::{Keep, Limits, Permissions};
-pub use task::prompt::{Error as PromptError, Prompt};
+pub use task::prompt::Prompt;
 pub use task::question::{Answer, Question, QuestionKind};
-pub use task::respond::{Answers, AnswersError, Command, Context, Recipe, RespondError, Responder};
-pub use worktree::diff::FileChange;
+pub use task::respond::{Context, Recipe, RespondError, Responder};
+pub use task::{Error as TaskError, Task};
+pub use worktree::diff::{FileChange, FileStatus};
 pub use worktree::{AgentCommit, Changes};

@@ -1,6 +1,7 @@
 //! The library's front door: an operator, and the runs that it drives.
 
 pub mod cleanup;
+mod earlier;
 pub mod listing;
 pub mod prune;
 pub mod queue;
@@ -23,7 +24,7 @@ use crate::operator::queue::{Queue, QueuePlace, Queued};
 use crate::os::time::{millis, timestamp};
 use crate::os::watch::{FileWatcher, Source, Wakeup};
 use crate::record::journal::{Entry, Follower, Progress};
-use crate::record::{Outcome, RunDir, Store};
+use crate::record::{Outcome, Store};
 use crate::run::cancel::{Cancel, CancelOnDrop};
 use crate::run::preflight::find_helper;
 use crate::run::recovery::{sweep_once, take_over};
@@ -34,7 +35,6 @@ use crate::task::name::RunId;
 use crate::task::respond::Responder;
 use crate::tmux::Server;
 use crate::turn::End;
-use listing::Listing;
 
 /// Between two looks at a journal whose changes are not notified.
 const RESCAN: Duration = Duration::from_secs(1);
@@ -61,7 +61,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Puts records and socket into this directory. Default: see [`Store::default_root`].
+    /// Puts records and socket into this directory. Default: `$CX_OPERATOR_STATE`, else `$XDG_STATE_HOME/cx-operator`, else
+    /// `~/.local/state/cx-operator`.
     #[must_use]
     pub fn state_directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.state = Some(path.into());
@@ -133,17 +134,15 @@ impl Operator {
     }
 
     /// The records of this operator's runs, and of all others with the same state directory.
+    #[cfg(feature = "unstable")]
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.shared.store
     }
 
-    /// Lists the runs that wait for a place, and the newest `count` others with the same state directory.
-    ///
-    /// # Errors
-    /// [`Error::Run`] where the state directory can't be listed.
-    pub fn list(&self, count: usize) -> Result<Listing, Error> {
-        listing::list(&self.shared.store, count)
+    #[cfg(not(feature = "unstable"))]
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
     }
 
     /// Opens the agent's own terminal in a run that is driven by requests, in a window of the run's tmux session, and selects it
@@ -151,9 +150,10 @@ impl Operator {
     ///
     /// # Errors
     /// [`Error::Usage`] where the agent has no turn within ten seconds; [`Error::Tmux`], [`Error::Io`].
-    pub async fn open_terminal(&self, run: &RunDir) -> Result<(), Error> {
+    pub async fn open_terminal(&self, run: &RunId) -> Result<(), Error> {
+        let run = self.store().load(run)?;
         let helper = find_helper(self.shared.helpers.as_deref())?;
-        terminal::open((&self.shared.store, &helper), run).await
+        terminal::open((&self.shared.store, &helper), &run).await
     }
 
     /// Runs a task to its end. A failure is in the outcome. Dropped before its end, as a timeout around it
@@ -195,11 +195,12 @@ impl Operator {
     /// Follows a run from its first event to its last, whichever process drives it. Ends also where its operator died.
     ///
     /// # Errors
-    /// [`Error::Watch`] where its journal can't be watched.
+    /// [`Error::Run`] where there is no such run, [`Error::Watch`] where its journal can't be watched.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn follow(&self, run: &RunDir) -> Result<Events, Error> {
+    pub fn follow(&self, run: &RunId) -> Result<Events, Error> {
+        let run = self.store().load(run)?;
         let (sender, receiver) = unbounded_channel();
         let wakeup = Arc::new(Wakeup::default());
         let source = (Source::Signals, &wakeup);
@@ -207,7 +208,7 @@ impl Operator {
             .shared
             .watch
             .watch(run.path(), Some("events.jsonl"), source)?;
-        let (run, mut journal) = (run.clone(), Follower::new(run.events()));
+        let mut journal = Follower::new(run.events());
         tokio::spawn(async move {
             let _watched = watched;
             loop {
@@ -234,21 +235,21 @@ impl Operator {
     /// `responders`: who may answer from now on; `None` for those that the run had, as far as they can be made again.
     ///
     /// # Errors
-    /// [`run::Error::Alive`](crate::record::Error::Alive) where an operator owns the run,
-    /// [`run::Error::NotFound`](crate::record::Error::NotFound) where it never began,
-    /// [`run::Error::Newer`](crate::record::Error::Newer) where a newer version wrote it.
+    /// [`Error::Run`] with the code [`RunAlive`](crate::Code::RunAlive) where an operator owns the run,
+    /// [`RunNotFound`](crate::Code::RunNotFound) where it never began, [`NewerRun`](crate::Code::NewerRun) where a newer
+    /// version wrote it.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn resume(
         &self,
-        run: &RunDir,
+        run: &RunId,
         responders: Option<Vec<Arc<dyn Responder>>>,
     ) -> Result<Run, Error> {
         let (sender, receiver) = unbounded_channel();
         let cancel = Cancel::new();
         let (shared, ours) = (Arc::clone(&self.shared), cancel.clone());
-        let handle = match take_over(&shared.store, run, Some(sender))? {
+        let handle = match take_over(&shared.store, &shared.store.load(run)?, Some(sender))? {
             Ok(taken_over) => {
                 tokio::spawn(async move { taken_over.follow(&shared, responders, &ours).await })
             }
@@ -265,8 +266,8 @@ impl Operator {
     ///
     /// # Errors
     /// As [`Operator::resume`].
-    pub async fn end(&self, run: &RunDir) -> Result<Outcome, Error> {
-        match take_over(&self.shared.store, run, None)? {
+    pub async fn end(&self, run: &RunId) -> Result<Outcome, Error> {
+        match take_over(self.store(), &self.store().load(run)?, None)? {
             Ok(taken_over) => Ok(taken_over.finish(taken_over.keep()).await),
             Err(ended) => Ok(*ended),
         }

@@ -6,6 +6,7 @@ pub(crate) mod blocking;
 pub(crate) mod bounded;
 pub(crate) mod chain;
 pub(crate) mod files;
+pub(crate) mod given;
 pub mod launcher;
 pub(crate) mod process;
 pub(crate) mod search_path;

@@ -1,10 +1,13 @@
 //! The order: what a caller asks for.
 
+mod error;
 pub mod name;
 pub mod policy;
 pub mod prompt;
 pub mod question;
 pub mod respond;
+
+pub use error::Error;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,8 +87,7 @@ impl Task {
     }
 
     /// The names of what a run of the task makes.
-    #[must_use]
-    pub fn names(&self) -> Names {
+    pub(crate) fn names(&self) -> Names {
         let prefix = self.agent.executor.prefix();
         Names::new(prefix, &self.name, &self.worktree_root)
     }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use super::EXECUTORS;
 use super::executor::Executor;
+use crate::os::given;
 use crate::os::process::RUN_VARIABLE;
 use crate::os::search_path::absolute_entries;
 
@@ -111,16 +112,17 @@ fn with_absolute_home(
 }
 
 fn caller_environment(executor: &dyn Executor) -> BTreeMap<String, String> {
-    let text = |(name, value): (OsString, OsString)| {
+    let text = |(name, value): &(OsString, OsString)| {
         // The repository's programs are not to be taken for the system's: a wrapper may look for `node`.
         let value = if name == "PATH" {
-            absolute_entries(&value)
+            absolute_entries(value)
         } else {
-            value
+            value.clone()
         };
-        Some((name.into_string().ok()?, value.into_string().ok()?))
+        Some((name.to_str()?.to_owned(), value.into_string().ok()?))
     };
-    std::env::vars_os()
+    given::variables()
+        .iter()
         .filter_map(text)
         .filter(|(name, _)| !is_foreign(name, executor) && name != "_")
         .collect()

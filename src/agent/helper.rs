@@ -21,6 +21,7 @@ use std::sync::OnceLock;
 use super::ExecutorId;
 use super::report::Reported;
 use super::signals::{self, Kind, Target};
+use crate::os::given;
 use crate::os::launcher;
 use crate::os::process::RUN_VARIABLE;
 use crate::os::search_path::{find_program, is_executable, search_path};
@@ -41,7 +42,7 @@ pub fn helper_main() {
     if let Some(words) = find_words(&words) {
         process::exit(serve(words).into());
     }
-    if let Ok(executable) = env::current_exe() {
+    if let Ok(executable) = given::program() {
         HOST.get_or_init(|| executable);
     }
 }
@@ -81,7 +82,7 @@ fn refuse(role: &OsStr) -> u8 {
 /// or prints more disturbs the agent; the operator notices a missing file by itself.
 fn report(kind: Kind, arguments: &[OsString]) {
     // A run has hooks of its own, and in its worktree only the agent's files.
-    if arguments.is_empty() && env::var_os(RUN_VARIABLE).is_some() {
+    if arguments.is_empty() && given::variable(RUN_VARIABLE).is_some() {
         return;
     }
     let target = Target::new(arguments.first());
@@ -121,7 +122,7 @@ impl Helper {
         if let Some(dir) = named {
             return Self::of(&dir.join(HELPER));
         }
-        let executable = env::current_exe().unwrap_or_default();
+        let executable = given::program().unwrap_or_default();
         let mut near = executable.ancestors().skip(1).take(2);
         near.find_map(|dir| Self::of(&dir.join(HELPER)))
             .or_else(|| Self::of(HOST.get()?))

@@ -222,14 +222,12 @@ pub struct Usage {
 
 impl Usage {
     /// Both together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         self.combined(other, u64::saturating_add)
     }
 
     /// This one without the other, which is a part of it.
-    #[must_use]
-    pub fn minus(self, other: Self) -> Self {
+    pub(crate) fn minus(self, other: Self) -> Self {
         self.combined(other, u64::saturating_sub)
     }
 
@@ -273,7 +271,7 @@ pub enum Phase {
     FinalAnswer,
 }
 
-/// A step of a turn that is done, as the journal keeps it. Texts are cut to [`Item::LIMIT`] bytes.
+/// A step of a turn that is done, as the journal keeps it. Texts are cut to 4,000 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -293,7 +291,7 @@ pub enum Item {
     },
     /// Files were changed with the agent's own tool.
     FileChange {
-        /// The first [`Item::PATHS`] of their paths.
+        /// The first 50 of their paths.
         paths: Vec<String>,
         /// How many there are.
         count: usize,
@@ -316,7 +314,7 @@ pub enum Item {
 
 impl Item {
     /// The longest text of an item, in bytes.
-    pub const LIMIT: usize = 4_000;
+    pub(crate) const LIMIT: usize = 4_000;
     /// The largest number of paths that an item lists.
-    pub const PATHS: usize = 50;
+    pub(crate) const PATHS: usize = 50;
 }

@@ -97,10 +97,8 @@ pub(super) async fn follow(
 
 /// Opens the agent's terminal. A run that has none goes on all the same.
 async fn show_terminal(operator: &Operator, started: Option<&RunId>) {
-    let Some(run) = started.and_then(|id| operator.store().find(id.as_str()).ok()) else {
-        return;
-    };
-    if let Err(error) = operator.open_terminal(&run).await {
+    let Some(run) = started else { return };
+    if let Err(error) = operator.open_terminal(run).await {
         tell(&format!("note: {}", error.message()));
     }
 }

@@ -75,9 +75,9 @@ impl Recover {
                 let operator = operator.clone();
                 tokio::spawn(async move {
                     let outcome = if end {
-                        operator.end(&run).await
+                        operator.end(&run.id()).await
                     } else {
-                        follow(|| operator.resume(&run, None), None).await
+                        follow(|| operator.resume(&run.id(), None), None).await
                     };
                     describe(&run, outcome)
                 })

@@ -32,7 +32,7 @@ impl Resume {
         let operator = Operator::builder()
             .state_directory(self.state.root()?)
             .build()?;
-        let run = operator.store().find(&self.run)?;
+        let run = operator.store().find(&self.run)?.id();
         let responders = (!given.is_empty()).then_some(given);
         let outcome = block_on(follow(|| operator.resume(&run, responders), None))??;
         print_outcome(&outcome, self.json)

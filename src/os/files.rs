@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::os::given::temporary_directory;
+
 /// The failures that a write must survive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -63,7 +65,7 @@ impl PrivateDirectory {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let nanos = now.unwrap_or_default().as_nanos();
         let name = format!("cx-operator-{}-{nanos}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = temporary_directory().join(name);
         // Not one that is there already: it may be another user's.
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self { path })

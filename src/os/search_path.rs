@@ -5,12 +5,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::os::given;
+
 /// Where to look for programs when nothing else is said; that of POSIX shells.
 const FALLBACK: &str = "/usr/bin:/bin";
 
 /// The caller's PATH, for programs of ours and for the agent.
 pub(crate) fn search_path() -> OsString {
-    absolute_entries(&std::env::var_os("PATH").unwrap_or_default())
+    absolute_entries(given::variable("PATH").unwrap_or_default())
 }
 
 /// The absolute entries of a PATH, in their order. An empty one would mean the current directory.

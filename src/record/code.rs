@@ -1,10 +1,15 @@
 //! The stable codes of what can go wrong.
 
 use std::fmt;
+use std::str::FromStr;
+
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Serialize};
 
 /// The stable names of what can go wrong before, around and after a run. How an agent's turn failed has
 /// names of its own, such as `http_429`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[expect(
     missing_docs,
@@ -133,12 +138,6 @@ impl Code {
         }
     }
 
-    /// The code of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == name)
-    }
-
     /// The process's exit status: 2 for wrong usage, 7 if something is not ready, 8 for the repository, 1 otherwise.
     #[must_use]
     pub fn exit(self) -> u8 {
@@ -240,6 +239,14 @@ impl Code {
             Self::ConnectionLost => "run the task again, perhaps with --drive keys",
             Self::Repository | Self::Record | Self::GlobalHooks | Self::Io => return None,
         })
+    }
+}
+
+impl FromStr for Code {
+    type Err = serde::de::value::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(name.into_deserializer())
     }
 }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::os::files::{Durability, write_private};
 use crate::task::Task;
-use crate::task::name::task_of;
+use crate::task::name::{RunId, task_of};
 
 /// One run's directory.
 #[derive(Clone, Debug)]
@@ -32,6 +32,12 @@ impl RunDir {
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or("")
+    }
+
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        RunId::of_directory(self.name())
     }
 
     /// The task's name, as the run's id has it.

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::SystemTime;
 
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::ExecutorId;
@@ -69,6 +71,14 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Status {
+    type Err = serde::de::value::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(name.into_deserializer())
     }
 }
 
@@ -196,8 +206,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// The end of a run that never came to be: nothing was created, and the id is in no record.
-    #[must_use]
-    pub fn not_begun(task: &TaskName, error: Failure) -> Self {
+    pub(crate) fn not_begun(task: &TaskName, error: Failure) -> Self {
         let now = SystemTime::now();
         let mut outcome = Self::blank(task, RunId::new(task, now), now);
         outcome.fail(error);
@@ -231,7 +240,7 @@ impl Outcome {
             Status::Failed => self
                 .error
                 .as_ref()
-                .and_then(|error| Code::parse(&error.code))
+                .and_then(|error| error.code.parse().ok())
                 .map_or(1, Code::exit),
         }
     }

@@ -10,6 +10,7 @@ use rustix::fs::Access;
 
 use super::{Error, Lock, Mark, RunDir, UNFINISHED, io_error};
 use crate::os::files::make_private_directory;
+use crate::os::given;
 use crate::task::name::RunId;
 
 /// The longest path that a socket's address holds, in bytes, on Linux.
@@ -29,7 +30,7 @@ impl Store {
     /// [`Error::NoStateDirectory`] when none of the three is an absolute path.
     pub fn default_root() -> Result<PathBuf, Error> {
         let absolute = |name: &str| {
-            std::env::var_os(name)
+            given::variable(name)
                 .map(PathBuf::from)
                 .filter(|path| path.is_absolute())
         };
@@ -122,6 +123,21 @@ impl Store {
     fn run(&self, name: &str) -> RunDir {
         RunDir {
             path: self.root.join("runs").join(name),
+        }
+    }
+
+    /// The run with exactly that id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub(crate) fn load(&self, id: &RunId) -> Result<RunDir, Error> {
+        let run = self.run(id.as_str());
+        // An id that was read from a document may be anything.
+        match run.name() == id.as_str() && run.path.is_dir() {
+            true => Ok(run),
+            false => Err(Error::NotFound {
+                name: id.as_str().escape_default().to_string(),
+            }),
         }
     }
 

@@ -14,8 +14,7 @@ pub struct Cancel {
 
 impl Cancel {
     /// A handle that has not been used.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 

@@ -12,6 +12,7 @@ use crate::agent::helper::Helper;
 use crate::error::{Error, io as io_error};
 use crate::os::chain::chain;
 use crate::os::files::private_file;
+use crate::os::given;
 use crate::os::search_path::{find_program, search_path};
 use crate::record::Store;
 use crate::run::shared::Shared;
@@ -294,13 +295,13 @@ async fn check_session(store: &Store, (task, names): (&Task, &Names)) -> Result<
 /// # Errors
 /// [`Error::HooksMissing`].
 pub fn find_helper(named: Option<&Path>) -> Result<Helper, Error> {
-    let variable = std::env::var_os("CX_OPERATOR_HOOKS").map(PathBuf::from);
-    let named = named.or(variable.as_deref());
+    let variable = given::variable("CX_OPERATOR_HOOKS").map(Path::new);
+    let named = named.or(variable);
     Helper::find(named).ok_or_else(|| {
         let place = match named {
             Some(dir) => format!("in {}", dir.display()),
             None => {
-                let executable = std::env::current_exe().unwrap_or_default();
+                let executable = given::program().unwrap_or_default();
                 format!("beside {} or on PATH", executable.display())
             }
         };

@@ -5,19 +5,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use crate::agent::EXECUTORS;
 use serde::{Deserialize, Serialize};
-use thiserror::Error as ThisError;
 
-/// The name of a task is invalid.
-#[derive(Debug, ThisError)]
-#[error("`{name}` is invalid as a task's name: {why}")]
-pub struct Error {
-    /// The name as given.
-    pub name: String,
-    /// Which rule it breaks.
-    pub why: &'static str,
-}
+use crate::agent::EXECUTORS;
+use crate::task::Error;
 
 /// The name that a caller gives a task: `[a-z0-9][a-z0-9._-]{0,47}`, without `..` and not ending in
 /// `.` or `.lock`, so that it is valid in a path, a branch and a tmux session.
@@ -52,7 +43,7 @@ impl TaskName {
             None
         };
         match why {
-            Some(why) => Err(Error {
+            Some(why) => Err(Error::Name {
                 name: name.escape_default().to_string(),
                 why,
             }),
@@ -139,8 +130,7 @@ pub struct RunId(String);
 
 impl RunId {
     /// Makes the id of a run of `task` that starts at `now`; its last four digits are random.
-    #[must_use]
-    pub fn new(task: &TaskName, now: SystemTime) -> Self {
+    pub(crate) fn new(task: &TaskName, now: SystemTime) -> Self {
         let stamp: String = humantime::format_rfc3339_seconds(now)
             .to_string()
             .chars()
@@ -151,6 +141,11 @@ impl RunId {
         Self(format!("{day}-{time}-{task}-{random:04x}"))
     }
 
+    /// The id that a run's directory is named after.
+    pub(crate) fn of_directory(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -158,8 +153,7 @@ impl RunId {
     }
 
     /// The ref that keeps the run's result: `refs/cx-operator/<run-id>`.
-    #[must_use]
-    pub fn result_ref(&self) -> String {
+    pub(crate) fn result_ref(&self) -> String {
         format!("refs/cx-operator/{}", self.0)
     }
 }

@@ -1,33 +1,14 @@
 //! The brief: any UTF-8 text up to 1 MiB.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+use crate::task::Error;
 
 /// The longest prompt, in bytes.
 pub const LIMIT: usize = 1 << 20;
-
-/// Why a text can't be a prompt.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// There is nothing in it.
-    #[error("the prompt is empty")]
-    Empty,
-    /// It exceeds the limit.
-    #[error("the prompt has {bytes} bytes; at most {LIMIT} are allowed")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// It is no UTF-8.
-    #[error("the prompt is not UTF-8 from byte {at} on")]
-    NotUtf8 {
-        /// Where it stops being UTF-8.
-        at: usize,
-    },
-}
 
 /// A prompt that a terminal can be given: newlines and tabs are its only control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +26,14 @@ impl TryFrom<String> for Prompt {
     }
 }
 
+impl FromStr for Prompt {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text.as_bytes())
+    }
+}
+
 impl From<Prompt> for String {
     fn from(prompt: Prompt) -> Self {
         prompt.text
@@ -57,12 +46,12 @@ impl Prompt {
     /// and press keys.
     ///
     /// # Errors
-    /// [`enum@Error`], with what is wrong and where.
+    /// [`Error`], with what is wrong and where.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() > LIMIT {
-            return Err(Error::TooLong { bytes: bytes.len() });
+            return Err(Error::PromptTooLong { bytes: bytes.len() });
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
+        let text = std::str::from_utf8(bytes).map_err(|error| Error::PromptNotUtf8 {
             at: error.valid_up_to(),
         })?;
         let text = text
@@ -80,7 +69,7 @@ impl Prompt {
             .collect();
         let text = visible.trim().to_owned();
         if text.is_empty() {
-            Err(Error::Empty)
+            Err(Error::PromptEmpty)
         } else {
             Ok(Self { text, neutralised })
         }
@@ -133,14 +122,14 @@ mod tests {
 
     #[test]
     fn limits_are_named() {
-        assert!(matches!(Prompt::parse(b" \n"), Err(Error::Empty)));
+        assert!(matches!(Prompt::parse(b" \n"), Err(Error::PromptEmpty)));
         assert!(matches!(
             Prompt::parse(b"ab\xff"),
-            Err(Error::NotUtf8 { at: 2 })
+            Err(Error::PromptNotUtf8 { at: 2 })
         ));
         assert!(matches!(
             Prompt::parse(&vec![b'a'; LIMIT + 1]),
-            Err(Error::TooLong { .. })
+            Err(Error::PromptTooLong { .. })
         ));
         assert_eq!(
             Prompt::parse(&vec![b'a'; LIMIT])

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::os::chain::{chain, failed};
 
-pub use answers::{Answers, AnswersError};
+pub use answers::Answers;
 pub use command::Command;
 
+use crate::task::Error;
 use crate::task::policy::Limits;
 pub use crate::task::question::{Answer, Question, QuestionKind};
 
@@ -25,7 +25,7 @@ mod answers;
 mod command;
 
 /// Why a responder gave no usable answer. The run then ends with the question, and with this as a notice.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RespondError {
     /// It could not be run.
@@ -39,7 +39,7 @@ pub enum RespondError {
     Failed(String),
     /// It can't be made any more, in a run that was taken over.
     #[error("make the responder")]
-    Remake(#[source] AnswersError),
+    Remake(#[source] Error),
     /// Its answer is invalid.
     #[error("the responder's answer is invalid: {0}")]
     Answer(String),
@@ -99,12 +99,12 @@ pub trait Responder: Send + Sync {
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Recipe {
-    /// [`Answers`] from this file.
+    /// Fixed answers from a TOML file, as `--answers` takes it.
     Answers {
         /// The file, absolute.
         path: PathBuf,
     },
-    /// A [`Command`].
+    /// A shell command that gets the question as JSON on stdin, as `--responder` does.
     Command {
         /// The shell command.
         shell_command: String,
@@ -114,7 +114,7 @@ pub enum Recipe {
         #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]
         limit: Duration,
     },
-    /// Another process that sends an answer to the run ([`RunDir::send_answer`](crate::RunDir::send_answer)).
+    /// Another process that sends an answer to the run ([`Operator::answer`](crate::Operator::answer)).
     Message {
         /// How long its answer may take.
         #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]
@@ -126,8 +126,8 @@ impl Recipe {
     /// Makes the responder.
     ///
     /// # Errors
-    /// [`AnswersError`], if the file has changed.
-    pub fn make(&self) -> Result<Arc<dyn Responder>, AnswersError> {
+    /// [`Error`], if the file has changed.
+    pub fn make(&self) -> Result<Arc<dyn Responder>, Error> {
         Ok(match self {
             Self::Message { .. } => Arc::new(self.clone()),
             Self::Answers { path } => Arc::new(Answers::load(path)?),

@@ -8,6 +8,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use tmux_interface::Tmux;
 
 use super::Error;
+use crate::os::given;
 use crate::os::search_path::search_path;
 
 /// The variables that tmux itself needs beside PATH: mostly how characters are written.
@@ -32,7 +33,7 @@ pub(super) async fn execute(
         .envs(
             ENVIRONMENT
                 .iter()
-                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+                .filter_map(|name| Some((name, given::variable(name)?))),
         )
         .env("PATH", search_path())
         .stdin(stdin)

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 use super::files::{Scratch, shown};
+use crate::os::given::temporary_directory;
 use adding::Added;
 use ground::{Ground, LINK, keep_time, links_and_dirs, lists_submodules};
 pub(super) use nested::History;
@@ -96,7 +97,7 @@ pub(super) fn take_checkout(
     git_dir: &Path,
     work_tree: &Path,
 ) -> Result<(Oid, Vec<String>), Error> {
-    let scratch = Scratch::below(&std::env::temp_dir())?;
+    let scratch = Scratch::below(&temporary_directory())?;
     let ground = Ground {
         git_dir: git_dir.to_owned(),
         work_tree: work_tree.to_owned(),

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use super::error::Error;
 use crate::os::files::{Durability, write_private};
+use crate::os::given::temporary_directory;
 
 /// Writes a file of mode 0600 by temp file and rename: readers see the old content or the new. Not synced to disk.
 pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error> {
@@ -112,8 +113,8 @@ impl Scratch {
                 Ok(()) => return Ok(Self { path }),
                 // Of a process that had the same id.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) if e.kind() == ErrorKind::NotFound && parent != std::env::temp_dir() => {
-                    return Self::below(&std::env::temp_dir());
+                Err(e) if e.kind() == ErrorKind::NotFound && parent != temporary_directory() => {
+                    return Self::below(&temporary_directory());
                 }
                 Err(e) => return Err(Error::io("create", &path)(e)),
             }

@@ -20,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
+use crate::os::given;
 use crate::os::search_path::search_path;
 
 /// Long enough for a checkout of millions of files on a slow disk; git itself has no limit.
@@ -91,10 +92,10 @@ impl Git {
     /// used.
     pub(super) fn searching(path: &Path, verb: &'static str) -> Self {
         let mut command = Command::new("git");
-        for (name, _) in std::env::vars_os() {
+        for (name, _) in given::variables() {
             let text = name.to_string_lossy();
             if text.starts_with("GIT_") && !is_kept(&text) {
-                command.env_remove(&name);
+                command.env_remove(name);
             }
         }
         command

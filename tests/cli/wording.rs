@@ -4,7 +4,8 @@
 
 use std::process::Command;
 
-use cx_operator::{Code, Error, RecordError, tmux};
+use cx_operator::record::Error as RecordError;
+use cx_operator::{Code, Error, tmux};
 use serde_json::{Value, json};
 use testkit::built;
 use testkit::world::Ran;

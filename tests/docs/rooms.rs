@@ -96,6 +96,22 @@ fn the_tree_of_the_architecture_names_files_that_are_there() {
     assert!(seen > 40, "{seen} files");
 }
 
+/// What the caller gave to the process is read in one place. The command line may look for itself.
+#[test]
+fn one_file_reads_the_callers_environment_and_directories() {
+    let read = Regex::new(r"\benv::(?:vars?(?:_os)?|current_dir|current_exe|temp_dir|home_dir)\b");
+    let read = read.expect("a pattern");
+    let mut readers = Vec::new();
+    for (path, room, code) in files() {
+        let is_test = path.iter().any(|part| part == "tests") || path.ends_with("tests.rs");
+        let code = code.split("\n#[cfg(test)]\nmod ").next().unwrap_or("");
+        if !is_test && room != "cli" && read.is_match(code) {
+            readers.push(path);
+        }
+    }
+    assert_eq!(readers, [Path::new("os/given.rs")]);
+}
+
 #[test]
 fn no_room_but_the_agents_names_an_agent() {
     let name = Regex::new("(?i)codex|claude|gemini").expect("a pattern");

@@ -170,7 +170,7 @@ async fn cut_around_an_approval(rig: &Rig) {
                 task.permissions = Permissions::Allow;
             } else {
                 let slow = "cat >/dev/null; sleep 0.5; echo '{\"decision\":\"allow\"}'".to_owned();
-                let slow = cx_operator::Command::new(slow, Duration::from_secs(20));
+                let slow = cx_operator::task::respond::Command::new(slow, Duration::from_secs(20));
                 task.responders = vec![Arc::new(slow)];
             }
             let outcome = rig.delegate(task).await;
@@ -216,7 +216,7 @@ async fn cut_around_a_form(rig: &Rig) {
             "cat >/dev/null; echo >> '{}'; sleep 0.5; echo '{{\"reply\":\"Spaces\"}}'",
             count.display()
         );
-        let slow = cx_operator::Command::new(slow, Duration::from_secs(20));
+        let slow = cx_operator::task::respond::Command::new(slow, Duration::from_secs(20));
         task.responders = vec![Arc::new(slow)];
         let outcome = rig.delegate(task).await;
         assert_completed(&outcome, &format!("{cut:?}"));

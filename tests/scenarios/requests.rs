@@ -54,7 +54,7 @@ fn newest(rig: &Rig) -> RunDir {
 
 /// Opens the terminal, and waits until it shows that.
 async fn open_terminal(rig: &Rig, shows: &str) {
-    let opened = rig.operator.open_terminal(&newest(rig)).await;
+    let opened = rig.operator.open_terminal(&newest(rig).id()).await;
     opened.expect("the terminal");
     rig.wait_for_screen(shows).await;
 }
@@ -101,7 +101,7 @@ async fn joined_by_a_person(rig: &Rig) {
 /// A person decides before the responder: their word counts, and is on record as theirs.
 async fn approved_by_a_person(rig: &Rig) {
     let mut task = rig.task("[[shell touch asked && echo 'STATUS: DONE']] [[escalate]]");
-    let slow = cx_operator::Command::new(
+    let slow = cx_operator::task::respond::Command::new(
         "cat >/dev/null; sleep 60".to_owned(),
         std::time::Duration::from_secs(80),
     );

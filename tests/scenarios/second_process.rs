@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use cx_operator::record::inbox::OpenQuestion;
 use cx_operator::record::journal::Progress;
-use cx_operator::record::{self, RunDir, Status};
+use cx_operator::record::{RunDir, Status};
 use cx_operator::task::policy::Permissions;
 use cx_operator::task::question::Answer;
 use cx_operator::task::respond::Recipe;
-use cx_operator::{Operator, Run};
+use cx_operator::{Code, Operator, Run};
 
 use crate::rig::Rig;
 
@@ -65,7 +65,7 @@ async fn begin(rig: &Rig, task: cx_operator::task::Task) -> (Run, RunDir, Vec<Pr
             _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     };
-    let mut events = other.follow(&dir).expect("followed");
+    let mut events = other.follow(&dir.id()).expect("followed");
     while let Some(entry) = events.next().await {
         let submitted = matches!(entry.progress, Progress::Submitted { .. });
         seen.push(entry.progress);
@@ -82,14 +82,16 @@ async fn answered(rig: &Rig) {
     let asked = question(&dir).await;
     assert_eq!((asked.kind.as_str(), asked.turn), ("question", 1));
     assert!(asked.text.contains("tabs or spaces"), "{asked:?}");
-    let wrong = dir.send_answer("9-9", &Answer::Text("x".to_owned()));
-    let is_stale = matches!(
-        &wrong,
-        Err(record::Error::NotAsked { open, .. }) if open.as_ref() == Some(&asked.id)
-    );
-    assert!(is_stale, "{wrong:?}");
+    let (other, id) = (other(rig), dir.id());
+    assert_eq!(other.find("t").expect("found"), id);
+    assert!(other.is_alive(&id).expect("found"));
+    assert_eq!(other.outcome(&id).expect("readable"), None);
+    let wrong = other.answer(&id, "9-9", &Answer::Text("x".to_owned()));
+    let wrong = wrong.expect_err("not asked");
+    assert_eq!(wrong.code(), Code::StaleReply);
+    assert!(wrong.message().contains(&asked.id), "{wrong}");
     let answer = Answer::Text("Spaces.\n[[shell echo spaces > style; echo 'STATUS: DONE']]".into());
-    dir.send_answer(&asked.id, &answer).expect("sent");
+    other.answer(&id, &asked.id, &answer).expect("sent");
     let outcome = rig.outcome(run).await;
     assert_eq!(
         (outcome.status, outcome.turns),
@@ -98,14 +100,14 @@ async fn answered(rig: &Rig) {
     );
     assert_eq!(outcome.replies[0].by, "message");
     assert_eq!(outcome.files[0].path, "style");
-    assert!(dir.load_question().expect("readable").is_none());
-    let late = dir.send_answer(&asked.id, &answer);
-    assert!(matches!(late, Err(record::Error::NotAsked { .. })));
-    assert!(matches!(
-        dir.send_cancel(),
-        Err(record::Error::Ended { .. })
-    ));
-    let mut events = other(rig).follow(&dir).expect("followed");
+    let record = other.outcome(&id).expect("readable").expect("written");
+    assert_eq!(record.result_commit, outcome.result_commit);
+    assert!(other.question(&id).expect("readable").is_none());
+    let late = other.answer(&id, &asked.id, &answer);
+    assert_eq!(late.expect_err("it has ended").code(), Code::StaleReply);
+    let late = other.cancel(&id).expect_err("it has ended");
+    assert_eq!(late.code(), Code::RunEnded);
+    let mut events = other.follow(&id).expect("followed");
     let mut last = None;
     while let Some(entry) = events.next().await {
         last = Some(entry.progress);
@@ -127,7 +129,7 @@ async fn decided(rig: &Rig) {
 async fn ended(rig: &Rig) {
     let (run, dir, _) = begin(rig, rig.task("[[sleep 60]]")).await;
     fs::write(rig.worktree().join("half"), "done\n").expect("half of the work");
-    dir.send_cancel().expect("sent");
+    other(rig).cancel(&dir.id()).expect("sent");
     let outcome = rig.outcome(run).await;
     assert_eq!(outcome.status, Status::Aborted, "{outcome:?}");
     let error = outcome.error.as_ref().expect("why");
@@ -163,7 +165,7 @@ async fn answered_while_nobody_lived(rig: &Rig) {
         vec![Arc::new(Recipe::Message { limit: LIMIT })];
     let run = rig
         .operator
-        .resume(&dir, Some(responders))
+        .resume(&dir.id(), Some(responders))
         .expect("taken over");
     let outcome = rig.outcome(run).await;
     assert_eq!(

@@ -2,6 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Signal, getpid, kill_process};
 
+use crate::os::given;
+
 /// `before:<n>`, `within:<n>`, which leaves half of the line, or `after:<n>`; n counts the lines that this process
 /// writes, from 1.
 const VARIABLE: &str = "CX_OPERATOR_CRASH";
@@ -29,7 +31,7 @@ impl Point {
     }
 
     fn is_at(&self, when: &str) -> bool {
-        std::env::var(VARIABLE).is_ok_and(|at| at == format!("{when}:{}", self.number))
+        given::variable(VARIABLE).is_some_and(|at| *at == *format!("{when}:{}", self.number))
     }
 
     fn die_at(&self, when: &str) {

@@ -7,11 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
-use thiserror::Error;
 
 use super::{Context, Recipe, RespondError, Responder};
 use crate::os::bounded;
-use crate::os::chain::failed;
+use crate::task::Error;
 use crate::task::question::{Answer, Question, QuestionKind};
 
 /// The longest answers file, in bytes.
@@ -24,39 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ENTRIES_LIMIT: usize = 256;
 
 const PATTERN_LIMIT: usize = 1 << 20;
-
-/// Why an answers file can't be used.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum AnswersError {
-    /// It can't be read.
-    #[error("{}", failed(format_args!("read the answers file {}", path.display())))]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// It is no TOML of the right shape.
-    #[error("the answers file {path} is invalid: {message}")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// The mistake and its place.
-        message: String,
-    },
-    /// A pattern is not a regular expression.
-    #[error("the pattern `{pattern}` in the answers file {path} is invalid: {message}")]
-    Pattern {
-        /// The file.
-        path: PathBuf,
-        /// The pattern.
-        pattern: String,
-        /// The mistake.
-        message: String,
-    },
-}
 
 /// Fixed answers from a TOML file.
 ///
@@ -120,25 +86,25 @@ impl Answers {
     /// Loads an answers file.
     ///
     /// # Errors
-    /// [`AnswersError`], with the line of a mistake.
-    pub fn load(path: &Path) -> Result<Self, AnswersError> {
+    /// [`Error`], with the line of a mistake.
+    pub fn load(path: &Path) -> Result<Self, Error> {
         let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
         let text = bounded::read(path, FILE_LIMIT, PATIENCE)
             .and_then(|bytes| String::from_utf8(bytes).map_err(not_text))
-            .map_err(|source| AnswersError::Io {
+            .map_err(|source| Error::AnswersUnreadable {
                 path: path.to_owned(),
                 source,
             })?;
         Self::parse(&text, path)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, AnswersError> {
-        let file: AnswersFile = toml::from_str(text).map_err(|error| AnswersError::Format {
+    fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        let file: AnswersFile = toml::from_str(text).map_err(|error| Error::AnswersInvalid {
             path: path.to_owned(),
             message: error.to_string(),
         })?;
         if file.answer.len() + file.permission.len() > ENTRIES_LIMIT {
-            return Err(AnswersError::Format {
+            return Err(Error::AnswersInvalid {
                 path: path.to_owned(),
                 message: format!("it has more than {ENTRIES_LIMIT} entries"),
             });
@@ -153,7 +119,7 @@ impl Answers {
                 .case_insensitive(!whole)
                 .size_limit(PATTERN_LIMIT)
                 .build()
-                .map_err(|error| AnswersError::Pattern {
+                .map_err(|error| Error::AnswersPattern {
                     path: path.to_owned(),
                     pattern: pattern.to_owned(),
                     message: error.to_string(),
@@ -168,7 +134,7 @@ impl Answers {
         for entry in file.answer {
             if entry.reply.trim().is_empty() {
                 let message = format!("the reply to `{}` is empty", entry.pattern);
-                return Err(AnswersError::Format {
+                return Err(Error::AnswersInvalid {
                     path: path.to_owned(),
                     message,
                 });
@@ -253,7 +219,7 @@ mod tests {
         message = "Too slow."
     "#;
 
-    fn answers(text: &str) -> Result<Answers, AnswersError> {
+    fn answers(text: &str) -> Result<Answers, Error> {
         Answers::parse(text, Path::new("answers.toml"))
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::agent::screen_state::AnswerOption;
+use crate::os::given;
 use crate::os::process::RUN_VARIABLE;
 
 use super::answers::Verdict;
@@ -63,7 +64,7 @@ impl Command {
     pub fn new(shell_command: String, limit: Duration) -> Self {
         Self {
             shell_command,
-            directory: std::env::current_dir().ok(),
+            directory: given::working_directory().ok(),
             limit,
         }
     }

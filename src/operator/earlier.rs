@@ -1,0 +1,77 @@
+//! What a caller can ask about a run by its id: its record, its open question; and what it can tell it, from any process.
+
+use std::path::PathBuf;
+
+use super::{Operator, listing};
+use crate::error::Error;
+use crate::record::Outcome;
+use crate::record::inbox::OpenQuestion;
+use crate::task::name::RunId;
+use crate::task::question::Answer;
+
+impl Operator {
+    /// The ids of all runs with the same state directory, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where the state directory can't be listed.
+    pub fn runs(&self) -> Result<Vec<RunId>, Error> {
+        let runs = self.store().load_runs()?;
+        Ok(runs.iter().map(|run| run.id()).collect())
+    }
+
+    /// Finds the run with that id, or the one whose id starts so, or the newest run of the task so named.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where none or several are named so, [`Error::Usage`] for a run that waits for its place.
+    pub fn find(&self, name: &str) -> Result<RunId, Error> {
+        Ok(listing::find_run(self.store(), name)?.id())
+    }
+
+    /// The directory of a run, with `run.json`, `events.jsonl` and `patch.diff`.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where there is no such run, as with all that follow.
+    pub fn directory(&self, run: &RunId) -> Result<PathBuf, Error> {
+        Ok(self.store().load(run)?.path().to_owned())
+    }
+
+    /// Returns whether an operator drives the run at this moment.
+    ///
+    /// # Errors
+    /// [`Error::Run`].
+    pub fn is_alive(&self, run: &RunId) -> Result<bool, Error> {
+        Ok(self.store().load(run)?.is_alive())
+    }
+
+    /// The record of a run; `None` while it lives, or where its operator died.
+    ///
+    /// # Errors
+    /// [`Error::Run`], also where the record can't be read.
+    pub fn outcome(&self, run: &RunId) -> Result<Option<Outcome>, Error> {
+        Ok(self.store().load(run)?.load_record()?)
+    }
+
+    /// The question that a run asks at this moment.
+    ///
+    /// # Errors
+    /// [`Error::Run`].
+    pub fn question(&self, run: &RunId) -> Result<Option<OpenQuestion>, Error> {
+        Ok(self.store().load(run)?.load_question()?)
+    }
+
+    /// Answers the question of that id ([`OpenQuestion::id`]), from any process.
+    ///
+    /// # Errors
+    /// [`Error::Run`], with the code [`StaleReply`](crate::Code::StaleReply) where the run doesn't ask it (any more).
+    pub fn answer(&self, run: &RunId, question: &str, answer: &Answer) -> Result<(), Error> {
+        Ok(self.store().load(run)?.send_answer(question, answer)?)
+    }
+
+    /// Ends a run in good order, from any process. Where no operator lives, the next one does it.
+    ///
+    /// # Errors
+    /// [`Error::Run`], with the code [`RunEnded`](crate::Code::RunEnded) where it has ended.
+    pub fn cancel(&self, run: &RunId) -> Result<(), Error> {
+        Ok(self.store().load(run)?.send_cancel()?)
+    }
+}
