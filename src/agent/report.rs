@@ -99,6 +99,21 @@ impl TurnError {
             http_status: None,
         }
     }
+
+    /// A hook of the user's stopped the turn, for that reason: one that runs before a compaction, say.
+    #[must_use]
+    pub fn stopped_by_hook(reason: &str) -> Self {
+        let reason = if reason.is_empty() {
+            "no reason given"
+        } else {
+            reason
+        };
+        Self {
+            message: format!("a hook of the user's stopped the turn: {reason}"),
+            kind: Some("hook_stopped".to_owned()),
+            http_status: None,
+        }
+    }
 }
 
 /// The meaning of a transcript line, as far as a run needs it.

@@ -117,9 +117,8 @@ fn expected(screen: &Recorded) -> Option<&'static str> {
         "backtrack" | "resume-picker" | "killed" => "other",
         "ready" | "composer-ready" | "hooks-disabled" | "update-banner" | "done" | "turn-done"
         | "question" | "turn-question" | "quoted-dialog" | "quoted-working" | "interrupted"
-        | "error-401" | "error-429" | "error-500" | "stream-cut" | "done-after-errors" => {
-            "empty composer"
-        }
+        | "hook-stopped" | "error-401" | "error-429" | "error-500" | "stream-cut"
+        | "done-after-errors" => "empty composer",
         _ => return None,
     })
 }
@@ -171,9 +170,12 @@ fn notices_are_seen_on_their_screens_only() {
             "{}: {trouble}",
             screen.label()
         );
+        let stopped = screen::stopped_turn(&screen.text);
+        let why = (name == "hook-stopped").then_some("no compaction here");
+        assert_eq!(stopped.as_deref(), why, "{}", screen.label());
         let error = screen::error_line(&screen.text).unwrap_or_default();
         let begins = match name {
-            "interrupted" => "Conversation interrupted",
+            "interrupted" | "hook-stopped" => "Conversation interrupted",
             "error-401" => "unexpected status 401 Unauthorized",
             "error-429" => "exceeded retry limit, last status: 429 Too Many Requests",
             "error-500" => "We",

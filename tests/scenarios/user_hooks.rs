@@ -23,6 +23,7 @@ on_every_version!(
 );
 // The scripted agent's screen has no row for hooks.
 on_every_codex!(long_stop_hook_without_a_transcript);
+on_codex!(hook_that_stops_a_compaction);
 
 on_scripted!(end_that_is_told_late, end_that_is_never_told);
 
@@ -31,18 +32,23 @@ fn add_stop_hooks(rig: &Rig, scripts: &[&str]) {
     if rig.is_claude() {
         return add_stop_hooks_for_claude(rig, scripts);
     }
+    add_codex_hooks(rig, ("Stop", "stop"), scripts);
+}
+
+/// Trusts hooks of an event, by its name and by that in codex's keys.
+fn add_codex_hooks(rig: &Rig, (event, snake): (&str, &str), scripts: &[&str]) {
     let (mut hooks, mut trust) = (Vec::new(), String::new());
     for (at, script) in scripts.iter().enumerate() {
-        let path = rig.path(&format!("user-stop-hook-{at}"));
+        let path = rig.path(&format!("user-{snake}-hook-{at}"));
         fs::write(&path, script).expect("the hook");
         let command = format!("sh {}", path.display());
-        let key = format!("{}:stop:0:{at}", rig.path("codex/config.toml").display());
-        let hash = trusted_hash("stop", &command, 600);
+        let key = format!("{}:{snake}:0:{at}", rig.path("codex/config.toml").display());
+        let hash = trusted_hash(snake, &command, 600);
         hooks.push(format!("{{ type = \"command\", command = {command:?} }}"));
         trust += &format!("[hooks.state.{key:?}]\ntrusted_hash = {hash:?}\n");
     }
     let hooks = hooks.join(", ");
-    rig.configure(&format!("\n[[hooks.Stop]]\nhooks = [{hooks}]\n{trust}"));
+    rig.configure(&format!("\n[[hooks.{event}]]\nhooks = [{hooks}]\n{trust}"));
 }
 
 /// The same in Claude Code's settings, which trust them.
@@ -195,4 +201,25 @@ async fn end_that_is_never_told(rig: &Rig) {
         "{outcome:?}"
     );
     assert!(error.message.contains("Stop hooks"), "{}", error.message);
+}
+
+/// It is no person who interrupted that turn.
+async fn hook_that_stops_a_compaction(rig: &Rig) {
+    let stop = "cat > /dev/null\nprintf '{\"continue\":false,\"stopReason\":\"not in this repository\"}'\n";
+    add_codex_hooks(rig, ("PreCompact", "pre_compact"), &[stop]);
+    let mut task = rig.task("[[shell echo half > half.txt]]");
+    let limit = "model_auto_compact_token_limit=50";
+    task.agent.arguments = ["-c", limit].map(str::to_owned).into();
+    let outcome = rig.delegate(task).await;
+    let error = outcome.error.as_ref().expect("an error");
+    assert_eq!(
+        (outcome.status, error.code.as_str()),
+        (Status::AgentFailed, "hook_stopped"),
+        "{outcome:?}"
+    );
+    assert!(
+        error.message.contains("not in this repository"),
+        "{error:?}"
+    );
+    assert_eq!(outcome.files[0].path, "half.txt");
 }

@@ -92,6 +92,9 @@ impl Executor for Codex {
     }
 
     fn failure(&self, screen: &str) -> Option<TurnError> {
+        if let Some(why) = screen::stopped_turn(screen) {
+            return Some(TurnError::stopped_by_hook(&why));
+        }
         let failed = screen::error_line(screen).map(|line| transcript::error_in(&line));
         failed.or_else(|| screen::blocked_prompt(screen).map(|why| TurnError::blocked_prompt(&why)))
     }

@@ -26,7 +26,7 @@ pub(crate) use composer::awaits_servers;
 pub use composer::{Composer, composer_holds};
 pub(crate) use dialog::has_fields;
 pub use dialog::{Choice, Dialog, DialogKind};
-pub use notices::{blocked_prompt, error_line, runs_hooks, trouble};
+pub use notices::{blocked_prompt, error_line, runs_hooks, stopped_turn, trouble};
 pub(crate) use question::{as_sent, drawn, fill};
 
 /// The bottom of a screen.

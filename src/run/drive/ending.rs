@@ -1,5 +1,7 @@
 //! What a driver hands back.
 
+use std::time::{Duration, Instant};
+
 use super::Transcript;
 use crate::agent::ExecutorId;
 use crate::agent::conversation::Conversation;
@@ -60,6 +62,12 @@ const SHOWN: [&str; 3] = ["startup_timeout", "not_submitted", "composer_in_use"]
 
 /// The code of a prompt that a hook of the user's refused.
 const BLOCKED: &str = "prompt_blocked";
+/// The code of a turn that one stopped, and that of an interrupted turn, as which the transcript knows it.
+const STOPPED: &str = "hook_stopped";
+const INTERRUPTED: &str = "interrupted";
+/// How long the screen may take to show why a turn was interrupted, and between two looks.
+const SHOWING: Duration = Duration::from_millis(500);
+const PACE: Duration = Duration::from_millis(20);
 
 /// The end with what the agent shows, if nothing else says more: its trouble if a deadline passed in the meantime, and
 /// the whole screen where no prompt got through.
@@ -67,6 +75,9 @@ pub(super) async fn explained(mut end: End, executor: ExecutorId, pane: &Pane) -
     let Some(error) = &mut end.error else {
         return end;
     };
+    if end.status == Status::Aborted && error.code == INTERRUPTED {
+        return stopped_by_hook(executor, pane).await.unwrap_or(end);
+    }
     let is_shown = SHOWN.contains(&error.code.as_str()) && end.pending.is_none();
     if end.status != Status::TimedOut && !is_shown {
         return end;
@@ -99,6 +110,24 @@ pub(super) async fn explained(mut end: End, executor: ExecutorId, pane: &Pane) -
         });
     }
     end
+}
+
+/// The end of a run whose turn a hook of the user's interrupted, and not a person.
+async fn stopped_by_hook(executor: ExecutorId, pane: &Pane) -> Option<End> {
+    let limit = Instant::now() + SHOWING;
+    loop {
+        let failure = executor.failure(&pane.query_screen().await.ok()?);
+        match failure {
+            Some(failure) if failure.kind.as_deref() == Some(STOPPED) => {
+                let hint = executor.remedy(Trouble::PromptBlocked);
+                return Some(ended(Status::AgentFailed, STOPPED, failure.message, hint));
+            }
+            // It shows the interruption.
+            Some(_) => return None,
+            None if Instant::now() >= limit => return None,
+            None => tokio::time::sleep(PACE).await,
+        }
+    }
 }
 
 /// The end of a run whose pane can no longer be reached through tmux.

@@ -284,7 +284,9 @@ impl Machine {
                 "wait for the limit to pass, or use another account or model"
             }
             (Some(500..), _) => "the service has a problem: try again later",
-            (None, Some("prompt_blocked")) => self.plan.executor.remedy(Trouble::PromptBlocked),
+            (None, Some("prompt_blocked" | "hook_stopped")) => {
+                self.plan.executor.remedy(Trouble::PromptBlocked)
+            }
             (None, Some("response_stream_disconnected")) => {
                 "the connection to the API broke: try again"
             }

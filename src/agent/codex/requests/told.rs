@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::words::{
     Approval, Elicitation, Entry, Form, HookRun, OfThread, Permissions, Step, StepKind, Tokens,
-    Turn, TurnStatus,
+    Turn, TurnStatus, Verdict,
 };
 use crate::agent::codex::transcript;
 use crate::agent::conversation::Told;
@@ -42,6 +42,8 @@ pub(super) struct Teller {
     message: Option<String>,
     /// Why a hook of the user's refused the prompt of this turn.
     blocked: Option<String>,
+    /// Why one stopped something in this turn, if nothing was begun since.
+    stopped: Option<String>,
 }
 
 impl Teller {
@@ -84,8 +86,11 @@ impl Teller {
                 .map(|tokens| vec![Told::Line(Line::Tokens(tokens.into_usage()))])
                 .unwrap_or_default(),
             "hook/completed" => {
-                let run = parse::<HookRun>(params);
-                self.blocked = run.and_then(HookRun::into_refusal).or(self.blocked.take());
+                match parse::<HookRun>(params).and_then(HookRun::into_verdict) {
+                    Some(Verdict::Refused(why)) => self.blocked = Some(why),
+                    Some(Verdict::Stopped(why)) => self.stopped = Some(why),
+                    None => {}
+                }
                 Vec::new()
             }
             // A final error comes with the turn's end.
@@ -151,7 +156,7 @@ impl Teller {
     }
 
     fn begin(&mut self, turn_id: String) -> Vec<Told> {
-        (self.message, self.blocked) = (None, None);
+        (self.message, self.blocked, self.stopped) = (None, None, None);
         vec![Told::Line(Line::TurnStarted { turn_id })]
     }
 
@@ -169,9 +174,15 @@ impl Teller {
         let mut told: Vec<Told> = left.collect();
         let message = turn.last_message().or(self.message.take());
         told.push(Told::Line(match turn.status {
-            TurnStatus::Interrupted => Line::TurnAborted {
-                turn_id: Some(turn_id),
-                reason: "interrupted".to_owned(),
+            TurnStatus::Interrupted => match self.stopped.take() {
+                Some(why) => Line::TurnFailed {
+                    turn_id,
+                    error: Some(TurnError::stopped_by_hook(&why)),
+                },
+                None => Line::TurnAborted {
+                    turn_id: Some(turn_id),
+                    reason: "interrupted".to_owned(),
+                },
             },
             TurnStatus::Failed => Line::TurnFailed {
                 turn_id,
@@ -196,6 +207,7 @@ impl Teller {
     }
 
     fn step_began(&mut self, step: Step) -> Vec<Told> {
+        self.stopped = None;
         let command = match step.kind {
             StepKind::CommandExecution => {
                 let command = step.raw_command().unwrap_or_default();

@@ -268,16 +268,29 @@ struct HookEntry {
     text: String,
 }
 
+/// What a hook did to a turn.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It refused the prompt: the first prompt is the start of the session as well.
+    Refused(String),
+    /// It stopped something else, and the turn with it if that is interrupted next.
+    Stopped(String),
+}
+
 impl HookRun {
-    /// Why the hook refused the prompt, if it did: the first prompt is the start of the session as well.
-    pub(super) fn into_refusal(self) -> Option<String> {
-        let refused = matches!(self.run.status.as_str(), "blocked" | "stopped");
-        let of_prompt = matches!(
-            self.run.event_name.as_str(),
-            "userPromptSubmit" | "sessionStart"
-        );
+    /// What the hook decided against the turn, and why.
+    ///
+    /// Source: codex 0.169.0, `PreCompact` with `continue: false`, `tests/scenarios/user_hooks.rs`.
+    pub(super) fn into_verdict(self) -> Option<Verdict> {
+        let (status, event) = (self.run.status.as_str(), self.run.event_name.as_str());
+        let of_prompt = matches!(event, "userPromptSubmit" | "sessionStart");
         let texts = self.run.entries.into_iter().map(|entry| entry.text);
-        (refused && of_prompt).then(|| texts.collect::<Vec<_>>().join("\n"))
+        let why = texts.collect::<Vec<_>>().join("\n");
+        match status {
+            "blocked" | "stopped" if of_prompt => Some(Verdict::Refused(why)),
+            "stopped" => Some(Verdict::Stopped(why)),
+            _ => None,
+        }
     }
 }
 

@@ -99,6 +99,24 @@ pub fn blocked_prompt(screen: &str) -> Option<String> {
     )
 }
 
+/// Why a hook stopped the turn, if that is what interrupted it; empty where it gave no reason.
+///
+/// Source: codex 0.169.0 with a `PreCompact` hook that says `continue: false`, `tests/scenarios/user_hooks.rs`.
+pub fn stopped_turn(screen: &str) -> Option<String> {
+    let screen = plain(screen);
+    let rows = rows(&screen);
+    let at = rows
+        .iter()
+        .rposition(|row| row.starts_with("■ Conversation interrupted"))?;
+    // The interruption in place of the composer.
+    let above = format!("{}\n›", rows[..at].join("\n"));
+    rows[..at]
+        .iter()
+        .rfind(|row| starts_cell(row))
+        .filter(|row| row.ends_with(" Hook stopped"))
+        .and_then(|_| blocked_prompt(&above))
+}
+
 /// What codex says that it does in a turn, where it is something else than its work: that it waits for the network, or
 /// tries a request again, and why.
 ///
