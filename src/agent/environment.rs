@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use super::EXECUTORS;
 use super::executor::Executor;
@@ -77,6 +78,9 @@ const KEYS: [&str; 10] = [
     "CODEX_API_KEY",
 ];
 
+/// Names the directory for temporary files; /tmp is taken where it is not set.
+const TEMPORARY: &str = "TMPDIR";
+
 /// The environment of an agent: the caller's without what is foreign to it, `additions`, and the run's mark.
 pub(crate) fn agent_environment(
     executor: &dyn Executor,
@@ -87,19 +91,27 @@ pub(crate) fn agent_environment(
     environment.extend(additions.iter().cloned());
     environment.insert("TERM".to_owned(), "screen-256color".to_owned());
     environment.insert(RUN_VARIABLE.to_owned(), run_id.to_owned());
-    with_absolute_home(executor, environment)
+    with_directories(executor, environment)
 }
 
 /// The environment in which an executor's program is asked without a run.
 pub(crate) fn examining_environment(executor: &dyn Executor) -> Vec<(String, String)> {
-    with_absolute_home(executor, caller_environment(executor))
+    with_directories(executor, caller_environment(executor))
 }
 
-/// A relative directory is the caller's: the program would look for it in the worktree.
-fn with_absolute_home(
+/// A relative directory is the caller's: the program would look for it in the worktree. A temporary directory that is not
+/// there, or is in the worktree, is left out.
+///
+/// Source: codex 0.150.0 and 0.169.0, whose sandbox starts no command where TMPDIR is missing, and leaves a lock in the worktree
+/// where it is relative.
+fn with_directories(
     executor: &dyn Executor,
     mut environment: BTreeMap<String, String>,
 ) -> Vec<(String, String)> {
+    let is_place = |dir: &str| Path::new(dir).is_absolute() && Path::new(dir).is_dir();
+    if environment.get(TEMPORARY).is_some_and(|dir| !is_place(dir)) {
+        environment.remove(TEMPORARY);
+    }
     if let Some(home) = executor
         .home_variable()
         .and_then(|name| environment.get_mut(name))
@@ -153,6 +165,20 @@ mod tests {
     use super::*;
     use crate::agent::claude::Claude;
     use crate::agent::codex::Codex;
+
+    #[test]
+    fn a_temporary_directory_that_is_none_is_left_out() {
+        for (dir, stays) in [
+            ("/", true),
+            ("/nonexistent/x", false),
+            (".", false),
+            ("", false),
+        ] {
+            let of_caller = BTreeMap::from([(TEMPORARY.to_owned(), dir.to_owned())]);
+            let environment = with_directories(&Codex, of_caller);
+            assert_eq!(value(&environment, TEMPORARY).is_some(), stays, "{dir}");
+        }
+    }
 
     #[test]
     fn a_parents_marks_and_foreign_keys_are_dropped() {
