@@ -1,6 +1,7 @@
 //! A program that is asked about itself.
 
 use std::io::{self, ErrorKind};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -36,11 +37,26 @@ impl Said {
 }
 
 /// Runs the program to its end, [`QUERY_LIMIT`] at most, in that environment alone. What it started ends with it: a wrapper's
-/// child, too, that holds on to the output.
+/// child, too, that holds on to the output. A program that a signal ended is asked once more: somebody meant another process of
+/// its name, or the machine had no memory left.
 ///
 /// # Errors
 /// Why there is no answer, in words.
 pub(crate) async fn ask(
+    program: &Path,
+    arguments: &[&str],
+    environment: &[(String, String)],
+    directory: &Path,
+) -> Result<Said, String> {
+    let asked = || ask_once(program, arguments, environment, directory);
+    let said = asked().await?;
+    if said.status.signal().is_none() {
+        return Ok(said);
+    }
+    asked().await
+}
+
+async fn ask_once(
     program: &Path,
     arguments: &[&str],
     environment: &[(String, String)],
@@ -130,6 +146,25 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_was_killed_is_asked_once_more() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("program");
+        let ask = async |script: &str| {
+            fs::write(&path, script).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+            let environment = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+            let said = ask(&path, &[], &environment, dir.path()).await;
+            said.expect("an answer")
+        };
+        let once = "#!/bin/sh\nmkdir killed 2>/dev/null && kill -9 $$\necho here\n";
+        assert_eq!(ask(once).await.stdout, "here\n");
+        let always = "#!/bin/sh\necho asked >> times\nkill -9 $$\n";
+        assert_eq!(ask(always).await.status.signal(), Some(9));
+        let times = fs::read_to_string(dir.path().join("times")).expect("it ran");
+        assert_eq!(times.lines().count(), 2);
+    }
 
     #[tokio::test]
     async fn a_program_that_is_being_written_is_waited_for() {

@@ -27,6 +27,13 @@ mod required;
 
 /// How long an answer is believed: what an administrator demands may come over the network, from no file.
 const BELIEVED: Duration = Duration::from_secs(60 * 60);
+/// What codex says of its own database, which another codex that starts at the same time in a new home has locked. It is asked
+/// so often, with this time between.
+///
+/// Source: codex 0.150.0, two at once, `failed to initialize sqlite state runtime under …`.
+const STATE: &str = "failed to initialize sqlite state runtime";
+const TRIES: u8 = 5;
+const PACE: Duration = Duration::from_millis(200);
 /// The configuration of the machine's administrator.
 const SYSTEM: [&str; 3] = [
     "/etc/codex/config.toml",
@@ -144,6 +151,28 @@ impl SetupQuery<'_> {
         if let Some(known) = recall(&cache) {
             return Ok(Some(known));
         }
+        let mut answer = self.ask_once(&settings);
+        for _ in 1..TRIES {
+            let Err(Error::Invalid(why)) = &answer else {
+                break;
+            };
+            if !why.contains(STATE) {
+                break;
+            }
+            std::thread::sleep(PACE);
+            answer = self.ask_once(&settings);
+        }
+        let Some(setup) = answer? else {
+            return Ok(None);
+        };
+        let _only_a_cache = cache.parent().map(files::make_private_directory);
+        if let Ok(bytes) = serde_json::to_vec(&setup) {
+            let _only_a_cache = files::write_private(&cache, &bytes, Durability::Cached);
+        }
+        Ok(Some(setup))
+    }
+
+    fn ask_once(&self, settings: &[String]) -> Result<Option<Setup>, Error> {
         let mut command = Command::new(&self.program.path);
         command
             .env_clear()
@@ -155,19 +184,8 @@ impl SetupQuery<'_> {
             ("config/read", json!({"cwd": self.directory})),
             ("configRequirements/read", Value::Null),
         ];
-        let Some(setup) = understand(
-            ask(command, &self.program.path, &questions),
-            self.options,
-            self.drive,
-        )?
-        else {
-            return Ok(None);
-        };
-        let _only_a_cache = cache.parent().map(files::make_private_directory);
-        if let Ok(bytes) = serde_json::to_vec(&setup) {
-            let _only_a_cache = files::write_private(&cache, &bytes, Durability::Cached);
-        }
-        Ok(Some(setup))
+        let asked = ask(command, &self.program.path, &questions);
+        understand(asked, self.options, self.drive)
     }
 
     /// The arguments that add to the configuration, as an `app-server` takes them.
