@@ -189,7 +189,14 @@ impl Run<'_> {
         })
     }
 
-    /// Begins the conversation with a started server; `None` if the run is cancelled in the meantime.
+    /// Whether somebody has ended the run's session: the one of a program that ends by itself stays.
+    async fn is_session_gone(&self) -> bool {
+        let (tmux, session) = (&self.shared.tmux, &self.names.session);
+        let there = tmux.query_session_of(session, self.run_id.as_str()).await;
+        matches!(there, Ok(false))
+    }
+
+    /// Begins the conversation with a started server; `None` if the run is cancelled or its session ended in the meantime.
     async fn converse(
         &self,
         agent: &Agent,
@@ -210,6 +217,10 @@ impl Run<'_> {
         let begun = tokio::select! {
             begun = self.task.agent.executor.converse(&terms) => begun,
             () = agent.exit.wait() => {
+                if self.is_session_gone().await {
+                    // A person ended it, and the run with it: nothing is started in its place.
+                    return Ok(None);
+                }
                 let words = agent.pane.query_last_words().await.unwrap_or_default();
                 let why = last_error(&words).unwrap_or("it said nothing");
                 // Whoever killed it: nothing was said to the agent yet, so that nothing is lost or done twice by keys.

@@ -13,12 +13,13 @@ use tempfile::TempDir;
 
 use crate::rig::{Rig, wait_for};
 
-// The terminal of 0.150.0 asks for a sign-in in a home of its own.
 tests_of! { joined_by_a_person:
     requests_0_169 on Requests(testkit::agents::PINNED);
+    thorough_requests_0_150 on_thoroughly Requests(testkit::agents::OLDER[0]);
 }
 tests_of! { approved_by_a_person:
     requests_0_169 on Requests(testkit::agents::PINNED);
+    thorough_requests_0_150 on_thoroughly Requests(testkit::agents::OLDER[0]);
 }
 tests_of! { steps_are_in_the_journal:
     requests_0_169 on Requests(testkit::agents::PINNED);
@@ -26,6 +27,13 @@ tests_of! { steps_are_in_the_journal:
 }
 tests_of! { a_server_that_fails_gives_way_to_keys:
     requests_0_169 on Requests(testkit::agents::PINNED);
+}
+tests_of! { a_session_that_is_ended_at_the_start_ends_the_run:
+    requests_0_169 on Requests(testkit::agents::PINNED);
+}
+tests_of! { a_server_of_tools_that_is_required_and_fails_ends_the_run:
+    requests_0_169 on Requests(testkit::agents::PINNED);
+    thorough_requests_0_150 on_thoroughly Requests(testkit::agents::OLDER[0]);
 }
 tests_of! { an_old_codex_is_driven_by_keys:
     codex_0_130 on Codex(testkit::agents::OLDER[1]);
@@ -169,6 +177,44 @@ fn broken(rig: &Rig, does: &str) -> (TempDir, PathBuf) {
 }
 
 /// One that is killed before its first answer, too: it has no prompt yet that could be lost, or done twice.
+/// As by keys: who ends the session before the server's first answer ends the run, which is not begun again.
+async fn a_session_that_is_ended_at_the_start_ends_the_run(rig: &Rig) {
+    for command in ["kill-session -t =cx-t", "kill-server"] {
+        let socket = rig.socket();
+        let does = format!("tmux -S '{}' {command}; sleep 60", socket.display());
+        let (_dir, program) = broken(rig, &does);
+        let mut task = rig.task("[[shell echo x > new; echo 'STATUS: DONE']]");
+        task.agent.program = Some(program);
+        task.agent.drive = Drive::Auto;
+        let outcome = rig.delegate(task).await;
+        assert_eq!(
+            (outcome.status, outcome.drive, outcome.files.len()),
+            (Status::AgentDied, Some(Drive::Requests), 0),
+            "{outcome:?}"
+        );
+        let launches = rig.journal(&outcome).into_iter();
+        let launches = launches.filter(|entry| matches!(entry.progress, Progress::Launched { .. }));
+        assert_eq!(launches.count(), 1);
+    }
+}
+
+/// Keys would not help, and would cost as long again.
+async fn a_server_of_tools_that_is_required_and_fails_ends_the_run(rig: &Rig) {
+    let server =
+        "command = \"sleep\"\nargs = [\"300\"]\nrequired = true\nstartup_timeout_sec = 1\n";
+    rig.configure(&format!("\n[mcp_servers.hang]\n{server}"));
+    let mut task = rig.task("Say hello.");
+    task.agent.drive = Drive::Auto;
+    let outcome = rig.delegate(task).await;
+    let error = outcome.error.as_ref().expect("it fails");
+    assert_eq!(
+        (outcome.drive, error.code.as_str()),
+        (Some(Drive::Requests), "agent_configuration"),
+        "{outcome:?}"
+    );
+    assert!(error.message.contains("hang: timed out"), "{error:?}");
+}
+
 async fn a_server_that_fails_gives_way_to_keys(rig: &Rig) {
     let error = "echo 'Error: no server today' >&2; exit 1";
     for (drive, does, says) in [

@@ -173,10 +173,19 @@ pub(super) fn server_argv(
     argv
 }
 
+/// A provider of models that wants no sign-in, and that the terminal never asks: the server knows its own.
+///
+/// Source: codex 0.145.0 and 0.150.0, whose terminal shows its sign-in screen in a home without credentials; 0.160.0 and 0.169.0
+/// do not. A prompt that is typed there is answered by the server's provider in all four.
+const NO_SIGN_IN: [&str; 2] = [
+    r#"model_provider="none""#,
+    r#"model_providers.none={name="none",base_url="http://127.0.0.1:9/v1"}"#,
+];
+
 /// A terminal that joins a thread of that server, in a home of its own. The server's settings don't count for it, and it needs
 /// no credentials.
 ///
-/// Source: codex 0.150.0 and 0.169.0; the latter writes `tui.screen_reader_detection_done` into its home's `config.toml`, and
+/// Source: codex 0.145.0 to 0.169.0; the latter writes `tui.screen_reader_detection_done` into its home's `config.toml`, and
 /// dialogs that a person answers write there too.
 pub(super) fn joined_terminal(joining: &Joining<'_>) -> Terminal {
     let text = |path: &Path| path.to_string_lossy().into_owned();
@@ -185,6 +194,10 @@ pub(super) fn joined_terminal(joining: &Joining<'_>) -> Terminal {
         &text(joining.program),
         "-c",
         "check_for_update_on_startup=false",
+        "-c",
+        NO_SIGN_IN[0],
+        "-c",
+        NO_SIGN_IN[1],
         "--remote",
         &remote,
         "resume",

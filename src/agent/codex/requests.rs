@@ -327,6 +327,11 @@ impl Conversation for Requests {
     }
 }
 
+/// What codex says where a server of tools with `required = true` does not come up.
+///
+/// Source: codex 0.150.0 and 0.169.0, `thread/start`; `tests/scenarios/requests.rs`.
+const REQUIRED: &str = "required MCP servers failed to initialize";
+
 /// Begins or continues a thread, and says what is in force.
 async fn ask_thread(
     link: &mut Link,
@@ -334,7 +339,16 @@ async fn ask_thread(
     params: &Value,
 ) -> Result<InForce, NoConversation> {
     let answer = link.ask(method, params).await;
-    let in_force = answer.map(parse).map_err(NoConversation::Unusable)?;
+    let in_force = answer.map(parse).map_err(|message| {
+        // By keys it fails in the same way.
+        match message.find(REQUIRED) {
+            Some(at) => {
+                let why = format!("codex can't begin a session: {}", &message[at..]);
+                refusal(Trouble::Configuration, why).into()
+            }
+            None => NoConversation::Unusable(message),
+        }
+    })?;
     in_force.ok_or_else(|| NoConversation::Unusable(format!("the answer to {method} is invalid")))
 }
 
