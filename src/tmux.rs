@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tmux_interface::{
-    AttachSession, DisplayMessage, KillServer, KillSession, KillWindow, ListPanes, ListSessions,
-    NewSession, NewWindow, PipePane, SelectWindow, SetOption, StartServer, Tmux, TmuxCommand,
+    AttachSession, DisplayMessage, KillSession, KillWindow, ListPanes, ListSessions, NewSession,
+    NewWindow, PipePane, SelectWindow, SetOption, StartServer, Tmux, TmuxCommand,
 };
 use tokio::sync::Semaphore;
 
@@ -54,6 +54,9 @@ const ARGV_LIMIT: usize = 15_000;
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 /// A server that doesn't answer for so long may have been stopped: it answers within milliseconds.
 const SUSPICION: Duration = Duration::from_secs(1);
+
+/// A format: `1` where the server has no session, else `0`.
+const IDLE: &str = "#{?#{S:1},0,1}";
 
 /// tmux answers one client after the other: of more at once the last would wait out their limit.
 const CLIENTS: usize = 8;
@@ -362,19 +365,30 @@ impl Server {
             return Ok(());
         }
         let _alone = self.lock(Sharing::Exclusive).await?;
-        if self.query_sessions().await?.is_empty() {
-            let process = ServerProcess::find(&self.socket);
-            let killed = self.run(
-                "kill-server",
-                self.tmux().add_command(KillServer::new().build()),
-            );
-            absent_is_fine(killed.await)?;
-            // Whoever starts a server next must not meet one that is about to end.
-            if let Some(process) = process {
-                process.wait_for_end(&self.socket).await;
+        // In one call, and with no look at all processes: this is what a run ends with.
+        let show = DisplayMessage::new()
+            .print()
+            .message(format!("#{{pid}} {IDLE}"))
+            .build();
+        let mut kill = TmuxCommand::new();
+        kill.name("if-shell").push_flag("-F");
+        kill.push_param(IDLE).push_param("kill-server");
+        let tmux = self.tmux().add_command(show).add_command(kill);
+        let process = match self.run("kill-server", tmux).await {
+            Ok(shown) => match shown.trim().split_once(' ') {
+                Some((pid, "1")) => pid.parse().ok().and_then(ServerProcess::of),
+                _ => return Ok(()),
+            },
+            Err(Error::Refused { message, .. }) if no_server(&message) => {
+                ServerProcess::find(&self.socket)
             }
-            let _removed_by_tmux_or_stale = std::fs::remove_file(&self.socket);
+            Err(error) => return Err(error),
+        };
+        // Whoever starts a server next must not meet one that is about to end.
+        if let Some(process) = process {
+            process.wait_for_end(&self.socket).await;
         }
+        let _removed_by_tmux_or_stale = std::fs::remove_file(&self.socket);
         Ok(())
     }
 

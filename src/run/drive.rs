@@ -24,7 +24,7 @@ use crate::task::policy::Permissions;
 use crate::task::question::Question;
 use crate::task::respond::{Chain, Context, Response};
 use crate::tmux::{self, Pane};
-use crate::turn::classify::{Evidence, PROBE};
+use crate::turn::classify::{self, Evidence, PROBE};
 use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, ResumePoint};
 
 use asking::{Asking, replied};
@@ -176,6 +176,8 @@ impl<'a> Driver<'a> {
     /// Follows the turns to the end. `cancelled` tells by what the run is to be ended.
     pub(crate) async fn follow(mut self, cancelled: impl Future<Output = &'static str>) -> Ending {
         tokio::pin!(cancelled);
+        // While the agent has its first turn.
+        let _nobody_waits = tokio::task::spawn_blocking(classify::prepare);
         self.follow_transcript().await;
         if let Some(end) = self.settle().await {
             return self.ending(end);

@@ -36,6 +36,11 @@ impl ServerProcess {
             .find(|process| process.serves(socket))
     }
 
+    /// The server with that pid.
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        Pid::from_raw(pid.cast_signed()).map(Self)
+    }
+
     fn serves(self, socket: &Path) -> bool {
         if self.read("comm").as_deref() != Some(NAME.as_bytes()) {
             return false;
