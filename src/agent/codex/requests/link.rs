@@ -215,6 +215,10 @@ async fn read(
             Some(Err(error)) if !is_end(&error) => (Incoming::Broken(error.to_string()), LEAST),
             Some(Err(_)) | None => break,
         };
+        if let Incoming::Notification { method, .. } = &message {
+            // `benches/latency.rs` takes the time from here.
+            tracing::trace!(target: "cx_operator::read", %method);
+        }
         let message = match message {
             Incoming::Answer { id, result } => match taken(&waiting, id) {
                 Some(asker) => {
