@@ -154,6 +154,20 @@ pub(super) static MORE: [Class; 15] = [
     }),
 ];
 
+/// Two that codex's server brings about without a script.
+pub(super) static BY_REQUESTS: [Class; 2] = [
+    class("timed_out by requests", Status::TimedOut, |_| {
+        setup(
+            "[[shell echo half > new; sleep 60]]",
+            &["--turn-timeout", "2s"],
+        )
+    }),
+    class("agent_died by requests", Status::AgentDied, |_| {
+        let brief = "[[shell echo half > new; kill -KILL $PPID; sleep 60]]";
+        setup(brief, &["--sandbox", "danger-full-access"])
+    }),
+];
+
 /// All of them.
 pub(super) fn all() -> Vec<&'static Class> {
     let first = [&COMPLETED, &ANSWERED, &PROBED, &FAILED];

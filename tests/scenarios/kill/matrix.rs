@@ -47,17 +47,19 @@ fn try_all(kills: &[Kill], references: &BTreeMap<&str, Reference>) -> Vec<(Strin
     failures.into_inner().expect("no panic held it")
 }
 
+/// The same, in words.
+pub(super) fn failures(kills: &[Kill], references: &BTreeMap<&str, Reference>) -> Vec<String> {
+    let failures = try_all(kills, references).into_iter();
+    let told = failures.map(|(kill, why)| format!("{kill}\n    {why}"));
+    told.collect()
+}
+
 pub(super) fn assert_all(kills: &[Kill], references: &BTreeMap<&str, Reference>) {
-    let failures = try_all(kills, references);
-    let told: Vec<_> = failures
-        .iter()
-        .map(|(kill, why)| format!("{kill}\n    {why}"))
-        .collect();
+    let (told, count) = (failures(kills, references), kills.len());
     assert!(
         told.is_empty(),
-        "{} of {} killings:\n{}",
+        "{} of {count} killings:\n{}",
         told.len(),
-        kills.len(),
         told.join("\n")
     );
 }
@@ -137,7 +139,7 @@ fn full_matrix() {
         let lines = reference.lines;
         let kills = every_way(class, lines);
         let references = BTreeMap::from([(class.name, reference)]);
-        let failures = try_all(&kills, &references);
+        let failures = failures(&kills, &references);
         table.push(format!(
             "{} | {lines} | {} | {} failed | {} s",
             class.name,
@@ -146,11 +148,7 @@ fn full_matrix() {
             started.elapsed().as_secs()
         ));
         tell(table.last().expect("just pushed"));
-        told.extend(
-            failures
-                .into_iter()
-                .map(|(kill, why)| format!("{kill}\n    {why}")),
-        );
+        told.extend(failures);
     }
     let head = "class | lines | kills | result | time";
     tell(&format!(

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::classes::{self, ANSWERED, COMPLETED, Class, FAILED};
-use super::matrix::assert_all;
+use super::matrix::{assert_all, failures};
 use super::{Heir, Kill, Reference};
 use crate::rig::Agent;
 use testkit::agents::{PINNED, PINNED_CLAUDE, native_codex, real_claude};
+use testkit::size::size;
 
 const BY_KEYS: Agent = Agent::Codex(PINNED);
 const BY_REQUESTS: Agent = Agent::Requests(PINNED);
@@ -131,40 +132,79 @@ fn killed_after_each_line_with_claude() {
     }
 }
 
-/// Each class that needs no script: before, within and after each line, and every command that recovers, in turn.
+/// What is killed at each line: before, within and after it, and every command that recovers, in turn.
+fn at_each_line(class: &'static Class, whens: &[&'static str], reference: &Reference) -> Vec<Kill> {
+    let lines = 1..=reference.lines;
+    let ways = lines.flat_map(|line| whens.iter().map(move |&when| (line, when)));
+    let kill = |((line, when), &heir): ((usize, &'static str), &Heir)| Kill {
+        class,
+        agent: BY_REQUESTS,
+        when,
+        line,
+        heir,
+    };
+    ways.zip(Heir::ALL.iter().cycle()).map(kill).collect()
+}
+
+/// Each class that needs no script: before, within and after each line. `CX_KILL_CLASS` names the only class to try.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes half an hour"]
 fn killed_at_each_line_by_requests() {
     if native_codex(PINNED).is_none() {
         return;
     }
-    let whens = ["before", "within", "after"];
-    let mut lines = 0;
-    for class in classes::all() {
-        // Its command line is longer than tmux accepts, but not a server's.
-        if SCRIPTED.contains(&class.name) {
+    let only = std::env::var("CX_KILL_CLASS").ok();
+    let mut told = Vec::new();
+    for class in by_requests() {
+        if only.as_ref().is_some_and(|only| class.name != only) {
             continue;
         }
         let reference = Reference::of(class, BY_REQUESTS);
-        let kills: Vec<_> = (1..=reference.lines)
-            .flat_map(|line| whens.map(|when| (line, when)))
-            .map(|(line, when)| {
-                lines += 1;
-                let heir = Heir::ALL[lines % Heir::ALL.len()];
-                Kill {
-                    class,
-                    agent: BY_REQUESTS,
-                    when,
-                    line,
-                    heir,
-                }
-            })
-            .collect();
-        assert_all(&kills, &BTreeMap::from([(class.name, reference)]));
+        let kills = at_each_line(class, &["before", "within", "after"], &reference);
+        let references = BTreeMap::from([(class.name, reference)]);
+        told.extend(failures(&kills, &references));
     }
+    assert!(
+        told.is_empty(),
+        "{} failed:\n{}",
+        told.len(),
+        told.join("\n")
+    );
 }
 
-/// The classes that only a script can bring about, and the one whose arguments are the terminal's.
+/// The same after some lines of each class; of which, the class tells.
+#[test]
+fn killed_in_each_class_by_requests_thorough() {
+    if native_codex(PINNED).is_none() {
+        return;
+    }
+    let (mut all, mut references) = (Vec::new(), BTreeMap::new());
+    let classes = by_requests();
+    let every = size(5, 1);
+    for (at, class) in classes.into_iter().enumerate() {
+        if at % every != 0 {
+            continue;
+        }
+        let reference = Reference::of(class, BY_REQUESTS);
+        let kills = at_each_line(class, &["after"], &reference).into_iter();
+        all.extend(kills.skip(at % STRIDE).step_by(STRIDE));
+        references.insert(class.name, reference);
+    }
+    assert_all(&all, &references);
+}
+
+/// Of a class's lines one in so many is tried by default, another one in each class.
+const STRIDE: usize = 6;
+
+/// The classes that are brought about by requests, with two that a script brings about by keys.
+fn by_requests() -> Vec<&'static Class> {
+    let mut classes = classes::all();
+    classes.retain(|class| !SCRIPTED.contains(&class.name));
+    classes.extend(&classes::BY_REQUESTS);
+    classes
+}
+
+/// The classes that only a script can bring about, and the one whose command line is longer than tmux accepts, but not a server's.
 const SCRIPTED: [&str; 5] = [
     "asked how it stands",
     "blocked_dialog",
