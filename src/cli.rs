@@ -23,6 +23,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+mod apply;
 mod attach;
 mod classify;
 mod cleanup;
@@ -59,6 +60,7 @@ enum Command {
     Show(records::Show),
     Diff(records::Diff),
     Log(records::Log),
+    Apply(apply::Apply),
     Attach(attach::Attach),
     Recover(recover::Recover),
     Cleanup(cleanup::Cleanup),
@@ -132,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Show(command) => command.run(),
         Command::Diff(command) => command.run(),
         Command::Log(command) => command.run(),
+        Command::Apply(command) => command.run(),
         Command::Attach(command) => command.run(),
         Command::Recover(command) => command.run(),
         Command::Cleanup(command) => command.run(),
@@ -196,7 +199,7 @@ fn advice(text: &str) -> String {
         return text.to_owned();
     };
     let command =
-        r"cx-operator (?:resume|list|show|diff|log|attach|recover|cleanup|prune|doctor)\b";
+        r"cx-operator (?:resume|list|show|diff|log|apply|attach|recover|cleanup|prune|doctor)\b";
     let command = Regex::new(command).expect("the pattern is constant");
     let flag = format!(" --state-dir {}", quoted(root));
     let with_flag = |found: &regex::Captures| format!("{}{flag}", &found[0]);

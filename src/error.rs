@@ -34,6 +34,14 @@ pub enum Error {
         /// Its directory.
         path: PathBuf,
     },
+    /// The check before an apply failed.
+    #[error("the check `{command}` failed ({status}): nothing was applied")]
+    CheckFailed {
+        /// The shell command.
+        command: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
     /// A name that the run needs is taken.
     #[error("the {what} {name} is taken: {holder}")]
     Taken {
@@ -133,9 +141,12 @@ impl Error {
             Self::Worktree(
                 worktree::Error::PathExists { .. } | worktree::Error::BranchExists { .. },
             ) => Code::NameTaken,
+            Self::Worktree(worktree::Error::Conflict { .. }) => Code::ApplyConflict,
+            Self::Worktree(worktree::Error::LocalChanges { .. }) => Code::LocalChanges,
             Self::Worktree(error) if error.is_disk_full() => Code::DiskFull,
             Self::Worktree(_) => Code::Repository,
             Self::WorktreeGone { .. } => Code::WorktreeGone,
+            Self::CheckFailed { .. } => Code::CheckFailed,
             Self::Taken { .. } => Code::NameTaken,
             Self::Tmux(error) => match error {
                 tmux::Error::Missing => Code::TmuxMissing,

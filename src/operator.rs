@@ -1,5 +1,6 @@
 //! The library's front door: an operator, and the runs that it drives.
 
+pub mod apply;
 pub mod cleanup;
 mod earlier;
 pub mod listing;

@@ -5,7 +5,7 @@
 //!
 //! What this module owns: one directory, one branch, one administrative directory below `worktrees/` of the
 //! repository, and refs below `refs/cx-operator/`. What it refuses: to write anything else. The user's HEAD, index,
-//! configuration, branches, reflogs and files are read at most.
+//! configuration, branches, reflogs and files are read at most, but for [`apply`], which is called for nothing else.
 //!
 //! Invariants:
 //!
@@ -21,7 +21,7 @@
 //!
 //! The files import each other in one direction only, from the lowest: `error`, `files`, `git`; `discovery`,
 //! `repository`; `ancestry`, `identity`, `refs`; `spec`, `marker`, `admin_dir`, `owned`; `branch`, `new_refs`; `add`;
-//! then `adopt`, `remove`, `diff`, `durable`, `capture`, `agent_head`, `snapshot`, `dirty`. Nothing of the crate is
+//! then `adopt`, `remove`, `diff`, `durable`, `capture`, `agent_head`, `snapshot`, `dirty`; `merge`, `apply`. Nothing of the crate is
 //! imported but `os`.
 
 mod add;
@@ -29,6 +29,7 @@ mod admin_dir;
 mod adopt;
 mod agent_head;
 mod ancestry;
+pub mod apply;
 mod branch;
 mod capture;
 pub mod diff;
@@ -40,6 +41,7 @@ mod files;
 mod git;
 mod identity;
 mod marker;
+mod merge;
 mod new_refs;
 mod owned;
 mod refs;

@@ -119,11 +119,11 @@ pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, E
 }
 
 /// The signals that end a run, each under its name.
-struct Signals(Vec<(&'static str, Signal)>);
+pub(super) struct Signals(Vec<(&'static str, Signal)>);
 
 impl Signals {
     /// Signals that were ignored at our start stay ignored: `nohup` and `trap ''` mean it.
-    fn catch() -> io::Result<Self> {
+    pub(super) fn catch() -> io::Result<Self> {
         let ignored = ignored_signals();
         let heard = ENDING
             .iter()
@@ -136,7 +136,7 @@ impl Signals {
     }
 
     /// The next one's name; never, where all are ignored.
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         std::future::poll_fn(|context| {
             let come = self
                 .0

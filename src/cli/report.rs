@@ -285,7 +285,8 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     if let (Some(_), Some(result)) = (patch, &outcome.result_ref) {
         let diff = advice(&format!("cx-operator diff {run}"));
         writeln!(to, "  see it:   {diff}")?;
-        write_taking(to, outcome, (&diff, &one_line(result)))?;
+        let apply = advice(&format!("cx-operator apply {run} --patch"));
+        write_taking(to, outcome, (&apply, &one_line(result)))?;
     }
     match outcome.run_dir.as_ref() {
         Some(dir) if dir.exists() => {
@@ -297,11 +298,11 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     }
 }
 
-/// How to apply the work from any directory: `git apply` silently skips paths outside of the current one.
+/// How to apply the work from any directory.
 fn write_taking(
     to: &mut String,
     outcome: &Outcome,
-    (diff, result): (&str, &str),
+    (apply, result): (&str, &str),
 ) -> std::fmt::Result {
     let root = outcome.checkout.as_ref().or(outcome.repository.as_ref());
     let Some(root) = root.filter(|root| root.exists()) else {
@@ -315,11 +316,11 @@ fn write_taking(
             outcome.task
         );
     }
+    writeln!(to, "  apply it: {apply}")?;
     if outcome.base_dirty {
-        // Neither the index nor a merge knows of the changes that the agent started from.
-        return writeln!(to, "  apply it: {diff} | {git} apply");
+        // A merge does not know of the changes that the agent started from.
+        return Ok(());
     }
-    writeln!(to, "  apply it: {diff} | {git} apply -3")?;
     writeln!(to, "  or merge: {git} merge {result}")
 }
 

@@ -45,6 +45,9 @@ pub enum Code {
     Repository,
     NameTaken,
     WorktreeGone,
+    ApplyConflict,
+    LocalChanges,
+    CheckFailed,
     Tmux,
     MalformedEvent,
     PromptAltered,
@@ -56,7 +59,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the table in `docs/result.md`.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
@@ -86,6 +89,9 @@ impl Code {
         Self::Repository,
         Self::NameTaken,
         Self::WorktreeGone,
+        Self::ApplyConflict,
+        Self::LocalChanges,
+        Self::CheckFailed,
         Self::Tmux,
         Self::MalformedEvent,
         Self::PromptAltered,
@@ -128,6 +134,9 @@ impl Code {
             Self::Repository => "repository",
             Self::NameTaken => "name_taken",
             Self::WorktreeGone => "worktree_gone",
+            Self::ApplyConflict => "apply_conflict",
+            Self::LocalChanges => "local_changes",
+            Self::CheckFailed => "check_failed",
             Self::Tmux => "tmux",
             Self::MalformedEvent => "malformed_event",
             Self::PromptAltered => "prompt_altered",
@@ -168,11 +177,16 @@ impl Code {
             | Self::HooksMissing
             | Self::DiskFull
             | Self::Watch => 7,
-            Self::Repository | Self::NameTaken | Self::WorktreeGone => 8,
+            Self::Repository
+            | Self::NameTaken
+            | Self::WorktreeGone
+            | Self::ApplyConflict
+            | Self::LocalChanges => 8,
             Self::Tmux
             | Self::MalformedEvent
             | Self::PromptAltered
             | Self::ConnectionLost
+            | Self::CheckFailed
             | Self::Record
             | Self::GlobalHooks
             | Self::Io => 1,
@@ -226,6 +240,11 @@ impl Code {
             Self::WorktreeGone => {
                 "commits made there are kept; look whether the directory was moved, and run the task again"
             }
+            Self::ApplyConflict => {
+                "name a --branch without those changes, or merge by hand: `cx-operator show` names the result's commit; after --include-dirty take --patch"
+            }
+            Self::LocalChanges => "commit or stash them, then try again",
+            Self::CheckFailed => "nothing was changed; see what it printed",
             Self::NameTaken => {
                 "choose another --task, or see whether `cx-operator cleanup` frees it"
             }

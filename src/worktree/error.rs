@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use super::repository::CommitId;
 use crate::os::chain::failed;
 
 /// Why a repository or a worktree could not be used.
@@ -81,6 +82,52 @@ pub enum Error {
         /// The repository.
         path: PathBuf,
     },
+    /// Both the result and the branch changed the same lines.
+    #[error("the result conflicts with {branch} in {}", listed(files))]
+    Conflict {
+        /// Without `refs/heads/`.
+        branch: String,
+        /// Their paths.
+        files: Vec<String>,
+    },
+    /// Files that would change have changes that no commit has.
+    #[error("{} has uncommitted changes in files of the result: {}", path.display(), listed(files))]
+    LocalChanges {
+        /// The checkout.
+        path: PathBuf,
+        /// Their paths.
+        files: Vec<String>,
+    },
+    /// There is no branch to bring a result onto.
+    #[error("no branch is checked out at {}: name one with --branch", path.display())]
+    Detached {
+        /// The checkout, or the bare repository.
+        path: PathBuf,
+    },
+    /// A checkout is in the middle of something.
+    #[error("{doing} is under way at {}: finish or abort it first", path.display())]
+    Busy {
+        /// The checkout, or the state that git keeps of it.
+        path: PathBuf,
+        /// Such as `a rebase`.
+        doing: &'static str,
+    },
+    /// A commit of a run is no longer in the repository.
+    #[error("the commit {commit} of the run is no longer in the repository")]
+    ResultGone {
+        /// Its id.
+        commit: CommitId,
+    },
+    /// The agent's commits can't be replayed.
+    #[error(
+        "the agent's commits don't descend from the base commit: bring them as one with --squash"
+    )]
+    Rewritten,
+    /// A commit of the user's needs their name.
+    #[error(
+        "git does not know whose commit it will be: set user.name and user.email with `git config`"
+    )]
+    NoIdentity,
     /// Not a name that git accepts for this kind of ref.
     #[error("'{name}' is invalid as the name of a ref")]
     InvalidName {
@@ -236,6 +283,17 @@ fn held(holder: Option<&Path>) -> String {
     holder.map_or_else(String::new, |path| {
         format!(", checked out at {}", path.display())
     })
+}
+
+/// How many files of a list are named in an error.
+const FILES_NAMED: usize = 10;
+
+fn listed(files: &[String]) -> String {
+    let named = files[..files.len().min(FILES_NAMED)].join(", ");
+    match files.len().saturating_sub(FILES_NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 fn paths(left: &[PathBuf]) -> String {

@@ -49,6 +49,16 @@ const KEPT_PREFIXES: [&str; 5] = [
     "GIT_PROTOCOL",
 ];
 
+/// Who the user is, and when: for commits of theirs.
+const IDENTITY: [&str; 6] = [
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_AUTHOR_DATE",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
+    "GIT_COMMITTER_DATE",
+];
+
 fn is_kept(name: &str) -> bool {
     KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
@@ -158,6 +168,16 @@ impl Git {
     /// Uses another index file than that of the repository.
     pub(super) fn index(mut self, path: &Path) -> Self {
         self.command.env("GIT_INDEX_FILE", path);
+        self
+    }
+
+    /// Writes in the caller's name, as their variables and settings tell it.
+    pub(super) fn of_caller(mut self) -> Self {
+        for name in IDENTITY {
+            if let Some(value) = given::variable(name) {
+                self.command.env(name, value);
+            }
+        }
         self
     }
 

@@ -1,6 +1,6 @@
 //! Commits in the operator's name: no identity of the user is needed.
 
-use git2::Oid;
+use git2::{Oid, Signature};
 
 use super::error::Error;
 use super::git::Git;
@@ -37,4 +37,9 @@ pub(super) fn write_commit(
     id.trim_end()
         .parse()
         .map_err(Error::git("read the id of a commit"))
+}
+
+/// Whether a commit's author is the operator.
+pub(super) fn is_ours(author: &Signature<'_>) -> bool {
+    author.email_bytes() == ADDRESS.as_bytes()
 }

@@ -113,21 +113,33 @@ fn the_work_is_taken_in_from_any_directory() {
 /// What the documents show, where a person stands in the work tree.
 #[test]
 fn the_recipe_of_the_documents_works_in_a_subdirectory() {
-    let recipe = r#"cx-operator diff one | git -C "$(git rev-parse --show-toplevel)" apply -3"#;
-    for document in [
-        "README.md",
-        "skills/cx-operator/SKILL.md",
-        "skills/cx-operator/references/results.md",
+    for (document, recipe) in [
+        ("README.md", "cx-operator apply refactor-auth\n"),
+        (
+            "skills/cx-operator/SKILL.md",
+            "cx-operator apply fix-date-parser --patch --json ",
+        ),
+        (
+            "skills/cx-operator/references/results.md",
+            "cx-operator apply iso-weeks --patch ",
+        ),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
         let text = fs::read_to_string(path).expect("readable");
-        let (_, behind) = recipe.split_once("one").expect("it is there");
-        assert!(text.contains(behind), "{document}");
+        assert!(text.contains(recipe), "{document}");
     }
-    let place = finished(false);
-    let ran = shell(&place, &place.path("repo/sub"), recipe);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_applied(&place);
+    for recipe in [
+        "cx-operator apply one",
+        "cx-operator apply one --patch --json",
+    ] {
+        let place = finished(false);
+        for (key, value) in [("user.name", "Ada"), ("user.email", "ada@example.com")] {
+            place.git(&["config", key, value]);
+        }
+        let ran = shell(&place, &place.path("repo/sub"), recipe);
+        assert_eq!(ran.code, 0, "{recipe}: {}", ran.stderr);
+        assert_applied(&place);
+    }
 }
 
 #[test]
@@ -206,6 +218,7 @@ fn json_is_one_document_whatever_is_wrong() {
         &["prune", "--json", "--older-than", "x"],
         &["doctor", "--json", "--state-dir", ""],
         &["attach", "--json", "nobody"],
+        &["apply", "--json", "nobody"],
         &["classify", "--json", "words"],
     ] {
         let ran = place.cli(arguments);

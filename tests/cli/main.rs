@@ -1,6 +1,7 @@
 //! The programs as a person meets them, or an attacker: the text that they print, the exit status, and what they leave.
 
 mod advice;
+mod apply;
 mod cleanup;
 mod codes;
 mod commands;
