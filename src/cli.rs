@@ -23,19 +23,26 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+mod abort;
 mod apply;
+mod asking;
 mod attach;
 mod classify;
 mod cleanup;
 mod delegate;
+mod detached;
 mod doctor;
+mod events;
 mod follow;
 mod hooks;
 mod prune;
 mod records;
 mod recover;
+mod reply;
 mod report;
 mod resume;
+mod status;
+mod wait;
 
 /// Delegate a coding task to another agent's interactive CLI, and get back a typed result with the complete diff.
 ///
@@ -55,7 +62,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Delegate(Box<delegate::Delegate>),
+    #[command(hide = true)]
+    Supervise(detached::Supervise),
     Resume(resume::Resume),
+    Status(status::Status),
+    Events(events::Events),
+    Wait(wait::Wait),
+    Reply(reply::Reply),
+    Abort(abort::Abort),
     List(records::List),
     Show(records::Show),
     Diff(records::Diff),
@@ -126,10 +140,23 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
+    let cli = match cli.command {
+        Command::Supervise(_) => match take_order() {
+            Ok(cli) => cli,
+            Err(error) => return refuse(&error),
+        },
+        _ => cli,
+    };
     start_log(cli.verbose);
     let done = match cli.command {
+        Command::Supervise(_) => Err(usage("`supervise` is started by `delegate --detach` alone")),
         Command::Delegate(command) => command.run(),
         Command::Resume(command) => command.run(),
+        Command::Status(command) => command.run(),
+        Command::Events(command) => command.run(),
+        Command::Wait(command) => command.run(),
+        Command::Reply(command) => command.run(),
+        Command::Abort(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Show(command) => command.run(),
         Command::Diff(command) => command.run(),
@@ -157,6 +184,16 @@ pub fn main() -> ExitCode {
     status
 }
 
+/// The command line of the caller of a supervising process, with the brief that it has read.
+fn take_order() -> Result<Cli, clap::Error> {
+    let order = detached::Order::read().map_err(clap::Error::from)?;
+    let mut cli = Cli::try_parse_from(order.arguments())?;
+    if let Command::Delegate(delegate) = &mut cli.command {
+        delegate.be_told(order);
+    }
+    Ok(cli)
+}
+
 /// How many keys were taken out of what was printed.
 static REDACTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -178,10 +215,14 @@ fn refuse(error: &clap::Error) -> ExitCode {
 /// Whether stdout has its one document of `--json`.
 static PRINTED: AtomicBool = AtomicBool::new(false);
 
+fn has_printed() -> bool {
+    PRINTED.load(Ordering::Relaxed)
+}
+
 /// Prints the document of a command that did nothing, where `--json` asks for one and none is there.
 fn print_refusal(failure: Failure) {
     let mut arguments = std::env::args_os().skip(1).take_while(|word| word != "--");
-    if !arguments.any(|word| word == "--json") || PRINTED.load(Ordering::Relaxed) {
+    if !arguments.any(|word| word == "--json") || has_printed() {
         return;
     }
     let document = serde_json::json!({"schema_version": 1, "status": "failed", "error": failure});
@@ -198,8 +239,7 @@ fn advice(text: &str) -> String {
     let Some(root) = NAMED_STATE.get() else {
         return text.to_owned();
     };
-    let command =
-        r"cx-operator (?:resume|list|show|diff|log|apply|attach|recover|cleanup|prune|doctor)\b";
+    let command = r"cx-operator (?:resume|status|events|wait|reply|abort|list|show|diff|log|apply|attach|recover|cleanup|prune|doctor)\b";
     let command = Regex::new(command).expect("the pattern is constant");
     let flag = format!(" --state-dir {}", quoted(root));
     let with_flag = |found: &regex::Captures| format!("{}{flag}", &found[0]);
@@ -301,6 +341,13 @@ fn print_json(document: &impl Serialize) -> Result<(), Error> {
 /// Prints a record as [`print_json`] does, with the number of keys that were taken out of it.
 fn print_record(record: &impl Serialize) -> Result<(), Error> {
     print_shown(shown::record(record))
+}
+
+/// Prints a document of a stream of them, in a line.
+fn print_json_line(document: &impl Serialize) -> Result<(), Error> {
+    let mut shown = shown::line(document);
+    shown.text.push('\n');
+    print_shown(shown)
 }
 
 fn print_shown(shown: Shown) -> Result<(), Error> {

@@ -123,7 +123,9 @@ impl Error {
                 }
                 record::Error::Alive { .. } => Code::RunAlive,
                 record::Error::Ended { .. } => Code::RunEnded,
-                record::Error::NotAsked { .. } => Code::StaleReply,
+                record::Error::NotAsked { .. } | record::Error::Answered { .. } => Code::StaleReply,
+                record::Error::NotAccepted { .. } => Code::Usage,
+                record::Error::Dead { .. } => Code::RunOrphaned,
                 record::Error::Newer { .. } => Code::NewerRun,
                 record::Error::NoStateDirectory
                 | record::Error::StatePathTooLong { .. }

@@ -3,9 +3,12 @@
 pub mod apply;
 pub mod cleanup;
 mod earlier;
+pub mod events;
+pub mod following;
 pub mod listing;
 pub mod prune;
 pub mod queue;
+pub mod status;
 pub(crate) mod terminal;
 
 use std::num::NonZeroUsize;
@@ -23,9 +26,9 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::operator::queue::{Queue, QueuePlace, Queued};
 use crate::os::time::{millis, timestamp};
-use crate::os::watch::{FileWatcher, Source, Wakeup};
-use crate::record::journal::{Entry, Follower, Progress};
-use crate::record::{Outcome, Store};
+use crate::os::watch::FileWatcher;
+use crate::record::journal::{Entry, Progress};
+use crate::record::{Outcome, RunDir, Store};
 use crate::run::cancel::{Cancel, CancelOnDrop};
 use crate::run::preflight::find_helper;
 use crate::run::recovery::{sweep_once, take_over};
@@ -36,9 +39,6 @@ use crate::task::name::RunId;
 use crate::task::respond::Responder;
 use crate::tmux::Server;
 use crate::turn::End;
-
-/// Between two looks at a journal whose changes are not notified.
-const RESCAN: Duration = Duration::from_secs(1);
 
 /// How long a run waits for others to end, where nothing else is said.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -177,8 +177,9 @@ impl Operator {
         let (sender, receiver) = unbounded_channel();
         let cancel = Cancel::new();
         let (operator, ours) = (self.clone(), cancel.clone());
+        let run_id = RunId::new(&task.name, SystemTime::now());
+        let (store, id) = (self.shared.store.clone(), run_id.clone());
         let handle = tokio::spawn(async move {
-            let run_id = RunId::new(&task.name, SystemTime::now());
             let place = operator.wait_for_place((&task, &run_id), &ours, &sender);
             match place.await {
                 // Held to the run's end.
@@ -187,47 +188,12 @@ impl Operator {
             }
         });
         Run {
+            id,
+            store,
             cancel,
             events: Events { receiver },
             handle,
         }
-    }
-
-    /// Follows a run from its first event to its last, whichever process drives it. Ends also where its operator died.
-    ///
-    /// # Errors
-    /// [`Error::Run`] where there is no such run, [`Error::Watch`] where its journal can't be watched.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn follow(&self, run: &RunId) -> Result<Events, Error> {
-        let run = self.store().load(run)?;
-        let (sender, receiver) = unbounded_channel();
-        let wakeup = Arc::new(Wakeup::default());
-        let source = (Source::Signals, &wakeup);
-        let watched = self
-            .shared
-            .watch
-            .watch(run.path(), Some("events.jsonl"), source)?;
-        let mut journal = Follower::new(run.events());
-        tokio::spawn(async move {
-            let _watched = watched;
-            loop {
-                // Looked at before the lines are read: a living operator may write more.
-                let alive = run.is_alive();
-                for entry in journal.read().unwrap_or_default() {
-                    let last = matches!(entry.progress, Progress::Recorded { .. });
-                    if sender.send(entry).is_err() || last {
-                        return;
-                    }
-                }
-                if !alive {
-                    return;
-                }
-                let _at_intervals = tokio::time::timeout(RESCAN, wakeup.notified()).await;
-            }
-        });
-        Ok(Events { receiver })
     }
 
     /// Takes over a run whose operator died, and brings it to its end: follows the agent on where that still works, else
@@ -257,6 +223,8 @@ impl Operator {
             Err(ended) => tokio::spawn(async move { *ended }),
         };
         Ok(Run {
+            id: run.clone(),
+            store: self.shared.store.clone(),
             cancel,
             events: Events { receiver },
             handle,
@@ -304,7 +272,7 @@ impl Operator {
         };
         let end = tokio::select! {
             biased;
-            by = cancel.cancelled() => End::cancelled_in_queue(by),
+            by = cancel.cancelled() => End::cancelled_in_queue(&by),
             () = tokio::time::sleep(self.queue_timeout) => End::queue_timeout(self.queue_timeout),
             place = self.queue.wait(place, &self.shared.watch, tell) => return place.map_err(not_begun),
         };
@@ -319,6 +287,8 @@ impl Operator {
 /// A run in progress.
 #[derive(Debug)]
 pub struct Run {
+    id: RunId,
+    store: Store,
     cancel: Cancel,
     events: Events,
     handle: JoinHandle<Outcome>,
@@ -328,6 +298,21 @@ impl Run {
     /// The events of the run, as they happen; ends with the run.
     pub fn events(&mut self) -> &mut Events {
         &mut self.events
+    }
+
+    /// The run's id. No directory has it before the run has its place and has begun.
+    #[must_use]
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// The run's directory, once there is one.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "the command line asks")
+    )]
+    pub(crate) fn directory(&self) -> Option<RunDir> {
+        self.store.load(&self.id).ok()
     }
 
     /// A handle that ends the run.

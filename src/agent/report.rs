@@ -193,6 +193,13 @@ pub enum Line {
         /// The session of the sub-agent that the call made, and what it is called.
         made: Option<(String, String)>,
     },
+    /// A step of a turn is done.
+    Item {
+        /// The program's name of the step.
+        id: String,
+        /// The step.
+        item: Item,
+    },
     /// Something ended that began in a turn.
     Ended {
         /// The id of its process, where it was a command.
@@ -207,9 +214,11 @@ pub trait TranscriptReader: fmt::Debug + Send + Sync {
 }
 
 /// A reader of lines each of which has its meaning by itself.
+#[cfg(feature = "scripted-agent")]
 #[derive(Debug)]
 pub struct EachLine(pub fn(&str) -> Option<Line>);
 
+#[cfg(feature = "scripted-agent")]
 impl TranscriptReader for EachLine {
     fn read(&mut self, line: &str) -> Vec<Line> {
         (self.0)(line).into_iter().collect()
@@ -332,4 +341,15 @@ impl Item {
     pub(crate) const LIMIT: usize = 4_000;
     /// The largest number of paths that an item lists.
     pub(crate) const PATHS: usize = 50;
+}
+
+/// At most [`Item::LIMIT`] bytes of a text.
+pub(crate) fn cut(text: &str) -> String {
+    match text
+        .char_indices()
+        .find(|(at, c)| at + c.len_utf8() > Item::LIMIT)
+    {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }

@@ -18,8 +18,13 @@ use crate::{Error, Operator};
 use clap::Args;
 use serde_json::Value;
 
-use super::follow::{Responders, duration, follow, print_outcome};
+use super::asking;
+use super::detached::{self, Order, Supervisor};
+use super::follow::{Audience, Responders, duration, follow, print_outcome};
 use super::{AgentProgram, State, block_on, print_failure, print_record, usage};
+
+/// How long a person's reply is waited for, where nothing else is said.
+const WAIT: Duration = Duration::from_secs(30 * 60);
 
 /// Delegate one task and wait for its result.
 #[derive(Args)]
@@ -74,11 +79,17 @@ pub(crate) struct Delegate {
     /// it anyway.
     #[arg(long)]
     show: bool,
+    /// Return once the agent has the prompt, with the run's id; the run goes on in a process of its own.
+    #[arg(long)]
+    detach: bool,
     /// Print the record as one JSON document on stdout.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     state: State,
+    /// The call that this process carries out for another one.
+    #[arg(skip)]
+    order: Option<Order>,
 }
 
 #[derive(Args)]
@@ -147,19 +158,54 @@ struct Deadlines {
 }
 
 impl Delegate {
-    pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let outcome = match self.delegate() {
-            Err(error) if self.json => {
-                print_failure(&error.to_failure());
-                print_record(&self.not_begun(&error))?;
-                return Ok(ExitCode::from(error.code().exit()));
-            }
-            outcome => outcome?,
-        };
-        print_outcome(&outcome, self.json)
+    /// Takes the call of another process for this one's.
+    pub(super) fn be_told(&mut self, order: Order) {
+        self.order = Some(order);
     }
 
-    fn delegate(&self) -> Result<Outcome, Error> {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        if self.order.is_some() {
+            return self.supervise();
+        }
+        let done = if self.detach {
+            self.detach()
+        } else {
+            let outcome = self.delegate(None);
+            outcome.and_then(|outcome| print_outcome(&outcome, self.json))
+        };
+        match done {
+            Err(error) if self.json && !super::has_printed() => {
+                print_failure(&error.to_failure());
+                print_record(&self.not_begun(&error))?;
+                Ok(ExitCode::from(error.code().exit()))
+            }
+            done => done,
+        }
+    }
+
+    /// Has another process do it. What is wrong with the call is said before.
+    fn detach(&self) -> Result<ExitCode, Error> {
+        let task = self.task()?;
+        let order = Order::new(task.prompt.as_str());
+        detached::start(&order, (task.name.as_str(), self.json))
+    }
+
+    /// Does it for another process, to which it says how the start went.
+    fn supervise(&self) -> Result<ExitCode, Error> {
+        let mut supervisor = Supervisor::begin();
+        let outcome = match self.delegate(Some(&mut supervisor)) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let name = TaskName::parse(&self.task)?;
+                Outcome::not_begun(&name, error.to_failure())
+            }
+        };
+        let exit = outcome.exit_code();
+        supervisor.end(outcome);
+        Ok(ExitCode::from(exit))
+    }
+
+    fn delegate(&self, supervisor: Option<&mut Supervisor>) -> Result<Outcome, Error> {
         let task = self.task()?;
         let mut operator = Operator::builder()
             .state_directory(self.state.root()?)
@@ -168,8 +214,11 @@ impl Delegate {
             operator = operator.max_parallel(runs);
         }
         let operator = operator.build()?;
-        let shown = self.show.then(|| operator.clone());
-        block_on(follow(|| Ok(operator.start(task)), shown))?
+        let audience = Audience {
+            shown: self.show.then(|| operator.clone()),
+            supervisor,
+        };
+        block_on(follow(|| Ok(operator.start(task)), audience))?
     }
 
     /// The document of a run that never began. What is named after the task is null if the name is invalid.
@@ -200,7 +249,7 @@ impl Delegate {
         task.agent = self.agent.options();
         task.environment = self.agent.environment()?;
         task.permissions = self.replies.permissions;
-        task.responders = self.replies.responders.load()?;
+        task.responders = self.replies.responders.load(self.wait())?;
         task.limits = Limits {
             startup: self.deadlines.startup_timeout,
             turn: self.deadlines.turn_timeout,
@@ -214,7 +263,19 @@ impl Delegate {
         Ok(task)
     }
 
+    /// How long a reply is waited for where nothing is said.
+    fn wait(&self) -> Duration {
+        if self.detach || asking::is_there() {
+            WAIT
+        } else {
+            Duration::ZERO
+        }
+    }
+
     fn load_prompt(&self) -> Result<Prompt, Error> {
+        if let Some(order) = &self.order {
+            return Ok(Prompt::parse(order.prompt.as_bytes())?);
+        }
         if let Some(text) = &self.prompt {
             return Ok(Prompt::parse(text.as_bytes())?);
         }

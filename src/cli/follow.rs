@@ -13,12 +13,14 @@ use crate::record::Outcome;
 use crate::record::journal::Progress;
 use crate::run::cancel::Cancel;
 use crate::task::name::RunId;
-use crate::task::respond::{Answers, Command, Responder};
+use crate::task::respond::{Answers, Command, Recipe, Responder};
 use crate::{Error, Operator, Run};
 use clap::Args;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::asking::Person;
+use super::detached::Supervisor;
 use super::{print_failure, print_record, print_text, report, tell, usage};
 
 /// The responders.
@@ -36,10 +38,16 @@ pub(super) struct Responders {
     /// How long the responder may take. The deadlines of the turn and of the run are paused in the meantime.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(super) responder_timeout: Duration,
+    /// How long a question or an approval that nobody else answers waits for a reply (`cx-operator reply`), with the deadlines
+    /// of turn and run paused; 0s: not at all. The agent keeps its session [default: 30m on a terminal, where you are asked,
+    /// and with --detach; else 0s].
+    #[arg(long, value_name = "TIME", value_parser = wait_duration)]
+    wait_for_reply: Option<Duration>,
 }
 
 impl Responders {
-    pub(super) fn load(&self) -> Result<Vec<Arc<dyn Responder>>, Error> {
+    /// `wait`: how long a reply is waited for where nothing is said.
+    pub(super) fn load(&self, wait: Duration) -> Result<Vec<Arc<dyn Responder>>, Error> {
         let mut responders: Vec<Arc<dyn Responder>> = Vec::new();
         if let Some(path) = &self.answers {
             responders.push(Arc::new(Answers::load(path)?));
@@ -53,7 +61,19 @@ impl Responders {
                 self.responder_timeout,
             )));
         }
+        let limit = self.wait_for_reply.unwrap_or(wait);
+        if !limit.is_zero() {
+            responders.push(Arc::new(Recipe::Message { limit }));
+        }
         Ok(responders)
+    }
+}
+
+/// The same as [`duration`], or no time.
+fn wait_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Ok(duration),
+        _ => duration(text),
     }
 }
 
@@ -69,25 +89,49 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Who follows a run beside its caller.
+#[derive(Default)]
+pub(super) struct Audience<'a> {
+    /// The operator that opens the agent's terminal once there is a turn.
+    pub(super) shown: Option<Operator>,
+    /// The side of a detached run that tells its caller of the start.
+    pub(super) supervisor: Option<&'a mut Supervisor>,
+}
+
 /// Starts a run and follows it to its end. Signals are caught before: one would end us without a teardown.
-/// `shown`: the operator that opens the agent's terminal once there is a turn.
 pub(super) async fn follow(
     start: impl FnOnce() -> Result<Run, Error>,
-    shown: Option<Operator>,
+    mut audience: Audience<'_>,
 ) -> Result<Outcome, Error> {
     let quiet = !io::stderr().is_terminal();
     let caught = Signals::catch();
     let mut run = start()?;
-    let mut started = None;
+    let (mut started, mut person) = (None, Person::at_terminal());
     let signals = tokio::spawn(forward_signals(caught, run.canceller()));
-    while let Some(entry) = run.events().next().await {
+    loop {
+        let entry = tokio::select! {
+            entry = run.events().next() => entry,
+            line = Person::line(&mut person) => {
+                if let Some(person) = &mut person {
+                    person.answer(&line);
+                }
+                continue;
+            }
+        };
+        let Some(entry) = entry else { break };
         report::print_progress(&entry, quiet);
-        match (entry.progress, &shown) {
-            (Progress::Started { run_id, .. }, _) => started = Some(run_id),
+        match (&entry.progress, &audience.shown) {
+            (Progress::Started { run_id, .. }, _) => started = Some(run_id.clone()),
             (Progress::Submitted { turn: 1, .. }, Some(operator)) => {
                 show_terminal(operator, started.as_ref()).await;
             }
             _ => {}
+        }
+        if let Some(supervisor) = &mut audience.supervisor {
+            supervisor.take_note(&entry, &run);
+        }
+        if let Some(person) = &mut person {
+            person.take_note(&entry, run.directory().as_ref());
         }
     }
     let outcome = run.outcome().await;

@@ -7,7 +7,7 @@ use crate::{Error, Operator};
 use clap::Args;
 use serde::Serialize;
 
-use super::follow::follow;
+use super::follow::{Audience, follow};
 use super::{State, block_on, print_json, print_text, safe, tell};
 
 /// End the runs whose operator died: collect their work, write their record, remove what they left.
@@ -77,7 +77,7 @@ impl Recover {
                     let outcome = if end {
                         operator.end(&run.id()).await
                     } else {
-                        follow(|| operator.resume(&run.id(), None), None).await
+                        follow(|| operator.resume(&run.id(), None), Audience::default()).await
                     };
                     describe(&run, outcome)
                 })

@@ -59,7 +59,7 @@ fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
 }
 
 /// A step of a turn; `None` for messages, the last of which the report has.
-fn item_line(item: &Item) -> Option<String> {
+pub(super) fn item_line(item: &Item) -> Option<String> {
     Some(match item {
         Item::Command {
             command,

@@ -1,11 +1,12 @@
 //! `cx-operator resume`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::{Error, Operator};
 use clap::Args;
 
-use super::follow::{Responders, follow, print_outcome};
+use super::follow::{Audience, Responders, follow, print_outcome};
 use super::{State, block_on};
 
 /// Take over a run whose operator died, and wait for its result as `delegate` does.
@@ -16,7 +17,7 @@ use super::{State, block_on};
 pub(crate) struct Resume {
     /// A run's id, its beginning, or a task's name (then the newest run of it).
     run: String,
-    /// Without --answers and --responder, those of the run answer.
+    /// Without --answers, --responder and --wait-for-reply, those of the run answer.
     #[command(flatten)]
     responders: Responders,
     /// Print the record as one JSON document on stdout.
@@ -28,13 +29,16 @@ pub(crate) struct Resume {
 
 impl Resume {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let given = self.responders.load()?;
+        let given = self.responders.load(Duration::ZERO)?;
         let operator = Operator::builder()
             .state_directory(self.state.root()?)
             .build()?;
         let run = operator.store().find(&self.run)?.id();
         let responders = (!given.is_empty()).then_some(given);
-        let outcome = block_on(follow(|| operator.resume(&run, responders), None))??;
+        let outcome = block_on(follow(
+            || operator.resume(&run, responders),
+            Audience::default(),
+        ))??;
         print_outcome(&outcome, self.json)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::status::{self, RunStatus};
 use super::{Operator, listing};
 use crate::error::Error;
 use crate::record::Outcome;
@@ -67,11 +68,28 @@ impl Operator {
         Ok(self.store().load(run)?.send_answer(question, answer)?)
     }
 
-    /// Ends a run in good order, from any process. Where no operator lives, the next one does it.
+    /// Leaves the question of that id without an answer, from any process: the run ends with it.
+    ///
+    /// # Errors
+    /// As [`Operator::answer`].
+    pub fn leave(&self, run: &RunId, question: &str) -> Result<(), Error> {
+        Ok(self.store().load(run)?.leave_question(question)?)
+    }
+
+    /// What a run does at this moment.
+    ///
+    /// # Errors
+    /// [`Error::Run`], [`Error::Io`].
+    pub fn status(&self, run: &RunId) -> Result<RunStatus, Error> {
+        status::load_status(self.store(), run.as_str())
+    }
+
+    /// Ends a run in good order, from any process. Where no operator lives, the next one does it. The reason, which may be empty,
+    /// is in the record.
     ///
     /// # Errors
     /// [`Error::Run`], with the code [`RunEnded`](crate::Code::RunEnded) where it has ended.
-    pub fn cancel(&self, run: &RunId) -> Result<(), Error> {
-        Ok(self.store().load(run)?.send_cancel()?)
+    pub fn cancel(&self, run: &RunId, reason: &str) -> Result<(), Error> {
+        Ok(self.store().load(run)?.send_cancel(reason)?)
     }
 }

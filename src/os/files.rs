@@ -49,6 +49,28 @@ pub(crate) fn replace(
     replaced
 }
 
+/// Writes a new file of mode 0600, durably, so that a reader sees all of it or nothing.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] where something has the path, which stays as it is.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = nanos.unwrap_or_default().as_nanos();
+    let mut temp = path.as_os_str().to_owned();
+    temp.push(format!(".tmp-{}-{nanos}", std::process::id()));
+    let temp = Path::new(&temp);
+    let linked = private_file()
+        .create_new(true)
+        .open(temp)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::hard_link(temp, path));
+    let _absent_or_unwritable = fs::remove_file(temp);
+    linked
+}
+
 pub(crate) fn private_file() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
     options.write(true).mode(0o600);

@@ -24,6 +24,7 @@ pub enum Code {
     RunNotFound,
     RunAlive,
     RunEnded,
+    RunOrphaned,
     StaleReply,
     NewerRun,
     StateDirectory,
@@ -59,7 +60,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the table in `docs/result.md`.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
@@ -68,6 +69,7 @@ impl Code {
         Self::RunNotFound,
         Self::RunAlive,
         Self::RunEnded,
+        Self::RunOrphaned,
         Self::StaleReply,
         Self::NewerRun,
         Self::StateDirectory,
@@ -113,6 +115,7 @@ impl Code {
             Self::RunNotFound => "run_not_found",
             Self::RunAlive => "run_alive",
             Self::RunEnded => "run_ended",
+            Self::RunOrphaned => "run_orphaned",
             Self::StaleReply => "stale_reply",
             Self::NewerRun => "newer_run",
             Self::StateDirectory => "state_directory",
@@ -188,6 +191,7 @@ impl Code {
             | Self::ConnectionLost
             | Self::CheckFailed
             | Self::Record
+            | Self::RunOrphaned
             | Self::GlobalHooks
             | Self::Io => 1,
         }
@@ -209,6 +213,7 @@ impl Code {
                 "wait for it, watch it with `cx-operator attach`, or end its operator with SIGINT"
             }
             Self::RunEnded => "`cx-operator show` says how",
+            Self::RunOrphaned => "`cx-operator resume` takes it over",
             Self::StaleReply => "answer the question that is open now",
             Self::NewerRun => "use the cx-operator that wrote it, or a newer one",
             Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",

@@ -77,6 +77,30 @@ pub enum Error {
         /// The question that is open.
         open: Option<String>,
     },
+    /// The question has an answer, on its way to the agent.
+    #[error("the question {question} of the run {name} has an answer already")]
+    Answered {
+        /// The run's id.
+        name: String,
+        /// The question.
+        question: String,
+    },
+    /// The question takes another kind of answer.
+    #[error("the question {question} of the run {name} takes another answer: {accepts}")]
+    NotAccepted {
+        /// The run's id.
+        name: String,
+        /// The question.
+        question: String,
+        /// The kinds that it takes.
+        accepts: String,
+    },
+    /// Nobody drives the run: its operator died.
+    #[error("the operator of the run {name} died")]
+    Dead {
+        /// The run's id.
+        name: String,
+    },
     /// A record is there and can't be read as one.
     #[error("{}", failed(format_args!("read the record {}", path.display())))]
     Unreadable {

@@ -1,17 +1,20 @@
 //! Words to a run from other processes: files below its directory, each written whole.
 //!
 //! `question.json` is there while the run asks; `inbox/reply-<question>.json` answers, `inbox/cancel.json` ends the run. They stay
-//! where they are, so that a word counts also where no operator lives at the moment that it comes.
+//! where they are, so that a word counts also where no operator lives at the moment that it comes. A question has one answer:
+//! the first that is sent.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, RunDir, io_error};
 use crate::agent::screen_state::AnswerOption;
-use crate::os::files::{Durability, make_private_directory, write_private};
+use crate::os::files::{Durability, make_private_directory, write_new, write_private};
+use crate::os::time::timestamp;
 use crate::task::question::{Answer, Question};
 
 /// The document of a question that a run asks.
@@ -32,6 +35,69 @@ pub struct OpenQuestion {
     pub reason: Option<String>,
     /// The answers that the agent offers.
     pub options: Vec<AnswerOption>,
+    /// The kinds of answer that are taken: `text`, `allow`, `deny`.
+    #[serde(default)]
+    pub accepts: Vec<String>,
+    /// Until when an answer from another process is waited for, RFC 3339; absent where none is.
+    #[serde(default)]
+    pub until: Option<String>,
+}
+
+impl OpenQuestion {
+    pub(crate) fn new(id: &str, question: &Question, until: Option<SystemTime>) -> Self {
+        Self {
+            schema_version: 1,
+            id: id.to_owned(),
+            kind: question.kind.as_str().to_owned(),
+            turn: question.turn,
+            text: question.text.clone(),
+            reason: question.reason.clone(),
+            options: question.options.clone(),
+            accepts: question
+                .kind
+                .accepts()
+                .iter()
+                .map(|&kind| kind.to_owned())
+                .collect(),
+            until: until.map(timestamp),
+        }
+    }
+
+    /// Whether it is that very question.
+    pub(crate) fn is_about(&self, question: &Question) -> bool {
+        self.turn == question.turn
+            && self.kind == question.kind.as_str()
+            && self.text == question.text
+    }
+
+    /// Whether it takes that answer, as far as it says what it takes.
+    fn takes(&self, answer: &Answer) -> bool {
+        let kind = match answer {
+            Answer::Text(_) => "text",
+            Answer::Allow => "allow",
+            Answer::Deny(_) => "deny",
+        };
+        self.accepts.is_empty() || self.accepts.iter().any(|accepted| accepted == kind)
+    }
+}
+
+/// What another process says to a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    /// Nothing: the run ends with the question.
+    Leave,
+    /// An answer.
+    #[serde(untagged)]
+    Answer(Answer),
+}
+
+/// The message that ends a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Abort {
+    /// Why; may be empty.
+    #[serde(default)]
+    pub(crate) reason: String,
 }
 
 impl RunDir {
@@ -46,64 +112,97 @@ impl RunDir {
     /// Answers the question of that id, from any process.
     ///
     /// # Errors
-    /// [`Error::NotAsked`] where the run doesn't ask it (any more), [`Error::Io`].
+    /// [`Error::NotAsked`] where the run doesn't ask it (any more), [`Error::Answered`] where it has an answer,
+    /// [`Error::NotAccepted`] for a kind of answer that it doesn't take, [`Error::Io`].
     pub fn send_answer(&self, question: &str, answer: &Answer) -> Result<(), Error> {
-        let open = self.load_question()?.map(|open| open.id);
-        if open.as_deref() != Some(question) {
-            return Err(Error::NotAsked {
+        let open = self.find_open(question)?;
+        if !open.takes(answer) {
+            return Err(Error::NotAccepted {
                 name: self.name().to_owned(),
-                question: question.escape_default().to_string(),
-                open,
+                question: open.id,
+                accepts: open.accepts.join(", "),
             });
         }
-        let text = serde_json::to_vec(answer).expect("an answer has string keys only");
-        self.send(&format!("reply-{question}.json"), &text)
+        self.say(question, &Said::Answer(answer.clone()))
     }
 
-    /// Ends the run in good order, from any process. Where no operator lives, the next one does it.
+    /// Leaves the question of that id without an answer, from any process: the run ends with it.
+    ///
+    /// # Errors
+    /// As [`RunDir::send_answer`].
+    pub fn leave_question(&self, question: &str) -> Result<(), Error> {
+        self.find_open(question)?;
+        self.say(question, &Said::Leave)
+    }
+
+    fn find_open(&self, question: &str) -> Result<OpenQuestion, Error> {
+        let open = self.load_question()?;
+        match open {
+            Some(open) if open.id == question => Ok(open),
+            open => Err(Error::NotAsked {
+                name: self.name().to_owned(),
+                question: question.escape_default().to_string(),
+                open: open.map(|open| open.id),
+            }),
+        }
+    }
+
+    fn say(&self, question: &str, said: &Said) -> Result<(), Error> {
+        let text = serde_json::to_vec(said).expect("an answer has string keys only");
+        let path = self.make_inbox()?.join(format!("reply-{question}.json"));
+        match write_new(&path, &text) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Answered {
+                name: self.name().to_owned(),
+                question: question.to_owned(),
+            }),
+            written => written.map_err(io_error("write", &path)),
+        }
+    }
+
+    /// Ends the run in good order, from any process. Where no operator lives, the next one does it. The reason, which may be
+    /// empty, is in the record.
     ///
     /// # Errors
     /// [`Error::Ended`], [`Error::Io`].
-    pub fn send_cancel(&self) -> Result<(), Error> {
+    pub fn send_cancel(&self, reason: &str) -> Result<(), Error> {
         if self.is_closed() {
             let name = self.name().to_owned();
             return Err(Error::Ended { name });
         }
-        self.send("cancel.json", b"{}")
+        let reason = reason.to_owned();
+        let text = serde_json::to_vec(&Abort { reason }).expect("it has string keys only");
+        let path = self.make_inbox()?.join("cancel.json");
+        write_private(&path, &text, Durability::Synced).map_err(io_error("write", &path))
     }
 
-    fn send(&self, name: &str, text: &[u8]) -> Result<(), Error> {
+    fn make_inbox(&self) -> Result<PathBuf, Error> {
         let dir = self.inbox();
         make_private_directory(&dir).map_err(io_error("create", &dir))?;
-        let path = dir.join(name);
-        write_private(&path, text, Durability::Synced).map_err(io_error("write", &path))
+        Ok(dir)
     }
 
     pub(crate) fn inbox(&self) -> PathBuf {
         self.path.join("inbox")
     }
 
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.inbox().join("cancel.json").exists()
+    /// The message that ends the run, if one has come. Whatever else that file has, ends it too.
+    pub(crate) fn load_abort(&self) -> Option<Abort> {
+        let text = fs::read(self.inbox().join("cancel.json")).ok()?;
+        Some(serde_json::from_slice(&text).unwrap_or_default())
     }
 
-    /// The answer to a question; `None` for none, and for what can't be read as one.
-    pub(crate) fn load_answer(&self, question: &str) -> Option<Answer> {
+    /// What was said to a question: `Some(None)` where it is left without an answer. `None` for nothing, and for what can't be
+    /// read as an answer.
+    pub(crate) fn load_answer(&self, question: &str) -> Option<Option<Answer>> {
         let text = fs::read(self.inbox().join(format!("reply-{question}.json"))).ok()?;
-        serde_json::from_slice(&text).ok()
+        match serde_json::from_slice(&text).ok()? {
+            Said::Leave => Some(None),
+            Said::Answer(answer) => Some(Some(answer)),
+        }
     }
 
-    pub(crate) fn write_question(&self, id: &str, question: &Question) -> Result<(), Error> {
-        let open = OpenQuestion {
-            schema_version: 1,
-            id: id.to_owned(),
-            kind: question.kind.as_str().to_owned(),
-            turn: question.turn,
-            text: question.text.clone(),
-            reason: question.reason.clone(),
-            options: question.options.clone(),
-        };
-        let text = serde_json::to_vec_pretty(&open).expect("a question has string keys only");
+    pub(crate) fn write_question(&self, open: &OpenQuestion) -> Result<(), Error> {
+        let text = serde_json::to_vec_pretty(open).expect("a question has string keys only");
         self.write("question.json", &text)
     }
 

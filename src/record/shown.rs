@@ -24,6 +24,18 @@ pub fn document(document: &impl Serialize) -> Shown {
     }
 }
 
+/// A document of a stream of them, in a line.
+#[must_use]
+pub fn line(document: &impl Serialize) -> Shown {
+    let mut value = serde_json::to_value(document).expect("a document has string keys only");
+    let redacted = redact_json(&mut value);
+    let text = value.to_string();
+    Shown {
+        text: escaped(&text),
+        redacted,
+    }
+}
+
 /// A record as [`document`] shows it, with the number of keys that were taken out of it as `redacted`.
 #[must_use]
 pub fn record(record: &impl Serialize) -> Shown {
@@ -38,6 +50,10 @@ pub fn record(record: &impl Serialize) -> Shown {
 
 fn json_text(document: &Value) -> String {
     let text = serde_json::to_string_pretty(document).expect("a document has string keys only");
+    escaped(&text) + "\n"
+}
+
+fn escaped(text: &str) -> String {
     // serde_json leaves DEL, the C1 controls and changes of direction as they are. All of them are in strings.
     let mut escaped = String::with_capacity(text.len() + 1);
     for c in text.chars() {
@@ -47,7 +63,6 @@ fn json_text(document: &Value) -> String {
             escaped.push(c);
         }
     }
-    escaped.push('\n');
     escaped
 }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 /// A handle that ends one run. Clones end the same run.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel {
-    by: Arc<OnceLock<&'static str>>,
+    by: Arc<OnceLock<String>>,
     ended: CancellationToken,
     hurried: CancellationToken,
 }
@@ -22,22 +22,22 @@ impl Cancel {
     /// agent's processes get no time to end by themselves.
     ///
     /// `by` is in the record: the name of a signal, such as `SIGINT`, or a word of the caller's.
-    pub fn cancel(&self, by: &'static str) {
-        if self.by.set(by).is_err() {
+    pub fn cancel(&self, by: impl Into<String>) {
+        if self.by.set(by.into()).is_err() {
             self.hurried.cancel();
         }
         self.ended.cancel();
     }
 
     /// Returns when the run is to be ended, and by what.
-    pub(crate) async fn cancelled(&self) -> &'static str {
+    pub(crate) async fn cancelled(&self) -> String {
         self.ended.cancelled().await;
-        self.by.get().copied().unwrap_or("cancelled")
+        self.by.get().map_or("cancelled", String::as_str).to_owned()
     }
 
     /// By what the run is to be ended, if it is.
-    pub(crate) fn asked(&self) -> Option<&'static str> {
-        let by = || self.by.get().copied().unwrap_or("cancelled");
+    pub(crate) fn asked(&self) -> Option<&str> {
+        let by = || self.by.get().map_or("cancelled", String::as_str);
         self.ended.is_cancelled().then(by)
     }
 

@@ -13,6 +13,7 @@ use std::time::{Instant, SystemTime};
 use crate::agent::ExecutorId;
 use crate::agent::conversation::{Conversation, Told};
 use crate::agent::executor::TrustPolicy;
+use crate::agent::report::Usage;
 
 use crate::os::process::Exit;
 use crate::os::watch::{FileWatcher, Source, Wakeup, Watched};
@@ -78,7 +79,7 @@ enum Cause {
     Files,
     Exited,
     Time,
-    Cancelled(&'static str),
+    Cancelled(String),
     Replied(Response),
     Told(Told),
 }
@@ -93,6 +94,10 @@ pub(crate) struct Driver<'a> {
     signals: Signals,
     transcript: Option<Transcript>,
     asking: Option<(Question, Asking<'a>)>,
+    /// How many questions the run has asked.
+    questions: usize,
+    /// The tokens that the journal has.
+    tokens: Option<Usage>,
     /// Who answered what, in which words: until the machine says whether the agent is told.
     given: Option<(String, String, String)>,
     queue: VecDeque<Event>,
@@ -135,6 +140,8 @@ impl<'a> Driver<'a> {
             transcript_watched: None,
             transcript: None,
             asking: None,
+            questions: 0,
+            tokens: None,
             given: None,
             queue: VecDeque::new(),
             pane_bytes: 0,
@@ -166,6 +173,7 @@ impl<'a> Driver<'a> {
     ) -> notify::Result<Self> {
         let mut driver = Self::new(parts)?;
         driver.items = items;
+        driver.questions = driver.count_questions();
         let decided = driver.signals.pass_over(resume_point);
         driver.recorded = Recorded::of_turn(resume_point.turns, &replies, decided);
         driver.replies = replies;
@@ -174,7 +182,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Follows the turns to the end. `cancelled` tells by what the run is to be ended.
-    pub(crate) async fn follow(mut self, cancelled: impl Future<Output = &'static str>) -> Ending {
+    pub(crate) async fn follow(mut self, cancelled: impl Future<Output = String>) -> Ending {
         tokio::pin!(cancelled);
         // While the agent has its first turn.
         let _nobody_waits = tokio::task::spawn_blocking(classify::prepare);
@@ -284,6 +292,7 @@ impl<'a> Driver<'a> {
         if self.screen_due && rested && !exited {
             self.look().await;
         }
+        self.note_tokens();
         self.reconnect(exited).await
     }
 
@@ -302,9 +311,10 @@ impl<'a> Driver<'a> {
             self.decide_by_policy(&event);
             self.note_beginning(&event);
             let described = describe(&event);
+            let is_answered = matches!(event, Event::Answered(..));
             let reaction = self.parts.machine.on(Instant::now(), event);
             self.journal_after(before, described, &reaction);
-            self.record_given(&reaction);
+            self.record_given(&reaction, is_answered);
             if self.parts.machine.take_unconfirmed() {
                 self.journal_end(self.parts.machine.last_message(), Evidence::default());
                 self.notices.push(UNCONFIRMED.to_owned());
@@ -390,6 +400,10 @@ impl<'a> Driver<'a> {
             .as_mut()
             .map(Transcript::read)
             .unwrap_or_default();
+        let items = self.transcript.as_mut().map(Transcript::take_items);
+        for (id, item) in items.into_iter().flatten() {
+            self.take_item(id, item);
+        }
         // A turn's end is written when its Stop hooks have run: a stop that is there by now came first, and a
         // turn that ended without a message is then no failed one.
         if !events.is_empty() {

@@ -1,7 +1,7 @@
 //! Messages of other processes to a run, see [`crate::record::inbox`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
@@ -40,9 +40,9 @@ impl CancelByMessage {
     pub(crate) fn listen(dir: &RunDir, watch: &Arc<FileWatcher>, cancel: &Cancel) -> Self {
         let (dir, watch, cancel) = (dir.clone(), Arc::clone(watch), cancel.clone());
         Self(tokio::spawn(async move {
-            let is_cancelled = || dir.is_cancelled().then_some(());
-            match wait_for(&dir, &watch, is_cancelled).await {
-                Ok(()) => cancel.cancel(BY),
+            match wait_for(&dir, &watch, || dir.load_abort()).await {
+                Ok(abort) if abort.reason.trim().is_empty() => cancel.cancel(BY),
+                Ok(abort) => cancel.cancel(format!("{BY}: {}", abort.reason)),
                 Err(error) => tracing::warn!(%error, "the run's inbox can't be watched"),
             }
         }))
@@ -79,6 +79,21 @@ struct ByMessage {
     limit: Duration,
 }
 
+impl ByMessage {
+    /// How long the answer to a question may still take: an operator before may have waited for it.
+    fn left(&self, question: &str) -> Duration {
+        let open = self.dir.load_question().ok().flatten();
+        let until = open
+            .filter(|open| open.id == question)
+            .and_then(|open| open.until);
+        let until = until.and_then(|until| humantime::parse_rfc3339(&until).ok());
+        until.map_or(self.limit, |until| {
+            let left = until.duration_since(SystemTime::now());
+            left.unwrap_or_default().min(self.limit)
+        })
+    }
+}
+
 #[async_trait]
 impl Responder for ByMessage {
     fn name(&self) -> &'static str {
@@ -97,8 +112,8 @@ impl Responder for ByMessage {
         let answer = wait_for(&self.dir, &self.watch, || {
             self.dir.load_answer(&context.question)
         });
-        match tokio::time::timeout(self.limit, answer).await {
-            Ok(Ok(answer)) => Ok(Some(answer)),
+        match tokio::time::timeout(self.left(&context.question), answer).await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(RespondError::Failed(error.to_string())),
             Err(_elapsed) => Err(RespondError::TimedOut(self.limit)),
         }

@@ -59,6 +59,15 @@ impl QuestionKind {
         }
     }
 
+    /// The kinds of answer that it takes.
+    pub(crate) fn accepts(self) -> &'static [&'static str] {
+        match self {
+            Self::Question | Self::Unclear => &["text"],
+            Self::Request => &["text", "allow", "deny"],
+            Self::Permission => &["allow", "deny"],
+        }
+    }
+
     /// Whether it answers the question: a decision answers no question, a text no approval.
     pub(crate) fn takes(self, answer: &Answer) -> bool {
         match self {

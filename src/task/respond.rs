@@ -251,9 +251,26 @@ impl Chain {
         }
     }
 
-    pub(crate) async fn ask(&self, question: &Question, context: &Context) -> Response {
+    /// How long an answer from another process may take; `None` where none is waited for.
+    pub(crate) fn message_limit(&self) -> Option<Duration> {
+        self.0
+            .iter()
+            .find_map(|responder| match responder.recipe() {
+                Some(Recipe::Message { limit }) => Some(limit),
+                _ => None,
+            })
+    }
+
+    /// Asks one after another. `begin` is told whose turn it is.
+    pub(crate) async fn ask(
+        &self,
+        question: &Question,
+        context: &Context,
+        begin: impl Fn(&dyn Responder) + Send,
+    ) -> Response {
         let mut problems = Vec::new();
         for responder in &self.0 {
+            begin(&**responder);
             match responder.respond(question, context).await {
                 Ok(Some(answer)) if !question.kind.takes(&answer) => {
                     problems.push(mistaken(responder.name(), question, &answer));

@@ -145,7 +145,7 @@ pub enum Event {
     /// The user or the parent wants the run to end.
     Cancelled {
         /// By what: `SIGINT`, `SIGTERM`, `cancelled`.
-        by: &'static str,
+        by: String,
     },
     /// The time of [`Machine::deadline`](super::Machine::deadline) has come.
     Deadline,

@@ -404,7 +404,7 @@ impl Machine {
             Event::Malformed { file, content } => self.on_malformed(&file, &content),
             Event::AgentExited { code, screen } => self.on_exit(code, &screen),
             Event::Answered(question, answer) => self.on_answer(now, &question, answer),
-            Event::Cancelled { by } => self.cut_off(End::cancelled(by)),
+            Event::Cancelled { by } => self.cut_off(End::cancelled(&by)),
             Event::Deadline => self.on_deadline(now),
         }
     }

@@ -296,7 +296,7 @@ proptest! {
             Some(Line::Ended { process }) => {
                 prop_assert_eq!(value["payload"]["item"]["process_id"].as_str(), process.as_deref());
             }
-            Some(Line::Refused { .. }) | None => {}
+            Some(Line::Refused { .. } | Line::Item { .. }) | None => {}
         }
     }
 

@@ -114,7 +114,9 @@ impl Help {
                 self.optional_positionals += 1;
             }
             let is_value = index > 0 && words[index - 1].starts_with("--");
-            if word.starts_with('<') && *word != "<COMMAND>" && !is_value {
+            // `<--text <TEXT>|--allow>` is a choice of flags.
+            let is_choice = word.starts_with("<--") || word.contains('|');
+            if word.starts_with('<') && *word != "<COMMAND>" && !is_value && !is_choice {
                 self.positionals += 1;
             }
         }

@@ -105,7 +105,7 @@ async fn answered(rig: &Rig) {
     assert!(other.question(&id).expect("readable").is_none());
     let late = other.answer(&id, &asked.id, &answer);
     assert_eq!(late.expect_err("it has ended").code(), Code::StaleReply);
-    let late = other.cancel(&id).expect_err("it has ended");
+    let late = other.cancel(&id, "").expect_err("it has ended");
     assert_eq!(late.code(), Code::RunEnded);
     let mut events = other.follow(&id).expect("followed");
     let mut last = None;
@@ -129,7 +129,7 @@ async fn decided(rig: &Rig) {
 async fn ended(rig: &Rig) {
     let (run, dir, _) = begin(rig, rig.task("[[sleep 60]]")).await;
     fs::write(rig.worktree().join("half"), "done\n").expect("half of the work");
-    other(rig).cancel(&dir.id()).expect("sent");
+    other(rig).cancel(&dir.id(), "").expect("sent");
     let outcome = rig.outcome(run).await;
     assert_eq!(outcome.status, Status::Aborted, "{outcome:?}");
     let error = outcome.error.as_ref().expect("why");
@@ -140,7 +140,7 @@ async fn ended(rig: &Rig) {
 async fn ended_while_it_asks(rig: &Rig) {
     let (run, dir, _) = begin(rig, asking(rig, "[[question]]")).await;
     question(&dir).await;
-    dir.send_cancel().expect("sent");
+    dir.send_cancel("").expect("sent");
     let outcome = rig.outcome(run).await;
     assert_eq!(outcome.status, Status::Aborted, "{outcome:?}");
 }

@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use items::Calls;
+
 use super::payload::{QUESTION, call_of, failure, inquiries, wish};
 use crate::agent::report::{Line, Phase, TranscriptReader, Usage};
+
+mod items;
 
 /// A reader of a transcript.
 #[derive(Debug, Default)]
@@ -29,6 +33,7 @@ pub(super) struct Reader {
     forms: HashMap<String, String>,
     /// What works on beside the turns: commands and sub-agents.
     at_work: HashSet<String>,
+    calls: Calls,
 }
 
 impl TranscriptReader for Reader {
@@ -164,9 +169,12 @@ impl Reader {
                         is_hooked: true,
                     }
                 }
-                None => Line::Called {
-                    command: Some((id.to_owned(), wish(tool, &part["input"]))),
-                },
+                None => {
+                    self.calls.begin(line, part);
+                    Line::Called {
+                        command: Some((id.to_owned(), wish(tool, &part["input"]))),
+                    }
+                }
             });
         }
     }
@@ -264,6 +272,7 @@ impl Reader {
             refused,
             made: None,
         });
+        lines.extend(self.calls.end(line, part));
     }
 }
 

@@ -17,7 +17,7 @@ use crate::agent::executor::{
     TrustPolicy,
 };
 use crate::agent::global_hooks::GlobalHooks;
-use crate::agent::report::{EachLine, Report, TranscriptReader, TurnError};
+use crate::agent::report::{Report, TranscriptReader, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::tmux::Key;
@@ -109,7 +109,7 @@ impl Executor for Codex {
     }
 
     fn reader(&self) -> Box<dyn TranscriptReader> {
-        Box::new(EachLine(transcript::parse_line))
+        Box::new(transcript::Reader)
     }
 
     fn sub_agent_transcripts(&self, own: &Path) -> Vec<PathBuf> {

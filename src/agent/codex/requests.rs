@@ -19,9 +19,10 @@ use crate::agent::conversation::{
     Conversation, Lost, NoConversation, PastTurn, Session, Terms, Told,
 };
 use crate::agent::executor::{Options, Sandbox, Trouble, TrustPolicy};
+use crate::agent::report::cut;
 use crate::agent::signals::Decision;
 use link::{Incoming, Link};
-use told::{Open, Teller, cut, parse};
+use told::{Open, Teller, parse};
 use words::InForce;
 
 mod link;

@@ -12,6 +12,10 @@ use serde_json::Value;
 use crate::agent::report::{Line, Phase, TurnError, Usage};
 use crate::agent::screen_state::{AnswerOption, Inquiry};
 
+pub(super) use items::Reader;
+
+mod items;
+
 #[derive(Deserialize)]
 struct Raw {
     #[serde(rename = "type")]

@@ -38,7 +38,7 @@ pub(in crate::run) enum Refusal {
     /// It took longer than the limit.
     Late(Duration),
     /// It took longer than a hurried end waits; the name of what ended the run.
-    Hurried(&'static str),
+    Hurried(String),
 }
 
 impl fmt::Display for Refusal {
@@ -100,7 +100,7 @@ impl CollectDeadline {
         let hurried = async {
             self.cancel.hurried().await;
             tokio::time::sleep(self.hurried).await;
-            self.cancel.asked().unwrap_or("cancelled")
+            self.cancel.asked().unwrap_or("cancelled").to_owned()
         };
         let refusal = tokio::select! {
             done = &mut work => return done.map_err(Refusal::Failed),
@@ -167,7 +167,10 @@ mod tests {
         let began = Instant::now();
         let stop = CancellationToken::new();
         let refusal = deadline.wait(&stop, work).await.expect_err("it hangs");
-        assert!(matches!(refusal, Refusal::Hurried("one")), "{refusal}");
+        assert!(
+            matches!(&refusal, Refusal::Hurried(by) if by == "one"),
+            "{refusal}"
+        );
         assert!(stop.is_cancelled() && began.elapsed() < Duration::from_secs(30));
         drop(release);
     }

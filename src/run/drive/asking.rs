@@ -2,13 +2,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::SystemTime;
 
 use super::words::{as_prompts, sanitised};
 use super::{Driver, denial};
 use crate::agent::signals::{self, Decision};
+use crate::record::inbox::OpenQuestion;
 use crate::record::journal::Progress;
 use crate::task::question::{Answer, Question};
-use crate::task::respond::{Context, Response};
+use crate::task::respond::{Context, Recipe, Responder, Response};
 use crate::turn::{Asker, Event};
 
 pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
@@ -16,14 +18,18 @@ pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>
 impl<'a> Driver<'a> {
     pub(super) fn ask(&mut self, question: Question) {
         let responder = self.parts.responder;
-        // The same for an operator that takes the run over here.
-        let id = format!("{}-{}", question.turn, self.replies.len() + 1);
-        if let Err(error) = self.parts.dir.write_question(&id, &question) {
-            tracing::warn!(%error, "the question can't be written down");
-        }
+        let open = self.open_question(&question);
         let context = Context {
-            question: id,
+            question: open.id.clone(),
             ..self.parts.context.clone()
+        };
+        let (turn, journal) = (question.turn, self.parts.journal);
+        let waiting = move |responder: &dyn Responder| {
+            let waits = matches!(responder.recipe(), Some(Recipe::Message { .. }));
+            if let (true, Some(until)) = (waits, open.until.clone()) {
+                let id = open.id.clone();
+                journal.write(Progress::Waiting { turn, id, until });
+            }
         };
         let limit = self.parts.machine.answer_limit();
         let (asked, known) = (question.clone(), self.recorded.answer(&question));
@@ -34,20 +40,47 @@ impl<'a> Driver<'a> {
                     answer: Some(answer),
                     problems: Vec::new(),
                 },
-                None => match tokio::time::timeout(limit, responder.ask(&asked, &context)).await {
-                    Ok(reply) => reply,
-                    Err(_elapsed) => Response::late(limit),
-                },
+                None => {
+                    let reply = responder.ask(&asked, &context, waiting);
+                    match tokio::time::timeout(limit, reply).await {
+                        Ok(reply) => reply,
+                        Err(_elapsed) => Response::late(limit),
+                    }
+                }
             }
         };
         self.asking = Some((question, Box::pin(reply)));
+    }
+
+    /// Writes the question down for other processes. An operator before may have asked the same one: then it is still that.
+    fn open_question(&mut self, question: &Question) -> OpenQuestion {
+        let known = self.parts.dir.load_question().ok().flatten();
+        if let Some(known) = known.filter(|known| known.is_about(question)) {
+            return known;
+        }
+        self.questions += 1;
+        let id = format!("{}-{}", question.turn, self.questions);
+        let limit = self.parts.responder.message_limit();
+        let until = limit.map(|limit| SystemTime::now() + limit);
+        let open = OpenQuestion::new(&id, question, until);
+        self.parts.journal.write(Progress::Asked {
+            turn: open.turn,
+            id,
+            kind: open.kind.clone(),
+            text: open.text.clone(),
+            reason: open.reason.clone(),
+            options: open.options.clone(),
+        });
+        if let Err(error) = self.parts.dir.write_question(&open) {
+            tracing::warn!(%error, "the question can't be written down");
+        }
+        open
     }
 
     pub(super) fn take_reply(&mut self, reply: Response) {
         let Some((question, _)) = self.asking.take() else {
             return;
         };
-        self.parts.dir.remove_question();
         for text in reply.problems {
             self.parts
                 .journal

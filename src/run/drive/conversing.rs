@@ -239,7 +239,7 @@ impl Driver<'_> {
         }
     }
 
-    fn take_item(&mut self, id: String, item: Item) {
+    pub(super) fn take_item(&mut self, id: String, item: Item) {
         if let Item::Command {
             command, outcome, ..
         } = &item

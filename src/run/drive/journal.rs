@@ -1,7 +1,7 @@
 //! What a driver writes down: the journal's lines about turns, the replies, the prompts.
 
 use super::{Driver, Transcript};
-use crate::record::journal::Progress;
+use crate::record::journal::{self, Entry, Progress};
 use crate::record::{self, RunDir};
 use crate::task::policy::Permissions;
 use crate::task::question::Answer;
@@ -106,8 +106,33 @@ impl Driver<'_> {
         }
     }
 
-    /// Writes down what was answered, once it is on its way to the agent.
-    pub(super) fn record_given(&mut self, reaction: &Reaction) {
+    /// Writes the tokens down, where the transcript tells of more.
+    pub(super) fn note_tokens(&mut self) {
+        let told = self.transcript.as_ref().and_then(Transcript::own_usage);
+        if let Some(usage) = told.filter(|_| told != self.tokens) {
+            self.tokens = told;
+            let turn = self.parts.machine.turns();
+            self.parts.journal.write(Progress::Tokens { turn, usage });
+        }
+    }
+
+    /// The questions that the journal of an operator before has.
+    pub(super) fn count_questions(&self) -> usize {
+        let entries = journal::load(&self.parts.dir.events()).unwrap_or_default();
+        let asked = |entry: &&Entry| matches!(entry.progress, Progress::Asked { .. });
+        entries.iter().filter(asked).count()
+    }
+
+    /// Writes down what was answered, once it is on its way to the agent. Until then the question is open for an operator that
+    /// takes the run over.
+    pub(super) fn record_given(&mut self, reaction: &Reaction, is_answered: bool) {
+        self.record_reply_given(reaction);
+        if is_answered && self.asking.is_none() {
+            self.parts.dir.remove_question();
+        }
+    }
+
+    fn record_reply_given(&mut self, reaction: &Reaction) {
         if let Some((by, question, said)) = self.given.take()
             && !matches!(
                 reaction,

@@ -72,7 +72,7 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         Event::Malformed { file, .. } => Some(format!("malformed {file}")),
         Event::AgentExited { .. } => Some("the agent's exit".to_owned()),
         Event::Answered(..) => Some("an answer".to_owned()),
-        Event::Cancelled { by } => Some((*by).to_owned()),
+        Event::Cancelled { by } => Some(by.clone()),
     }
 }
 

@@ -104,7 +104,12 @@ fn a_question_that_is_cut_off_goes_on_record() {
     let (question, _) = Play::asking(QUESTION);
     for (play, text) in [(permission, "touch x"), (question, QUESTION)] {
         for (wait, event) in [
-            (0, Event::Cancelled { by: "SIGTERM" }),
+            (
+                0,
+                Event::Cancelled {
+                    by: "SIGTERM".to_owned(),
+                },
+            ),
             (65_000, Event::Deadline),
         ] {
             let late = matches!(event, Event::Deadline);
@@ -115,7 +120,11 @@ fn a_question_that_is_cut_off_goes_on_record() {
         }
     }
     let mut play = Play::working(plan());
-    let end = play.on(Event::Cancelled { by: "SIGTERM" }).into_end();
+    let end = play
+        .on(Event::Cancelled {
+            by: "SIGTERM".to_owned(),
+        })
+        .into_end();
     assert_eq!(end.pending, None);
 }
 

@@ -213,7 +213,11 @@ fn an_agent_that_is_gone_ends_the_run_in_every_state() {
 #[test]
 fn a_cancellation_ends_the_run_in_every_state() {
     for mut play in every_state() {
-        let end = play.on(Event::Cancelled { by: "SIGINT" }).into_end();
+        let end = play
+            .on(Event::Cancelled {
+                by: "SIGINT".to_owned(),
+            })
+            .into_end();
         assert_eq!((end.status, end.code()), (Status::Aborted, "cancelled"));
         assert!(end.error.expect("an error").message.contains("SIGINT"));
     }
@@ -317,7 +321,9 @@ fn nothing_happens_after_the_end() {
         failed("t1", None),
         aborted(None),
         exited(Some(1)),
-        Event::Cancelled { by: "SIGINT" },
+        Event::Cancelled {
+            by: "SIGINT".to_owned(),
+        },
         Event::Deadline,
     ] {
         assert!(play.on(event.clone()).is_ignored(), "{event:?}");

@@ -183,7 +183,11 @@ fn what_ends_it_otherwise_keeps_the_message_pending() {
     let ends: [fn(&mut Play) -> Reaction; 3] = [
         |play| play.on(exited(Some(1))),
         |play| play.on(aborted(Some("t2"))),
-        |play| play.on(Event::Cancelled { by: "SIGINT" }),
+        |play| {
+            play.on(Event::Cancelled {
+                by: "SIGINT".to_owned(),
+            })
+        },
     ];
     for end in ends {
         let mut play = probing(plan_with_probe());

@@ -243,7 +243,9 @@ impl Course {
                 Event::Answered(question.unwrap_or(other), answer.clone())
             }
             Happening::Dies => exited(Some(1)),
-            Happening::IsCancelled => Event::Cancelled { by: "SIGINT" },
+            Happening::IsCancelled => Event::Cancelled {
+                by: "SIGINT".to_owned(),
+            },
             Happening::ComesDue => Event::Deadline,
         }
     }

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::told::cut;
+use crate::agent::report::cut;
 
 /// Between two attempts to reach a server that starts; it takes 0.1 s.
 const PACE: Duration = Duration::from_millis(3);

@@ -14,7 +14,7 @@ use super::words::{
 };
 use crate::agent::codex::transcript;
 use crate::agent::conversation::Told;
-use crate::agent::report::{Item, Line, Phase, TurnError, Usage};
+use crate::agent::report::{Item, Line, Phase, TurnError, Usage, cut};
 use crate::agent::screen_state::{AnswerOption, Inquiry};
 
 /// A request of the server that waits for an answer.
@@ -375,16 +375,5 @@ impl Tokens {
             cache_write_input_tokens: None,
             reasoning_output_tokens: total.reasoning_output_tokens,
         }
-    }
-}
-
-/// At most [`Item::LIMIT`] bytes of a text.
-pub(super) fn cut(text: &str) -> String {
-    match text
-        .char_indices()
-        .find(|(at, c)| at + c.len_utf8() > Item::LIMIT)
-    {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }

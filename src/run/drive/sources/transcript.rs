@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::agent::ExecutorId;
-use crate::agent::report::{Line, TranscriptReader, TurnError, Usage};
+use crate::agent::report::{Item, Line, TranscriptReader, TurnError, Usage};
 use crate::os::process::Exit;
 use crate::tmux::Pane;
 use crate::turn::Event;
@@ -43,6 +43,8 @@ pub(crate) struct Transcript {
     /// The sub-agents, whose transcripts are beside this one.
     children: Children,
     usage: Option<Usage>,
+    /// The steps that nobody has taken note of yet.
+    items: Vec<(String, Item)>,
     in_turn: bool,
     /// Whether a turn has begun at all.
     has_begun: bool,
@@ -76,6 +78,7 @@ impl Transcript {
             version: None,
             children: Children::default(),
             usage: None,
+            items: Vec::new(),
             in_turn: false,
             has_begun: false,
             evidence: Evidence::default(),
@@ -155,6 +158,16 @@ impl Transcript {
         beside.fold(self.usage, |sum, usage| {
             Some(sum.unwrap_or_default().plus(usage))
         })
+    }
+
+    /// The tokens of the session so far, without those of the transcripts beside it.
+    pub(crate) fn own_usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// The steps that were read since the last call.
+    pub(crate) fn take_items(&mut self) -> Vec<(String, Item)> {
+        std::mem::take(&mut self.items)
     }
 
     /// Whether a turn has begun, as far as it was read.
@@ -279,6 +292,7 @@ impl Transcript {
                     });
                 }
             }
+            Line::Item { id, item } => self.items.push((id, item)),
             Line::Ended { process } => {
                 self.tells_ends = true;
                 if let Some(process) = process {

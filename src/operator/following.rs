@@ -1,0 +1,116 @@
+//! Following a run by its journal, whichever process drives it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::events::{RunEvent, Teller};
+use super::status::find_queued;
+use super::{Events, Operator};
+use crate::error::Error;
+use crate::os::watch::{Source, Wakeup};
+use crate::record::RunDir;
+use crate::record::journal::{Follower, Numbered, Progress};
+use crate::task::name::RunId;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// Between two looks whether the run's operator still lives, and at a journal whose changes are not notified.
+const RESCAN: Duration = Duration::from_secs(1);
+
+/// The events of a run, numbered.
+#[derive(Debug)]
+pub struct RunEvents {
+    receiver: UnboundedReceiver<RunEvent>,
+}
+
+impl RunEvents {
+    /// The next event; `None` after the last.
+    pub async fn next(&mut self) -> Option<RunEvent> {
+        self.receiver.recv().await
+    }
+}
+
+impl Operator {
+    /// Waits until a run has its place and a directory.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where there is no such run.
+    pub(crate) async fn wait_for_begin(&self, run: &RunId) -> Result<(), Error> {
+        while find_queued(self.store(), run.as_str())?.is_some() {
+            tokio::time::sleep(RESCAN).await;
+        }
+        self.store().load(run)?;
+        Ok(())
+    }
+
+    /// Follows a run from its first event to its last, whichever process drives it. Ends also where its operator died.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where there is no such run, [`Error::Watch`] where its journal can't be watched.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn follow(&self, run: &RunId) -> Result<Events, Error> {
+        let (sender, receiver) = unbounded_channel();
+        self.tail(&self.store().load(run)?, move |numbered| {
+            sender.send(numbered.entry).is_ok()
+        })?;
+        Ok(Events { receiver })
+    }
+
+    /// Follows a run as [`Operator::follow`] does, by the events that other programs are told: from the one after `since` on,
+    /// where that is not 0.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where there is no such run, [`Error::Watch`] where its journal can't be watched.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn watch(&self, run: &RunId, since: u64) -> Result<RunEvents, Error> {
+        let (sender, receiver) = unbounded_channel();
+        let run = self.store().load(run)?;
+        let mut teller = Teller::new(run.clone());
+        self.tail(&run, move |numbered| {
+            let event = teller.tell(numbered);
+            let event = event.filter(|event| event.seq > since);
+            event.is_none_or(|event| sender.send(event).is_ok())
+        })?;
+        Ok(RunEvents { receiver })
+    }
+
+    /// Hands over each entry until one is refused, the run has ended, or its operator is dead.
+    fn tail(
+        &self,
+        run: &RunDir,
+        mut hand_over: impl FnMut(Numbered) -> bool + Send + 'static,
+    ) -> Result<(), Error> {
+        let wakeup = Arc::new(Wakeup::default());
+        let source = (Source::Signals, &wakeup);
+        let watched = self
+            .shared
+            .watch
+            .watch(run.path(), Some("events.jsonl"), source)?;
+        let (run, mut journal) = (run.clone(), Follower::new(run.events()));
+        tokio::spawn(async move {
+            let _watched = watched;
+            loop {
+                // Looked at before the lines are read: a living operator may write more.
+                let alive = run.is_alive();
+                let mut is_over = false;
+                for numbered in journal.read().unwrap_or_default() {
+                    // One that was taken over after its end may have more.
+                    is_over = matches!(numbered.entry.progress, Progress::Recorded { .. });
+                    if !hand_over(numbered) {
+                        return;
+                    }
+                }
+                if is_over || !alive {
+                    return;
+                }
+                let _at_intervals = tokio::time::timeout(RESCAN, wakeup.notified()).await;
+            }
+        });
+        Ok(())
+    }
+}
