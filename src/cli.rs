@@ -35,6 +35,7 @@ mod doctor;
 mod events;
 mod follow;
 mod hooks;
+mod policy;
 mod prune;
 mod records;
 mod recover;
@@ -82,6 +83,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Hooks(hooks::Hooks),
     Classify(classify::Classify),
+    Policy(policy::Policy),
 }
 
 /// The agent's program.
@@ -169,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(command) => command.run(),
         Command::Hooks(command) => command.run(),
         Command::Classify(command) => command.run(),
+        Command::Policy(command) => command.run(),
     };
     let status = done.unwrap_or_else(|error| {
         let failure = error.to_failure();

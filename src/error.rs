@@ -10,7 +10,7 @@ use crate::agent::executor::{Refusal, Trouble};
 use crate::os::blocking::Panicked;
 use crate::os::chain::{chain, failed};
 use crate::record::code::Code;
-use crate::{record, task, tmux, worktree};
+use crate::{policy, record, task, tmux, worktree};
 
 /// Why something could not be done. The ends of a run are no errors: see [`crate::record::Status`].
 #[derive(Debug, Error)]
@@ -19,6 +19,9 @@ pub enum Error {
     /// A part of the task is invalid.
     #[error(transparent)]
     Task(#[from] task::Error),
+    /// The policy can't be used.
+    #[error(transparent)]
+    Policy(#[from] policy::LoadError),
     /// An argument is wrong.
     #[error("{0}")]
     Usage(String),
@@ -116,6 +119,7 @@ impl Error {
                 | task::Error::AnswersInvalid { .. }
                 | task::Error::AnswersPattern { .. } => Code::AnswersFile,
             },
+            Self::Policy(_) => Code::PolicyFile,
             Self::Usage(_) => Code::Usage,
             Self::Run(error) => match error {
                 record::Error::NotFound { .. } | record::Error::Ambiguous { .. } => {

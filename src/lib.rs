@@ -35,6 +35,7 @@
 //! | `record` | a run on disk: directories, locks, `run.json`, `events.jsonl`, what is hidden of it |
 //! | `task` | the order: name, prompt, policy, responders |
 //! | `agent` | all that is known about an agent's CLI, and what its hooks write |
+//! | `policy` | what an agent may do: rules, and the reading of shell commands |
 //! | `worktree` | git: worktree, snapshot, patch |
 //! | `tmux` | our own server, its sessions and panes |
 //! | `os` | processes, files and their changes, time |
@@ -65,6 +66,8 @@ mod operator;
 #[cfg(not(feature = "unstable"))]
 mod os;
 #[cfg(not(feature = "unstable"))]
+mod policy;
+#[cfg(not(feature = "unstable"))]
 mod record;
 #[cfg(not(feature = "unstable"))]
 mod run;
@@ -85,6 +88,8 @@ pub mod error;
 pub mod operator;
 #[cfg(feature = "unstable")]
 pub mod os;
+#[cfg(feature = "unstable")]
+pub mod policy;
 #[cfg(feature = "unstable")]
 pub mod record;
 #[cfg(feature = "unstable")]

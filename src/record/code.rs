@@ -20,6 +20,7 @@ pub enum Code {
     TaskName,
     Prompt,
     AnswersFile,
+    PolicyFile,
     ArgumentsTooLong,
     RunNotFound,
     RunAlive,
@@ -60,11 +61,12 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the table in `docs/result.md`.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Usage,
         Self::TaskName,
         Self::Prompt,
         Self::AnswersFile,
+        Self::PolicyFile,
         Self::ArgumentsTooLong,
         Self::RunNotFound,
         Self::RunAlive,
@@ -111,6 +113,7 @@ impl Code {
             Self::TaskName => "task_name",
             Self::Prompt => "prompt",
             Self::AnswersFile => "answers_file",
+            Self::PolicyFile => "policy_file",
             Self::ArgumentsTooLong => "arguments_too_long",
             Self::RunNotFound => "run_not_found",
             Self::RunAlive => "run_alive",
@@ -158,6 +161,7 @@ impl Code {
             | Self::TaskName
             | Self::Prompt
             | Self::AnswersFile
+            | Self::PolicyFile
             | Self::ArgumentsTooLong
             | Self::RunNotFound
             | Self::RunAlive
@@ -207,6 +211,9 @@ impl Code {
                 "give the brief with --prompt, --prompt-file or on stdin; put a longer text into a file of the repository"
             }
             Self::AnswersFile => "see `--answers` in `cx-operator delegate --help`",
+            Self::PolicyFile => {
+                "`cx-operator policy show` lists the presets; `cx-operator policy test FILE` checks a file"
+            }
             Self::ArgumentsTooLong => "put long values into the agent's configuration",
             Self::RunNotFound => "`cx-operator list` names the runs",
             Self::RunAlive => {

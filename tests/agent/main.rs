@@ -8,6 +8,7 @@ mod hooks;
 mod hostile_server;
 mod installed;
 mod mock_model;
+mod policy;
 mod real_dialogs;
 mod requests_schema;
 mod screen_properties;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// From the lowest to the highest. `lib.rs` and `main.rs` are above all of them.
-const ROOMS: [&str; 11] = [
-    "os", "tmux", "worktree", "agent", "task", "record", "error", "turn", "run", "operator", "cli",
+const ROOMS: [&str; 12] = [
+    "os", "tmux", "worktree", "policy", "agent", "task", "record", "error", "turn", "run",
+    "operator", "cli",
 ];
 
 fn floor(room: &str) -> Option<usize> {

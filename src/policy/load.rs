@@ -1,0 +1,61 @@
+//! A policy by its name: a preset, or a file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::file::{self, FILE_LIMIT, Policy};
+use crate::os::bounded;
+use crate::os::chain::failed;
+
+/// How long a policy that is a pipe may say nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a policy can't be had.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It can't be read.
+    #[error("{}", failed(format_args!("read the policy {}", path.display())))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It is invalid.
+    #[error("the policy {} is invalid: {mistake}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The mistake and its place.
+        mistake: file::Error,
+    },
+}
+
+impl Policy {
+    /// The preset of that name, else the policy in that file, whose examples are checked.
+    ///
+    /// # Errors
+    /// [`LoadError`], with the line of a mistake.
+    pub fn load(name: &str) -> Result<Self, LoadError> {
+        if let Some(preset) = Self::preset(name) {
+            return Ok(preset);
+        }
+        let path = Path::new(name);
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+        let text = bounded::read(path, FILE_LIMIT, PATIENCE)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(not_text))
+            .map_err(|source| LoadError::Io {
+                path: path.to_owned(),
+                source,
+            })?;
+        Self::parse(&text).map_err(|mistake| LoadError::Invalid {
+            path: path.to_owned(),
+            mistake,
+        })
+    }
+}
