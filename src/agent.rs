@@ -32,6 +32,8 @@ pub mod signals;
 pub static EXECUTORS: &[&dyn Executor] = &[
     &codex::Codex,
     &claude::Claude,
+    &codex::CodexExec,
+    &claude::ClaudePrint,
     #[cfg(feature = "scripted-agent")]
     &scripted::Scripted,
 ];

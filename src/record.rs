@@ -5,6 +5,7 @@
 //! all there is.
 
 pub use dir::RunDir;
+pub(crate) use dir::TRANSCRIPT;
 pub use error::Error;
 use error::io_error;
 pub use lock::Lock;

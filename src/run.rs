@@ -10,6 +10,7 @@ pub mod cancel;
 pub(crate) mod collect;
 pub(crate) mod context;
 pub(crate) mod drive;
+mod headless;
 pub(crate) mod inbox;
 mod launch;
 pub mod preflight;
@@ -155,7 +156,7 @@ impl<'a> Run<'a> {
             Err(error) => {
                 if let Some(server) = server {
                     let root = server.ok().and_then(|agent| agent.root);
-                    let session = &self.names.session;
+                    let session = Some(self.names.session.as_str());
                     let left = teardown::end_orphans(&self.context(cancel), root, session).await;
                     outcome.notices.extend(left);
                 }
@@ -189,7 +190,7 @@ impl<'a> Run<'a> {
         }
         let executor = self.task.agent.executor;
         let brief = self.task.prompt.as_str();
-        let is_typed = self.ready.drive == Drive::Keys;
+        let is_typed = self.ready.drive != Drive::Requests;
         if is_typed && !self.task.preamble && executor.prompt(brief) != brief {
             let agent = executor.name();
             outcome.notices.push(format!(
@@ -261,7 +262,8 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 // The session may be there all the same: tmux was late, or did a part of what it was told.
-                let session = &self.names.session;
+                let session = Some(self.names.session.as_str());
+                let session = session.filter(|_| self.ready.drive != Drive::Headless);
                 let left = teardown::end_orphans(&self.context(cancel), None, session).await;
                 outcome.notices.extend(left);
                 (None, Ending::failed(error.to_failure()))
@@ -308,7 +310,7 @@ impl<'a> Run<'a> {
         );
         let parts = Parts {
             machine: Machine::new(plan, Instant::now()),
-            pane: &agent.pane,
+            pane: agent.pane.as_ref(),
             continuation: conversation.as_ref().map(|_| Continuation {
                 socket: self.dir.socket(),
                 options: self.task.agent.clone(),
@@ -342,7 +344,9 @@ fn first_prompt(task: &Task, drive: Drive) -> String {
     };
     match drive {
         Drive::Requests => prompt,
-        Drive::Keys | Drive::Auto => task.agent.executor.prompt(&prompt).into_owned(),
+        Drive::Keys | Drive::Headless | Drive::Auto => {
+            task.agent.executor.prompt(&prompt).into_owned()
+        }
     }
 }
 

@@ -14,7 +14,8 @@ pub(crate) fn line(progress: &Progress) -> Option<String> {
         Progress::Done(step) => done(step)?,
         Progress::StepFailed { message, .. } => message.clone(),
         Progress::Launched { pane, pid, .. } => {
-            format!("the agent started in tmux pane {pane} (pid {pid})")
+            let place = pane.as_ref().map(|pane| format!(" in tmux pane {pane}"));
+            format!("the agent started{} (pid {pid})", place.unwrap_or_default())
         }
         Progress::Connected { session_id, .. } => {
             format!("the agent's server answers, with session {session_id}")

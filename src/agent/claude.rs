@@ -1,4 +1,4 @@
-//! Anthropic's Claude Code, by keys in its terminal.
+//! Anthropic's Claude Code, by keys in its terminal, and headless ([`print`]).
 //!
 //! A run has a configuration directory of its own, made from the user's ([`home`]): the user's settings, hooks, servers,
 //! skills and memory count, and nothing is written to the user's files but credentials that are refreshed.
@@ -9,9 +9,11 @@ mod global_hooks;
 mod home;
 mod launch;
 mod payload;
+mod print;
 mod program;
 mod screen;
 mod traces;
 mod transcript;
 
 pub use executor::Claude;
+pub use print::ClaudePrint;

@@ -11,10 +11,12 @@
 //! | [`transcript`] | what its transcript says |
 //! | [`app_server`] | the hooks as codex itself lists them, its configuration as it reads it |
 //! | `requests` | its `app-server` as a partner in conversation |
+//! | `exec` | its headless form, `codex exec`, and the stream of its events |
 //! | `global_hooks` | its `hooks.json`, for people who want the hooks everywhere |
 
 mod access;
 pub mod app_server;
+mod exec;
 mod executor;
 mod global_hooks;
 pub mod launch;
@@ -33,6 +35,7 @@ use serde_json::json;
 use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::{Advice, Form, Holds, ScreenState, ShownDialog};
 use crate::agent::signals::Decision;
+pub use exec::CodexExec;
 pub use executor::Codex;
 use executor::refusal;
 use screen::{Dialog, DialogKind, DialogPolicy, Move, Reason, View};

@@ -1,4 +1,5 @@
-//! The way in which a run talks to an agent's program: by keys in its terminal, or by typed requests to its server.
+//! The way in which a run talks to an agent's program: by keys in its terminal, by typed requests to its server, or not at
+//! all, where a headless program gets one prompt and prints what becomes of it.
 //!
 //! [`Conversation`] is the latter. It tells of turns in the words of [`report`](super::report), so that the rooms above see
 //! the same events whichever way a run goes.
@@ -27,17 +28,37 @@ pub enum Drive {
     Requests,
     /// By keys in the program's terminal.
     Keys,
+    /// By one prompt on its stdin; the stream of events on its stdout tells the rest. It is the executor's own way: nobody
+    /// chooses it.
+    #[cfg_attr(feature = "cli", value(skip))]
+    Headless,
 }
 
 impl Drive {
-    /// Its name: `auto`, `requests`, `keys`.
+    /// Its name: `auto`, `requests`, `keys`, `headless`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Requests => "requests",
             Self::Keys => "keys",
+            Self::Headless => "headless",
         }
+    }
+}
+
+/// The way in which a headless program is driven.
+///
+/// # Errors
+/// Another way is wanted: why it is not possible.
+pub(crate) fn headless_drive(options: &Options) -> Result<Drive, String> {
+    match options.drive {
+        Drive::Auto | Drive::Headless => Ok(Drive::Headless),
+        Drive::Keys | Drive::Requests => Err(format!(
+            "{} is headless, and can't be driven by {}: leave --drive out",
+            options.executor.name(),
+            options.drive.as_str()
+        )),
     }
 }
 

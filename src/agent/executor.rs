@@ -209,6 +209,7 @@ pub trait Installed: fmt::Debug + Send + Sync {
     fn drive(&self, options: &Options) -> Result<Drive, String> {
         match (options.drive, self.refuses_requests(options)) {
             (Drive::Keys, _) | (Drive::Auto, Some(_)) => Ok(Drive::Keys),
+            (Drive::Headless, _) => Err(format!("{} has a terminal", options.executor.name())),
             // The question whether a folder is trusted is the terminal's.
             (Drive::Auto, None) if options.trust == TrustPolicy::Ask => Ok(Drive::Keys),
             (Drive::Auto | Drive::Requests, None) => Ok(Drive::Requests),
@@ -217,6 +218,11 @@ pub trait Installed: fmt::Debug + Send + Sync {
                 options.executor.name()
             )),
         }
+    }
+
+    /// Why nothing that it asks an approval for can be allowed; `None` where it can.
+    fn refuses_approvals(&self) -> Option<String> {
+        None
     }
 
     /// The command line of its server for requests, which listens on `socket`; `None` where it has none.

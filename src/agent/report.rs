@@ -205,6 +205,13 @@ pub enum Line {
         /// The id of its process, where it was a command.
         process: Option<String>,
     },
+    /// A tool needed an approval and was refused: by its hook, or by the program itself where it asks nobody.
+    Denied {
+        /// The command, or the change in words.
+        command: String,
+    },
+    /// A trouble that the program tries to get over: a connection that is tried again, say.
+    Trouble(String),
 }
 
 /// A reader of a transcript's lines, which follow one another.

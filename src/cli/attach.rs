@@ -35,7 +35,16 @@ impl Attach {
         let server = Server::at(store.tmux_socket());
         let running = runtime()?.block_on(server.query_sessions())?;
         let session = sessions_of(&task).find(|session| running.contains(session));
+        let run = store.load_runs()?.into_iter().rev();
+        let mut run = run.filter(|run| run.task() == Some(task.as_str()));
+        let run = run.next();
         let Some(session) = session else {
+            if let Some(run) = run.filter(|run| !run.is_closed() && terminal::is_headless(run)) {
+                let name = run.name();
+                return Err(usage(format!(
+                    "the run {name} is headless: it has no terminal (`cx-operator log {task}` tells how far it is)"
+                )));
+            }
             let names = if running.is_empty() {
                 "none".to_owned()
             } else {
@@ -48,9 +57,7 @@ impl Attach {
         if !io::stdin().is_terminal() {
             return Err(usage("stdin is not a terminal"));
         }
-        let run = store.load_runs()?.into_iter().rev();
-        let mut run = run.filter(|run| run.task() == Some(task.as_str()));
-        if let Some(run) = run.next() {
+        if let Some(run) = run {
             let helper = preflight::find_helper(None)?;
             runtime()?.block_on(terminal::open((&store, &helper), &run))?;
         }

@@ -59,7 +59,7 @@ impl Served {
             } => {
                 *self = Self {
                     is_by_requests: drive == Some(Drive::Requests),
-                    tmux_session: session_id,
+                    tmux_session: session_id.unwrap_or_default(),
                     root: pid_start.map(|start| Process { pid, start }),
                     program: argv.first().map(PathBuf::from).unwrap_or_default(),
                     directory: directory.unwrap_or_default(),
@@ -78,6 +78,19 @@ impl Served {
             _ => {}
         }
     }
+}
+
+/// Whether the run's agent has no terminal, as far as its journal tells.
+pub(crate) fn is_headless(run: &RunDir) -> bool {
+    let entries = journal::load(&run.events()).unwrap_or_default();
+    let launched = entries
+        .iter()
+        .rev()
+        .find_map(|entry| match &entry.progress {
+            Progress::Launched { drive, .. } => *drive,
+            _ => None,
+        });
+    launched == Some(Drive::Headless)
 }
 
 /// Opens the terminal of a run that is driven by requests, if it is not open, and shows it to whoever is attached. Does nothing

@@ -4,6 +4,8 @@
 //! starts leaves the tree below it, whatever that does to its session and its environment. Once the agent has ended,
 //! or the pane has, it ends the rest, so that nothing is left even without an operator.
 //!
+//! Without a terminal it opens a session of its own, so that nothing which its caller's terminal sends reaches the agent.
+//!
 //! It stays in the agent's process group, as the shell of a terminal's only command would: the agent has the terminal
 //! from the start. What the terminal sends to that group (Ctrl-C, a hang-up) does not end it before the agent's
 //! status is written.
@@ -18,13 +20,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use rustix::process::{WaitOptions, WaitStatus, getpid, set_child_subreaper, wait};
+use rustix::process::{WaitOptions, WaitStatus, getpid, set_child_subreaper, setsid, wait};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
 
 use crate::os::files::private_file;
-use crate::os::process::{End, GRACE, Process, cgroup};
+use crate::os::process::{End, GRACE, Process, RUN_VARIABLE, cgroup};
 
 /// The text of an environment file, for [`run`]: `NAME=value` and a NUL for each variable.
 ///
@@ -41,6 +43,75 @@ pub fn environment_file(variables: &[(String, String)]) -> String {
         }
     }
     text
+}
+
+/// A start of an agent by its launcher.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LauncherStart<'a> {
+    /// The run's id.
+    pub(crate) run_id: &'a str,
+    /// The first words of the launcher's command line.
+    pub(crate) launcher: &'a [String],
+    /// The agent's working directory.
+    pub(crate) cwd: &'a Path,
+    /// The environment file; the launcher removes it.
+    pub(crate) environment: &'a Path,
+    /// The file for the agent's exit status.
+    pub(crate) exit_status: &'a Path,
+    /// The run's own cgroup, for the launcher to enter.
+    pub(crate) cgroup: Option<&'a Path>,
+    /// The program and its arguments.
+    pub(crate) argv: &'a [String],
+}
+
+/// The files that an agent without a terminal reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streams<'a> {
+    pub(crate) stdin: &'a Path,
+    pub(crate) stdout: &'a Path,
+    pub(crate) stderr: &'a Path,
+}
+
+impl LauncherStart<'_> {
+    /// The whole command line, in an environment that holds the run's mark alone: a tmux server passes on the environment of
+    /// its first client, which may be that of another run.
+    pub(crate) fn argv(&self) -> Vec<String> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut argv = vec![
+            // The absolute path: an agent's PATH is not ours.
+            "/usr/bin/env".to_owned(),
+            "-i".to_owned(),
+            format!("{RUN_VARIABLE}={}", self.run_id),
+        ];
+        argv.extend_from_slice(self.launcher);
+        argv.extend([
+            text(self.cwd),
+            text(self.environment),
+            text(self.exit_status),
+            self.cgroup.map_or_else(|| "-".to_owned(), text),
+        ]);
+        argv.extend_from_slice(self.argv);
+        argv
+    }
+
+    /// Starts the launcher without a terminal; returns its pid. It outlives us; while we live its end is seen at once.
+    ///
+    /// # Errors
+    /// Whatever opening the files or the start meets.
+    pub(crate) fn spawn(&self, streams: &Streams<'_>) -> io::Result<u32> {
+        let argv = self.argv();
+        let output = |path| private_file().create(true).truncate(true).open(path);
+        let child = tokio::process::Command::new(&argv[0])
+            .args(&argv[1..])
+            .current_dir("/")
+            .stdin(fs::File::open(streams.stdin)?)
+            .stdout(output(streams.stdout)?)
+            .stderr(output(streams.stderr)?)
+            .kill_on_drop(false)
+            .spawn()?;
+        // The runtime reaps it.
+        Ok(child.id().expect("nobody has waited for it"))
+    }
 }
 
 /// The exit status of a launcher that could not start an agent: a shell's "found, but can't be executed".
@@ -146,6 +217,8 @@ fn say(error: &Error) {
 }
 
 fn launch(order: &Order) -> Result<u8, Error> {
+    // In a pane it is the leader of a session already.
+    let _opened = setsid();
     // The agent obeys SIGINT and SIGQUIT; their default would end us.
     let heard = [SIGHUP, SIGTERM, SIGCHLD, SIGINT, SIGQUIT];
     let mut signals = Signals::new(heard).map_err(io_error("wait for signals"))?;

@@ -88,6 +88,15 @@ impl Process {
         })
     }
 
+    /// Its children that have not ended; none where it has.
+    pub(crate) fn children(self) -> Vec<Self> {
+        let child = |(pid, stat): (u32, Stat)| Self {
+            pid,
+            start: stat.start,
+        };
+        family::children(self).into_iter().map(child).collect()
+    }
+
     /// Whether that very process runs; a zombie doesn't.
     pub(crate) fn is_running(self) -> bool {
         Stat::load(self.pid).is_some_and(|stat| stat.start == self.start && !stat.is_dead())

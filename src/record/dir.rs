@@ -12,6 +12,9 @@ use crate::os::files::{Durability, write_private};
 use crate::task::Task;
 use crate::task::name::{RunId, task_of};
 
+/// The file that keeps the agent's transcript.
+pub(crate) const TRANSCRIPT: &str = "transcript.jsonl";
+
 /// One run's directory.
 #[derive(Clone, Debug)]
 pub struct RunDir {
@@ -115,6 +118,16 @@ impl RunDir {
 
     pub(crate) fn pane_log(&self) -> PathBuf {
         self.path.join("pane.log")
+    }
+
+    /// What a headless agent prints: its events, one JSON document a line. It is that agent's transcript.
+    pub(crate) fn stream(&self) -> PathBuf {
+        self.path.join(TRANSCRIPT)
+    }
+
+    /// What it says beside that.
+    pub(crate) fn stderr_log(&self) -> PathBuf {
+        self.path.join("stderr.log")
     }
 
     /// The socket of the agent's server, where it is driven by requests.

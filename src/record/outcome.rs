@@ -141,7 +141,7 @@ pub struct Outcome {
     pub executor: String,
     /// Its version, when it was found.
     pub agent_version: Option<String>,
-    /// The way in which it was driven: `requests` or `keys`; absent where it was not started, and in records of older
+    /// The way in which it was driven: `requests`, `keys` or `headless`; absent where it was not started, and in records of older
     /// versions, which drove by keys.
     #[serde(default)]
     pub drive: Option<Drive>,

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::os::blocking::blocking;
 use crate::record::journal::Step;
-use crate::record::{Outcome, RunDir, Status};
+use crate::record::{Outcome, RunDir, Status, TRANSCRIPT};
 use crate::run::context::RunContext;
 use crate::worktree::Changes;
 use crate::worktree::Snapshot;
@@ -20,9 +20,12 @@ pub(super) mod deadline;
 /// Copies the agent's transcript into the run's directory, however long it is. Returns what people should know: that
 /// it could not be kept.
 pub(super) async fn keep_transcript(dir: &RunDir, path: &Path) -> Option<String> {
+    if path == dir.stream() {
+        return None;
+    }
     let (dir, path) = (dir.clone(), path.to_owned());
     // It may be a gigabyte, and other runs have their turns in the meantime.
-    let copied = blocking(move || Ok::<_, Error>(dir.keep_copy(&path, "transcript.jsonl")?)).await;
+    let copied = blocking(move || Ok::<_, Error>(dir.keep_copy(&path, TRANSCRIPT)?)).await;
     let error = copied.err()?.message();
     Some(format!("the transcript was not kept: {error}"))
 }

@@ -24,7 +24,8 @@ pub(crate) struct RunContext<'a> {
 /// A started agent.
 #[derive(Debug)]
 pub(crate) struct Agent {
-    pub(crate) pane: Pane,
+    /// Its pane; a headless program has none.
+    pub(crate) pane: Option<Pane>,
     pub(crate) exit: Exit,
     pub(crate) root: Option<Process>,
     pub(crate) drive: Drive,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::agent::ExecutorId;
-use crate::agent::conversation::{Conversation, Told};
+use crate::agent::conversation::{Conversation, Drive, Told};
 use crate::agent::executor::TrustPolicy;
 use crate::agent::report::Usage;
 
@@ -26,7 +26,7 @@ use crate::task::question::Question;
 use crate::task::respond::{Chain, Context, Response};
 use crate::tmux::{self, Pane};
 use crate::turn::classify::{self, Evidence, PROBE};
-use crate::turn::{COMPOSER, CONTINUE, End, Event, Machine, Reaction, ResumePoint};
+use crate::turn::{CONTINUE, End, Event, Machine, Reaction, ResumePoint};
 
 use asking::{Asking, replied};
 pub(crate) use continuation::Continuation;
@@ -42,17 +42,21 @@ mod asking;
 mod continuation;
 mod conversing;
 pub(crate) mod ending;
+mod headless;
 mod idle;
 mod journal;
 mod pace;
+mod reading;
 pub(crate) mod recorded;
 pub(crate) mod sources;
+mod typing;
 mod words;
 
 /// What a driver works with.
 pub(crate) struct Parts<'a> {
     pub(crate) machine: Machine,
-    pub(crate) pane: &'a Pane,
+    /// The agent's pane; `None` where it is headless.
+    pub(crate) pane: Option<&'a Pane>,
     /// The conversation with the agent's server, if it is driven by requests.
     pub(crate) conversation: Option<Box<dyn Conversation>>,
     /// The terms on which that is continued where the connection is lost.
@@ -120,6 +124,10 @@ pub(crate) struct Driver<'a> {
     trouble: Option<String>,
     is_cut_off: bool,
     reconnections: u8,
+    /// Whether a headless program's stream told of its turn.
+    is_proven: bool,
+    /// The commands that a headless program's hooks asked an approval for.
+    by_hooks: HashSet<String>,
     /// How often in a row the agent said that it has nothing to do when it was looked at within a turn.
     idle_looks: u8,
     /// The last turn that was seen to begin, and when.
@@ -157,10 +165,13 @@ impl<'a> Driver<'a> {
             trouble: None,
             is_cut_off: false,
             reconnections: 0,
+            is_proven: false,
+            by_hooks: HashSet::new(),
             idle_looks: 0,
             turn_begun: None,
         };
         driver.join();
+        driver.open_stream();
         Ok(driver)
     }
 
@@ -213,10 +224,9 @@ impl<'a> Driver<'a> {
             let cut_off = self.gather(woke, now).await;
             let end = self.settle().await.or(cut_off).or_else(|| self.refusal());
             if let Some(end) = end {
-                let end = if self.is_by_requests() {
-                    troubled(end, self.trouble.take())
-                } else {
-                    explained(end, self.parts.executor, self.parts.pane).await
+                let end = match self.parts.pane.filter(|_| self.is_by_keys()) {
+                    Some(pane) => explained(end, self.parts.executor, pane).await,
+                    None => troubled(end, self.trouble.take()),
                 };
                 return self.ending(end);
             }
@@ -244,22 +254,30 @@ impl<'a> Driver<'a> {
         let due = self.parts.machine.deadline().is_some_and(|at| now >= at);
         // What happened before a deadline counts, noticed or not: we may have stood still when it passed.
         let all = exited || due;
-        if self.wake.take(Source::Signals) || all {
-            if self.is_by_requests() {
-                self.witness();
-            } else {
-                let events = self.signals.read();
-                self.queue.extend(events);
+        let signals = self.wake.take(Source::Signals) || all;
+        let transcript = self.wake.take(Source::Transcript);
+        match self.parts.machine.drive() {
+            Drive::Requests => {
+                if signals {
+                    self.witness();
+                }
+                if transcript && self.parts.machine.is_holding() {
+                    self.look_for_work();
+                }
             }
-        }
-        if self.is_by_requests() {
-            if self.wake.take(Source::Transcript) && self.parts.machine.is_holding() {
-                self.look_for_work();
+            // In the order in which they are caused.
+            Drive::Headless => self.read_stream(exited),
+            Drive::Keys | Drive::Auto => {
+                if signals {
+                    let events = self.signals.read();
+                    self.queue.extend(events);
+                }
+                if transcript || all {
+                    self.read_transcript().await;
+                    // The turn's end may be what a reply waits for.
+                    self.screen_due |= self.parts.machine.watches_screen();
+                }
             }
-        } else if self.wake.take(Source::Transcript) || all {
-            self.read_transcript().await;
-            // The turn's end may be what a reply waits for.
-            self.screen_due |= self.parts.machine.watches_screen();
         }
         let rested = self.is_rested(now);
         let unwatched = rested && self.pane_watched.is_none();
@@ -277,10 +295,13 @@ impl<'a> Driver<'a> {
         }
         match woke {
             Cause::Told(told) => self.take_told(told),
-            Cause::Exited => self.queue.push_back(Event::AgentExited {
-                code: self.parts.dir.load_exit_status(),
-                screen: self.parts.pane.query_last_words().await.unwrap_or_default(),
-            }),
+            Cause::Exited => {
+                let exited = Event::AgentExited {
+                    code: self.parts.dir.load_exit_status(),
+                    screen: self.last_words().await,
+                };
+                self.queue.push_back(exited);
+            }
             Cause::Cancelled(by) => self.queue.push_back(Event::Cancelled { by }),
             Cause::Replied(reply) => self.take_reply(reply),
             Cause::Time | Cause::Files => {}
@@ -302,7 +323,7 @@ impl<'a> Driver<'a> {
             self.adopt(&mut event);
             let before = self.parts.machine.turns();
             if let Event::TurnStopped { turn_id, .. } = &event
-                && !self.is_by_requests()
+                && self.is_by_keys()
                 && self.parts.machine.is_untold(turn_id.as_deref())
             {
                 self.notices.push(UNTOLD.to_owned());
@@ -349,32 +370,23 @@ impl<'a> Driver<'a> {
                     turn,
                     bytes: text.len(),
                 });
+                // A headless program has it from its start.
                 if self.is_by_requests() {
                     self.submit(turn, &text);
-                } else {
+                } else if let Some(pane) = self.parts.pane {
                     let typed = self.parts.executor.keystrokes(&text);
-                    self.parts.pane.paste_turn(turn, &typed).await?;
+                    pane.paste_turn(turn, &typed).await?;
                 }
             }
-            Reaction::Press(key, on) => {
-                let key_name = key.name().to_owned();
-                self.parts.journal.write(Progress::KeyPressed {
-                    key: key_name,
-                    on: on.to_owned(),
-                });
-                let (pane, composer) = (self.parts.pane, self.parts.executor.composer());
-                match on {
-                    COMPOSER => pane.press_in_composer(key, composer).await?,
-                    on if self.parts.executor.has_fields(on) => pane.press(key).await?,
-                    _ => pane.press_in_dialog(key, composer).await?,
-                }
-            }
+            Reaction::Press(key, on) => self.press(key, on).await?,
             Reaction::Note(text) => {
                 self.parts.journal.write(Progress::KeyPressed {
                     key: "paste".to_owned(),
                     on: "question".to_owned(),
                 });
-                self.parts.pane.paste(&text).await?;
+                if let Some(pane) = self.parts.pane {
+                    pane.paste(&text).await?;
+                }
             }
             Reaction::Look => self.look().await,
             Reaction::Ask(question) => self.ask(question),
@@ -394,7 +406,7 @@ impl<'a> Driver<'a> {
         Ok(None)
     }
 
-    async fn read_transcript(&mut self) {
+    pub(super) async fn read_transcript(&mut self) {
         let events = self
             .transcript
             .as_mut()
@@ -421,8 +433,11 @@ impl<'a> Driver<'a> {
                     turn_id,
                     error: None,
                 } if !self.is_silent(&turn_id) => {
-                    let (pane, exit) = (self.parts.pane, self.parts.exit);
-                    let error = wait_for_error(self.parts.executor, pane, exit).await;
+                    let (executor, exit) = (self.parts.executor, self.parts.exit);
+                    let error = match self.parts.pane {
+                        Some(pane) => wait_for_error(executor, pane, exit).await,
+                        None => None,
+                    };
                     Event::TurnFailed { turn_id, error }
                 }
                 other => other,
@@ -452,47 +467,5 @@ impl<'a> Driver<'a> {
             _ => false,
         };
         self.parts.machine.stops_silently(turn) || self.queue.iter().any(told)
-    }
-
-    /// Follows the transcript of the session that the machine takes for the agent's.
-    async fn follow_transcript(&mut self) {
-        if self.is_by_requests() {
-            return;
-        }
-        let Some(session) = self.parts.machine.session() else {
-            return;
-        };
-        let Some(path) = self
-            .signals
-            .transcript_of(session)
-            .map(std::path::Path::to_owned)
-        else {
-            return;
-        };
-        let current = self
-            .transcript
-            .as_ref()
-            .is_some_and(|transcript| transcript.path() == path);
-        if current && self.transcript_watched.is_some() {
-            return;
-        }
-        if !current {
-            self.transcript = Some(Transcript::new(path.clone(), self.parts.executor));
-        }
-        if let (Some(dir), Some(name)) = (
-            path.parent(),
-            path.file_name().and_then(|name| name.to_str()),
-        ) {
-            match self
-                .parts
-                .watch
-                .watch(dir, Some(name), (Source::Transcript, &self.wake))
-            {
-                Ok(watched) => self.transcript_watched = Some(watched),
-                // It is read at every rescan all the same.
-                Err(error) => tracing::debug!(%error, "the transcript can't be watched yet"),
-            }
-        }
-        self.read_transcript().await;
     }
 }

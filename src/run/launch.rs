@@ -97,7 +97,10 @@ impl Run<'_> {
             }
         }
         let command = self.ready.program.command_line(&launch);
-        let agent = self.start(&launch, (command, Drive::Keys)).await?;
+        let agent = match self.ready.drive {
+            Drive::Headless => self.start_headless(&launch, command).await?,
+            _ => self.start(&launch, (command, Drive::Keys)).await?,
+        };
         Ok((agent, None))
     }
 
@@ -142,7 +145,7 @@ impl Run<'_> {
                 // The worktree may not be there yet; a server is told where to work with each session.
                 cwd: match drive {
                     Drive::Requests => self.dir.path(),
-                    Drive::Keys | Drive::Auto => launch.directory,
+                    _ => launch.directory,
                 },
                 environment: &environment,
                 exit_status: &self.dir.exit_status(),
@@ -153,33 +156,34 @@ impl Run<'_> {
             self.shared.tmux.new_session(&spec).await
         };
         let pane = self.journal.step(step, begin).await;
-        self.watch_over(pane?, launch.directory, (command, drive))
+        let pane = pane?;
+        self.watch_over((pane.pid(), Some(pane)), launch.directory, (command, drive))
     }
 
-    fn make_cgroup(&self) -> Option<Cgroup> {
+    pub(super) fn make_cgroup(&self) -> Option<Cgroup> {
         let wanted = self.shared.cgroups;
         wanted
             .then(|| Cgroup::create(self.run_id.as_str(), self.dir.path()))
             .flatten()
     }
 
-    fn watch_over(
+    pub(super) fn watch_over(
         &self,
-        pane: Pane,
+        (pid, pane): (u32, Option<Pane>),
         directory: &Path,
         (command, drive): (CommandLine, Drive),
     ) -> Result<Agent, Error> {
-        let root = Process::find(pane.pid());
+        let root = Process::find(pid);
         self.journal.write(Progress::Launched {
-            session_id: pane.session_id().to_owned(),
-            pane: pane.id().to_owned(),
-            pid: pane.pid(),
+            session_id: pane.as_ref().map(|pane| pane.session_id().to_owned()),
+            pane: pane.as_ref().map(|pane| pane.id().to_owned()),
+            pid,
             pid_start: root.map(|process| process.start),
             directory: Some(directory.to_owned()),
             argv: command.recorded,
             drive: Some(drive),
         });
-        let exit = Exit::of(pane.pid()).map_err(io_error("watch the agent's process"))?;
+        let exit = Exit::of(pid).map_err(io_error("watch the agent's process"))?;
         Ok(Agent {
             pane,
             exit,
@@ -221,7 +225,10 @@ impl Run<'_> {
                     // A person ended it, and the run with it: nothing is started in its place.
                     return Ok(None);
                 }
-                let words = agent.pane.query_last_words().await.unwrap_or_default();
+                let words = match &agent.pane {
+                    Some(pane) => pane.query_last_words().await.unwrap_or_default(),
+                    None => String::new(),
+                };
                 let why = last_error(&words).unwrap_or("it said nothing");
                 // Whoever killed it: nothing was said to the agent yet, so that nothing is lost or done twice by keys.
                 let how = match self.dir.load_exit_status() {
@@ -252,7 +259,7 @@ impl Run<'_> {
             self.ready.program.forget(self.shared.store.root());
         }
         let context = self.context(cancel);
-        let session = &self.names.session;
+        let session = Some(self.names.session.as_str());
         let left = teardown::end_orphans(&context, agent.root, session).await;
         // It was that program's, and would be read as the next one's.
         let _none = fs::remove_file(self.dir.exit_status());

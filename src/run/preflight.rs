@@ -18,6 +18,7 @@ use crate::record::Store;
 use crate::run::shared::Shared;
 use crate::task::Task;
 use crate::task::name::{Names, RunId};
+use crate::task::policy::{Keep, Permissions};
 use crate::tmux::{self, Server};
 use crate::worktree::{CommitId, Dirty, Repository, owned, refuse_unspeakable};
 
@@ -70,9 +71,13 @@ pub(crate) async fn check(
     };
     let (tmux, program, repository) =
         tokio::join!(check_tmux(), executor.find(options, place), repository);
-    tmux?;
     let program = program?;
     let drive = program.drive(options).map_err(Error::Usage)?;
+    if drive == Drive::Headless {
+        check_headless(task, &*program)?;
+    } else {
+        tmux?;
+    }
     let Start {
         repository,
         base,
@@ -84,7 +89,9 @@ pub(crate) async fn check(
     let helper = find_helper(shared.helpers.as_deref())?;
     check_disk(&task.worktree_root, "--worktree-root")?;
     check_disk(store.root(), "--state-dir")?;
-    check_session(store, (task, names)).await?;
+    if drive != Drive::Headless {
+        check_session(store, (task, names)).await?;
+    }
     let stands = repository.checkout().map(|top| below(top, &directory));
     let stands = stands.filter(|place| place.is_dir());
     let place = Place {
@@ -117,6 +124,20 @@ pub(crate) async fn check(
         environment,
         notices,
     })
+}
+
+/// Refuses what a headless program can't do.
+fn check_headless(task: &Task, program: &dyn Installed) -> Result<(), Error> {
+    let name = task.agent.executor.name();
+    if task.keep == Keep::Session {
+        let why =
+            format!("{name} is headless: it has no session to keep (--keep branch or worktree)");
+        return Err(Error::Usage(why));
+    }
+    match program.refuses_approvals() {
+        Some(why) if task.permissions == Permissions::Allow => Err(Error::Usage(why)),
+        _ => Ok(()),
+    }
 }
 
 /// The directory, or the root if it is not one.

@@ -7,14 +7,13 @@
 //! Only what is provably ours is touched: the processes with the run's mark, the session on our own socket that runs
 //! the run's launcher, the worktree whose marker names run and state directory.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::{Error, io as io_error};
-use crate::os::process::{Exit, Process, RunProcesses, boot_id, holds_this_process};
+use crate::os::process::{Process, RunProcesses, boot_id, holds_this_process};
 use crate::os::time::millis;
 use crate::record::journal::{Entry, Journal, Progress};
 use crate::record::{self, Failure, FoundMark, Lock, Outcome, RunDir, Status, Store};
@@ -30,13 +29,13 @@ use crate::task::policy::Keep;
 use crate::task::respond::{Context, Responder};
 use crate::tmux::Server;
 use crate::turn::{End, Machine, Plan};
-use crate::worktree::{Owner, Removal, Worktree, WorktreeSpec, owned, remove};
 use journal_state::JournalState;
 
 pub(crate) use sweep::sweep_once;
 
 mod evidence;
 mod journal_state;
+mod reality;
 mod rejoin;
 mod sweep;
 
@@ -93,6 +92,7 @@ impl DeadRun {
             machine,
             (&self.dir, self.journal_state.transcript.as_deref()),
             (&resume_point, &self.journal_state.replies),
+            self.is_running(),
         );
         let Some(ended) = self.journal_state.ended.clone() else {
             return (end, ending);
@@ -121,75 +121,6 @@ impl DeadRun {
             executor: self.journal_state.order.agent.executor,
             drive: self.journal_state.drive(),
         }
-    }
-
-    /// The agent in its pane, if that very process still runs.
-    async fn find_agent(&self) -> Option<Agent> {
-        if self.journal_state.is_of_another_boot() {
-            return None;
-        }
-        let launched = self.journal_state.launched.as_ref()?;
-        let root = launched.root.filter(|root| root.is_running())?;
-        let ids = (launched.session_id.as_str(), launched.pane.as_str());
-        let pane = self
-            .tmux
-            .find_pane(ids, launched.pid)
-            .await
-            .ok()
-            .flatten()?;
-        let exit = Exit::of(launched.pid).ok()?;
-        Some(Agent {
-            pane,
-            exit,
-            root: Some(root),
-            drive: self.journal_state.drive(),
-            server: HashSet::new(),
-        })
-    }
-
-    /// The run's worktree, by its marker; if its registration was removed, by itself or by its branch.
-    fn find_worktree(&self) -> Result<Option<Worktree>, Error> {
-        let repository = self.journal_state.open_repository()?;
-        let ours = owned(&repository)?.into_iter().find(|owned| {
-            owned.spec.owner.run_id == self.journal_state.run_id.as_str()
-                && owned.spec.owner.state_dir == self.store.root()
-        });
-        if let Some(owned) = ours {
-            return Ok(Some(Worktree::open(&repository, &owned.spec)?));
-        }
-        let Some(spec) = self.spec()? else {
-            return Ok(None);
-        };
-        let root = self.store.root();
-        match Worktree::find_lost(&repository, &spec.path, root)? {
-            Some(lost) if lost.owner == spec.owner => {
-                return Ok(Some(Worktree::adopt(&repository, &spec.path, root)?));
-            }
-            _ => {}
-        }
-        let revived = Worktree::revive(&repository, &spec)?;
-        if revived.is_none() {
-            // At most a registration that was only prepared.
-            let nothing_kept = remove(&repository, &spec, Removal::Worktree);
-            tracing::debug!(?nothing_kept, "no worktree is left");
-        }
-        Ok(revived)
-    }
-
-    /// What the worktree was to be made as.
-    fn spec(&self) -> Result<Option<WorktreeSpec>, Error> {
-        let Some((path, branch)) = &self.journal_state.worktree else {
-            return Ok(None);
-        };
-        Ok(Some(WorktreeSpec {
-            path: path.clone(),
-            branch: branch.clone(),
-            base: self.journal_state.base_commit.parse()?,
-            owner: Owner {
-                run_id: self.journal_state.run_id.as_str().to_owned(),
-                state_dir: self.store.root().to_owned(),
-            },
-        }))
     }
 }
 
@@ -337,9 +268,10 @@ impl TakenOverRun {
     }
 
     async fn end_orphans(&self, context: &RunContext<'_>) -> Vec<String> {
-        let Some(session) = &self.found.journal_state.session else {
+        let session = self.found.journal_state.session.as_deref();
+        if session.is_none() && !self.found.journal_state.is_headless {
             return Vec::new();
-        };
+        }
         teardown::end_orphans(context, self.root(), session).await
     }
 
@@ -422,9 +354,11 @@ impl TakenOverRun {
         let continuation = self.continuation();
         let mut conversation = None;
         // The journal says that a prompt was about to be pasted; tmux knows whether it was, or the agent's server.
-        let was_pasted = match &continuation {
-            None => pane.take_over().await? == Some(self.found.journal_state.turn()),
-            Some(continuation) => {
+        let was_pasted = match (&continuation, &mut pane) {
+            // A headless program has the prompt from its start.
+            (None, None) => true,
+            (None, Some(pane)) => pane.take_over().await? == Some(self.found.journal_state.turn()),
+            (Some(continuation), _) => {
                 let (joined, has_prompt) = self.rejoin(continuation, &resume_point).await?;
                 resume_point.session = Some(joined.session().id.clone());
                 conversation = Some(joined);
@@ -446,7 +380,7 @@ impl TakenOverRun {
         );
         let parts = Parts {
             machine: Machine::resume(plan, resume_point.clone(), Instant::now()),
-            pane: &pane,
+            pane: pane.as_ref(),
             conversation,
             continuation,
             exit: &agent.exit,

@@ -12,6 +12,8 @@ use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::{ExecutorId, signals};
 use crate::error::Error;
+use rustix::process::Signal;
+
 use crate::os::blocking::blocking;
 use crate::os::process::{GRACE, Process, RunProcesses, end_run_processes, members};
 use crate::record::journal::{Progress, Step};
@@ -60,13 +62,21 @@ async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &mut Ending)
             && let Some(exit_command) = context.executor.exit_command()
             && is_idle(ending)
             && !agent.exit.has_ended()
-            && !has_dialog(context.executor, &agent.pane).await
-            && agent
-                .pane
+            && let Some(pane) = &agent.pane
+            && !has_dialog(context.executor, pane).await
+            && pane
                 .submit(exit_command, context.executor.submit_key())
                 .await
                 .is_ok()
         {
+            tokio::select! {
+                () = agent.exit.wait() => {}
+                () = tokio::time::sleep(POLITE) => {}
+                () = cancel.hurried() => {}
+            }
+        } else if agent.drive == Drive::Headless && !agent.exit.has_ended() {
+            // It ends its commands, and tells what it used.
+            interrupt(agent);
             tokio::select! {
                 () = agent.exit.wait() => {}
                 () = tokio::time::sleep(POLITE) => {}
@@ -77,6 +87,14 @@ async fn end_agent(context: &RunContext<'_>, agent: &Agent, ending: &mut Ending)
     };
     let ended = context.journal.step(Step::EndAgent, work).await;
     ended.err()
+}
+
+/// Interrupts a headless program, which is its launcher's child, as Ctrl-C in a terminal would.
+fn interrupt(agent: &Agent) {
+    let children = agent.root.map(Process::children).unwrap_or_default();
+    for program in children {
+        program.signal(Signal::INT);
+    }
 }
 
 /// Whether a dialog is up, whose options a pasted word and its Enter would choose from; so it is taken to be where
@@ -106,16 +124,19 @@ async fn end_processes(
 }
 
 /// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
-/// A session of that name that another run started since is left alone. The server ends with its last session, also
+/// A session of that name that another run started since is left alone; a headless agent has none. The server ends with its last session, also
 /// where that had gone before. Returns what could not be ended.
 pub(crate) async fn end_orphans(
     context: &RunContext<'_>,
     root: Option<Process>,
-    session: &str,
+    session: Option<&str>,
 ) -> Vec<String> {
     let mut left = Vec::new();
     let work = end_processes(context, root, || context.cancel.is_hurried());
     left.extend(context.journal.step(Step::EndAgent, work).await.err());
+    let Some(session) = session else {
+        return left;
+    };
     let remove = async {
         if context
             .tmux
@@ -281,8 +302,10 @@ async fn conclude(
     clean = safe;
     let session = async {
         match agent {
-            Some(agent) if context.keep != Keep::Session => {
-                let kill = context.journal.step(Step::RemoveSession, agent.pane.kill());
+            Some(Agent {
+                pane: Some(pane), ..
+            }) if context.keep != Keep::Session => {
+                let kill = context.journal.step(Step::RemoveSession, pane.kill());
                 [kill.await, context.tmux.stop_if_idle().await]
             }
             _ => [Ok(()), Ok(())],

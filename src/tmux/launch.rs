@@ -1,30 +1,22 @@
 //! How an agent is started in a pane: as argv, with an environment from a file of ours.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use super::SessionSpec;
-use crate::os::process::RUN_VARIABLE;
+use crate::os::launcher::LauncherStart;
 
-/// The launcher's command line (see [`crate::os::launcher`]), in an environment that holds the run's mark alone: a tmux
-/// server passes on the environment of its first client, which may be that of another run.
+/// The launcher's command line.
 pub(super) fn launcher_argv(spec: &SessionSpec<'_>) -> Vec<String> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut argv = vec![
-        // The absolute path: an agent's PATH is not ours.
-        "/usr/bin/env".to_owned(),
-        "-i".to_owned(),
-        format!("{RUN_VARIABLE}={}", spec.run_id),
-    ];
-    argv.extend_from_slice(spec.launcher);
-    argv.extend([
-        text(spec.cwd),
-        text(spec.environment),
-        text(spec.exit_status),
-        spec.cgroup.map_or_else(|| "-".to_owned(), text),
-    ]);
-    argv.extend_from_slice(spec.argv);
-    argv
+    let start = LauncherStart {
+        run_id: spec.run_id,
+        launcher: spec.launcher,
+        cwd: spec.cwd,
+        environment: spec.environment,
+        exit_status: spec.exit_status,
+        cgroup: spec.cgroup,
+        argv: spec.argv,
+    };
+    start.argv()
 }
 
 /// tmux takes a `;` at the end of an argument for the end of the command.

@@ -17,6 +17,8 @@ pub enum Asker {
     Hook(SignalFile),
     /// The program itself, by the request of that id.
     Request(String),
+    /// None: the program has refused it by itself.
+    Nobody,
 }
 
 /// The event.

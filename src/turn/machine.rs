@@ -272,16 +272,21 @@ impl Machine {
         &self.prompt
     }
 
-    /// Whether the agent is driven by requests.
-    fn is_by_requests(&self) -> bool {
-        self.plan.drive == Drive::Requests
+    /// Whether nothing of the agent is known by its screen, and nothing is typed.
+    fn is_without_keys(&self) -> bool {
+        matches!(self.plan.drive, Drive::Requests | Drive::Headless)
+    }
+
+    /// Whether the agent gets one prompt, and no other.
+    fn is_one_shot(&self) -> bool {
+        self.plan.drive == Drive::Headless
     }
 
     /// Whether the screen can change what happens next: at the start, while a prompt waits for its proof, right after
     /// an approval was asked for that may bring a dialog, and while a form is open.
     #[must_use]
     pub fn watches_screen(&self) -> bool {
-        if self.is_by_requests() {
+        if self.is_without_keys() {
             return false;
         }
         match self.state {

@@ -296,6 +296,10 @@ proptest! {
             Some(Line::Ended { process }) => {
                 prop_assert_eq!(value["payload"]["item"]["process_id"].as_str(), process.as_deref());
             }
+            // No line of this transcript says so.
+            Some(Line::Denied { .. } | Line::Trouble(_)) => {
+                prop_assert!(false, "{}", text);
+            }
             Some(Line::Refused { .. } | Line::Item { .. }) | None => {}
         }
     }

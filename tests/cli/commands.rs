@@ -37,7 +37,7 @@ fn an_unknown_executor_is_refused_with_the_names_of_all() {
         let words = [command, &["--executor", "nobody"]].concat();
         let ran = place.cli(&words);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{words:?}");
-        let named = "it must be one of: codex, claude, scripted";
+        let named = "it must be one of: codex, claude, codex-exec, claude-print, scripted";
         assert!(ran.stderr.contains(named), "{}", ran.stderr);
     }
 }

@@ -5,6 +5,7 @@
 //! A new executor adds a subject there, and its program to the macro `on_every_executor`.
 
 mod facts;
+mod subjects;
 
 use std::fs;
 
@@ -37,6 +38,22 @@ on_every_executor!(
     operator_killed,
     long_prompt
 );
+
+/// What makes sense without a terminal.
+mod headless {
+    use super::*;
+
+    on_headless!(
+        completed,
+        left_alone,
+        question,
+        failed_turn,
+        agent_died,
+        signed_out,
+        operator_killed,
+        long_prompt
+    );
+}
 
 tests_of! { unknown_dialog: scripted on Plain; }
 

@@ -102,6 +102,23 @@ macro_rules! on_every_executor {
     })+ };
 }
 
+/// Makes a test of each scenario on the headless programs, and thoroughly on their older versions.
+macro_rules! on_headless {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        exec_0_169 on Exec(testkit::agents::PINNED);
+        thorough_exec_0_150 on_thoroughly Exec(testkit::agents::OLDER[0]);
+        print_2_1_332 on Print(testkit::agents::PINNED_CLAUDE);
+        thorough_print_2_1_197 on_thoroughly Print(testkit::agents::OLDER_CLAUDE);
+    })+ };
+}
+
+/// Makes a test of each scenario on the headless Claude Code.
+macro_rules! on_claude_print {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        print_2_1_332 on Print(testkit::agents::PINNED_CLAUDE);
+    })+ };
+}
+
 /// Makes a test of each scenario on the newest Claude Code, or on the oldest one too.
 macro_rules! on_claude {
     ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
@@ -136,6 +153,7 @@ mod failures;
 mod fault_table;
 mod forms;
 mod ground;
+mod headless;
 mod hostile;
 mod keeping;
 mod kill;

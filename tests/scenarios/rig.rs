@@ -54,6 +54,10 @@ pub(crate) enum Agent {
     Requests(&'static str),
     /// The real Claude Code of that version.
     Claude(&'static str),
+    /// The real codex of that version, headless.
+    Exec(&'static str),
+    /// The real Claude Code of that version, headless.
+    Print(&'static str),
     /// The program of the executor `scripted`.
     Plain,
 }
@@ -62,8 +66,10 @@ impl Agent {
     pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
             Agent::Scripted => Some(built::scripted_agent()),
-            Agent::Codex(version) | Agent::Requests(version) => native_codex(version),
-            Agent::Claude(version) => real_claude(version),
+            Agent::Codex(version) | Agent::Requests(version) | Agent::Exec(version) => {
+                native_codex(version)
+            }
+            Agent::Claude(version) | Agent::Print(version) => real_claude(version),
             Agent::Plain => Some(built::program("plain-agent")),
         }
     }
@@ -72,7 +78,7 @@ impl Agent {
         match self {
             Agent::Scripted | Agent::Codex(_) => Drive::Keys,
             Agent::Requests(_) => Drive::Requests,
-            Agent::Claude(_) | Agent::Plain => Drive::Auto,
+            Agent::Claude(_) | Agent::Exec(_) | Agent::Print(_) | Agent::Plain => Drive::Auto,
         }
     }
 
@@ -80,6 +86,8 @@ impl Agent {
         let name = match self {
             Agent::Scripted | Agent::Codex(_) | Agent::Requests(_) => "codex",
             Agent::Claude(_) => "claude",
+            Agent::Exec(_) => "codex-exec",
+            Agent::Print(_) => "claude-print",
             Agent::Plain => "scripted",
         };
         ExecutorId::parse(name).expect("an executor")
@@ -107,9 +115,7 @@ pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
     runtime.block_on(async {
         let _slot = match agent {
             Agent::Scripted | Agent::Plain => None,
-            Agent::Codex(_) | Agent::Requests(_) | Agent::Claude(_) => {
-                Some(REAL.acquire().await.expect("never closed"))
-            }
+            _ => Some(REAL.acquire().await.expect("never closed")),
         };
         let rig = Rig::new(agent, program);
         let done = tokio::time::timeout(LIMIT, scenario(&rig)).await;
@@ -142,7 +148,7 @@ impl Rig {
         let mut world = World::bare();
         let model = MockModel::start().expect("a model");
         world.use_model(&model);
-        if matches!(agent, Agent::Claude(_)) {
+        if matches!(agent, Agent::Claude(_) | Agent::Print(_)) {
             world.use_model_for_claude(&model);
         }
         let log = world.path("log").display().to_string();
@@ -422,7 +428,7 @@ impl Rig {
 
     /// Whether the agent is Claude Code.
     pub(crate) fn is_claude(&self) -> bool {
-        matches!(self.agent, Agent::Claude(_))
+        matches!(self.agent, Agent::Claude(_) | Agent::Print(_))
     }
 }
 

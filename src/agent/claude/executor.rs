@@ -66,9 +66,7 @@ impl Executor for Claude {
         options: &Options,
         place: Place<'_>,
     ) -> Result<Arc<dyn Installed>, Refusal> {
-        let found = Program::query(options.program.as_deref(), place).await?;
-        launch::check(options, place.environment)?;
-        Ok(Arc::new(found))
+        Ok(Arc::new(find(options, place).await?))
     }
 
     fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -192,7 +190,7 @@ impl Installed for Program {
     }
 
     fn prepare(&self, launch: &Launch<'_>) -> std::io::Result<Vec<(String, String)>> {
-        home::prepare(launch)
+        home::prepare(launch, &launch::EVENTS)
     }
 
     fn command_line(&self, launch: &Launch<'_>) -> CommandLine {
@@ -201,6 +199,13 @@ impl Installed for Program {
     }
 
     fn forget(&self, _state: &Path) {}
+}
+
+/// Finds the program, and refuses what can't be started.
+pub(super) async fn find(options: &Options, place: Place<'_>) -> Result<Program, Refusal> {
+    let found = Program::query(options.program.as_deref(), place).await?;
+    launch::check(options, place.environment)?;
+    Ok(found)
 }
 
 /// A refusal with Claude Code's remedy.

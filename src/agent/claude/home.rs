@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use super::{launch, traces};
 use crate::agent::environment::value;
 use crate::agent::executor::{Launch, TrustPolicy};
+use crate::agent::signals::Kind;
 use crate::os::files::{Durability, make_private_directory, write_private};
 
 /// The variable that names the directory.
@@ -158,8 +159,11 @@ pub(super) fn settings_file(home: &Path) -> PathBuf {
     home.join("run-settings.json")
 }
 
-/// Makes the directory; returns the variables that a start needs.
-pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> {
+/// Makes the directory, with hooks for `events`; returns the variables that a start needs.
+pub(super) fn prepare(
+    launch: &Launch<'_>,
+    events: &[(&str, Kind)],
+) -> io::Result<Vec<(String, String)>> {
     let home = launch.home;
     make_private_directory(home)?;
     let own = home.join("claude");
@@ -190,7 +194,7 @@ pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> 
     };
     let state = own_state(state, (launch.repository, trusted), key.as_deref());
     write(&own.join(STATE), &Value::Object(state))?;
-    write(&settings_file(home), &launch::settings(launch))?;
+    write(&settings_file(home), &launch::settings(launch, events))?;
     traces::note(launch)?;
     let temporary = home.join("tmp");
     make_private_directory(&temporary)?;

@@ -15,13 +15,18 @@ use crate::agent::signals::{self, Kind};
 const HOOK_LIMIT: u64 = 30;
 
 /// Arguments that a run can't do with, and why.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 13] = [
     (
         "--settings",
         "of two settings files only one counts, and the run needs its own: put yours into your settings.json",
     ),
-    ("--print", "a run is interactive"),
-    ("-p", "a run is interactive"),
+    ("--print", "the executor claude-print is the headless form"),
+    ("-p", "the executor claude-print is the headless form"),
+    ("--output-format", "a run reads the program's events itself"),
+    (
+        "--input-format",
+        "a run gives the program its prompt itself",
+    ),
     ("--resume", "a run begins a session of its own"),
     ("-r", "a run begins a session of its own"),
     ("--continue", "a run begins a session of its own"),
@@ -41,6 +46,12 @@ pub(super) const EVENTS: [(&str, Kind); 5] = [
     ("PermissionRequest", Kind::Permission),
     ("Stop", Kind::Stop),
     ("StopFailure", Kind::Stop),
+];
+
+/// Those that a headless run needs beside its stream: the prompt's is a second witness, the permission's can decide.
+pub(super) const HEADLESS_EVENTS: [(&str, Kind); 2] = [
+    ("UserPromptSubmit", Kind::Prompt),
+    ("PermissionRequest", Kind::Permission),
 ];
 
 /// Refuses what can't be started, or not as safely as it was asked for.
@@ -91,10 +102,22 @@ pub(super) fn argv(program: &Path, launch: &Launch<'_>, arguments: &[String]) ->
     argv
 }
 
+/// The command line of a headless start: the prompt comes on stdin, the events go to stdout.
+pub(super) fn headless_argv(
+    program: &Path,
+    launch: &Launch<'_>,
+    arguments: &[String],
+) -> Vec<String> {
+    let mut argv = argv(program, launch, arguments);
+    let words = ["--print", "--output-format", "stream-json", "--verbose"];
+    argv.extend(words.map(str::to_owned));
+    argv
+}
+
 /// The settings of this one run, which go before those of every file but a company's.
-pub(super) fn settings(launch: &Launch<'_>) -> Value {
+pub(super) fn settings(launch: &Launch<'_>, events: &[(&str, Kind)]) -> Value {
     let mut hooks = Map::new();
-    for (event, kind) in EVENTS {
+    for &(event, kind) in events {
         let command = launch
             .hooks
             .helper

@@ -60,10 +60,7 @@ impl Executor for Codex {
         options: &Options,
         place: Place<'_>,
     ) -> Result<Arc<dyn Installed>, Refusal> {
-        access::check_limits()?;
-        let program = options.program.as_deref();
-        let found = Program::query(program, place.environment, place.directory, place.state);
-        Ok(Arc::new(found.await?))
+        Ok(Arc::new(find(options, place).await?))
     }
 
     fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -199,6 +196,14 @@ impl Installed for Program {
     fn forget(&self, state: &Path) {
         Self::forget(self, state);
     }
+}
+
+/// Finds the program.
+pub(super) async fn find(options: &Options, place: Place<'_>) -> Result<Program, Refusal> {
+    access::check_limits()?;
+    let program = options.program.as_deref();
+    let found = Program::query(program, place.environment, place.directory, place.state);
+    Ok(found.await?)
 }
 
 /// A refusal with codex's remedy.

@@ -182,6 +182,42 @@ const NO_SIGN_IN: [&str; 2] = [
     r#"model_providers.none={name="none",base_url="http://127.0.0.1:9/v1"}"#,
 ];
 
+/// The command line of a headless start with the caller's `arguments`: the prompt comes on stdin, the events go to stdout.
+///
+/// It never asks for an approval, whatever the settings say: what the sandbox refuses stays refused.
+///
+/// Source: codex 0.150.0 and 0.169.0, `tests/scenarios/headless.rs`.
+pub(super) fn headless_argv(
+    program: &Program,
+    launch: &Launch<'_>,
+    arguments: &[String],
+) -> Vec<String> {
+    let options = launch.options;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut argv = vec![text(&program.path)];
+    argv.extend(["exec", "--json", "--cd"].map(str::to_owned));
+    argv.push(text(launch.directory));
+    let is_below = launch.directory != launch.worktree;
+    if is_below && options.sandbox == Sandbox::WorkspaceWrite {
+        argv.extend(["--add-dir".to_owned(), text(launch.worktree)]);
+    }
+    argv.extend(["--sandbox", options.sandbox.as_str()].map(str::to_owned));
+    for (flag, value) in [("--model", &options.model), ("--profile", &options.profile)] {
+        if let Some(value) = value {
+            argv.extend([flag.to_owned(), value.clone()]);
+        }
+    }
+    argv.extend_from_slice(arguments);
+    let hooks = launch.hooks.config(&[Kind::Prompt]);
+    let ours = std::iter::once(hooks).chain(trusting(launch));
+    // Last, since the later of two values counts: the run depends on these.
+    for value in ours.chain(SERVED.map(str::to_owned)) {
+        argv.extend(["-c".to_owned(), value]);
+    }
+    argv.push("-".to_owned());
+    argv
+}
+
 /// A terminal that joins a thread of that server, in a home of its own. The server's settings don't count for it, and it needs
 /// no credentials.
 ///

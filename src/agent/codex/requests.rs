@@ -24,6 +24,7 @@ use crate::agent::signals::Decision;
 use link::{Incoming, Link};
 use told::{Open, Teller, parse};
 use words::InForce;
+pub(super) use words::script_in;
 
 mod link;
 #[cfg(test)]

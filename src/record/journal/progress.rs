@@ -35,6 +35,11 @@ pub enum Step {
         /// The session's name.
         session: String,
     },
+    /// The headless program of the agent.
+    Program {
+        /// The file with what it prints.
+        stream: PathBuf,
+    },
     /// The end of the agent's program and of all that it started.
     EndAgent,
     /// The snapshot of the work.
@@ -116,11 +121,13 @@ pub enum Progress {
     },
     /// The agent's program was started.
     Launched {
-        /// tmux's id of the session, such as `$1`.
-        session_id: String,
-        /// tmux's id of the pane, such as `%3`.
-        pane: String,
-        /// The pid at the root of what the pane started.
+        /// tmux's id of the session, such as `$1`; absent where the program is headless.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session_id: Option<String>,
+        /// tmux's id of the pane, such as `%3`; absent where the program is headless.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pane: Option<String>,
+        /// The pid of the launcher, at the root of all that the run starts.
         pid: u32,
         /// When that process started, in clock ticks after boot.
         pid_start: Option<u64>,

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::words::{as_prompts, sanitised};
 use super::{Driver, denial};
+use crate::agent::conversation::Drive;
 use crate::agent::signals::{self, Decision};
 use crate::record::inbox::OpenQuestion;
 use crate::record::journal::Progress;
@@ -95,7 +96,7 @@ impl<'a> Driver<'a> {
         let said = if self.parts.machine.is_consulting() {
             reply.answer.map(sanitised)
         } else {
-            let literally = self.is_by_requests();
+            let literally = self.parts.machine.drive() != Drive::Keys;
             reply.answer.map(|answer| match sanitised(answer) {
                 safe if literally => safe,
                 safe => as_prompts(self.parts.executor, safe),
@@ -114,6 +115,7 @@ impl<'a> Driver<'a> {
         };
         match asker {
             Asker::Request(request) => self.say(request, decision),
+            Asker::Nobody => {}
             Asker::Hook(hook) => {
                 let signals = self.parts.dir.signals();
                 if let Err(error) = signals::write_decision(&signals, hook, &decision) {

@@ -48,6 +48,10 @@ impl Driver<'_> {
         self.parts.machine.drive() == Drive::Requests
     }
 
+    pub(super) fn is_by_keys(&self) -> bool {
+        self.parts.machine.drive() == Drive::Keys
+    }
+
     /// Follows the conversation that the driver was given.
     pub(super) fn join(&mut self) {
         let Some(conversation) = &self.parts.conversation else {
@@ -310,17 +314,33 @@ impl Driver<'_> {
     /// The hook's word for a prompt that the server has: a second witness. Other events of hooks say nothing new.
     pub(super) fn witness(&mut self) {
         for event in self.signals.read() {
-            if let Event::PromptSubmitted {
-                turn_id, prompt, ..
-            } = event
-                && prompt == self.parts.machine.prompt()
-            {
-                let turn = self.parts.machine.turns();
-                self.parts
-                    .journal
-                    .write(Progress::Witnessed { turn, turn_id });
+            self.take_witness(event);
+        }
+    }
+
+    fn take_witness(&mut self, event: Event) {
+        if let Event::PromptSubmitted {
+            turn_id, prompt, ..
+        } = event
+            && prompt == self.parts.machine.prompt()
+        {
+            let turn = self.parts.machine.turns();
+            self.parts
+                .journal
+                .write(Progress::Witnessed { turn, turn_id });
+        }
+    }
+
+    /// What the hooks of a headless program say that its stream does not: a permission waits for its hook's word.
+    pub(super) fn read_permissions(&mut self) -> Vec<Event> {
+        let mut asked = Vec::new();
+        for event in self.signals.read() {
+            match event {
+                Event::PermissionAsked { .. } | Event::Malformed { .. } => asked.push(event),
+                other => self.take_witness(other),
             }
         }
+        asked
     }
 
     /// The end of a run whose prompt the program refused.

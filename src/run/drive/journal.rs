@@ -6,7 +6,7 @@ use crate::record::{self, RunDir};
 use crate::task::policy::Permissions;
 use crate::task::question::Answer;
 use crate::turn::classify::Evidence;
-use crate::turn::{Event, Reaction};
+use crate::turn::{Asker, Event, Reaction};
 
 impl Driver<'_> {
     /// Takes an approval of a sub-agent's for one of the session that made it.
@@ -38,12 +38,13 @@ impl Driver<'_> {
             } if self.parts.machine.stops_silently(turn_id) => {
                 self.journal_end(None, Evidence::default())
             }
-            Event::PermissionAsked { command, .. } => {
+            Event::PermissionAsked { command, asker, .. } => {
                 self.parts.journal.write(Progress::PermissionAsked {
                     turn,
                     command: command.clone(),
                 });
                 match self.parts.permissions {
+                    Permissions::Allow if *asker == Asker::Nobody => {}
                     Permissions::Allow => self.record_reply("policy", command, "allow"),
                     Permissions::Deny => self.record_reply("policy", command, "deny"),
                     Permissions::Ask => {}

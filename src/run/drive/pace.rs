@@ -57,11 +57,14 @@ impl Driver<'_> {
             self.queue.push_back(Event::Ready);
             return;
         }
+        let Some(pane) = self.parts.pane else {
+            return;
+        };
         self.screen_read = Some(Instant::now());
         if self.parts.machine.watches_screen() {
             self.read_transcript().await;
         }
-        match self.parts.pane.query_styled_screen().await {
+        match pane.query_styled_screen().await {
             Ok(screen) => {
                 let machine = &self.parts.machine;
                 let expected = Expected {

@@ -13,8 +13,10 @@ use crate::agent::report::{Report, Reported};
 use crate::agent::signals::{self, Kind, SignalFile};
 use crate::turn::{Asker, Event, ResumePoint};
 
+pub(crate) use stream::{StreamState, command_of, forget_refused, stream_events};
 pub(crate) use transcript::{Transcript, wait_for_error};
 
+mod stream;
 mod transcript;
 
 /// The part of an invalid payload that is shown.

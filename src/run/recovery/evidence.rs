@@ -1,6 +1,6 @@
 //! The evidence of a run's turns in its files: for a run without an operator.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,7 +8,9 @@ use crate::agent::conversation::Drive;
 use crate::record::{self, RunDir};
 use crate::run::drive::Ending;
 use crate::run::drive::recorded::{Recorded, reached};
-use crate::run::drive::sources::{Signals, Transcript};
+use crate::run::drive::sources::{
+    Signals, StreamState, Transcript, command_of, forget_refused, stream_events,
+};
 use crate::task::policy::Permissions;
 use crate::task::question::{Question, QuestionKind};
 use crate::turn::end::unanswered;
@@ -29,28 +31,52 @@ pub(crate) fn judge(
     mut machine: Machine,
     (dir, named): (&RunDir, Option<&Path>),
     (resume_point, replies): (&ResumePoint, &[record::Reply]),
+    is_running: bool,
 ) -> Judgement {
     let executor = machine.executor();
     let mut signals = Signals::new(dir.signals(), executor);
     let decided = signals.pass_over(resume_point);
+    let mut by_hooks: HashSet<String> = decided.iter().cloned().collect();
     let mut recorded = Recorded::of_turn(resume_point.turns, replies, decided);
-    let events = signals.read();
+    let is_headless = machine.drive() == Drive::Headless;
+    let mut events = signals.read();
+    if is_headless {
+        // The stream comes first, and has the rest.
+        events.retain(|event| matches!(event, Event::PermissionAsked { .. }));
+    }
     let mut replies = replies.to_vec();
     replies.extend(by_policy(&machine, &mut recorded, &events));
-    let mut end = feed(&mut machine, &mut recorded, events);
-    let path = machine
-        .session()
-        .and_then(|session| signals.transcript_of(session))
-        .or(named);
-    let mut transcript = path.map(|path| Transcript::new(path.to_owned(), executor));
-    let mut lines = transcript
-        .as_mut()
-        .map(Transcript::read)
-        .unwrap_or_default();
-    if machine.drive() == Drive::Requests {
-        prove(&machine, &mut lines);
+    let (mut end, transcript);
+    if is_headless {
+        let mut stream = Transcript::new(dir.stream(), executor);
+        let state = StreamState {
+            has_ended: !is_running,
+            is_proven: machine.turns() > 0,
+        };
+        let mut lines = stream_events(&mut stream, &machine, state);
+        by_hooks.extend(events.iter().filter_map(command_of));
+        forget_refused(&mut lines, &by_hooks);
+        let at = lines
+            .iter()
+            .position(|event| matches!(event, Event::LeftAtWork(_)))
+            .unwrap_or(lines.len());
+        lines.splice(at..at, events);
+        end = feed(&mut machine, &mut recorded, lines);
+        transcript = Some(stream);
+    } else {
+        end = feed(&mut machine, &mut recorded, events);
+        let path = machine
+            .session()
+            .and_then(|session| signals.transcript_of(session))
+            .or(named);
+        let mut read = path.map(|path| Transcript::new(path.to_owned(), executor));
+        let mut lines = read.as_mut().map(Transcript::read).unwrap_or_default();
+        if machine.drive() == Drive::Requests {
+            prove(&machine, &mut lines);
+        }
+        end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
+        transcript = read;
     }
-    end = end.or_else(|| feed(&mut machine, &mut recorded, lines));
     // Whoever follows the run on may have it answered.
     let asked = machine.asked().cloned().or(machine.awaited());
     // A hook of the user's may have decided, or a person in the pane.

@@ -38,6 +38,8 @@ pub(crate) struct JournalState {
     pub(crate) made: bool,
     /// The session's name, from before it was made.
     pub(crate) session: Option<String>,
+    /// Whether a headless program was about to be started, so that there is no session.
+    pub(crate) is_headless: bool,
     pub(crate) launched: Option<Launched>,
     turns: Turns,
     waits: Waits,
@@ -57,8 +59,8 @@ pub(crate) struct JournalState {
 #[derive(Clone, Debug)]
 pub(crate) struct Launched {
     pub(crate) at: String,
-    pub(crate) session_id: String,
-    pub(crate) pane: String,
+    pub(crate) session_id: Option<String>,
+    pub(crate) pane: Option<String>,
     pub(crate) pid: u32,
     pub(crate) root: Option<Process>,
     /// Where the agent works.
@@ -206,6 +208,7 @@ impl JournalState {
             worktree: None,
             made: false,
             session: None,
+            is_headless: false,
             launched: None,
             turns: Turns::default(),
             waits: Waits::default(),
@@ -229,6 +232,7 @@ impl JournalState {
             Progress::Done(Step::Worktree { .. }) => self.made = true,
             Progress::Begun(Step::RemoveWorktree) => self.removing = true,
             Progress::Begun(Step::Session { session, .. }) => self.session = Some(session),
+            Progress::Begun(Step::Program { .. }) => self.is_headless = true,
             Progress::Launched {
                 session_id,
                 pane,
@@ -327,9 +331,11 @@ impl JournalState {
 
     /// The way in which the agent is driven.
     pub(crate) fn drive(&self) -> Drive {
-        self.launched
-            .as_ref()
-            .map_or(Drive::Keys, |launched| launched.drive)
+        match &self.launched {
+            Some(launched) => launched.drive,
+            None if self.is_headless => Drive::Headless,
+            None => Drive::Keys,
+        }
     }
 
     /// Where the turns stood.

@@ -17,11 +17,17 @@ impl Machine {
         question: Question,
     ) -> Reaction {
         let answer_until = self.answer_until(now);
-        let by_requests = self.is_by_requests();
+        let without_keys = self.is_without_keys();
         match &mut self.state {
+            // It is refused for good, and was not to be.
+            State::Working { .. }
+                if asker == Asker::Nobody && self.plan.permissions != Permissions::Deny =>
+            {
+                self.end(unanswered(&question))
+            }
             // The hook has answered by itself, from the policy file.
             State::Working { .. } if self.plan.permissions != Permissions::Ask => Reaction::Wait,
-            State::Working { .. } if !self.plan.responder && by_requests => {
+            State::Working { .. } if !self.plan.responder && without_keys => {
                 self.end(unanswered(&question))
             }
             State::Working { .. } if !self.plan.responder => {
@@ -147,7 +153,7 @@ impl Machine {
         let answer = match answer {
             Some(answer @ (Answer::Allow | Answer::Deny(_))) => answer,
             // Nor is a text one to an approval. A hook of the user's may decide; the agent's dialog ends the run.
-            Some(Answer::Text(_)) | None if self.is_by_requests() => {
+            Some(Answer::Text(_)) | None if self.is_without_keys() => {
                 return self.end(unanswered(question));
             }
             Some(Answer::Text(_)) | None => {

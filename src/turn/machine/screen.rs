@@ -230,7 +230,11 @@ impl Machine {
             return self.cut_off(late("not_submitted", message, SEE_SCREEN));
         }
         let message = format!("the agent was not ready within {}", words(limits.startup));
-        let hint = "`pending` has its screen; raise --startup-timeout on a slow machine";
+        let hint = if self.is_one_shot() {
+            "raise --startup-timeout on a slow machine; `stderr.log` in the run's directory has what it said"
+        } else {
+            "`pending` has its screen; raise --startup-timeout on a slow machine"
+        };
         self.end(late("startup_timeout", message, hint))
     }
 
@@ -244,7 +248,11 @@ impl Machine {
         }
         let budget = words(self.submit_budget());
         let (message, hint) = match sent {
-            _ if self.is_by_requests() => (
+            _ if self.is_one_shot() => (
+                format!("the agent began no turn within {budget}"),
+                "`stderr.log` in the run's directory has what it said",
+            ),
+            _ if self.is_without_keys() => (
                 format!("the agent's server did not answer the prompt within {budget}"),
                 "try again, perhaps with --drive keys",
             ),

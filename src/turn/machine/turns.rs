@@ -44,7 +44,7 @@ impl Machine {
         let here = cwd.as_ref().is_none_or(|cwd| *cwd == self.plan.directory);
         let same = self.plan.executor.is_prompt(&prompt, &self.prompt);
         let ours = self.is_ours(&session);
-        let by_requests = self.is_by_requests();
+        let without_keys = self.is_without_keys();
         match &mut self.state {
             State::Submitting(_) if same && !here => {
                 let at = cwd.as_deref().unwrap_or(Path::new("?")).display();
@@ -72,7 +72,7 @@ impl Machine {
             }
             _ if !ours => Reaction::Ignore("a prompt of another session"),
             // A composer is shared, a server's requests are not.
-            State::Submitting(_) if by_requests => {
+            State::Submitting(_) if without_keys => {
                 Reaction::Ignore("a prompt that is not ours, in the agent's session")
             }
             State::Submitting(_) => {
@@ -163,12 +163,13 @@ impl Machine {
                     pending: None,
                 });
             }
-            Verdict::Status => return self.go_on(now),
+            Verdict::Status if !self.is_one_shot() => return self.go_on(now),
             Verdict::Question => QuestionKind::Question,
             Verdict::Permission => QuestionKind::Request,
-            Verdict::Unclear => QuestionKind::Unclear,
+            Verdict::Unclear | Verdict::Status => QuestionKind::Unclear,
         };
-        let may_probe = self.plan.probe && !asked && self.turns < self.plan.limits.turns;
+        let may_probe =
+            self.plan.probe && !self.is_one_shot() && !asked && self.turns < self.plan.limits.turns;
         if question.kind == QuestionKind::Unclear && may_probe {
             self.probed = Some(question);
             return self.reply_with(now, PROBE.to_owned());
@@ -207,7 +208,7 @@ impl Machine {
 
     /// Has the responders asked about the end of a turn.
     fn put(&mut self, now: Instant, question: Question) -> Reaction {
-        if !self.plan.responder {
+        if !self.plan.responder || self.is_one_shot() {
             return self.end(unanswered(&question));
         }
         if self.turns >= self.plan.limits.turns {
@@ -311,12 +312,19 @@ impl Machine {
             None => "without an exit status".to_owned(),
         };
         let last = last_words(screen);
-        let message = format!("the agent's program ended {how}; its last screen:\n{last}");
+        let shown = if self.is_one_shot() {
+            "what it said last"
+        } else {
+            "its last screen"
+        };
+        let message = format!("the agent's program ended {how}; {shown}:\n{last}");
         let refused = code == Some(2) && self.turns == 0;
         let hint = limit_behind(code, &last).unwrap_or(if refused {
             "its cached flags are removed, since they may be another version's: run the task again"
         } else if self.turns == 0 && last.starts_with("Error: ") {
             self.plan.executor.remedy(Trouble::EndedAtStart)
+        } else if self.is_one_shot() {
+            "transcript.jsonl and stderr.log in the run's directory contain all it printed"
         } else {
             "pane.log in the run's directory contains all it printed"
         });

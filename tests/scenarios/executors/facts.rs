@@ -11,141 +11,9 @@ use cx_operator::agent::signals::{Decision, Kind};
 use cx_operator::agent::{EXECUTORS, ExecutorId};
 use proptest::prelude::*;
 
+use super::subjects::{SUBJECTS, Subject};
+
 const SESSION: &str = "019a5b2c-1f00-7abc-8def-0123456789ab";
-
-/// What an executor's program shows, tells and writes.
-struct Subject {
-    executor: &'static str,
-    /// A directory of recorded screens, and what some of them mean.
-    screens: (&'static str, &'static [(&'static str, &'static str)]),
-    /// One payload of each kind; `SESSION` stands for its id.
-    payloads: [(Kind, &'static str); 4],
-    /// A turn in the transcript: its session, its beginning, its end; `SESSION` stands for the id.
-    transcript: &'static [&'static str],
-}
-
-const SUBJECTS: [Subject; 3] = [
-    Subject {
-        executor: "codex",
-        screens: (
-            "tests/screens/codex-0.169.0",
-            &[
-                ("ready", "ready"),
-                ("typed", "ready with a text"),
-                ("working", "working"),
-                ("permission", "approval"),
-                ("sign-in", "sign-in"),
-                ("directory-trust", "dialog"),
-                ("slash-popup", "ready with a text"),
-            ],
-        ),
-        payloads: [
-            (
-                Kind::SessionStart,
-                r#"{"session_id":"SESSION","cwd":"/w","transcript_path":"/t","source":"startup"}"#,
-            ),
-            (
-                Kind::Prompt,
-                r#"{"session_id":"SESSION","turn_id":"7","transcript_path":"/t","cwd":"/w","prompt":"the prompt"}"#,
-            ),
-            (
-                Kind::Permission,
-                r#"{"session_id":"SESSION","turn_id":"7","transcript_path":"/t","cwd":"/w","tool_name":"Bash","tool_input":{"command":"touch x"}}"#,
-            ),
-            (
-                Kind::Stop,
-                r#"{"session_id":"SESSION","turn_id":"7","transcript_path":"/t","cwd":"/w","last_assistant_message":"Done."}"#,
-            ),
-        ],
-        transcript: &[
-            r#"{"timestamp":"2026-01-01T00:00:00Z","type":"session_meta","payload":{"id":"SESSION","cli_version":"0.169.0","cwd":"/w"}}"#,
-            r#"{"timestamp":"2026-01-01T00:00:00Z","type":"event_msg","payload":{"type":"task_started","turn_id":"7"}}"#,
-            r#"{"timestamp":"2026-01-01T00:00:00Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"7","last_agent_message":"Done."}}"#,
-        ],
-    },
-    Subject {
-        executor: "claude",
-        screens: (
-            "tests/screens/claude-2.1.332",
-            &[
-                ("composer-ready", "ready"),
-                ("turn-done", "ready"),
-                ("enter-swallowed", "ready with a text"),
-                ("long-paste", "ready with a text"),
-                ("working-tool", "working"),
-                ("permission-bash", "approval"),
-                ("sign-in", "sign-in"),
-                ("directory-trust", "dialog"),
-            ],
-        ),
-        payloads: [
-            (
-                Kind::SessionStart,
-                r#"{"session_id":"SESSION","cwd":"/w","transcript_path":"/t","hook_event_name":"SessionStart","source":"startup"}"#,
-            ),
-            (
-                Kind::Prompt,
-                r#"{"session_id":"SESSION","prompt_id":"7","transcript_path":"/t","cwd":"/w","hook_event_name":"UserPromptSubmit","prompt":"the prompt"}"#,
-            ),
-            (
-                Kind::Permission,
-                r#"{"session_id":"SESSION","prompt_id":"7","transcript_path":"/t","cwd":"/w","hook_event_name":"PermissionRequest","tool_name":"Bash","tool_input":{"command":"touch x"}}"#,
-            ),
-            (
-                Kind::Stop,
-                r#"{"session_id":"SESSION","prompt_id":"7","transcript_path":"/t","cwd":"/w","hook_event_name":"Stop","last_assistant_message":"Done."}"#,
-            ),
-        ],
-        transcript: &[
-            r#"{"type":"user","promptId":"7","message":{"role":"user","content":"the prompt"},"sessionId":"SESSION","version":"2.1.332"}"#,
-            r#"{"type":"assistant","message":{"id":"msg_1","model":"m","role":"assistant","content":[{"type":"text","text":"Done."}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}},"sessionId":"SESSION","version":"2.1.332"}"#,
-            r#"{"type":"system","subtype":"turn_duration","durationMs":9,"sessionId":"SESSION"}"#,
-        ],
-    },
-    Subject {
-        executor: "scripted",
-        screens: (
-            "tests/plain_agent/screens",
-            &[
-                ("ready", "ready"),
-                ("done", "ready"),
-                ("failed", "ready"),
-                ("pasted", "ready with a text"),
-                ("typed", "ready with a text"),
-                ("working", "working"),
-                ("approval", "approval"),
-                ("approval-yes", "approval"),
-                ("sign-in", "sign-in"),
-                ("folder", "dialog"),
-                ("folder-yes", "dialog"),
-                ("greeting", "dialog"),
-            ],
-        ),
-        payloads: [
-            (
-                Kind::SessionStart,
-                r#"{"session_id":"SESSION","folder":"/w","talk":"/t","why":"new"}"#,
-            ),
-            (
-                Kind::Prompt,
-                r#"{"session_id":"SESSION","folder":"/w","talk":"/t","n":7,"text":"the prompt"}"#,
-            ),
-            (
-                Kind::Permission,
-                r#"{"session_id":"SESSION","folder":"/w","talk":"/t","n":7,"run":"touch x"}"#,
-            ),
-            (
-                Kind::Stop,
-                r#"{"session_id":"SESSION","folder":"/w","talk":"/t","n":7,"answer":"Done."}"#,
-            ),
-        ],
-        transcript: &[
-            "talk SESSION plain 1.2.0",
-            "turn 7 begins",
-            r#"turn 7 ends: "Done.""#,
-        ],
-    },
-];
 
 impl Subject {
     fn executor(&self) -> ExecutorId {
@@ -154,6 +22,9 @@ impl Subject {
 
     /// Every recorded screen, by its name.
     fn recorded(&self) -> Vec<(String, String)> {
+        if self.screens.0.is_empty() {
+            return Vec::new();
+        }
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.screens.0);
         let entries = fs::read_dir(dir).expect("the recordings");
         let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -166,6 +37,11 @@ impl Subject {
         };
         paths.map(|path| (name(&path), read(&path))).collect()
     }
+}
+
+/// Whether both are forms of one program.
+fn is_same_program(a: &dyn Executor, b: &dyn Executor) -> bool {
+    a.name().split('-').next() == b.name().split('-').next()
 }
 
 fn filled(text: &str) -> String {
@@ -203,10 +79,11 @@ fn every_executor_has_a_subject() {
 fn names_and_prefixes_are_words_and_unique() {
     let is_word =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    let are_words = |text: &str| text.split('-').all(is_word);
     let (mut names, mut prefixes) = (BTreeSet::new(), BTreeSet::new());
     for executor in EXECUTORS {
         let (name, prefix) = (executor.name(), executor.prefix());
-        assert!(is_word(name) && is_word(prefix), "{name}, {prefix}");
+        assert!(are_words(name) && is_word(prefix), "{name}, {prefix}");
         assert!(
             names.insert(name) && prefixes.insert(prefix),
             "{name}, {prefix}"
@@ -247,7 +124,7 @@ fn each_has_its_own_variables_and_leftovers() {
     for executor in EXECUTORS {
         for other in EXECUTORS
             .iter()
-            .filter(|other| other.name() != executor.name())
+            .filter(|other| !is_same_program(**other, *executor))
         {
             let shared = |variable| other.key_variables().contains(variable);
             assert!(!executor.key_variables().iter().any(shared));
@@ -361,11 +238,10 @@ fn a_turn_is_read_from_the_transcript() {
         let session = told(|line| matches!(line, Line::Session { .. }));
         let start = told(|line| matches!(line, Line::TurnStarted { .. }));
         let end = told(|line| matches!(line, Line::TurnCompleted { .. }));
-        assert!(
-            matches!(session, Line::Session { id, parent: None, version: Some(_), .. } if id == SESSION)
-        );
-        assert!(matches!(start, Line::TurnStarted { turn_id } if turn_id == "7"));
-        let done = matches!(end, Line::TurnCompleted { turn_id, message } if turn_id == "7" && message == "Done.");
+        assert!(matches!(session, Line::Session { id, parent: None, .. } if id == SESSION));
+        let turn = filled(subject.turn);
+        assert!(matches!(start, Line::TurnStarted { turn_id } if *turn_id == turn));
+        let done = matches!(end, Line::TurnCompleted { turn_id, message } if *turn_id == turn && message == "Done.");
         assert!(done, "{}", subject.executor);
     }
 }
@@ -426,6 +302,9 @@ proptest! {
     fn damaged_screens_do_no_harm(at in any::<prop::sample::Index>(), cut in (0..4000_usize, 0..400_usize), piece in "\\PC{0,5}") {
         for subject in &SUBJECTS {
             let recorded = subject.recorded();
+            if recorded.is_empty() {
+                continue;
+            }
             let screen = damaged(&at.get(&recorded).1, cut, &piece);
             for executor in EXECUTORS {
                 state(*executor, &screen);

@@ -166,8 +166,12 @@ impl Killed {
         let expected = usize::try_from(reference.outcome.turns).expect("a few") + other;
         assert!(prompts <= expected, "{kill}: {prompts} prompts");
         let known = usize::try_from(record.turns).expect("a few");
-        // By requests the server's answer is the proof, which comes before the hook runs.
-        let early = usize::from(matches!(kill.agent, Agent::Requests(_)));
+        // The server's answer is the proof by requests, the stream without a terminal: it comes before the hook runs.
+        let early = matches!(
+            kill.agent,
+            Agent::Requests(_) | Agent::Exec(_) | Agent::Print(_)
+        );
+        let early = usize::from(early);
         assert!(
             known <= prompts + early,
             "{kill}: {known} turns of {prompts} prompts"

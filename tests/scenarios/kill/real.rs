@@ -13,10 +13,13 @@ const BY_KEYS: Agent = Agent::Codex(PINNED);
 const BY_REQUESTS: Agent = Agent::Requests(PINNED);
 const CLAUDE: Agent = Agent::Claude(PINNED_CLAUDE);
 
+const HEADLESS: Agent = Agent::Exec(PINNED);
+const PRINT: Agent = Agent::Print(PINNED_CLAUDE);
+
 /// Whether its program is there.
 fn is_there(agent: Agent) -> bool {
     match agent {
-        Agent::Claude(version) => real_claude(version).is_some(),
+        Agent::Claude(version) | Agent::Print(version) => real_claude(version).is_some(),
         _ => native_codex(PINNED).is_some(),
     }
 }
@@ -100,6 +103,30 @@ fn killed_around_a_question_by_requests() {
         ["launched", "connected", "pasted", "item", "replied"]
             .map(|event| first(lines, &format!("\"event\":\"{event}\"")))
             .into()
+    });
+}
+
+/// A headless program works on without its operator, which is killed after every line.
+#[test]
+fn killed_after_each_line_without_a_terminal() {
+    let heirs = [Heir::Resume, Heir::Recover, Heir::Cleanup, Heir::End];
+    inherited_after(HEADLESS, &COMPLETED, &heirs, |lines| {
+        (1..=lines.len()).collect()
+    });
+}
+
+/// The same with Claude Code, whose files are in a directory of the run.
+#[test]
+fn killed_without_a_terminal_with_claude() {
+    inherited_after(PRINT, &COMPLETED, &[Heir::Resume, Heir::Cleanup], |lines| {
+        [
+            r#""step":"program""#,
+            r#""event":"launched""#,
+            r#""event":"submitted""#,
+            r#""event":"ended""#,
+        ]
+        .map(|text| first(lines, text))
+        .into()
     });
 }
 

@@ -159,16 +159,16 @@ fn raw(actions: &[Action], line: Option<&str>) -> Option<String> {
                 command: Some(script),
             },
         ] => Some(script.clone()),
-        _ => {
-            let line = line?;
-            let words = shell_words(line);
-            Some(match words.as_deref() {
-                Some([_shell, flag, script]) if matches!(flag.as_str(), "-lc" | "-c") => {
-                    script.clone()
-                }
-                _ => line.to_owned(),
-            })
-        }
+        _ => line.map(script_in),
+    }
+}
+
+/// The script in a shell's command line, or the line.
+pub(in crate::agent::codex) fn script_in(line: &str) -> String {
+    let words = shell_words(line);
+    match words.as_deref() {
+        Some([_shell, flag, script]) if matches!(flag.as_str(), "-lc" | "-c") => script.clone(),
+        _ => line.to_owned(),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::agent::ExecutorId;
 use crate::agent::report::{Item, Line, TranscriptReader, TurnError, Usage};
 use crate::os::process::Exit;
 use crate::tmux::Pane;
-use crate::turn::Event;
 use crate::turn::classify::Evidence;
+use crate::turn::{Asker, Event};
 use children::Children;
 
 mod children;
@@ -63,6 +63,8 @@ pub(crate) struct Transcript {
     refused: Vec<(String, String)>,
     /// Why a hook of the user's refused the last prompt.
     blocked: Option<String>,
+    /// The last trouble that was told.
+    trouble: Option<String>,
 }
 
 impl Transcript {
@@ -89,7 +91,18 @@ impl Transcript {
             tells_ends: false,
             refused: Vec::new(),
             blocked: None,
+            trouble: None,
         }
+    }
+
+    /// The session, as the first line names it.
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// The last trouble that was told since the last call.
+    pub(crate) fn take_trouble(&mut self) -> Option<String> {
+        self.trouble.take()
     }
 
     /// Why a hook of the user's refused the last prompt, as far as was read.
@@ -250,6 +263,15 @@ impl Transcript {
                 events.push(Event::TurnAborted { turn_id, reason });
             }
             Line::Refused { reason } => self.blocked = Some(reason),
+            Line::Trouble(text) => self.trouble = Some(text),
+            Line::Denied { command } => {
+                events.extend(self.session.clone().map(|session| Event::PermissionAsked {
+                    session,
+                    asker: Asker::Nobody,
+                    command,
+                    reason: None,
+                }));
+            }
             Line::Tokens(usage) => self.usage = Some(usage),
             Line::TurnStarted { turn_id } => {
                 self.in_turn = true;

@@ -102,8 +102,8 @@ fn a_whole_run() -> Vec<Progress> {
         Progress::Begun(session.clone()),
         Progress::Done(session),
         Progress::Launched {
-            session_id: "$1".to_owned(),
-            pane: "%1".to_owned(),
+            session_id: Some("$1".to_owned()),
+            pane: Some("%1".to_owned()),
             pid: 4711,
             pid_start: Some(12),
             directory: None,
