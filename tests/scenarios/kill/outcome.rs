@@ -87,10 +87,13 @@ impl Killed {
 
     /// Whether there was an agent to follow on.
     fn is_launched(&self) -> bool {
-        let made = |step: &Step| matches!(step, Step::Worktree { .. });
         // A server is started beside the worktree.
-        self.has(|progress| matches!(progress, Progress::Launched { .. }))
-            && self.has(|progress| matches!(progress, Progress::Done(step) if made(step)))
+        self.has(|progress| matches!(progress, Progress::Launched { .. })) && self.has_worktree()
+    }
+
+    /// Whether the worktree was whole: git may still fill it when its operator is dead.
+    fn has_worktree(&self) -> bool {
+        self.has(|progress| matches!(progress, Progress::Done(Step::Worktree { .. })))
     }
 
     fn assert_status(&self, kill: Kill, reference: &Reference, record: &Outcome) {
@@ -127,8 +130,7 @@ impl Killed {
             let step = cx_operator::record::journal::Step::RemoveWorktree;
             *progress == Progress::Begun(step)
         });
-        let made =
-            !self.tree.is_empty() && self.has(|progress| matches!(progress, Progress::Done(_)));
+        let made = !self.tree.is_empty() && self.has_worktree();
         if made && !removing {
             for (path, content) in &self.tree {
                 assert_eq!(tree.get(path), Some(content), "{kill}: {path}");
