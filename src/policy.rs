@@ -24,7 +24,7 @@ pub use act::{Act, Effect, EffectKind};
 pub use file::{Error, Policy};
 pub use ground::Ground;
 pub use judge::{Judged, Verdict};
-pub use load::LoadError;
+pub use load::{LoadError, NamedPolicy};
 pub use preset::PRESETS;
 pub use request::{Request, Wish};
 pub use rule::{Action, Rule};

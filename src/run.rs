@@ -25,6 +25,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::conversation::{Conversation, Drive};
+use crate::agent::signals::Standing;
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
 use crate::os::process::boot_id;
@@ -108,6 +109,7 @@ impl<'a> Run<'a> {
             schema_version: SCHEMA_VERSION,
         });
         dir.write("task.md", task.prompt.as_str().as_bytes())?;
+        stand(&task, &names, &dir, &ready.environment)?;
         let prompt = first_prompt(&task, ready.drive);
         dir.write(&RunDir::prompt_name(1), prompt.as_bytes())?;
         for text in &ready.notices {
@@ -325,6 +327,7 @@ impl<'a> Run<'a> {
             responder: &responder,
             context: &context,
             permissions: self.task.permissions,
+            judges: self.task.policy.is_some(),
             trust: self.task.agent.trust,
             executor: self.task.agent.executor,
         };
@@ -333,6 +336,23 @@ impl<'a> Run<'a> {
             Err(error) => Ending::failed(Error::from(error).to_failure()),
         }
     }
+}
+
+/// Puts the policy where the hooks find it.
+fn stand(
+    task: &Task,
+    names: &Names,
+    dir: &RunDir,
+    environment: &[(String, String)],
+) -> Result<(), Error> {
+    let Some(policy) = task.policy.clone() else {
+        return Ok(());
+    };
+    let home = environment.iter().rev().find(|(name, _)| name == "HOME");
+    let home = home.map(|(_, home)| PathBuf::from(home));
+    let standing = Standing::new(policy, names.worktree.clone(), home);
+    let written = standing.write(&dir.signals());
+    written.map_err(io_error("write the policy for the hooks"))
 }
 
 /// The first prompt. By requests it is taken literally.

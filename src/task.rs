@@ -15,6 +15,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::executor::Options;
+use crate::policy::NamedPolicy;
 use crate::task::name::{Names, TaskName};
 use crate::task::policy::{Keep, Limits, Permissions};
 use crate::task::prompt::Prompt;
@@ -49,6 +50,9 @@ pub struct Task {
     pub environment: Vec<(String, String)>,
     /// The policy for approvals.
     pub permissions: Permissions,
+    /// The rules on what the agent may do, which go before all other answers. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<NamedPolicy>,
     /// Who may answer, asked in order.
     #[serde(with = "respond::recipes")]
     pub responders: Vec<Arc<dyn Responder>>,
@@ -78,6 +82,7 @@ impl Task {
             agent: Options::default(),
             environment: Vec::new(),
             permissions: Permissions::default(),
+            policy: None,
             responders: Vec::new(),
             limits: Limits::default(),
             worktree_root: PathBuf::from("/tmp"),

@@ -4,6 +4,7 @@
 //! skills and memory count, and nothing is written to the user's files but credentials that are refreshed.
 
 mod access;
+mod call;
 mod executor;
 mod global_hooks;
 mod home;

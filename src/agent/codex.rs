@@ -16,6 +16,7 @@
 
 mod access;
 pub mod app_server;
+mod call;
 mod exec;
 mod executor;
 mod global_hooks;

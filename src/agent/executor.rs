@@ -23,7 +23,7 @@ use super::global_hooks::GlobalHooks;
 use super::helper::Helper;
 use super::report::Report;
 use super::signals::{Decision, Kind};
-use crate::agent::report::{TranscriptReader, TurnError};
+use crate::agent::report::{Call, TranscriptReader, TurnError};
 use crate::agent::screen_state::{Form, ScreenState};
 use crate::os::blocking::Panicked;
 use crate::os::chain::failed;
@@ -119,6 +119,17 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The line that tells the program a decision on a permission, from the hook that got `payload`; `None` where the
     /// program's dialog decides.
     fn decision(&self, payload: &[u8], decision: &Decision) -> Option<String>;
+
+    /// What the agent is about to do, or asks leave for, from the payload of its hook; `None` where that is no policy's matter,
+    /// such as a form.
+    fn call(&self, _payload: &[u8]) -> Option<Call> {
+        None
+    }
+
+    /// The line by which a hook keeps the program from a call that it did not ask for; the message is for the agent.
+    fn refusal(&self, _message: &str) -> Option<String> {
+        None
+    }
 
     /// Whether a permission's dialog is on the screen while the hook that decides on it runs, and for a moment after.
     fn has_dialog_beside_hook(&self) -> bool {
@@ -447,6 +458,8 @@ pub struct Hooks<'a> {
     pub helper: &'a Helper,
     /// The run's `signals/`.
     pub signals: &'a Path,
+    /// Whether each call is judged by a policy.
+    pub judges: bool,
 }
 
 /// A start of an agent.

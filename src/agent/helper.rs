@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! cx-helper session-start|prompt|stop|permission [DIR [EXECUTOR]]
+//! cx-helper policy DIR EXECUTOR
 //! cx-helper launch CWD ENVIRONMENT STATUS CGROUP PROGRAM [ARG]...
 //! ```
 //!
@@ -27,8 +28,12 @@ use crate::os::process::RUN_VARIABLE;
 use crate::os::search_path::{find_program, is_executable, search_path};
 use crate::os::shell::{shell_quote, shell_words};
 
+mod judging;
+
 const HELPER: &str = "cx-helper";
 const LAUNCH: &str = "launch";
+/// The role of a hook that judges a call by the policy of its run, and reports nothing else.
+const POLICY: &str = "policy";
 
 /// This very program, if it is one that serves as a helper.
 static HOST: OnceLock<PathBuf> = OnceLock::new();
@@ -65,6 +70,10 @@ fn serve(words: &[OsString]) -> u8 {
     if role == LAUNCH {
         return launcher::run(arguments.iter().cloned());
     }
+    if role == POLICY {
+        judging::judge_alone(arguments);
+        return 0;
+    }
     let Some(kind) = Kind::ALL.into_iter().find(|kind| role == kind.name()) else {
         return refuse(role);
     };
@@ -90,8 +99,14 @@ fn report(kind: Kind, arguments: &[OsString]) {
         Some(name) => name.to_str().and_then(ExecutorId::parse),
         None => Some(ExecutorId::default()),
     };
+    let settled = |payload: &[u8]| match (kind, executor, target.chosen()) {
+        (Kind::Permission, Some(executor), Some(dir)) => judging::judge(dir, executor, payload),
+        _ => false,
+    };
     // A permission without its record is not decided either.
-    let (Ok((asked, payload)), Some(executor)) = (signals::receive(&target, kind), executor) else {
+    let (Ok(Some((asked, payload))), Some(executor)) =
+        (signals::receive_unless(&target, kind, settled), executor)
+    else {
         return;
     };
     let is_form = || {
@@ -101,11 +116,15 @@ fn report(kind: Kind, arguments: &[OsString]) {
     if kind == Kind::Permission
         && let Some(answer) = executor.decision(&payload, &target.decide(&asked, is_form()))
     {
-        let mut stdout = io::stdout();
-        let _unheard = stdout
-            .write_all(answer.as_bytes())
-            .and_then(|()| stdout.flush());
+        say(&answer);
     }
+}
+
+fn say(answer: &str) {
+    let mut stdout = io::stdout();
+    let _unheard = stdout
+        .write_all(answer.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 /// A program that serves as a helper.
@@ -151,6 +170,13 @@ impl Helper {
     /// The shell command of a hook that writes into `signals` and answers that executor.
     pub fn hook(&self, kind: Kind, signals: &Path, executor: &str) -> String {
         let mut words = self.command_line(kind.name());
+        words.extend([signals.to_string_lossy().into_owned(), executor.to_owned()]);
+        joined(&words)
+    }
+
+    /// The shell command of a hook that judges by the policy in `signals`, and answers that executor.
+    pub fn judge(&self, signals: &Path, executor: &str) -> String {
+        let mut words = self.command_line(POLICY);
         words.extend([signals.to_string_lossy().into_owned(), executor.to_owned()]);
         joined(&words)
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::screen_state::Inquiry;
+use crate::policy::Request;
 
 /// The report of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,27 @@ pub struct Report {
     pub cwd: Option<PathBuf>,
     /// The event.
     pub event: Reported,
+}
+
+/// A call of a tool, as the hook before it tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What a policy judges.
+    pub request: Request,
+    /// The command, or the tool and what it is about: as a permission is asked for.
+    pub command: String,
+    /// Whether the agent asks for leave; else it is about to do it without.
+    pub asked: bool,
+}
+
+/// The line by which a hook before a tool's call forbids it. The programs have it in common.
+///
+/// Source: codex 0.169.0, Claude Code 2.1.332, `tests/scenarios/policies.rs`.
+pub(crate) fn forbidding(message: &str) -> String {
+    let event = serde_json::json!({
+        "hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": message,
+    });
+    serde_json::json!({"hookSpecificOutput": event}).to_string()
 }
 
 /// The event that a hook reports.

@@ -13,6 +13,8 @@
 //! stop            stop-<uuid>-<seq>.json         sentinel-<uuid>.json    .done-<uuid> (empty)
 //! ```
 //!
+//! The files of a policy are in `verdict`.
+//!
 //! `malformed` replaces a missing `<uuid>`. `<seq>` is 20 digits of nanoseconds since 1970, a hyphen and
 //! the pid of the hook: one per event, in the order of the events. The files with a `<seq>` are never replaced, so a turn's stop
 //! survives the next turn's; the others are the newest of their kind. A reader sees a file whole or not at all.
@@ -23,6 +25,7 @@ mod input;
 mod payload;
 mod permission;
 mod store;
+mod verdict;
 
 use std::ffi::OsString;
 use std::fs;
@@ -36,6 +39,7 @@ pub use permission::{
     Decision, MAX_MESSAGE_BYTES, MAX_WAIT, POLICY_NAME, Policy, decision_name, load_policy,
     pass_undecided, write_decision, write_policy,
 };
+pub use verdict::{Decided, Standing};
 
 /// Name of the file with the UUID of the session that started last.
 pub const SESSION_ID_NAME: &str = ".session-id";
@@ -196,6 +200,11 @@ impl Target {
         }
     }
 
+    /// The directory, if it was named.
+    pub(crate) fn chosen(&self) -> Option<&Path> {
+        self.chosen.then_some(self.dir.as_path())
+    }
+
     /// Decides on a permission that was asked here, by the directory's [`Policy`]; blocks under [`Policy::Wait`] until there is a
     /// decision or the limit has passed.
     ///
@@ -212,7 +221,8 @@ impl Target {
     }
 }
 
-/// Reads one payload from stdin and writes the files of its event; for a hook. Returns the payload too.
+/// Reads one payload from stdin and writes the files of its event; for a hook. Returns the payload too. One that is `settled` is
+/// not written, and nobody else is to hear of it.
 ///
 /// Reads at most 16 MiB, a longer payload is malformed. Where stdin has not ended after 5 s, writes what has arrived as malformed
 /// and ends the process with status 0.
@@ -220,7 +230,11 @@ impl Target {
 /// # Errors
 /// [`io::ErrorKind::NotFound`] for an empty directory name, else the first error of a write. Files already written stay, no
 /// temporary file does.
-pub fn receive(target: &Target, kind: Kind) -> io::Result<(SignalFile, Vec<u8>)> {
+pub fn receive_unless(
+    target: &Target,
+    kind: Kind,
+    settled: impl FnOnce(&[u8]) -> bool,
+) -> io::Result<Option<(SignalFile, Vec<u8>)>> {
     // An unset variable in a hook's command line is not a name; joined to a file's name it would mean the current directory.
     if target.dir.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
@@ -231,9 +245,19 @@ pub fn receive(target: &Target, kind: Kind) -> io::Result<(SignalFile, Vec<u8>)>
     });
     let whole = input.complete.then_some(input.bytes.as_slice());
     let session = whole.and_then(parse_session_id);
+    if session.is_some() && settled(&input.bytes) {
+        return Ok(None);
+    }
     let signal = SignalFile::now(kind, session);
     store::record(target, &signal, &input.bytes)?;
-    Ok((signal, input.bytes))
+    Ok(Some((signal, input.bytes)))
+}
+
+/// Reads a payload from stdin, and writes nothing. `None` for one that is not whole.
+pub fn read_payload() -> Option<Vec<u8>> {
+    let input = input::read_stdin(|_| ());
+    let is_ours = input.complete && parse_session_id(&input.bytes).is_some();
+    is_ours.then_some(input.bytes)
 }
 
 fn nanos_since_epoch() -> u128 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::agent::conversation::Drive;
 use crate::agent::executor::{Ask, Options, Sandbox, TrustPolicy};
+use crate::policy::NamedPolicy;
 use crate::record::Outcome;
 use crate::task::Task;
 use crate::task::name::TaskName;
@@ -130,6 +131,10 @@ struct Replies {
     /// The answer to the agent's requests for an approval.
     #[arg(long, value_enum, default_value = "ask")]
     permissions: Permissions,
+    /// Rules on what the agent may do, which go before all other answers: a preset (read-only, edit-and-test, local-only) or
+    /// a TOML file.
+    #[arg(long, value_name = "FILE|PRESET")]
+    policy: Option<String>,
     #[command(flatten)]
     responders: Responders,
     /// The largest number of prompts, the brief included.
@@ -249,6 +254,10 @@ impl Delegate {
         task.agent = self.agent.options();
         task.environment = self.agent.environment()?;
         task.permissions = self.replies.permissions;
+        task.policy = match &self.replies.policy {
+            Some(name) => Some(NamedPolicy::load(name)?),
+            None => None,
+        };
         task.responders = self.replies.responders.load(self.wait())?;
         task.limits = Limits {
             startup: self.deadlines.startup_timeout,

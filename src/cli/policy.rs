@@ -50,8 +50,13 @@ struct Check {
     /// Print the verdict as JSON.
     #[arg(long)]
     json: bool,
-    /// The command: one word is a shell's script, several are a program and its arguments.
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    /// The command, after `--` or not: one word is a shell's script, several are a program and its arguments.
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
     command: Vec<String>,
 }
 
@@ -118,7 +123,8 @@ impl Show {
 impl Check {
     fn run(&self) -> Result<ExitCode, Error> {
         let policy = policy::Policy::load(&self.policy)?;
-        let verdict = policy.judge(&self.request(), &self.ground()?);
+        let ground = self.ground()?;
+        let verdict = policy.judge(&self.request(&ground), &ground);
         if self.json {
             print_json(&Checked {
                 schema_version: 1,
@@ -136,7 +142,7 @@ impl Check {
         }))
     }
 
-    fn request(&self) -> Request {
+    fn request(&self, ground: &Ground) -> Request {
         let words = self.command.clone();
         let wish = match self.tool.as_str() {
             "command" | "shell" => Wish::Shell(match words.as_slice() {
@@ -154,7 +160,7 @@ impl Check {
         Request {
             tool: self.tool.clone(),
             wish,
-            directory: None,
+            directory: Some(ground.worktree().to_owned()),
         }
     }
 

@@ -29,6 +29,16 @@ fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
         Progress::PermissionAsked { command, .. } => {
             format!("the agent asks for an approval: {command}")
         }
+        Progress::Decided {
+            command,
+            action,
+            rule,
+            ..
+        } => format!(
+            "the policy says {} (rule: {rule}): {}",
+            action.as_str(),
+            first_line(command)
+        ),
         Progress::Replied { by, reply, .. } => format!("{by} replied: {}", first_line(reply)),
         Progress::TurnFailed { message, .. } => format!("the turn failed: {message}"),
         Progress::Submitted { turn, .. } => format!("turn {turn}: the agent has the prompt"),

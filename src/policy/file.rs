@@ -218,7 +218,7 @@ fn example_request(example: &str) -> Request {
     let call = |tool: &str, wish| Request {
         tool: tool.to_owned(),
         wish,
-        directory: None,
+        directory: Some(EXAMPLE_WORKTREE.into()),
     };
     let files = |files: &str| files.split_whitespace().map(str::to_owned).collect();
     match example.split_once(": ") {

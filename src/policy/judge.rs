@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::act::{Act, Effect, EffectKind};
-use super::ground::Ground;
+use super::ground::{Ground, Place};
 use super::request::{Request, Wish};
 use super::rule::{Action, Rule};
 use super::{Policy, shell};
@@ -118,7 +118,7 @@ impl Policy {
 
 /// What a request would do.
 fn acts(request: &Request, ground: &Ground) -> Vec<Act> {
-    let directory = request.directory.as_deref().unwrap_or(ground.worktree());
+    let directory = request.directory.as_deref();
     let mut acts = match &request.wish {
         Wish::Shell(script) => shell::acts(script, directory, ground),
         Wish::Edit(files) => vec![of_files(files, EffectKind::Write, directory, ground)],
@@ -142,10 +142,17 @@ fn of(text: &str, kind: EffectKind) -> Act {
     act
 }
 
-fn of_files(files: &[String], kind: EffectKind, directory: &Path, ground: &Ground) -> Act {
+fn of_files(files: &[String], kind: EffectKind, directory: Option<&Path>, ground: &Ground) -> Act {
     let mut act = Act::new(files.join(" "));
     for file in files {
-        let place = ground.place(directory, file);
+        let directory = directory.or(file.starts_with('/').then_some(Path::new("/")));
+        let place = match directory {
+            Some(directory) => ground.place(directory, file),
+            None => Place::Unsure,
+        };
+        if place == Place::Unsure {
+            act.doubt("it can't be told where that file is");
+        }
         act.effects.push(Effect::at(kind, place));
     }
     if files.is_empty() {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::file::{self, FILE_LIMIT, Policy};
@@ -34,6 +35,47 @@ pub enum LoadError {
         /// The mistake and its place.
         mistake: file::Error,
     },
+}
+
+/// A policy as an order has it: what it was when the order was given, whatever becomes of its file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedPolicy {
+    name: String,
+    hash: String,
+    text: String,
+}
+
+impl NamedPolicy {
+    /// The preset of that name, else the policy in that file.
+    ///
+    /// # Errors
+    /// The file can't be read or is invalid: then the message has the line of the mistake.
+    pub fn load(name: &str) -> Result<Self, LoadError> {
+        let policy = Policy::load(name)?;
+        Ok(Self {
+            name: name.to_owned(),
+            hash: policy.hash(),
+            text: policy.text().to_owned(),
+        })
+    }
+
+    /// The name of the preset, or the path of the file as the caller spelled it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `sha256:` and 64 hex digits, of the document.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The TOML document.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 impl Policy {

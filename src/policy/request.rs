@@ -9,7 +9,7 @@ pub struct Request {
     pub tool: String,
     /// What the tool is asked to do.
     pub wish: Wish,
-    /// Where the agent works at this moment; the worktree's top, where it does not say.
+    /// Where it would be done, absolute; `None` where nobody can tell.
     pub directory: Option<PathBuf>,
 }
 

@@ -16,8 +16,8 @@ use super::ground::Ground;
 pub(super) use stdin::Stdin;
 pub(super) use walk::Walk;
 
-/// What a script would do, started in that directory.
-pub(super) fn acts(script: &str, directory: &Path, ground: &Ground) -> Vec<Act> {
+/// What a script would do, started in that directory; `None` where nobody can tell in which.
+pub(super) fn acts(script: &str, directory: Option<&Path>, ground: &Ground) -> Vec<Act> {
     let mut walk = Walk::new(directory, ground);
     walk.script(script);
     walk.into_acts()

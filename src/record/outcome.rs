@@ -1,7 +1,7 @@
 //! `run.json`: the one document that tells how a run ended, for the file and for `--json` alike.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
@@ -12,8 +12,10 @@ use crate::agent::ExecutorId;
 use crate::agent::conversation::Drive;
 use crate::agent::report::Usage;
 use crate::agent::screen_state::AnswerOption;
+use crate::agent::signals::Decided;
 use crate::os::signal::exit_after;
 use crate::os::time::timestamp;
+use crate::policy::{Action, NamedPolicy};
 use crate::record::code::Code;
 use crate::task::name::{RunId, TaskName};
 use crate::worktree::diff::FileChange;
@@ -127,6 +129,52 @@ pub struct Reply {
     pub reply: String,
 }
 
+/// The policy of a run, and what was decided by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PolicyRecord {
+    /// The preset, or the file as it was named.
+    pub name: String,
+    /// `sha256:` and 64 hex digits, of the document that was in force.
+    pub hash: String,
+    /// The decisions, oldest first: each denial, and the answer to each approval that the agent asked for.
+    pub decisions: Vec<PolicyDecision>,
+}
+
+/// One decision by a run's policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PolicyDecision {
+    /// The agent's name of the tool.
+    pub tool: String,
+    /// The command, or the tool and what it is about.
+    pub command: String,
+    /// `allow`, `deny`, or `ask`: then others were asked, see `replies` and `pending`.
+    pub action: Action,
+    /// The rule that says it, or `default`.
+    pub rule: String,
+    /// What the agent was told, of a `deny`.
+    pub message: Option<String>,
+}
+
+impl PolicyRecord {
+    /// The record of a policy, with the decisions that its hooks wrote into `signals`.
+    pub(crate) fn load(policy: &NamedPolicy, signals: &Path) -> Self {
+        let decision = |(_, decided): (String, Decided)| PolicyDecision {
+            tool: decided.tool,
+            command: decided.command,
+            action: decided.verdict.action,
+            rule: decided.verdict.rule,
+            message: decided.verdict.message,
+        };
+        Self {
+            name: policy.name().to_owned(),
+            hash: policy.hash().to_owned(),
+            decisions: Decided::list(signals).into_iter().map(decision).collect(),
+        }
+    }
+}
+
 /// A run's end, whole: the document of `run.json` and of `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -198,6 +246,9 @@ pub struct Outcome {
     pub commits: Vec<AgentCommit>,
     /// The changed files.
     pub files: Vec<FileChange>,
+    /// The policy and its decisions; absent in a run without one.
+    #[serde(default)]
+    pub policy: Option<PolicyRecord>,
     /// The replies to the agent in the user's place.
     pub replies: Vec<Reply>,
     /// Notices for people: warnings of the preflight, costs, things left alone.
@@ -296,6 +347,7 @@ impl Outcome {
             error: None,
             commits: Vec::new(),
             files: Vec::new(),
+            policy: None,
             replies: Vec::new(),
             notices: Vec::new(),
         }

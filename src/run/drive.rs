@@ -68,6 +68,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) responder: &'a Chain,
     pub(crate) context: &'a Context,
     pub(crate) permissions: Permissions,
+    /// Whether hooks decide by a policy.
+    pub(crate) judges: bool,
     pub(crate) trust: TrustPolicy,
     pub(crate) executor: ExecutorId,
 }
@@ -234,6 +236,7 @@ impl<'a> Driver<'a> {
     }
 
     fn ending(mut self, end: End) -> Ending {
+        self.take_verdicts();
         self.tell_what_the_transcript_knows();
         Ending {
             end,
@@ -256,6 +259,9 @@ impl<'a> Driver<'a> {
         let all = exited || due;
         let signals = self.wake.take(Source::Signals) || all;
         let transcript = self.wake.take(Source::Transcript);
+        if signals {
+            self.take_verdicts();
+        }
         match self.parts.machine.drive() {
             Drive::Requests => {
                 if signals {

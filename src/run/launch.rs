@@ -54,6 +54,7 @@ impl Run<'_> {
             hooks: Hooks {
                 helper: &self.ready.helper,
                 signals,
+                judges: self.task.policy.is_some(),
             },
             environment: &self.ready.environment,
             home,

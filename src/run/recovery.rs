@@ -390,6 +390,7 @@ impl TakenOverRun {
             responder: &responder,
             context: &context,
             permissions: self.found.journal_state.order.permissions,
+            judges: self.found.journal_state.order.policy.is_some(),
             trust: self.found.journal_state.order.agent.trust,
             executor: self.found.journal_state.order.agent.executor,
         };

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use crate::os::blocking::blocking;
 use crate::os::process::{GRACE, Process, RunProcesses, end_run_processes, members};
 use crate::record::journal::{Progress, Step};
-use crate::record::{Outcome, Status};
+use crate::record::{Outcome, PolicyRecord, Status};
 use crate::run::drive::Ending;
 use crate::task::policy::Keep;
 use crate::tmux::Pane;
@@ -283,6 +283,11 @@ async fn conclude(
         // lines of the journal either: then the tree is what tells how far the run came.
         let recorded = collected.taken_in.and_then(|all| {
             whole = all;
+            if let Ok(Some(order)) = context.dir.load_order() {
+                let signals = context.dir.signals();
+                let policy = order.policy.as_ref();
+                outcome.policy = policy.map(|policy| PolicyRecord::load(policy, &signals));
+            }
             let written = context.dir.write_record(outcome);
             written.map_err(|error| Refusal::Failed(error.into()))
         });

@@ -17,7 +17,7 @@ fn judge(policy: &Policy, command: &str) -> Verdict {
     let request = Request {
         tool: "Bash".to_owned(),
         wish: Wish::Shell(command.to_owned()),
-        directory: None,
+        directory: Some("/worktree".into()),
     };
     policy.judge(&request, &ground())
 }
@@ -108,6 +108,26 @@ fn tools_are_judged_by_what_they_touch() {
     assert_eq!(said("TodoWrite", Wish::Talk), Action::Allow);
 }
 
+/// An agent may run a command elsewhere than it says.
+#[test]
+fn without_a_directory_only_absolute_paths_are_allowed() {
+    let policy = preset("edit-and-test");
+    let said = |command: &str| {
+        let request = Request {
+            tool: "Bash".to_owned(),
+            wish: Wish::Shell(command.to_owned()),
+            directory: None,
+        };
+        policy.judge(&request, &ground()).action
+    };
+    for command in ["rm x", "cat x", "ls", "git status", "touch a"] {
+        assert_eq!(said(command), Action::Ask, "{command}");
+    }
+    assert_eq!(said("cat /worktree/x && echo y"), Action::Allow);
+    assert_eq!(said("cd /worktree && touch x"), Action::Allow);
+    assert_eq!(said("git push"), Action::Deny);
+}
+
 #[test]
 fn a_rule_can_name_a_tool() {
     let text = "[[rule]]\naction = \"allow\"\ntool = [\"mcp__docs__*\", \"web\"]";
@@ -116,7 +136,7 @@ fn a_rule_can_name_a_tool() {
         let request = Request {
             tool: tool.to_owned(),
             wish,
-            directory: None,
+            directory: Some("/worktree".into()),
         };
         policy.judge(&request, &ground()).action
     };

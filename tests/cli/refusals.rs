@@ -171,6 +171,35 @@ fn durations_are_checked_by_the_command_line() {
 }
 
 #[test]
+fn policies_that_are_none() {
+    let place = Place::new();
+    let file = place.path("policy.toml");
+    let command = || {
+        let mut command = place.delegate("t");
+        command.arg("--policy").arg(&file);
+        command
+    };
+    let (code, exit) = ("policy_file", 2);
+    let missing = refusal(code, exit, &["policy.toml", "No such file"]);
+    assert_refused(&place, command, b"brief", &missing);
+    for (text, why) in [
+        ("[[rule]]\naction = \"maybe\"\n", "line 2, column 10"),
+        (
+            "[[rule]]\naction = \"deny\"\ncolour = 1\n",
+            "line 3, column 1",
+        ),
+        (
+            "[[rule]]\naction = \"deny\"\ncommand = [\"git push\"]\nmatch = [\"git pull\"]\n",
+            "line 1: the rule",
+        ),
+        ("extends = \"everything\"\n", "names no preset"),
+    ] {
+        fs::write(&file, text).expect("written");
+        assert_refused(&place, command, b"brief", &refusal(code, exit, &[why]));
+    }
+}
+
+#[test]
 fn answers_files_that_are_none() {
     let place = Place::new();
     let file = place.path("answers.toml");

@@ -203,7 +203,7 @@ fn every_flag_that_is_spoken_of_exists() {
 /// A record in which every field has a value.
 fn full_record() -> Outcome {
     let commit = "0123456789012345678901234567890123456789";
-    let record = json!({
+    let mut record = json!({
         "schema_version": 1, "run_id": "20260101-000000-t-0a1b", "task": "t", "executor": "codex",
         "agent_version": "0.169.0", "drive": "requests", "status": "completed", "session_id": "s", "turns": 1,
         "base_commit": commit, "result_commit": commit, "result_ref": "r", "branch": "cx-t",
@@ -218,6 +218,9 @@ fn full_record() -> Outcome {
         "replies": [{"turn": 1, "by": "answers", "question": "q", "reply": "r"}],
         "notices": ["n"],
     });
+    let decision =
+        json!({"tool": "t", "command": "c", "action": "deny", "rule": "r", "message": "m"});
+    record["policy"] = json!({"name": "n", "hash": "h", "decisions": [decision]});
     serde_json::from_value(record).expect("a record")
 }
 

@@ -161,6 +161,7 @@ mod left_at_work;
 mod many;
 mod parents;
 mod permissions;
+mod policies;
 mod probe;
 mod processes;
 mod prompts;

@@ -14,7 +14,7 @@ use crate::agent::executor::{
     TrustPolicy,
 };
 use crate::agent::global_hooks::GlobalHooks;
-use crate::agent::report::{Report, TranscriptReader, TurnError};
+use crate::agent::report::{Call, Report, TranscriptReader, TurnError, forbidding};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::tmux::{Composer, Key};
@@ -131,6 +131,14 @@ impl Executor for Claude {
 
     fn decision(&self, payload: &[u8], decision: &Decision) -> Option<String> {
         payload::decision(payload, decision)
+    }
+
+    fn call(&self, payload: &[u8]) -> Option<Call> {
+        super::call::call(payload)
+    }
+
+    fn refusal(&self, message: &str) -> Option<String> {
+        Some(forbidding(message))
     }
 
     /// Source: 2.1.197 and 2.1.332.

@@ -130,6 +130,11 @@ pub(super) fn settings(launch: &Launch<'_>, events: &[(&str, Kind)]) -> Value {
         let hook = json!({"type": "command", "command": command, "timeout": timeout});
         hooks.insert(event.to_owned(), json!([{"hooks": [hook]}]));
     }
+    if launch.hooks.judges {
+        let command = launch.hooks.helper.judge(launch.hooks.signals, "claude");
+        let hook = json!({"type": "command", "command": command, "timeout": HOOK_LIMIT});
+        hooks.insert("PreToolUse".to_owned(), json!([{"hooks": [hook]}]));
+    }
     let mut settings = json!({
         "hooks": hooks,
         "disableAllHooks": false,

@@ -21,7 +21,7 @@ use crate::agent::executor::{
     Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
     TrustPolicy,
 };
-use crate::agent::report::{Report, TranscriptReader, TurnError};
+use crate::agent::report::{Call, Report, TranscriptReader, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::tmux::Key;
@@ -109,6 +109,14 @@ impl Executor for ClaudePrint {
 
     fn sub_agent_transcripts(&self, _own: &Path) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    fn call(&self, payload: &[u8]) -> Option<Call> {
+        Claude.call(payload)
+    }
+
+    fn refusal(&self, message: &str) -> Option<String> {
+        Claude.refusal(message)
     }
 
     fn decision(&self, payload: &[u8], decision: &Decision) -> Option<String> {

@@ -17,7 +17,7 @@ use crate::agent::executor::{
     TrustPolicy,
 };
 use crate::agent::global_hooks::GlobalHooks;
-use crate::agent::report::{Report, TranscriptReader, TurnError};
+use crate::agent::report::{Call, Report, TranscriptReader, TurnError, forbidding};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::tmux::Key;
@@ -115,6 +115,14 @@ impl Executor for Codex {
 
     fn decision(&self, _payload: &[u8], decision: &Decision) -> Option<String> {
         super::decision_output(decision)
+    }
+
+    fn call(&self, payload: &[u8]) -> Option<Call> {
+        super::call::call(payload)
+    }
+
+    fn refusal(&self, message: &str) -> Option<String> {
+        Some(forbidding(message))
     }
 
     async fn converse(&self, terms: &Terms<'_>) -> Result<Box<dyn Conversation>, NoConversation> {

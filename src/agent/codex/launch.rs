@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::program::Program;
-use super::trust::{DEFAULT_TIMEOUT_SECS, event_names, trusted_hash};
+use super::trust::{BEFORE_TOOL, DEFAULT_TIMEOUT_SECS, EventNames, event_names, trusted_hash};
 use crate::agent::conversation::{Joining, Terminal};
 use crate::agent::executor::{Hooks, Launch, Sandbox, TrustPolicy};
 use crate::agent::signals::{self, Kind};
@@ -41,33 +41,61 @@ pub(super) const RELIED_ON: [&str; 10] = [
 ];
 
 impl Hooks<'_> {
-    /// The `-c hooks=…` that registers these and trusts exactly their command lines.
+    /// The `-c hooks=…` that registers these and trusts exactly their command lines. A server tells of permissions itself,
+    /// where the policy has no word.
     fn config(&self, kinds: &[Kind]) -> String {
-        let mut state = Vec::new();
-        let mut events = Vec::new();
+        let entry = |names: EventNames, command: String, timeout: u64| Entry {
+            names,
+            command,
+            timeout,
+        };
+        let mut entries: Vec<Entry> = Vec::new();
         for &kind in kinds {
-            let names = event_names(kind);
-            let (name, snake) = (names.configured, names.trusted);
             let command = self.helper.hook(kind, self.signals, "codex");
             // A permission's hook waits for an answer, which may be a person's.
             let timeout = match kind {
                 Kind::Permission => signals::MAX_WAIT.as_secs() + 60,
                 _ => DEFAULT_TIMEOUT_SECS,
             };
-            let hash = trusted_hash(snake, &command, timeout);
-            state.push(format!(
-                r#""/<session-flags>/config.toml:{snake}:0:0"={{trusted_hash="{hash}"}}"#
-            ));
-            let command = toml_string(&command);
-            events.push(format!(
-                r#"{name}=[{{hooks=[{{type="command",command={command},timeout={timeout}}}]}}]"#
-            ));
+            entries.push(entry(event_names(kind), command, timeout));
         }
+        if self.judges {
+            let judge = || self.helper.judge(self.signals, "codex");
+            entries.push(entry(BEFORE_TOOL, judge(), DEFAULT_TIMEOUT_SECS));
+            if !kinds.contains(&Kind::Permission) {
+                let names = event_names(Kind::Permission);
+                entries.push(entry(names, judge(), DEFAULT_TIMEOUT_SECS));
+            }
+        }
+        let state: Vec<String> = entries.iter().map(Entry::state).collect();
+        let events: Vec<String> = entries.iter().map(Entry::event).collect();
         format!(
             "hooks={{state={{{}}},{}}}",
             state.join(","),
             events.join(",")
         )
+    }
+}
+
+/// One hook.
+struct Entry {
+    names: EventNames,
+    command: String,
+    timeout: u64,
+}
+
+impl Entry {
+    /// Its trust.
+    fn state(&self) -> String {
+        let snake = self.names.trusted;
+        let hash = trusted_hash(snake, &self.command, self.timeout);
+        format!(r#""/<session-flags>/config.toml:{snake}:0:0"={{trusted_hash="{hash}"}}"#)
+    }
+
+    fn event(&self) -> String {
+        let (name, timeout) = (self.names.configured, self.timeout);
+        let command = toml_string(&self.command);
+        format!(r#"{name}=[{{hooks=[{{type="command",command={command},timeout={timeout}}}]}}]"#)
     }
 }
 
@@ -288,6 +316,7 @@ mod tests {
         let hooks = Hooks {
             helper: &Helper::at("/opt/it's here/cx-helper".into()),
             signals: Path::new("/s/\"x\""),
+            judges: false,
         };
         let launch = Launch {
             options,

@@ -72,7 +72,7 @@ impl Payload {
     }
 
     /// The command for which permission is asked, or the tool's name and input if it is not a command.
-    fn asked_command(&self) -> String {
+    pub(super) fn asked_command(&self) -> String {
         let input = self.tool_input.as_ref();
         match input
             .and_then(|input| input.get("command"))

@@ -23,6 +23,15 @@ pub struct EventNames {
     pub listed: &'static str,
 }
 
+/// The names of the event before each call of a tool.
+///
+/// Source: codex 0.169.0, `tests/scenarios/policies.rs`.
+pub const BEFORE_TOOL: EventNames = EventNames {
+    configured: "PreToolUse",
+    trusted: "pre_tool_use",
+    listed: "preToolUse",
+};
+
 /// The event of codex for which a hook of ours is meant.
 pub const fn event_names(kind: Kind) -> EventNames {
     let (configured, trusted, listed) = match kind {

@@ -35,10 +35,10 @@ pub(crate) struct Walk<'g> {
 }
 
 impl<'g> Walk<'g> {
-    pub(crate) fn new(directory: &Path, ground: &'g Ground) -> Self {
+    pub(crate) fn new(directory: Option<&Path>, ground: &'g Ground) -> Self {
         Self {
             ground,
-            directories: Some(vec![directory.to_owned()]),
+            directories: directory.map(|directory| vec![directory.to_owned()]),
             acts: Vec::new(),
             depth: 0,
             has_links: false,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::agent::conversation::Drive;
 use crate::agent::report::{Item, Usage};
 use crate::agent::screen_state::AnswerOption;
+use crate::policy::Action;
 use crate::record::{Failure, Pending, Status};
 use crate::task::name::{Names, RunId, TaskName};
 
@@ -250,6 +251,21 @@ pub enum Progress {
         turn: u32,
         /// The tokens.
         usage: Usage,
+    },
+    /// A hook decided by the run's policy.
+    Decided {
+        /// The turn.
+        turn: u32,
+        /// The name of the hook's file.
+        id: String,
+        /// The agent's name of the tool.
+        tool: String,
+        /// The command, or the tool and what it is about.
+        command: String,
+        /// `allow`, `deny` or `ask`.
+        action: Action,
+        /// The rule that says it, or `default`.
+        rule: String,
     },
     /// Somebody answered in the user's place.
     Replied {

@@ -1,6 +1,7 @@
 //! What a driver writes down: the journal's lines about turns, the replies, the prompts.
 
 use super::{Driver, Transcript};
+use crate::agent::signals::Decided;
 use crate::record::journal::{self, Entry, Progress};
 use crate::record::{self, RunDir};
 use crate::task::policy::Permissions;
@@ -178,6 +179,25 @@ impl Driver<'_> {
                 .journal
                 .write(Progress::Notice { text: text.clone() });
             self.notices.push(text);
+        }
+    }
+
+    /// Writes down what hooks decided by the policy since the last look.
+    pub(super) fn take_verdicts(&mut self) {
+        if !self.parts.judges {
+            return;
+        }
+        for (id, decided) in Decided::list(&self.parts.dir.signals()) {
+            if self.items.insert(id.clone()) {
+                self.parts.journal.write(Progress::Decided {
+                    turn: self.parts.machine.turns(),
+                    id,
+                    action: decided.action(),
+                    rule: decided.verdict.rule,
+                    tool: decided.tool,
+                    command: decided.command,
+                });
+            }
         }
     }
 

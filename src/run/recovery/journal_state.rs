@@ -263,7 +263,7 @@ impl JournalState {
                     launched.directory = Some(directory);
                 }
             }
-            Progress::Item { id, .. } => {
+            Progress::Item { id, .. } | Progress::Decided { id, .. } => {
                 self.items.insert(id);
             }
             Progress::Notice { text } => self.notices.push(text),

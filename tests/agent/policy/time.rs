@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cx_operator::policy::Policy;
 use proptest::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -117,6 +118,27 @@ fn long_commands_take_no_time() {
             script.len()
         );
     }
+}
+
+/// What a hook does for a command, as agents write them: it reads the policy and judges.
+#[test]
+fn a_decision_takes_less_than_five_milliseconds() {
+    let limit = LIMIT / 10;
+    let text = preset("edit-and-test").text().to_owned();
+    let mut took: Vec<Duration> = Vec::new();
+    for line in super::TABLE.lines() {
+        let command = super::command(&line[18..]);
+        let attempts = (0..3).map(|_| {
+            let before = cpu();
+            let policy = Policy::parse_unchecked(&text).expect("a policy");
+            judge(&policy, &command);
+            cpu().saturating_sub(before)
+        });
+        took.extend(attempts.min());
+    }
+    took.sort_unstable();
+    let p99 = took[took.len() * 99 / 100];
+    assert!(p99 < limit, "{p99:?}");
 }
 
 fn token() -> impl Strategy<Value = String> {
