@@ -253,6 +253,7 @@ impl Operator {
         let whose = Queued {
             run_id: run_id.as_str().to_owned(),
             task: task.name.as_str().to_owned(),
+            executor: Some(task.agent.executor.name().to_owned()),
             position: 0,
         };
         let place = self.queue.enter(whose).await.map_err(not_begun)?;

@@ -5,12 +5,16 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use crate::Error;
+use crate::agent::ExecutorId;
 use crate::operator::listing::{Listing, find_run, list, load_record};
 use crate::record::{RunDir, Status, journal};
 use clap::Args;
 
 use super::report::files;
-use super::{State, harmless, one_line, print_json, print_record, print_text, report, safe, tell};
+use super::{
+    State, find_executor, harmless, one_line, print_json, print_record, print_text, report, safe,
+    tell,
+};
 
 /// List the runs, newest first, with the disk space of their records.
 #[derive(Args)]
@@ -21,6 +25,9 @@ pub(crate) struct List {
     /// Show all, and their total.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
+    /// Only the runs of this executor.
+    #[arg(long, value_name = "NAME", value_parser = find_executor)]
+    executor: Option<ExecutorId>,
     /// Print a JSON array.
     #[arg(long)]
     json: bool,
@@ -37,7 +44,7 @@ impl List {
             older,
             unreadable,
             ..
-        } = list(&store, count)?;
+        } = list(&store, count, self.executor)?;
         let none = runs.is_empty() && older == 0 && unreadable.is_empty();
         for (name, error) in unreadable {
             tell(&format!(
@@ -56,7 +63,10 @@ impl List {
             return Ok(ExitCode::SUCCESS);
         }
         if none {
-            tell("no runs yet");
+            tell(&match self.executor {
+                Some(executor) => format!("no runs of {} yet", executor.name()),
+                None => "no runs yet".to_owned(),
+            });
         }
         if self.all && !runs.is_empty() {
             let bytes = runs.iter().map(|run| run.disk_bytes).sum();
@@ -68,8 +78,9 @@ impl List {
             let size = size(run.disk_bytes);
             let place = run.position.map(|place| format!("queued ({place})"));
             let line = format!(
-                "{:<60} {:<16} {size:>9}  {changed}\n",
+                "{:<60} {:<7} {:<16} {size:>9}  {changed}\n",
                 one_line(&run.run_id),
+                one_line(run.executor.as_deref().unwrap_or("-")),
                 place.unwrap_or(run.status)
             );
             text.push_str(&line);

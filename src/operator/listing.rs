@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::prune::disk_use;
 use super::queue::Queued;
+use crate::agent::ExecutorId;
 use crate::error::Error;
 use crate::record::{Outcome, RunDir, Store};
 
@@ -31,6 +32,8 @@ pub struct Summary {
     pub position: Option<usize>,
     /// The task's name.
     pub task: Option<String>,
+    /// The agent's executor; `None` where neither record nor order tells it.
+    pub executor: Option<String>,
     /// The repository's root.
     pub repository: Option<String>,
     /// The number of files that it changed.
@@ -48,6 +51,7 @@ impl Summary {
             status: "queued".to_owned(),
             position: Some(run.position),
             task: Some(run.task),
+            executor: run.executor,
             repository: None,
             files_changed: None,
             duration_ms: None,
@@ -63,6 +67,7 @@ impl Summary {
             status: if alive { "running" } else { "orphaned" }.to_owned(),
             position: None,
             task: run.task().map(str::to_owned),
+            executor: None,
             repository: None,
             files_changed: None,
             duration_ms: None,
@@ -71,30 +76,47 @@ impl Summary {
         if let Some(outcome) = run.load_record()?.filter(|_| !alive) {
             summary.status = outcome.status.as_str().to_owned();
             summary.task = Some(outcome.task.to_string());
+            summary.executor = Some(outcome.executor);
             summary.repository = outcome.repository.map(|path| path.display().to_string());
             summary.files_changed = Some(outcome.files_changed);
             summary.duration_ms = Some(outcome.duration_ms);
+        } else if let Ok(Some(order)) = run.load_order() {
+            summary.executor = Some(order.agent.executor.name().to_owned());
         }
         Ok(summary)
     }
 }
 
-/// Lists the runs that wait for a place, and the newest `count` others.
+/// Lists the runs that wait for a place, and the newest `count` others; of one executor alone where one is named.
 ///
 /// # Errors
 /// [`Error::Run`] where the state directory can't be listed.
-pub fn list(store: &Store, count: usize) -> Result<Listing, Error> {
-    let (queue, runs) = (store.load_queue()?, store.load_runs()?);
-    let mut listing = Listing {
-        runs: queue.into_iter().rev().map(Summary::of_queued).collect(),
-        older: runs.len().saturating_sub(count),
-        unreadable: Vec::new(),
+pub fn list(store: &Store, count: usize, executor: Option<ExecutorId>) -> Result<Listing, Error> {
+    let is_wanted = |run: &Summary| {
+        executor.is_none_or(|wanted| run.executor.as_deref() == Some(wanted.name()))
     };
-    for run in runs.iter().rev().take(count) {
+    let (queue, runs) = (store.load_queue()?, store.load_runs()?);
+    let queued = queue.into_iter().rev().map(Summary::of_queued);
+    let mut listing = Listing {
+        runs: queued.filter(is_wanted).collect(),
+        ..Listing::default()
+    };
+    let mut places = count;
+    for (looked_at, run) in runs.iter().rev().enumerate() {
+        if places == 0 && executor.is_none() {
+            listing.older = runs.len() - looked_at;
+            break;
+        }
         match Summary::of(run) {
+            Ok(summary) if !is_wanted(&summary) => continue,
+            _ if places == 0 => {
+                listing.older += 1;
+                continue;
+            }
             Ok(summary) => listing.runs.push(summary),
             Err(error) => listing.unreadable.push((run.name().to_owned(), error)),
         }
+        places -= 1;
     }
     Ok(listing)
 }

@@ -38,6 +38,9 @@ pub struct Queued {
     pub run_id: String,
     /// Its task.
     pub task: String,
+    /// The executor of its agent; older versions didn't write it.
+    #[serde(default)]
+    pub executor: Option<String>,
     /// Its place among those who wait, from 1.
     #[serde(skip)]
     pub position: usize,
@@ -313,6 +316,7 @@ mod tests {
         Queued {
             run_id: format!("20260101-000000-t{number}-0a1b"),
             task: format!("t{number}"),
+            executor: None,
             position: 0,
         }
     }

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use cx_operator::agent::ExecutorId;
+use cx_operator::task::Task;
+use cx_operator::task::name::TaskName;
+use cx_operator::task::prompt::Prompt;
 use serde_json::{Value, json};
 
 use testkit::world::names;
@@ -69,6 +73,47 @@ fn the_newest_are_listed_and_the_others_counted() {
     assert_eq!(ran.stdout.lines().count(), 52);
     assert!(ran.stderr.contains("52 runs, ") && ran.stderr.contains("B on the disk"));
     assert_eq!(place.cli(&["list", "--all", "--limit=1"]).code, 2);
+}
+
+#[test]
+fn the_runs_of_one_executor_are_listed_alone() {
+    let place = Place::new();
+    for n in 0..9 {
+        let of_claude = |record: &mut Value| record["executor"] = json!("claude");
+        let of_codex = |_: &mut Value| {};
+        let run_id = format!("20260101-00000{n}-t-0001");
+        match n % 3 {
+            0 => place.record(&run_id, "t", of_claude),
+            _ => place.record(&run_id, "t", of_codex),
+        }
+    }
+    // Its operator died before there was a record: its order tells.
+    let name = TaskName::parse("one").expect("a name");
+    let mut order = Task::new(name, "/repo".into(), Prompt::parse(b"x").expect("a brief"));
+    order.agent.executor = ExecutorId::parse("claude").expect("an executor");
+    let order = serde_json::to_vec(&order).expect("a document");
+    place.put(ONE, "order.json", &order);
+    let of = |arguments: &[&str]| {
+        let ran = place.cli(&[&["list", "--json", "--executor"], arguments].concat());
+        let rows = ran.document().as_array().expect("rows").clone();
+        let ids = rows
+            .iter()
+            .map(|row| row["run_id"].as_str().expect("an id"));
+        let ids: Vec<_> = ids.map(|id| id[9..15].to_owned()).collect();
+        assert!(rows.iter().all(|row| row["executor"] == arguments[0]));
+        (ids, ran.stderr)
+    };
+    assert_eq!(of(&["claude"]).0, ["000006", "000003", "000000", "000000"]);
+    // The limit is one of those runs alone.
+    let (newest, said) = of(&["codex", "--limit", "2"]);
+    assert_eq!(newest, ["000008", "000007"]);
+    assert!(said.contains("4 older runs"), "{said}");
+    let none = Place::new();
+    let said = none.cli(&["list", "--executor", "claude"]).stderr;
+    assert!(said.contains("no runs of claude yet"), "{said}");
+    let refused = none.cli(&["list", "--executor", "gemini", "--json"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stdout.contains("it must be one of: codex, claude"));
 }
 
 #[test]

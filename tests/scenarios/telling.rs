@@ -34,6 +34,13 @@ async fn the_queue_is_listed(rig: &Rig) {
     of.sort();
     let queued = |position| ("queued".to_owned(), Some(position));
     assert_eq!(of, [queued(1), queued(2), ("running".to_owned(), None)]);
+    // Neither of them has a record yet.
+    let executor = rig.agent.executor();
+    let told = rows(rig).await;
+    assert!(
+        told.iter().all(|row| row["executor"] == executor.name()),
+        "{told:?}"
+    );
     let output = rig.binary(&["show", "v"]).output().await.expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
