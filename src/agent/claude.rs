@@ -9,6 +9,7 @@ mod executor;
 mod global_hooks;
 mod home;
 mod launch;
+mod managed;
 mod payload;
 mod print;
 mod program;

@@ -14,11 +14,13 @@ mod file;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
 use super::executor::Refusal;
@@ -45,6 +47,11 @@ pub trait GlobalHooks: fmt::Debug + Send + Sync {
 
     /// The names of the events in that file, each with what our hook reports of it.
     fn events(&self) -> &'static [(&'static str, Kind)];
+
+    /// Whether it takes a file of blanks for an empty one, and no offence at a byte order mark.
+    fn is_forgiving(&self) -> bool {
+        false
+    }
 
     /// Whether its user reviews each entry, which it knows by its position.
     fn is_reviewed(&self) -> bool {
@@ -184,7 +191,8 @@ pub enum Action {
 /// Adds our entries to the user's hooks, or corrects the path in those that are there.
 ///
 /// Where nothing has to change, nothing is written. Before the first change the file is copied to
-/// `<its name>.cx-operator-backup-<n>`. The file's mode, its indentation and a symbolic link in its place are kept.
+/// `<its name>.cx-operator-backup-<n>`. The file's mode, its indentation, the ends of its lines and a symbolic link in its place
+/// are kept. A file that nobody may write to is left alone.
 ///
 /// # Errors
 /// As the variants of [`Error`] say; the file is then as it was.
@@ -196,7 +204,8 @@ pub fn install(hooks: &dyn GlobalHooks, home: &Path, helper: &Helper) -> Result<
     change(hooks, home, |kind| Some(helper.hook_of_any_session(kind)))
 }
 
-/// Removes our entries from the user's hooks, and what [`install`] made to hold them.
+/// Removes our entries from the user's hooks, and what [`install`] made to hold them. A file that then says what it said
+/// before is the same byte for byte.
 ///
 /// # Errors
 /// As the variants of [`Error`] say; the file is then as it was.
@@ -229,8 +238,14 @@ fn change(
         if !is_ours {
             backup = file.back_up()?;
         }
+        // As texts: their order counts.
+        let now = file.value.to_string();
+        let before = original.as_ref().map(Value::to_string);
+        let is_as_before = before.is_some_and(|before| before == now);
         if original.is_none() && file.value == json!({}) {
             file.delete()?;
+        } else if is_as_before {
+            file.restore()?;
         } else {
             file.save()?;
         }
@@ -333,19 +348,20 @@ fn try_out(command: &str) -> io::Result<bool> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()?;
+    let group = Pid::from_child(&child);
     let started = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status.success());
+    let ended = loop {
+        match child.try_wait() {
+            Ok(None) if started.elapsed() <= TRIAL_LIMIT => thread::sleep(Duration::from_millis(1)),
+            ended => break ended,
         }
-        if started.elapsed() > TRIAL_LIMIT {
-            child.kill()?;
-            child.wait()?;
-            return Ok(false);
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
+    };
+    // What it started is a trial's too.
+    let _all_have_ended = kill_process_group(group, Signal::KILL);
+    child.wait()?;
+    Ok(ended?.is_some_and(|status| status.success()))
 }
 
 fn load(hooks: &dyn GlobalHooks, home: &Path) -> Result<HooksFile, Error> {
@@ -355,5 +371,5 @@ fn load(hooks: &dyn GlobalHooks, home: &Path) -> Result<HooksFile, Error> {
             path: home.to_owned(),
         });
     }
-    HooksFile::load(home.join(hooks.file()))
+    HooksFile::load(home.join(hooks.file()), hooks.is_forgiving())
 }

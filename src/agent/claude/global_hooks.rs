@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::executor::Claude;
-use super::{home, launch};
+use super::{home, launch, managed};
 use crate::agent::executor::Executor;
 use crate::agent::global_hooks::{Error, GlobalHooks, Judged, Verification};
 use crate::agent::signals::Kind;
@@ -26,14 +26,22 @@ impl GlobalHooks for Claude {
         home::USER_SETTINGS
     }
 
+    /// Source: 2.1.197 and 2.1.332.
+    fn is_forgiving(&self) -> bool {
+        true
+    }
+
     fn events(&self) -> &'static [(&'static str, Kind)] {
         &launch::EVENTS
     }
 
     fn judge(&self, judged: Judged<'_>, found: &mut Verification) -> Result<(), Error> {
-        if judged.content[SWITCH] == true {
-            let complaint = format!("{SWITCH} is set, so that no hook runs");
-            found.complaints.push(complaint);
+        let by_user = judged.content[SWITCH] == true;
+        let by_user = by_user.then(|| format!("{SWITCH} is set"));
+        for why in managed::find_against_hooks().into_iter().chain(by_user) {
+            found
+                .complaints
+                .push(format!("{why}, so that no hook runs"));
             for hook in &mut found.hooks {
                 hook.works = false;
             }

@@ -26,11 +26,28 @@ pub(super) struct HooksFile {
     /// The content; `None` without a file.
     text: Option<Vec<u8>>,
     pub(super) value: Value,
+    forgiving: bool,
+}
+
+/// The mark of the byte order that some editor begins a file with.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What of a file is to be parsed.
+fn content(text: Option<&[u8]>, forgiving: bool) -> &[u8] {
+    let text = text.unwrap_or(b"{}");
+    if !forgiving {
+        return text;
+    }
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    match text.iter().all(u8::is_ascii_whitespace) {
+        true => b"{}",
+        false => text,
+    }
 }
 
 impl HooksFile {
-    /// Reads the file; one that doesn't exist is an empty object.
-    pub(super) fn load(name: PathBuf) -> Result<HooksFile, Error> {
+    /// Reads the file; one that doesn't exist is an empty object, and so is one of blanks for an agent that is `forgiving`.
+    pub(super) fn load(name: PathBuf, forgiving: bool) -> Result<HooksFile, Error> {
         let failed = |source| Error::Read {
             path: name.clone(),
             source,
@@ -41,12 +58,13 @@ impl HooksFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
         };
-        match parse(text.as_deref().unwrap_or(b"{}")) {
+        match parse(content(text.as_deref(), forgiving)) {
             Ok(value) => Ok(HooksFile {
                 name,
                 path,
                 text,
                 value,
+                forgiving,
             }),
             Err(source) => Err(Error::Malformed {
                 path,
@@ -63,6 +81,7 @@ impl HooksFile {
         let Some(text) = &self.text else {
             return Ok(None);
         };
+        self.check_writable()?;
         let path = self.backup_path(self.newest_backup() + 1);
         self.write(&path, text)?;
         Ok(Some(path))
@@ -71,7 +90,18 @@ impl HooksFile {
     /// Reads the newest backup; `None` if no backup can be read.
     pub(super) fn load_backup(&self) -> Option<Value> {
         let backup = fs::read(self.backup_path(self.newest_backup())).ok()?;
-        parse(&backup).ok()
+        parse(content(Some(&backup), self.forgiving)).ok()
+    }
+
+    /// Puts the newest backup's bytes in the file's place.
+    pub(super) fn restore(&self) -> Result<(), Error> {
+        self.check_unchanged()?;
+        let backup = self.backup_path(self.newest_backup());
+        let bytes = fs::read(&backup).map_err(|source| Error::Read {
+            path: backup,
+            source,
+        })?;
+        self.write(&self.path, &bytes)
     }
 
     /// The highest number of a backup; 0 without any.
@@ -106,11 +136,24 @@ impl HooksFile {
     }
 
     fn check_unchanged(&self) -> Result<(), Error> {
+        self.check_writable()?;
         if fs::read(&self.path).ok() == self.text {
             return Ok(());
         }
         let path = self.path.clone();
         Err(Error::Changed { path })
+    }
+
+    /// Refuses a file that its owner keeps from being written to, though its directory would allow to replace it.
+    fn check_writable(&self) -> Result<(), Error> {
+        let is_closed = fs::metadata(&self.path).is_ok_and(|meta| meta.permissions().readonly());
+        match is_closed {
+            true => Err(write_error(
+                &self.path,
+                io::ErrorKind::PermissionDenied.into(),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Writes a file whole, with the mode of the user's, and returns once it and its name are on the disk.
@@ -129,13 +172,27 @@ impl HooksFile {
     }
 
     fn render(&self) -> Result<Vec<u8>, Error> {
-        let indent = self.text.as_deref().and_then(indent).unwrap_or(b"  ");
-        let mut bytes = Vec::new();
+        let old = self.text.as_deref().unwrap_or_default();
+        let indent = indent(old).unwrap_or(b"  ");
+        let mut text = Vec::new();
         let formatter = PrettyFormatter::with_indent(indent);
-        let mut serializer = Serializer::with_formatter(&mut bytes, formatter);
+        let mut serializer = Serializer::with_formatter(&mut text, formatter);
         let rendered = self.value.serialize(&mut serializer);
         rendered.map_err(|source| write_error(&self.path, source.into()))?;
-        bytes.push(b'\n');
+        text.push(b'\n');
+        let mut bytes = Vec::new();
+        if old.starts_with(MARK) {
+            bytes.extend_from_slice(MARK);
+        }
+        if old.windows(2).any(|pair| pair == b"\r\n") {
+            // No string has an end of a line in it: JSON writes it in letters.
+            for line in text.split_inclusive(|byte| *byte == b'\n') {
+                bytes.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+                bytes.extend_from_slice(b"\r\n");
+            }
+        } else {
+            bytes.append(&mut text);
+        }
         Ok(bytes)
     }
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use testkit::agents::{PINNED_CLAUDE, real_claude};
 use testkit::mock_model::MockModel;
+use testkit::wait::wait_for;
 use testkit::world::{Ran, World, names};
 
 use super::*;
@@ -152,6 +153,124 @@ fn what_keeps_them_from_working_is_told() {
         found.hooks.iter().all(|hook| !hook.runnable && !hook.works),
         "{found:?}"
     );
+}
+
+/// What is installed can be uninstalled, and what was there is there again, byte for byte.
+#[test]
+fn every_form_that_the_program_reads_is_taken_and_given_back() {
+    let in_windows = SETTINGS.replace('\n', "\r\n");
+    let with_mark = format!("\u{feff}{SETTINGS}");
+    let with_tabs = SETTINGS.replace("    ", "\t");
+    let with_three = SETTINGS.replace("    ", "   ");
+    for before in [
+        "",
+        " \n\t\n",
+        "{}",
+        "{\n}",
+        r#"{"model":"opus","hooks":{}}"#,
+        r#"{ "b" : 1.50, "a": "\u00e9" }"#,
+        &in_windows,
+        &with_mark,
+        &with_tabs,
+        &with_three,
+    ] {
+        let world = world(Some(before));
+        let path = world.path("home/.claude/settings.json");
+        let installed = hooks(&world, &["install"]);
+        assert_eq!(installed.code, 0, "{before:?}: {}", installed.stderr);
+        let verified = hooks(&world, &["verify"]);
+        assert_eq!(verified.code, 0, "{before:?}: {}", verified.stdout);
+        let after = fs::read_to_string(&path).expect("the settings");
+        assert_eq!(
+            after.starts_with('\u{feff}'),
+            before.starts_with('\u{feff}')
+        );
+        let ends = after.matches('\n').count();
+        let foreign = after.matches("\r\n").count();
+        assert_eq!(foreign, if before.contains("\r\n") { ends } else { 0 });
+        let inner = |text: &str| {
+            text.lines()
+                .nth(1)
+                .map(|line| line.len() - line.trim_start().len())
+        };
+        if before.lines().count() > 2 {
+            assert_eq!(inner(&after), inner(before), "{after}");
+        }
+        assert_eq!(hooks(&world, &["uninstall"]).code, 0);
+        assert_eq!(fs::read_to_string(&path).expect("the settings"), before);
+    }
+}
+
+/// As it is where a manager of such files puts a link.
+#[test]
+fn a_link_stays_one() {
+    let world = world(None);
+    world.write("files/claude.json", SETTINGS);
+    let link = world.path("home/.claude/settings.json");
+    symlink("../../files/claude.json", &link).expect("a link");
+    assert_eq!(hooks(&world, &["install"]).code, 0);
+    assert!(link.is_symlink());
+    assert_ne!(fs::read_to_string(&link).expect("the settings"), SETTINGS);
+    assert_eq!(hooks(&world, &["uninstall"]).code, 0);
+    assert!(link.is_symlink());
+    let text = fs::read_to_string(world.path("files/claude.json"));
+    assert_eq!(text.expect("the settings"), SETTINGS);
+}
+
+#[test]
+fn what_cannot_be_written_or_read_is_left_alone() {
+    let world = world(Some(SETTINGS));
+    let path = world.path("home/.claude/settings.json");
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+    mode(0o444);
+    let refused = hooks(&world, &["install"]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    let message = format!("failed to write {}: permission denied", path.display());
+    assert!(refused.stderr.contains(&message), "{}", refused.stderr);
+    assert_eq!(names(&world.path("home/.claude")), ["settings.json"]);
+    mode(0o644);
+    for (text, place) in [
+        ("{\n  // mine\n  \"model\": \"opus\"\n}", "line 2, column 3"),
+        ("{\"hooks\":\n[]}", "line 2, column "),
+        ("{\"hooks\": {\"Stop\":\n{}}}", "line 2, column "),
+        ("[]", "line 1, column "),
+    ] {
+        fs::write(&path, text).expect("written");
+        for action in ["install", "verify", "uninstall"] {
+            let refused = hooks(&world, &[action]);
+            assert_eq!(refused.code, 1, "{text}: {}", refused.stdout);
+            let said = &refused.stderr;
+            let begin = format!("{} is invalid, {place}", path.display());
+            assert!(said.contains(&begin), "{text}: {said}");
+        }
+        assert_eq!(fs::read_to_string(&path).expect("the settings"), text);
+    }
+}
+
+/// A hook that does not come back is given up with all that it started.
+#[test]
+fn a_trial_ends_with_its_whole_tree() {
+    let home = Home::new();
+    let helper = home.helper("slow");
+    global_hooks::install(hooks_of("claude"), &home.path(), &helper).expect("installable");
+    let told = home.path().join("told");
+    let script = format!(
+        "#!/bin/sh\nsleep 600 & echo $! >> '{}'\nwait\n",
+        told.display()
+    );
+    fs::remove_file(helper.program()).expect("it is there");
+    fs::write(helper.program(), script).expect("a script");
+    fs::set_permissions(helper.program(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let found = global_hooks::verify(hooks_of("claude"), None, &home.path()).expect("a state");
+    assert!(found.hooks.iter().all(|hook| !hook.works), "{found:?}");
+    let pids = fs::read_to_string(told).expect("it was tried");
+    assert_eq!(pids.lines().count(), EVENTS.len());
+    for pid in pids.lines() {
+        wait_for("the end of what a hook started", || {
+            let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            (state.is_empty() || state.contains(") Z ")).then_some(())
+        });
+    }
 }
 
 #[test]
