@@ -190,6 +190,7 @@ impl<'a> Driver<'a> {
         let decided = driver.signals.pass_over(resume_point);
         driver.recorded = Recorded::of_turn(resume_point.turns, &replies, decided);
         driver.replies = replies;
+        driver.take_up(resume_point);
         driver.recount(resume_point.turn_id.as_deref(), resume_point.pasted);
         Ok(driver)
     }

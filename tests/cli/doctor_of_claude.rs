@@ -137,6 +137,92 @@ fn a_key_that_a_person_refused_is_none() {
     assert_eq!(sign_in(&world), fails(message));
 }
 
+/// As the real program says, but for what it takes for a login though no service would.
+#[test]
+fn tokens_are_a_login_where_a_service_may_take_them() {
+    let world = world();
+    let signed_out = "claude is not signed in";
+    let expired = "claude's login has expired, and no token is there to refresh it with";
+    let future = r#""expiresAt":4102444800000"#;
+    for (tokens, expected) in [
+        (format!(r#""accessToken":"a",{future}"#), ok(SIGNED_IN)),
+        (r#""accessToken":"a""#.to_owned(), ok(SIGNED_IN)),
+        (
+            r#""accessToken":"a","refreshToken":"b","expiresAt":1"#.to_owned(),
+            ok(SIGNED_IN),
+        ),
+        (
+            r#""accessToken":"a","refreshToken":"","expiresAt":1"#.to_owned(),
+            fails(expired),
+        ),
+        (
+            r#""accessToken":"a","refreshToken":null,"expiresAt":1"#.to_owned(),
+            fails(expired),
+        ),
+        (
+            r#""accessToken":"","refreshToken":"b""#.to_owned(),
+            fails(signed_out),
+        ),
+        (
+            format!(r#""accessToken":"a","scopes":["user:profile"],{future}"#),
+            fails(signed_out),
+        ),
+        (
+            format!(r#""accessToken":"a","scopes":["user:inference"],{future}"#),
+            ok(SIGNED_IN),
+        ),
+    ] {
+        let stored = format!("{{\"claudeAiOauth\":{{{tokens}}}}}");
+        world.write("home/.claude/.credentials.json", &stored);
+        assert_eq!(sign_in(&world), expected, "{stored}");
+    }
+}
+
+#[test]
+fn providers_are_billed_where_they_are_on() {
+    for name in ["BEDROCK", "VERTEX", "FOUNDRY"] {
+        for (value, expected) in [
+            ("1", ok(BILLED)),
+            ("true", ok(BILLED)),
+            ("0", fails("claude is not signed in")),
+            ("false", fails("claude is not signed in")),
+        ] {
+            let mut world = world();
+            world.set(&format!("CLAUDE_CODE_USE_{name}"), value);
+            assert_eq!(sign_in(&world), expected, "{name}={value}");
+        }
+    }
+    // By the user's settings, so that the program has to be asked.
+    for method in ["third_party", "api_key_helper"] {
+        let world = world();
+        let status = format!(r#"{{"loggedIn": true, "authMethod": "{method}"}}"#);
+        world.write("status", status);
+        assert_eq!(sign_in(&world), ok(BILLED), "{method}");
+    }
+}
+
+#[test]
+fn a_sandbox_that_has_to_be_there_is_looked_for() {
+    let mut world = world();
+    world.set("ANTHROPIC_API_KEY", "no-secret-but-long-enough");
+    let settings = r#"{"sandbox": {"enabled": true, "failIfUnavailable": true}}"#;
+    world.write("home/.claude/settings.json", settings);
+    let path = world.path("bin").display().to_string();
+    let shell = std::env::var("PATH").expect("a PATH");
+    let has = |name: &str| std::env::split_paths(&shell).any(|dir| dir.join(name).exists());
+    if !has("bwrap") {
+        let message = "your settings require claude's sandbox (sandbox.failIfUnavailable), which needs `bwrap` on PATH";
+        assert_eq!(sign_in(&world), fails(message));
+    }
+    for name in ["bwrap", "socat"] {
+        world.write(&format!("bin/{name}"), "#!/bin/sh\n");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(world.path("bin").join(name), mode).expect("ours");
+    }
+    world.set("PATH", &format!("{path}:{shell}"));
+    assert_eq!(sign_in(&world), ok(BILLED));
+}
+
 #[test]
 fn broken_settings_are_named() {
     for (name, text) in [
@@ -200,6 +286,15 @@ fn the_real_one_answers_alike() {
     );
     assert_eq!(sign_in(&world), ok(BILLED));
     world.write("home/.claude/settings.json", "{}");
+    world.set("CLAUDE_CODE_USE_BEDROCK", "0");
+    assert_eq!(sign_in(&world), fails("claude is not signed in"));
+    let provider = r#"{"env": {"CLAUDE_CODE_USE_VERTEX": "1"}}"#;
+    world.write("home/.claude/settings.json", provider);
+    assert_eq!(sign_in(&world), ok(BILLED));
+    world.write("home/.claude/settings.json", "{}");
+    let tokens = r#"{"claudeAiOauth":{"accessToken":"a","scopes":["user:profile"]}}"#;
+    world.write("home/.claude/.credentials.json", tokens);
+    assert_eq!(sign_in(&world), fails("claude is not signed in"));
     // What the program leaves of tokens that the service refused.
     let tokens = r#"{"claudeAiOauth":{"accessToken":"","refreshToken":""}}"#;
     world.write("home/.claude/.credentials.json", tokens);

@@ -1,6 +1,7 @@
 //! What only Claude Code does, on the real program.
 
 mod background;
+mod beside;
 mod failures;
 mod forms;
 mod modes;

@@ -7,7 +7,7 @@ use crate::rig::{Rig, wait_for};
 
 on_both!(the_queue_is_listed, work_is_kept_only_where_it_is);
 
-async fn rows(rig: &Rig) -> Vec<Value> {
+pub(crate) async fn rows(rig: &Rig) -> Vec<Value> {
     let output = rig.binary(&["list", "--json"]).output().await;
     serde_json::from_slice(&output.expect("it runs").stdout).expect("a list")
 }

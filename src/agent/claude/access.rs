@@ -1,20 +1,24 @@
-//! Whether Claude Code is signed in.
+//! Whether Claude Code is signed in, and can start with the user's settings.
 //!
 //! What is in the environment and in the user's directory is looked at first: to ask the program takes half a second, and it
 //! writes into its directory, so that it gets one of its own for that. A credential that is there may still be refused by the service.
 
 use std::fs;
 use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
 use super::executor::refusal;
 use super::home::{self, USER_SETTINGS, UserHome};
+use super::managed;
 use super::program::{self, Program};
 use crate::agent::environment::value;
 use crate::agent::executor::{Access, Options, Place, Refusal, Trouble};
 use crate::agent::query::Said;
 use crate::os::files::PrivateDirectory;
+use crate::os::search_path::find_program;
 
 /// Variables that choose a provider whose credentials are the provider's.
 const PROVIDERS: [&str; 3] = [
@@ -22,6 +26,12 @@ const PROVIDERS: [&str; 3] = [
     "CLAUDE_CODE_USE_VERTEX",
     "CLAUDE_CODE_USE_FOUNDRY",
 ];
+/// The values by which such a variable is on. Source: 2.1.197 and 2.1.332, `claude auth status`.
+const ON: [&str; 4] = ["1", "true", "yes", "on"];
+/// The ways of signing in, as the program calls them, that are paid by use.
+const BILLED: [&str; 3] = ["api_key", "api_key_helper", "third_party"];
+/// What an account's token must be for.
+const SCOPE: &str = "user:inference";
 
 pub(super) async fn query_access(
     program: &Program,
@@ -45,6 +55,11 @@ pub(super) async fn query_access(
         let message = format!("claude can't use {}: {error}", path.display());
         refusal(Trouble::Configuration, message)
     })?;
+    check_sandbox(&settings, place)?;
+    if let Some(why) = managed::find_against_hooks() {
+        let message = format!("claude runs no hook of a run: {why}");
+        return Err(refusal(Trouble::Restricted, message));
+    }
     let billed = |is_billed| Access {
         is_billed,
         ..Access::default()
@@ -57,7 +72,11 @@ pub(super) async fn query_access(
     if key.is_some() && !is_refused || has("ANTHROPIC_AUTH_TOKEN") {
         return Ok(billed(true));
     }
-    if PROVIDERS.iter().any(|provider| has(provider)) {
+    let is_on = |name: &str| {
+        let value = value(place.environment, name);
+        value.is_some_and(|value| ON.iter().any(|on| value.eq_ignore_ascii_case(on)))
+    };
+    if PROVIDERS.iter().any(|provider| is_on(provider)) {
         return Ok(billed(true));
     }
     if has("CLAUDE_CODE_OAUTH_TOKEN") || has_login(&user)? {
@@ -80,7 +99,28 @@ pub(super) async fn query_access(
         return Err(refusal(Trouble::SignedOut, "claude is not signed in"));
     }
     let status = serde_json::from_str::<Value>(&said.stdout).unwrap_or_default();
-    Ok(billed(status["authMethod"] == "api_key"))
+    let method = status["authMethod"].as_str().unwrap_or_default();
+    Ok(billed(BILLED.contains(&method)))
+}
+
+/// Refuses a sandbox that has to be there and can't be: the program would end at its start, without a word on the screen.
+///
+/// Source: 2.1.332.
+fn check_sandbox(settings: &Map<String, Value>, place: Place<'_>) -> Result<(), Refusal> {
+    let sandbox = settings.get("sandbox").unwrap_or(&Value::Null);
+    if sandbox["enabled"] != true || sandbox["failIfUnavailable"] != true {
+        return Ok(());
+    }
+    let path = value(place.environment, "PATH").unwrap_or_default();
+    let missing = ["bwrap", "socat"]
+        .into_iter()
+        .find(|program| find_program(Path::new(program), &path).is_none());
+    missing.map_or(Ok(()), |program| {
+        let message = format!(
+            "your settings require claude's sandbox (sandbox.failIfUnavailable), which needs `{program}` on PATH"
+        );
+        Err(refusal(Trouble::Configuration, message))
+    })
 }
 
 /// Asks the program in a directory that has what the user's own has, but for the credentials, which it reads where they are.
@@ -105,7 +145,9 @@ async fn ask_status(
     program::ask(&program.path, &["auth", "status"], place).await
 }
 
-/// Whether the user's directory has the tokens of an account. No secret leaves this function.
+/// Whether the user's directory has the tokens of an account, as the program wants them. No secret leaves this function.
+///
+/// Source: 2.1.197 and 2.1.332, `claude auth status` and whole runs.
 fn has_login(user: &UserHome) -> Result<bool, Refusal> {
     let path = user.credentials.join(".credentials.json");
     let unusable = |why: &dyn std::fmt::Display| {
@@ -120,9 +162,24 @@ fn has_login(user: &UserHome) -> Result<bool, Refusal> {
     let Ok(stored) = serde_json::from_slice::<Value>(&stored) else {
         return Err(unusable(&"it is not JSON"));
     };
+    let account = &stored["claudeAiOauth"];
     let token = |name: &str| {
-        let token = stored["claudeAiOauth"][name].as_str();
-        token.is_some_and(|token| !token.is_empty())
+        account[name]
+            .as_str()
+            .is_some_and(|token| !token.is_empty())
     };
-    Ok(token("accessToken") || token("refreshToken"))
+    let scopes = account["scopes"].as_array();
+    let is_for_models = scopes.is_none_or(|scopes| scopes.iter().any(|scope| scope == SCOPE));
+    if !token("accessToken") || !is_for_models {
+        return Ok(false);
+    }
+    // The program takes such a token for a login, and the service refuses it.
+    let expires = account["expiresAt"].as_u64().map(Duration::from_millis);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let is_over = expires.is_some_and(|expires| now.is_ok_and(|now| now >= expires));
+    if is_over && !token("refreshToken") {
+        let message = "claude's login has expired, and no token is there to refresh it with";
+        return Err(refusal(Trouble::Credentials, message));
+    }
+    Ok(true)
 }

@@ -60,6 +60,11 @@ const COPIED: [&str; 1] = ["CLAUDE.md"];
 pub(super) const USER_SETTINGS: &str = "settings.json";
 /// Settings that a run can't do with: hooks switched off, no transcript, a row of the screen that could say anything.
 const LEFT_OUT: [&str; 4] = ["disableAllHooks", "cleanupPeriodDays", "statusLine", "tui"];
+/// Of a project: whether its imports from outside are read, and whether that was asked.
+///
+/// Source: 2.1.197 and 2.1.332.
+const IMPORTS_ALLOWED: &str = "hasClaudeMdExternalIncludesApproved";
+const IMPORTS_ASKED: &str = "hasClaudeMdExternalIncludesWarningShown";
 /// What is linked.
 const LINKED: [&str; 7] = [
     "agents",
@@ -274,6 +279,10 @@ fn own_state(
         .unwrap_or_else(|| json!({}));
     // Trust is a caller's decision for each run.
     project["hasTrustDialogAccepted"] = json!(trusted.is_some());
+    // Files from outside of the repository that its CLAUDE.md imports are read where the user has allowed it, else not.
+    let is_allowed = project[IMPORTS_ALLOWED] == true;
+    project[IMPORTS_ALLOWED] = json!(is_allowed);
+    project[IMPORTS_ASKED] = json!(true);
     state.insert("projects".to_owned(), json!({root: project}));
     state.insert("hasCompletedOnboarding".to_owned(), json!(true));
     // With the keys of vi a paste would be commands.
@@ -343,6 +352,8 @@ mod tests {
         assert_eq!(own["projects"]["/a"]["hasTrustDialogAccepted"], false);
         assert_eq!(own["projects"]["/a"]["mcpServers"], json!({"files": {}}));
         assert!(own["projects"].get("/b").is_none());
+        assert_eq!(own["projects"]["/a"][IMPORTS_ALLOWED], false);
+        assert_eq!(own["projects"]["/a"][IMPORTS_ASKED], true);
         assert_eq!(own["editorMode"], "normal");
         assert_eq!(own["mcpServers"], json!({"mine": {}}));
         let own = own_state(state, (root, Some(root)), None);

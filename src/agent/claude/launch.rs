@@ -78,7 +78,10 @@ pub(super) fn check(options: &Options, environment: &[(String, String)]) -> Resu
 
 /// The permission mode in which a start is as strict as the options ask for.
 ///
-/// There is no sandbox around its commands: what the mode does not allow is asked for, or refused where nobody may be asked.
+/// What the mode does not allow is asked for, or refused where nobody may be asked. The program's own sandbox is left to the
+/// user's settings: it writes into the repository's git directory and into the checkout, and git can't add files in it.
+///
+/// Source: 2.1.332, in a linked worktree: `git add -A` fails on the devices that stand for `.bashrc`, `.gitconfig`, ….
 fn mode(options: &Options) -> &'static str {
     match (options.sandbox, options.ask) {
         (Sandbox::DangerFullAccess, _) => "bypassPermissions",
@@ -144,7 +147,12 @@ pub(super) fn settings(launch: &Launch<'_>, events: &[(&str, Kind)]) -> Value {
         "cleanupPeriodDays": 30,
     });
     let options = launch.options;
-    if options.sandbox == Sandbox::DangerFullAccess {
+    if options.sandbox == Sandbox::ReadOnly {
+        // In a sandbox of the user's commands may write to the worktree, which would then be no question.
+        settings["sandbox"] = json!({"autoAllowBashIfSandboxed": false});
+        // These go before what the user allows in general.
+        settings["permissions"] = json!({"ask": ["Edit", "Write", "NotebookEdit"]});
+    } else if options.sandbox == Sandbox::DangerFullAccess {
         settings["skipDangerousModePermissionPrompt"] = json!(true);
     } else if options.sandbox == Sandbox::WorkspaceWrite && options.ask == Ask::Never {
         let files = format!("Edit(/{}/**)", launch.worktree.display());

@@ -221,11 +221,14 @@ fn as_sent(question: &Inquiry, answer: &str) -> String {
     }
 }
 
-/// A text that is a prompt: `!` at its beginning runs a shell command, `/` one of the program's own.
+/// Words that end the program where they are the whole prompt.
+const FAREWELLS: [&str; 6] = ["exit", "quit", ":q", ":q!", ":wq", ":wq!"];
+
+/// A text that is a prompt: `!` at its beginning runs a shell command, `/` one of the program's own, and some words are one.
 ///
 /// Source: 2.1.197 and 2.1.332.
 pub(super) fn as_prompt(text: &str) -> Cow<'_, str> {
-    if text.trim_start().starts_with(['!', '/']) {
+    if text.trim_start().starts_with(['!', '/']) || FAREWELLS.contains(&text.trim()) {
         Cow::Owned(format!("Message:\n{text}"))
     } else {
         Cow::Borrowed(text)
@@ -266,7 +269,7 @@ pub(super) fn is_prompt(submitted: &str, prompt: &str) -> bool {
 }
 
 /// Whether a character only directs how text is shown.
-fn is_invisible(letter: char) -> bool {
+pub(super) fn is_invisible(letter: char) -> bool {
     matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
@@ -290,6 +293,16 @@ mod tests {
             "see <pasted_content id=\"1\">",
             "see <pasted_content id=\"1\">"
         ));
+    }
+
+    #[test]
+    fn commands_of_the_program_are_no_prompts() {
+        for text in ["/clear", " !ls", "exit", " quit\n", ":wq!"] {
+            assert_eq!(as_prompt(text), format!("Message:\n{text}"));
+        }
+        for text in ["exit.", "quit it", "EXIT", "# /clear"] {
+            assert_eq!(as_prompt(text), text);
+        }
     }
 
     #[test]

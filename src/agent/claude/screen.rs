@@ -5,18 +5,20 @@
 //!
 //! Source: the recorded screens of 2.1.197 and 2.1.332 (`tests/screens`).
 
+mod composer;
+
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::payload::as_typed;
 use crate::agent::executor::{Expected, TrustPolicy};
 use crate::agent::report::TurnError;
 use crate::agent::screen_state::{Advice, AnswerOption, Holds, Inquiry, ScreenState, ShownDialog};
 use crate::tmux::Key;
+use composer::{Composer, is_rule, is_shown};
 
-/// The beginning of the composer.
-pub(super) const COMPOSER: &str = "❯\u{a0}";
+pub(super) use composer::COMPOSER;
+
 /// How a plan is begun with.
 const MANUALLY: &str = "Yes, manually approve edits";
 /// The same where no plan was written.
@@ -75,59 +77,6 @@ fn is_faint(row: &str) -> bool {
     static FAINT: LazyLock<Regex> =
         LazyLock::new(|| Regex::new("\u{1b}\\[(?:[0-9;]*;)?2m").expect("a regular expression"));
     FAINT.is_match(row)
-}
-
-fn is_rule(row: &str) -> bool {
-    row.starts_with("──")
-}
-
-/// The composer's rows.
-struct Composer {
-    first: usize,
-    /// The rule below it.
-    end: usize,
-}
-
-impl Composer {
-    fn find(rows: &[&str]) -> Option<Self> {
-        let first = rows
-            .iter()
-            .rposition(|row| row.starts_with(COMPOSER) || *row == "❯")?;
-        let above = first.checked_sub(1).map(|above| rows[above]);
-        let end = rows[first..].iter().position(|row| is_rule(row))? + first;
-        above.is_some_and(is_rule).then_some(Self { first, end })
-    }
-
-    fn footer<'a>(&self, rows: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
-        rows[self.end + 1..].iter().copied()
-    }
-
-    /// Its text; the rows that follow the first are two columns in.
-    fn text(&self, rows: &[&str]) -> String {
-        let first = rows[self.first].trim_start_matches('❯');
-        let first = first.trim_start_matches(['\u{a0}', ' ']);
-        let more = rows[self.first + 1..self.end]
-            .iter()
-            .map(|row| row.strip_prefix("  ").unwrap_or(row));
-        let all: Vec<&str> = std::iter::once(first).chain(more).collect();
-        all.join("\n").trim().to_owned()
-    }
-}
-
-/// Whether that text of the composer is the prompt, whole. A long paste shows as its number of lines.
-fn is_shown(text: &str, prompt: &str) -> bool {
-    static PASTED: LazyLock<Regex> = LazyLock::new(|| {
-        let pasted = r"^\[Pasted text #[0-9]+(?: \+([0-9]+) lines?)?\]$";
-        Regex::new(pasted).expect("a regular expression")
-    });
-    let typed = as_typed(prompt);
-    if let Some(pasted) = PASTED.captures(text) {
-        let breaks = pasted.get(1).map_or(Ok(0), |count| count.as_str().parse());
-        return breaks == Ok(typed.trim_end().matches('\n').count())
-            || breaks == Ok(typed.matches('\n').count());
-    }
-    let dense = |text: &str| text.split_whitespace().collect::<String>();
-    !prompt.trim().is_empty() && dense(text) == dense(&typed)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,7 +243,9 @@ impl<'a> Dialog<'a> {
                 Some(keep) => self.choose(&[&keep.label]),
                 None => Advice::Surface("the option to choose is missing"),
             },
-            Kind::SettingsError => Advice::Surface("the user's settings are broken"),
+            Kind::SettingsError => {
+                Advice::Surface("a file of settings is broken: `pending` names it")
+            }
             Kind::Permission | Kind::Plan => match self.towards(&[MANUALLY, STEP_BY_STEP, "Yes"]) {
                 Some(allow) => Advice::Approval {
                     command: self.wish(),

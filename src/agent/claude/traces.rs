@@ -1,6 +1,7 @@
 //! What the program writes outside of the run's configuration directory, and no variable of its own leads elsewhere: the logs
-//! of the user's servers of tools, below the user's cache directory, in a directory that is named after the worktree; and its
-//! socket, where the path of the run's own would be too long for one.
+//! of the user's servers of tools, below the user's cache directory, in a directory that is named after the worktree; its
+//! socket, where the path of the run's own would be too long for one; and, where the user has switched its sandbox on, what
+//! keeps the sandboxed from making such files in the repository: empty ones.
 //!
 //! `XDG_CACHE_HOME` would lead them elsewhere, and with them the caches of whatever the agent runs.
 //!
@@ -34,7 +35,25 @@ struct Traces {
     name: String,
     /// The directories above it, and for sockets, that were not there before the run, the innermost first.
     made: Vec<PathBuf>,
+    /// What its sandbox may make in the repository and was not there before the run, the innermost first.
+    #[serde(default)]
+    guards: Vec<PathBuf>,
 }
+
+/// What its sandbox makes in the directory with the git directory, each empty.
+///
+/// Source: 2.1.332; it makes them anew where they were removed in the meantime. 2.1.197 makes none.
+const GUARDS: [&str; 9] = [
+    ".claude/.cc-writes",
+    ".claude",
+    ".git/NOTES_MERGE_WORKTREE",
+    ".git/config.worktree",
+    ".git/glab-cli",
+    ".git/remotes",
+    ".git/info/.claude-sandbox-noreplace",
+    ".git/objects/info/commit-graphs/.claude-sandbox-noreplace",
+    ".git/objects/info/.claude-sandbox-noreplace",
+];
 
 fn file(home: &Path) -> PathBuf {
     home.join("traces.json")
@@ -62,10 +81,19 @@ pub(super) fn note(launch: &Launch<'_>) -> io::Result<()> {
     let traces = Traces {
         name: name_of(launch.directory),
         made: made.cloned().collect(),
+        guards: absent(launch.repository, &GUARDS),
         cache,
     };
     let bytes = serde_json::to_vec(&traces)?;
     write_private(&file(launch.home), &bytes, Durability::Cached)
+}
+
+/// Those of the names that nothing has in that directory.
+fn absent(directory: &Path, names: &[&str]) -> Vec<PathBuf> {
+    let paths = names.iter().map(|name| directory.join(name));
+    paths
+        .filter(|path| fs::symlink_metadata(path).is_err())
+        .collect()
 }
 
 /// A directory as the program names what belongs to it.
@@ -122,6 +150,14 @@ pub(super) fn remove(home: &Path) {
         // Another run may have something in it.
         let _in_use = fs::remove_dir(made);
     }
+    for guard in &traces.guards {
+        match fs::symlink_metadata(guard) {
+            Ok(found) if found.is_dir() => drop(fs::remove_dir(guard)),
+            Ok(found) if found.is_file() && found.len() == 0 => drop(fs::remove_file(guard)),
+            // It has become somebody's.
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +179,42 @@ mod tests {
         }
         let found: Vec<PathBuf> = sockets(home.path()).collect();
         assert_eq!(found, [Path::new("/tmp/cc-socks-0/7.sock")]);
+    }
+
+    #[test]
+    fn only_what_is_new_and_empty_is_removed_from_a_repository() {
+        let home = tempfile::tempdir().expect("a directory");
+        let repository = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| repository.path().join(name);
+        for dir in [".git/objects/info", ".git/info", ".git/remotes"] {
+            fs::create_dir_all(path(dir)).expect("made");
+        }
+        let traces = Traces {
+            cache: home.path().join("cache"),
+            name: "x".to_owned(),
+            made: Vec::new(),
+            guards: absent(repository.path(), &GUARDS),
+        };
+        let bytes = serde_json::to_vec(&traces).expect("JSON");
+        fs::write(file(home.path()), bytes).expect("written");
+        for dir in [
+            ".claude/.cc-writes",
+            ".git/glab-cli",
+            ".git/NOTES_MERGE_WORKTREE",
+        ] {
+            fs::create_dir_all(path(dir)).expect("made");
+        }
+        let noreplace = ".git/info/.claude-sandbox-noreplace";
+        fs::write(path(noreplace), "").expect("written");
+        fs::write(path(".git/glab-cli/config"), "").expect("written");
+        fs::write(path(".git/config.worktree"), "[core]").expect("written");
+        remove(home.path());
+        for gone in [".claude", ".git/NOTES_MERGE_WORKTREE", noreplace] {
+            assert!(!path(gone).exists(), "{gone}");
+        }
+        for kept in [".git/remotes", ".git/glab-cli", ".git/config.worktree"] {
+            assert!(path(kept).exists(), "{kept}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::Driver;
 use super::sources::Transcript;
 use crate::agent::report::TurnError;
-use crate::turn::Event;
+use crate::turn::{Event, ResumePoint};
 
 /// So often it says so in a row before that is believed.
 const LOOKS: u8 = 2;
@@ -13,6 +13,14 @@ const LOOKS: u8 = 2;
 const UNTOLD_LOOKS: u8 = 6;
 
 impl Driver<'_> {
+    /// Notes when the turn began that another operator followed: an agent that was interrupted in the meantime has had nothing
+    /// to do since then.
+    pub(super) fn take_up(&mut self, resume_point: &ResumePoint) {
+        let begun = SystemTime::now().checked_sub(resume_point.turn_age);
+        let begun = begun.filter(|_| resume_point.turns > 0);
+        self.turn_begun = begun.map(|begun| (resume_point.turn_id.clone(), begun));
+    }
+
     /// Notes when a turn begins, by whatever tells of it first.
     pub(super) fn note_beginning(&mut self, event: &Event) {
         let turn = match event {

@@ -345,10 +345,8 @@ impl JournalState {
             .waits
             .since
             .map_or(Duration::ZERO, |at| between(at, now));
-        let spent = |at: Option<&str>, waited: Duration| {
-            let all = at.map_or(Duration::ZERO, |at| between(parse(at), now));
-            all.saturating_sub(waited + asking)
-        };
+        let age = |at: Option<&str>| at.map_or(Duration::ZERO, |at| between(parse(at), now));
+        let spent = |at, waited: Duration| age(at).saturating_sub(waited + asking);
         let probed = self.probed();
         let launched = self.launched.as_ref().map(|launched| launched.at.as_str());
         ResumePoint {
@@ -360,6 +358,7 @@ impl JournalState {
             probed,
             run_spent: spent(launched, self.waits.in_run),
             turn_spent: spent(self.turns.submitted_at.as_deref(), self.waits.in_turn),
+            turn_age: age(self.turns.submitted_at.as_deref()),
         }
     }
 

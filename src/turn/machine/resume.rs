@@ -22,8 +22,10 @@ pub struct ResumePoint {
     pub probed: Option<String>,
     /// Since the agent was started.
     pub run_spent: Duration,
-    /// Since the last of these turns began.
+    /// Since the last of these turns began, without the time that answers took.
     pub turn_spent: Duration,
+    /// Since the last of these turns began.
+    pub turn_age: Duration,
 }
 
 impl Machine {

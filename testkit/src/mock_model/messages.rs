@@ -17,6 +17,8 @@ pub(super) struct Asker {
     pub(super) model: Value,
     /// The working directory that the request names.
     directory: String,
+    /// The file for the plan, in the plan mode.
+    plan: String,
 }
 
 impl Asker {
@@ -24,22 +26,28 @@ impl Asker {
         static DIRECTORY: LazyLock<Regex> = LazyLock::new(|| {
             Regex::new(r#"[Ww]orking directory: ([^\\\n"]+)"#).expect("a valid pattern")
         });
+        static PLAN: LazyLock<Regex> = LazyLock::new(|| {
+            Regex::new(r"create your plan at (\S+\.md)").expect("a valid pattern")
+        });
         let told = json!([body["system"], body["messages"]]).to_string();
         let directory = DIRECTORY.captures(&told).map(|found| found[1].to_owned());
+        let plan = PLAN.captures(&told).map(|found| found[1].to_owned());
         Self {
             model: body["model"].clone(),
             directory: directory.unwrap_or_default(),
+            plan: plan.unwrap_or_default(),
         }
     }
 
-    /// A call as a tool of Claude Code and its input.
+    /// A call as a tool of Claude Code and its input, in which `@plan@` stands for the file for the plan.
     pub(super) fn call(&self, item: &Value) -> (String, Value) {
         let name = item["name"].as_str().unwrap_or_default();
         if let Some(patch) = item["input"].as_str() {
             return self.write(patch);
         }
         let arguments = item["arguments"].as_str().unwrap_or("{}");
-        let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
+        let arguments = arguments.replace("@plan@", &self.plan);
+        let arguments: Value = serde_json::from_str(&arguments).unwrap_or_default();
         match name {
             "shell" | "exec_command" | "shell_command" => {
                 let command = &arguments["command"];

@@ -16,6 +16,8 @@ on_every_claude!(
     decided_in_the_pane
 );
 on_claude!(
+    interrupted_while_no_operator_lived,
+    interrupted_unheard_before_a_word,
     refused_in_the_pane,
     cleared,
     compacted,
@@ -53,6 +55,41 @@ async fn interrupted_in_a_command(rig: &Rig) {
     let brief = playing(&steps);
     let outcome = interrupt(rig, &brief, "esc to interrupt").await;
     assert_eq!(outcome.turns, 1);
+}
+
+/// No hook tells of it, and nobody was there to see it.
+async fn interrupted_while_no_operator_lived(rig: &Rig) {
+    let steps = json!([{"note": "The first words", "stall": 60}, {"say": "Done."}]);
+    interrupted_unheard(rig, &playing(&steps), "The first words").await;
+}
+
+async fn interrupted_unheard_before_a_word(rig: &Rig) {
+    interrupted_unheard(rig, "[[await /nonexistent]]", "esc to interrupt").await;
+}
+
+async fn interrupted_unheard(rig: &Rig, brief: &str, shown: &str) {
+    let mut operator = rig.spawn_delegation(brief, &[]).await;
+    rig.wait_for_screen(shown).await;
+    operator.start_kill().expect("killed");
+    operator.wait().await.expect("it ended");
+    // A key that comes at once with another one would be a part of it.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    rig.tmux(&["send-keys", "-t", "cc-t", "Escape"]);
+    wait_for("the end of the turn", || {
+        (!rig.screen().contains("esc to interrupt")).then_some(())
+    })
+    .await;
+    let since = Instant::now();
+    let output = rig.binary(&["resume", "t", "--json"]).output().await;
+    let (outcome, _) = rig.document(&output.expect("it runs"));
+    let error = outcome.error.as_ref().expect("an error");
+    assert_eq!(
+        (outcome.status, error.code.as_str()),
+        (Status::Aborted, "interrupted"),
+        "{outcome:?}"
+    );
+    // The turn's deadline is a quarter of an hour.
+    assert!(since.elapsed() < Duration::from_secs(20), "{outcome:?}");
 }
 
 fn asking() -> String {

@@ -1,4 +1,4 @@
-//! Prompts that the user's own hooks block.
+//! Prompts that the program would take for something else, and those that the user's own hooks block.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,36 @@ use cx_operator::record::{Outcome, Status};
 use super::add_hook;
 use crate::rig::Rig;
 
-on_every_claude!(blocked_by_its_status, blocked_by_json);
+on_every_claude!(
+    a_farewell_is_a_brief,
+    signs_that_the_terminal_cannot_show,
+    blocked_by_its_status,
+    blocked_by_json
+);
 on_claude!(stopped_by_json, blocked_reply);
+
+/// As a reply too: alone it would end the program.
+async fn a_farewell_is_a_brief(rig: &Rig) {
+    let mut task = rig.task("[[question]]");
+    task.responders = rig.answers("[[answer]]\npattern = \".\"\nreply = \":wq\"");
+    let outcome = rig.delegate(task).await;
+    assert_eq!(
+        (outcome.status, outcome.turns),
+        (Status::Completed, 2),
+        "{outcome:?}"
+    );
+    assert_eq!(rig.submitted_prompt(&outcome, 2), "Message:\n:wq");
+}
+
+/// tmux keeps 21 bytes of a cell, and of a face no colour.
+async fn signs_that_the_terminal_cannot_show(rig: &Rig) {
+    let family =
+        "👩\u{200d}👩\u{200d}👧\u{200d}👦 👍🏽 e\u{301} 1\u{fe0f}\u{20e3} 🏳\u{fe0f}\u{200d}🌈";
+    let mut task = rig.task(&format!("{family} [[say Done. All of them.]]"));
+    task.preamble = false;
+    let outcome = rig.delegate(task).await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+}
 
 const EVENT: &str = "UserPromptSubmit";
 

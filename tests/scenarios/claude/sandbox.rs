@@ -6,12 +6,13 @@ use cx_operator::agent::executor::{Ask, Sandbox};
 use cx_operator::task::policy::Permissions;
 use serde_json::{Value, json};
 
-use super::{playing, without_decisions};
+use super::{playing, set_up, without_decisions};
 use crate::rig::Rig;
 
 on_every_claude!(
     read_only_on_request,
     read_only_never,
+    read_only_goes_before_what_is_allowed,
     workspace_write_on_request,
     workspace_write_never,
     full_access
@@ -20,6 +21,11 @@ on_every_claude!(
 /// The files that come to be when nobody says yes: their names are what was tried.
 async fn done(rig: &Rig, sandbox: Sandbox, ask: Ask) -> Vec<&'static str> {
     without_decisions(rig);
+    tried(rig, sandbox, ask).await
+}
+
+/// The same with the user's settings as they are.
+async fn tried(rig: &Rig, sandbox: Sandbox, ask: Ask) -> Vec<&'static str> {
     let worktree = rig.worktree();
     let outside = rig.path("outside");
     std::fs::create_dir(&outside).expect("a directory");
@@ -83,6 +89,18 @@ async fn read_only_on_request(rig: &Rig) {
 
 async fn read_only_never(rig: &Rig) {
     let done = done(rig, Sandbox::ReadOnly, Ask::Never).await;
+    assert_eq!(done, [""; 0]);
+}
+
+/// Edits, whatever the user allows in general; and where a sandbox of the user's is there, commands are no less a question.
+async fn read_only_goes_before_what_is_allowed(rig: &Rig) {
+    set_up(rig, |settings| {
+        *settings = json!({
+            "permissions": {"allow": ["Edit", "Write"]},
+            "sandbox": {"enabled": true, "autoAllowBashIfSandboxed": true},
+        });
+    });
+    let done = tried(rig, Sandbox::ReadOnly, Ask::OnRequest).await;
     assert_eq!(done, [""; 0]);
 }
 

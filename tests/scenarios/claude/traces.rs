@@ -14,6 +14,7 @@ use crate::rig::Rig;
 on_every_claude!(
     the_users_setup_counts_and_stays,
     credentials_are_the_users_own,
+    imports_from_outside_are_not_read,
     trust_is_asked
 );
 on_claude!(hooks_of_the_repository, a_parents_marks);
@@ -105,6 +106,22 @@ async fn the_users_setup_counts_and_stays(rig: &Rig) {
         .collect();
     assert!(changed.is_empty(), "{changed:?}");
     assert_eq!(temporary(rig), [""; 0].map(PathBuf::from));
+}
+
+/// A dialog asks for them otherwise.
+async fn imports_from_outside_are_not_read(rig: &Rig) {
+    let outside = rig.path("outside.md");
+    rig.write("outside.md", "Mind the gap outside.\n");
+    let text = format!("Mind the gap inside.\n@{}\n", outside.display());
+    rig.write("repo/CLAUDE.md", &text);
+    rig.commit("memory");
+    rig.note_the_callers_state();
+    let outcome = rig.delegate(rig.task("[[say Done.]]")).await;
+    assert_made(&outcome, 1, &[]);
+    let requests = rig.model.requests();
+    let last = requests.last().expect("a request").body.to_string();
+    assert!(last.contains("Mind the gap inside."));
+    assert!(!last.contains("Mind the gap outside."));
 }
 
 /// Commits settings with a hook; returns what it makes.
