@@ -1,8 +1,11 @@
 //! Many delegations, disturbed at random: what becomes of them, and whether anything is lost or left.
 //!
 //! ```text
-//! cargo run --release --example soak -- N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM | --claude PROGRAM | --scripted]
+//! cargo run --release --example soak -- N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM] [--claude PROGRAM] [--scripted]
 //! ```
+//!
+//! With `--claude` its agent is Claude Code. With both programs every second run is Claude Code's, and codex is driven by keys
+//! and by requests in turn.
 //!
 //! Each run has a repository, a state directory and a home of its own, with a built-in stand-in for the model, and is
 //! carried out by the program `cx-operator`. What its agent does, what disturbs it and when follows from the seed and
@@ -32,7 +35,7 @@ use tempfile::TempDir;
 
 use testkit::soak::{Campaign, Programs, Result};
 
-const USAGE: &str = "usage: soak N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM | --claude PROGRAM | --scripted]";
+const USAGE: &str = "usage: soak N [--seed S] [--first K] [--parallel P] [--drive D] [--codex PROGRAM] [--claude PROGRAM] [--scripted]";
 
 fn main() -> ExitCode {
     match soak() {
@@ -49,14 +52,13 @@ fn main() -> ExitCode {
 fn soak() -> Result<usize> {
     let campaign = read_arguments(build()?)?;
     println!(
-        "{} runs from {}, seed {}, {} at once, {}, --drive {}",
-        campaign.runs,
-        campaign.first,
-        campaign.seed,
-        campaign.parallel,
-        campaign.programs.agent.display(),
-        campaign.programs.drive
+        "{} runs from {}, seed {}, {} at once",
+        campaign.runs, campaign.first, campaign.seed, campaign.parallel
     );
+    for programs in &campaign.programs {
+        let (agent, drive) = (programs.agent.display(), &programs.drive);
+        println!("{agent}, --executor {}, --drive {drive}", programs.executor);
+    }
     let root = TempDir::with_prefix("cx-operator-soak-")?;
     let started = Instant::now();
     let shows = stderr().is_terminal();
@@ -111,26 +113,21 @@ fn build() -> Result<PathBuf> {
 }
 
 fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
-    let search = env::var_os("PATH");
     let mut campaign = Campaign {
-        programs: Programs {
-            agent: binaries.join("scripted-agent"),
-            binaries,
-            drive: "auto".to_owned(),
-            executor: "codex".to_owned(),
-        },
-        is_real: false,
+        programs: Vec::new(),
+        is_real: true,
         seed: 1,
         first: 0,
         runs: 0,
         parallel: 3,
     };
-    let (mut named, mut scripted) = (None, false);
+    let (mut codex, mut claude) = (None, None);
+    let mut drive = "auto".to_owned();
     let mut arguments = env::args().skip(1);
     campaign.runs = arguments.next().ok_or(USAGE)?.parse().map_err(|_| USAGE)?;
     while let Some(option) = arguments.next() {
         if option == "--scripted" {
-            scripted = true;
+            campaign.is_real = false;
             continue;
         }
         let value = arguments.next().ok_or(USAGE)?;
@@ -138,19 +135,33 @@ fn read_arguments(binaries: PathBuf) -> Result<Campaign> {
             "--seed" => campaign.seed = value.parse()?,
             "--first" => campaign.first = value.parse()?,
             "--parallel" => campaign.parallel = value.parse()?,
-            "--drive" => campaign.programs.drive = value,
-            "--codex" => named = Some(PathBuf::from(value)),
-            "--claude" => {
-                campaign.programs.executor = "claude".to_owned();
-                named = Some(PathBuf::from(value));
-            }
+            "--drive" => drive = value,
+            "--codex" => codex = Some(find(Some(Path::new(&value)))?),
+            "--claude" => claude = Some(find(Some(Path::new(&value)))?),
             _ => return Err(USAGE.into()),
         }
     }
-    if !scripted {
-        campaign.programs.agent =
-            program::find(named.as_deref(), search.as_ref()).map_err(|error| error.to_string())?;
-        campaign.is_real = true;
-    }
+    let of = |agent: &Path, executor: &str, drive: &str| Programs {
+        binaries: binaries.clone(),
+        agent: agent.to_owned(),
+        drive: drive.to_owned(),
+        executor: executor.to_owned(),
+    };
+    campaign.programs = match (codex, claude) {
+        _ if !campaign.is_real => vec![of(&binaries.join("scripted-agent"), "codex", &drive)],
+        (Some(codex), Some(claude)) => ["keys", "requests"]
+            .into_iter()
+            .flat_map(|drive| [of(&codex, "codex", drive), of(&claude, "claude", "auto")])
+            .collect(),
+        (None, Some(claude)) => vec![of(&claude, "claude", &drive)],
+        (Some(codex), None) => vec![of(&codex, "codex", &drive)],
+        (None, None) => vec![of(&find(None)?, "codex", &drive)],
+    };
     Ok(campaign)
+}
+
+/// An agent's program; the codex on PATH where none is named.
+fn find(named: Option<&Path>) -> Result<PathBuf> {
+    let found = program::find(named, env::var_os("PATH").as_ref());
+    Ok(found.map_err(|error| error.to_string())?)
 }

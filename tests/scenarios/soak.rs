@@ -14,12 +14,12 @@ fn six_runs_lose_nothing_and_leave_nothing() {
 /// It counts the files that this process has open.
 fn soak() {
     let campaign = Campaign {
-        programs: Programs {
+        programs: vec![Programs {
             binaries: built::directory(),
             agent: built::scripted_agent(),
             drive: "keys".to_owned(),
             executor: "codex".to_owned(),
-        },
+        }],
         is_real: false,
         seed: 1,
         first: 0,

@@ -15,8 +15,8 @@ use super::trial::carry_out;
 /// What a soak is asked for.
 #[derive(Clone, Debug)]
 pub struct Campaign {
-    /// What takes part.
-    pub programs: Programs,
+    /// What takes part: the runs take turns.
+    pub programs: Vec<Programs>,
     /// Whether the agent is a real one.
     pub is_real: bool,
     /// What everything is drawn from.
@@ -43,7 +43,13 @@ impl Campaign {
                 }
                 let number = self.first + index;
                 let plan = Plan::draw(self.seed, number, self.is_real);
-                let verdict = carry_out(root, &self.programs, &plan);
+                let programs = &self.programs[number % self.programs.len()];
+                let mut verdict = carry_out(root, programs, &plan);
+                if self.programs.len() > 1
+                    && let Ok(verdict) = &mut verdict
+                {
+                    verdict.label = format!("{}: {}", programs.label(), verdict.label);
+                }
                 let mut report = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 take(&mut report, &plan, verdict);
                 progress(index + 1, report.violations.len());

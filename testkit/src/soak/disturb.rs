@@ -91,7 +91,7 @@ fn look(scene: &Scene) -> Moment {
 
 /// Does what disturbs; `false` where there is nothing yet to do it to.
 fn strike(scene: &Scene, plan: &Plan, operator: &mut Child) -> Result<bool> {
-    let session = format!("=cx-{}", scene.task);
+    let session = format!("={}", scene.session());
     let pane = format!("{session}:");
     match plan.disturbance {
         Disturbance::Nothing => Ok(true),

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use cx_operator::agent::ExecutorId;
+
 use super::Result;
 use super::plan::{Plan, Story};
 use crate::git;
@@ -21,6 +23,16 @@ pub struct Programs {
     pub drive: String,
     /// The executor: `--executor`.
     pub executor: String,
+}
+
+impl Programs {
+    /// The agent and how it is driven, for people.
+    pub(crate) fn label(&self) -> String {
+        match self.drive.as_str() {
+            "auto" => self.executor.clone(),
+            drive => format!("{} by {drive}", self.executor),
+        }
+    }
 }
 
 /// What one run needs, and what it was before.
@@ -58,6 +70,12 @@ impl Scene {
             configuration: world.codex_configuration(),
             world,
         })
+    }
+
+    /// The tmux session of the run.
+    pub(crate) fn session(&self) -> String {
+        let executor = ExecutorId::parse(&self.programs.executor).expect("an executor");
+        format!("{}-{}", executor.prefix(), self.task)
     }
 
     /// Where the worktrees of the scene are made.
