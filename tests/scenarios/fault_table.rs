@@ -59,6 +59,9 @@ const NEWEST: Agent = Agent::Codex(testkit::agents::PINNED);
 const OLDEST: Agent = Agent::Codex(testkit::agents::OLDER[1]);
 /// The newest codex by requests.
 const REQUESTS: Agent = Agent::Requests(testkit::agents::PINNED);
+/// The newest Claude Code, and the oldest.
+const CLAUDE: Agent = Agent::Claude(testkit::agents::PINNED_CLAUDE);
+const OLD_CLAUDE: Agent = Agent::Claude(testkit::agents::OLDER_CLAUDE);
 
 /// Makes a table of its rows, and of each a test per agent.
 macro_rules! faults {
@@ -93,6 +96,31 @@ macro_rules! agents {
     (every_terminal) => {
         &[Agent::Scripted, NEWEST, OLDEST]
     };
+    (both_and_claude) => {
+        &[Agent::Scripted, NEWEST, REQUESTS, CLAUDE]
+    };
+    (every_and_claude) => {
+        &[
+            Agent::Scripted,
+            NEWEST,
+            OLDEST,
+            REQUESTS,
+            CLAUDE,
+            OLD_CLAUDE,
+        ]
+    };
+    (both_terminals_and_claude) => {
+        &[Agent::Scripted, NEWEST, CLAUDE]
+    };
+    (every_terminal_and_claude) => {
+        &[Agent::Scripted, NEWEST, OLDEST, CLAUDE, OLD_CLAUDE]
+    };
+    (every_claude) => {
+        &[CLAUDE, OLD_CLAUDE]
+    };
+    (claude) => {
+        &[CLAUDE]
+    };
     (real) => {
         &[NEWEST, OLDEST]
     };
@@ -110,6 +138,12 @@ macro_rules! tests {
     (every) => { tests!(scripted); tests!(real); tests!(requests); };
     (both_terminals) => { tests!(scripted); tests!(newest); };
     (every_terminal) => { tests!(scripted); tests!(real); };
+    (both_and_claude) => { tests!(both); tests!(claude); };
+    (every_and_claude) => { tests!(every); tests!(every_claude); };
+    (both_terminals_and_claude) => { tests!(both_terminals); tests!(claude); };
+    (every_terminal_and_claude) => { tests!(every_terminal); tests!(every_claude); };
+    (every_claude) => { tests!(claude); tests!(@@ thorough_claude_2_1_197 OLD_CLAUDE); };
+    (claude) => { tests!(@@ thorough_claude_2_1_332 CLAUDE); };
     (requests) => { tests!(@@ thorough_requests_0_169 REQUESTS); };
     (real) => { tests!(newest); tests!(oldest); };
     (newest) => { tests!(@@ thorough_codex_0_169 NEWEST); };
@@ -131,6 +165,7 @@ macro_rules! tests {
 }
 
 mod api;
+mod claude;
 mod dialogs;
 mod hooks;
 mod people;
@@ -244,10 +279,11 @@ fn run_id(rig: &Rig) -> RunId {
 #[ignore = "prints the table; each row is a test of its own"]
 fn print() {
     let mut text = String::from(
-        "| fault | brought about by | ends as | code | within s | took s: scripted | codex 0.169.0 | codex 0.130.0 |\n|---|---|---|---|---|---|---|---|\n",
+        "| fault | brought about by | ends as | code | within s | took s: scripted | codex 0.169.0 | codex 0.130.0 | claude 2.1.332 | claude 2.1.197 |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let tables = [
         api::ROWS,
+        claude::ROWS,
         program::ROWS,
         terminal::ROWS,
         hooks::ROWS,
@@ -266,7 +302,7 @@ fn print() {
             fault.code.unwrap_or("–"),
             fault.within
         );
-        for agent in [Agent::Scripted, NEWEST, OLDEST] {
+        for agent in [Agent::Scripted, NEWEST, OLDEST, CLAUDE, OLD_CLAUDE] {
             let cell = match row.agents.contains(&agent) {
                 true => match catch_unwind(|| fault.hold(agent)) {
                     Ok(Some(took)) => format!("{:.2}", took.as_secs_f64()),

@@ -78,7 +78,7 @@ faults! {
         says: &["stream disconnected", "try again"],
         provoke: |rig| Box::pin(answered(rig, "[[garble]]")),
     };
-    every stalled_stream: Fault {
+    every_and_claude stalled_stream: Fault {
         how: "the stream says nothing more",
         status: Status::TimedOut,
         code: Some("turn_timeout"),

@@ -12,7 +12,7 @@ use super::*;
 const HELPER: &str = env!("CARGO_BIN_EXE_cx-helper");
 
 faults! {
-    every_terminal stop_hook_missing: Fault {
+    every_terminal_and_claude stop_hook_missing: Fault {
         how: "the stop hook's program is not found in a turn",
         status: Status::Completed,
         code: None,
@@ -20,7 +20,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(stop_hook_missing(rig)),
     };
-    both stop_hook_slow: Fault {
+    both_and_claude stop_hook_slow: Fault {
         how: "the stop hook takes a second",
         status: Status::Completed,
         code: None,
@@ -28,7 +28,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(with_hook(rig, Kind::Stop, "sleep 1")),
     };
-    both_terminals stop_hook_hangs: Fault {
+    both_terminals_and_claude stop_hook_hangs: Fault {
         how: "the stop hook does not return",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
@@ -44,7 +44,7 @@ faults! {
         says: &["no proof that the prompt was submitted", "hooks may be off"],
         provoke: |rig| Box::pin(with_hook(rig, Kind::Prompt, "exit 1")),
     };
-    every signals_unwritable: Fault {
+    every_and_claude signals_unwritable: Fault {
         how: "in the signals directory's place is a file, in a turn",
         status: Status::Completed,
         code: None,
@@ -52,7 +52,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(fault_in_a_turn(rig, "", async |_| block_signals(rig))),
     };
-    both_terminals signals_unwritable_at_the_start: Fault {
+    both_terminals_and_claude signals_unwritable_at_the_start: Fault {
         how: "… before the prompt",
         status: Status::TimedOut,
         code: Some("not_submitted"),
@@ -76,7 +76,7 @@ faults! {
         says: &["Done. The tool returned", "forged"],
         provoke: |rig| Box::pin(forged(rig)),
     };
-    both_terminals foreign_session: Fault {
+    both_terminals_and_claude foreign_session: Fault {
         how: "another session stops through our hooks",
         status: Status::Completed,
         code: None,

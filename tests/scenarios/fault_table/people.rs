@@ -11,7 +11,7 @@ use super::*;
 use crate::rig::wait_for;
 
 faults! {
-    every_terminal interrupted: Fault {
+    every_terminal_and_claude interrupted: Fault {
         how: "somebody presses Esc in a turn",
         status: Status::Aborted,
         code: Some("interrupted"),
@@ -20,7 +20,7 @@ faults! {
         provoke: |rig| Box::pin(interrupted(rig)),
     };
     // codex 0.130.0 throws away what was typed before it was ready.
-    both_terminals typed_before_the_prompt: Fault {
+    both_terminals_and_claude typed_before_the_prompt: Fault {
         how: "somebody types while the agent starts: nothing is pasted behind it",
         status: Status::BlockedDialog,
         code: Some("composer_in_use"),
@@ -36,7 +36,7 @@ faults! {
         says: &["another prompt", "attach read-only"],
         provoke: |rig| Box::pin(typed_into_the_prompt(rig)),
     };
-    every_terminal typed_in_a_turn: Fault {
+    every_terminal_and_claude typed_in_a_turn: Fault {
         how: "somebody submits a text of their own in a turn",
         status: Status::Completed,
         code: None,
@@ -44,7 +44,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(said_in_a_turn(rig, async |_| "And be quick.".to_owned())),
     };
-    every_terminal prompt_twice: Fault {
+    every_terminal_and_claude prompt_twice: Fault {
         how: "somebody submits our prompt once more in a turn",
         status: Status::Completed,
         code: None,
@@ -52,7 +52,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(said_in_a_turn(rig, our_prompt)),
     };
-    both attached: Fault {
+    both_and_claude attached: Fault {
         how: "somebody is attached when the run ends",
         status: Status::Completed,
         code: None,
@@ -60,7 +60,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(attached(rig, None)),
     };
-    both attached_and_stopped: Fault {
+    both_and_claude attached_and_stopped: Fault {
         how: "… with a client that was stopped",
         status: Status::Completed,
         code: None,
@@ -76,7 +76,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(replaced(rig, "/new")),
     };
-    every_terminal draft_at_a_question: Fault {
+    every_terminal_and_claude draft_at_a_question: Fault {
         how: "… and leaves a draft of their own in the composer",
         status: Status::BlockedDialog,
         code: Some("composer_in_use"),
@@ -84,7 +84,7 @@ faults! {
         says: &["a text that is not ours"],
         provoke: |rig| Box::pin(draft_at_a_question(rig)),
     };
-    every_terminal draft_that_is_deleted: Fault {
+    every_terminal_and_claude draft_that_is_deleted: Fault {
         how: "… and deletes it again when the reply is there",
         status: Status::Completed,
         code: None,
@@ -122,7 +122,7 @@ faults! {
 async fn interrupted(rig: &Rig) -> Ended {
     let run = submit(rig, rig.task("[[sleep 60]]")).await;
     rig.wait_for_screen("esc to interrupt").await;
-    rig.tmux(&["send-keys", "-t", "=cx-t:", "Escape"]);
+    rig.tmux(&["send-keys", "-t", &rig.pane(), "Escape"]);
     end(rig, run).await
 }
 
@@ -131,7 +131,7 @@ async fn typed_before_the_prompt(rig: &Rig) -> Ended {
     let mut task = rig.task("x");
     task.limits.startup = Duration::from_secs(10);
     let run = launch(rig, task).await;
-    rig.tmux(&["send-keys", "-t", "=cx-t:", "-l", "mine "]);
+    rig.tmux(&["send-keys", "-t", &rig.pane(), "-l", "mine "]);
     end(rig, run).await
 }
 
@@ -147,7 +147,7 @@ async fn typed_into_the_prompt(rig: &Rig) -> Ended {
     let mut pressed: Option<Instant> = None;
     wait_for("the prompt", || {
         if pressed.is_none_or(|at| at.elapsed() > Duration::from_millis(300)) {
-            rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+            rig.tmux(&["send-keys", "-t", &rig.pane(), "Enter"]);
             pressed = Some(Instant::now());
         }
         (!rig.log("prompt").is_empty()).then_some(())
@@ -162,7 +162,13 @@ async fn attached(rig: &Rig, signal: Option<Signal>) -> Ended {
     let ended = fault_in_a_turn(rig, "", async |_| {
         let child = rig.attach();
         wait_for("the client", || {
-            let clients = rig.tmux(&["list-clients", "-t", "=cx-t", "-F", "#{client_pid}"]);
+            let clients = rig.tmux(&[
+                "list-clients",
+                "-t",
+                &format!("={}", rig.session()),
+                "-F",
+                "#{client_pid}",
+            ]);
             let pid = child.id()?.to_string();
             clients.lines().any(|line| line == pid).then_some(())
         })
@@ -201,8 +207,16 @@ async fn said_in_a_turn(rig: &Rig, words: impl AsyncFn(&Rig) -> String) -> Ended
         rig.wait_for_screen("esc to interrupt").await;
         let words = words(rig).await;
         rig.tmux(&["set-buffer", "-b", "person", &words]);
-        rig.tmux(&["paste-buffer", "-p", "-d", "-b", "person", "-t", "=cx-t:"]);
-        rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+        rig.tmux(&[
+            "paste-buffer",
+            "-p",
+            "-d",
+            "-b",
+            "person",
+            "-t",
+            &rig.pane(),
+        ]);
+        rig.tmux(&["send-keys", "-t", &rig.pane(), "Enter"]);
     })
     .await;
     assert_eq!(ended.outcome.turns, 1, "theirs is no turn of ours");
@@ -249,7 +263,7 @@ async fn replaced(rig: &Rig, command: &str) -> Ended {
     rig.type_text(command).await;
     if rig.agent == NEWEST && command == "/new" {
         rig.wait_for_screen(WHERE).await;
-        rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+        rig.tmux(&["send-keys", "-t", &rig.pane(), "Enter"]);
     }
     wait_for("the new session", || {
         let screen = rig.screen();
@@ -271,7 +285,7 @@ async fn drafted_at_a_question(rig: &Rig) -> Run {
     task.responders = vec![Arc::new(Held(word(rig)))];
     task.limits.submit = Duration::from_secs(4);
     let run = at_the_question(rig, task).await;
-    rig.tmux(&["send-keys", "-t", "=cx-t:", "-l", DRAFT]);
+    rig.tmux(&["send-keys", "-t", &rig.pane(), "-l", DRAFT]);
     rig.wait_for_screen(DRAFT).await;
     fs::write(word(rig), "").expect("the word");
     run
@@ -299,7 +313,7 @@ async fn draft_that_is_deleted(rig: &Rig) -> Ended {
     .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     for _ in 0..DRAFT.len() {
-        rig.tmux(&["send-keys", "-t", "=cx-t:", "BSpace"]);
+        rig.tmux(&["send-keys", "-t", &rig.pane(), "BSpace"]);
     }
     let ended = end(rig, run).await;
     assert_eq!(ended.outcome.turns, 2);
@@ -311,11 +325,11 @@ async fn draft_that_is_deleted(rig: &Rig) -> Ended {
 async fn list_in_a_turn(rig: &Rig) -> Ended {
     let ended = fault_in_a_turn(rig, "", async |_| {
         rig.wait_for_screen("esc to interrupt").await;
-        rig.tmux(&["send-keys", "-t", "=cx-t:", "-l", "/model"]);
+        rig.tmux(&["send-keys", "-t", &rig.pane(), "-l", "/model"]);
         rig.wait_for_screen("/model").await;
         // An Enter that follows closely is a newline of a paste.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        rig.tmux(&["send-keys", "-t", "=cx-t:", "Enter"]);
+        rig.tmux(&["send-keys", "-t", &rig.pane(), "Enter"]);
         rig.wait_for_screen("Select Model").await;
         // Longer than a dialog must stand to be believed.
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -29,7 +29,7 @@ faults! {
         says: &["a person stopped the agent", "without --write"],
         provoke: |rig| Box::pin(quit(rig)),
     };
-    every killed: Fault {
+    every_and_claude killed: Fault {
         how: "SIGKILL to the agent's program in a turn",
         status: Status::AgentDied,
         code: Some("agent_died"),
@@ -37,7 +37,7 @@ faults! {
         says: &["by signal 9"],
         provoke: |rig| Box::pin(signalled(rig, Signal::KILL)),
     };
-    both_terminals killed_at_the_start: Fault {
+    both_terminals_and_claude killed_at_the_start: Fault {
         how: "… before the prompt",
         status: Status::AgentDied,
         code: Some("agent_died"),
@@ -45,7 +45,7 @@ faults! {
         says: &["by signal 9"],
         provoke: |rig| Box::pin(killed_at_the_start(rig)),
     };
-    every stopped: Fault {
+    every_and_claude stopped: Fault {
         how: "SIGSTOP to it in a turn",
         status: Status::TimedOut,
         code: Some("turn_timeout"),

@@ -5,31 +5,31 @@ use rustix::process::Signal;
 use super::*;
 
 faults! {
-    both pane_killed: Fault {
+    both_and_claude pane_killed: Fault {
         how: "`kill-pane` in a turn",
         status: Status::AgentDied,
         code: Some("agent_died"),
         within: 5,
         says: &[],
-        provoke: |rig| Box::pin(told(rig, &["kill-pane", "-t", "=cx-t:"])),
+        provoke: |rig| Box::pin(told(rig, "kill-pane")),
     };
-    every session_killed: Fault {
+    every_and_claude session_killed: Fault {
         how: "`kill-session` in a turn",
         status: Status::AgentDied,
         code: Some("agent_died"),
         within: 5,
         says: &[],
-        provoke: |rig| Box::pin(told(rig, &["kill-session", "-t", "=cx-t"])),
+        provoke: |rig| Box::pin(told(rig, "kill-session")),
     };
-    every server_ended: Fault {
+    every_and_claude server_ended: Fault {
         how: "`kill-server` in a turn",
         status: Status::AgentDied,
         code: Some("agent_died"),
         within: 5,
         says: &[],
-        provoke: |rig| Box::pin(told(rig, &["kill-server"])),
+        provoke: |rig| Box::pin(told(rig, "kill-server")),
     };
-    every server_killed: Fault {
+    every_and_claude server_killed: Fault {
         how: "SIGKILL to the tmux server in a turn",
         status: Status::AgentDied,
         code: Some("agent_died"),
@@ -37,7 +37,7 @@ faults! {
         says: &[],
         provoke: |rig| Box::pin(server_killed(rig)),
     };
-    both_terminals server_killed_at_the_start: Fault {
+    both_terminals_and_claude server_killed_at_the_start: Fault {
         how: "… before the prompt",
         status: Status::AgentDied,
         code: Some("agent_died"),
@@ -45,7 +45,7 @@ faults! {
         says: &[],
         provoke: |rig| Box::pin(server_killed_at_the_start(rig)),
     };
-    both socket_removed: Fault {
+    both_and_claude socket_removed: Fault {
         how: "the tmux server's socket is removed in a turn",
         status: Status::Completed,
         code: None,
@@ -53,7 +53,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(socket_removed(rig, "")),
     };
-    both socket_removed_and_the_turn_fails: Fault {
+    both_and_claude socket_removed_and_the_turn_fails: Fault {
         how: "… and the turn passes its deadline",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
@@ -61,7 +61,7 @@ faults! {
         says: &["longer than 6s"],
         provoke: |rig| Box::pin(socket_removed(rig, "[[sleep 60]]")),
     };
-    both socket_removed_at_the_start: Fault {
+    both_and_claude socket_removed_at_the_start: Fault {
         how: "… before the prompt",
         status: Status::Completed,
         code: None,
@@ -69,7 +69,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(socket_removed_at_the_start(rig)),
     };
-    both hung_at_the_start: Fault {
+    both_and_claude hung_at_the_start: Fault {
         how: "SIGSTOP to the tmux server before the prompt",
         status: Status::Completed,
         code: None,
@@ -77,7 +77,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(hung_at_the_start(rig)),
     };
-    both hung: Fault {
+    both_and_claude hung: Fault {
         how: "SIGSTOP to the tmux server in a turn",
         status: Status::Completed,
         code: None,
@@ -85,7 +85,7 @@ faults! {
         says: &["Done."],
         provoke: |rig| Box::pin(hung(rig, "")),
     };
-    both hung_and_the_turn_fails: Fault {
+    both_and_claude hung_and_the_turn_fails: Fault {
         how: "… and the turn passes its deadline",
         status: Status::TimedOut,
         code: Some("turn_timeout"),
@@ -101,14 +101,17 @@ async fn in_a_turn(rig: &Rig, brief: &str) -> Run {
     submit(rig, task).await
 }
 
-async fn told(rig: &Rig, command: &[&str]) -> Ended {
+async fn told(rig: &Rig, command: &str) -> Ended {
     let run = in_a_turn(rig, "[[sleep 60]]").await;
-    rig.tmux(command);
+    match command {
+        "kill-server" => rig.tmux(&[command]),
+        _ => rig.tmux(&[command, "-t", &rig.pane()]),
+    };
     end(rig, run).await
 }
 
 fn server_pid(rig: &Rig) -> u32 {
-    let printed = rig.tmux(&["display-message", "-p", "-t", "=cx-t:", "#{pid}"]);
+    let printed = rig.tmux(&["display-message", "-p", "-t", &rig.pane(), "#{pid}"]);
     printed.trim().parse().expect("a pid")
 }
 

@@ -12,7 +12,7 @@ use crate::rig::wait_for;
 const MEMORY: u64 = 64 << 10;
 
 faults! {
-    every missing: Fault {
+    every_and_claude missing: Fault {
         how: "the transcript is removed in a turn that completes",
         status: Status::Completed,
         code: None,
@@ -57,7 +57,21 @@ faults! {
 
 /// The only transcript, wherever the agent put it.
 async fn transcript(rig: &Rig) -> PathBuf {
-    wait_for("the transcript", || find(&rig.path("codex/sessions"))).await
+    wait_for("the transcript", || {
+        let dir = match rig.is_claude() {
+            true => rig
+                .operator
+                .store()
+                .load_runs()
+                .ok()?
+                .pop()?
+                .path()
+                .join("home/claude/projects"),
+            false => rig.path("codex/sessions"),
+        };
+        find(&dir)
+    })
+    .await
 }
 
 fn find(dir: &Path) -> Option<PathBuf> {
@@ -73,7 +87,7 @@ fn find(dir: &Path) -> Option<PathBuf> {
         })
 }
 
-async fn missing(rig: &Rig, then: &str) -> Ended {
+pub(super) async fn missing(rig: &Rig, then: &str) -> Ended {
     let ended = fault_in_a_turn(rig, then, async |_| {
         fs::remove_file(transcript(rig).await).expect("the transcript");
     })
@@ -104,7 +118,7 @@ async fn late(rig: &Rig) -> Ended {
     end(rig, run).await
 }
 
-async fn truncated(rig: &Rig) -> Ended {
+pub(super) async fn truncated(rig: &Rig) -> Ended {
     fault_in_a_turn(rig, "[[http 401]]", async |_| {
         let file = fs::File::options().write(true).open(transcript(rig).await);
         let cut = file.and_then(|file| file.set_len(0));

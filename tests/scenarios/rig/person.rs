@@ -25,9 +25,14 @@ impl Rig {
             .expect("tmux runs")
     }
 
+    /// The pane of task `t`, as tmux finds it.
+    pub(crate) fn pane(&self) -> String {
+        format!("={}:", self.session())
+    }
+
     /// What the pane of task `t` shows.
     pub(crate) fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p", "-t", &format!("={}:", self.session())])
+        self.tmux(&["capture-pane", "-p", "-t", &self.pane()])
     }
 
     /// Waits until the pane of task `t` shows a text.
@@ -37,7 +42,7 @@ impl Rig {
 
     /// Types a text into the pane of task `t`, waits until it shows, and presses Enter.
     pub(crate) async fn type_text(&self, text: &str) {
-        let pane = format!("={}:", self.session());
+        let pane = self.pane();
         self.tmux(&["send-keys", "-t", &pane, "-l", text]);
         self.wait_for_screen(text).await;
         self.tmux(&["send-keys", "-t", &pane, "Enter"]);
