@@ -2,7 +2,8 @@
 //!
 //! The floor of keys is `codex "<prompt>"` or `claude "<prompt>"` in a tmux of its own, from its start to the moment its Stop
 //! hook wrote: no worktree, no proof, no snapshot, no teardown. The delegation is the whole `cx-operator delegate`
-//! process, from its start to its exit; so are `codex exec`, the floor of requests, and `claude -p`.
+//! process, from its start to its exit; so are `codex exec`, the floor of requests, and `claude -p`, which are the floors of
+//! the headless executors, too.
 //! `CX_BENCH_ROUNDS` changes the number of rounds (default 15).
 
 use std::fs;
@@ -34,7 +35,7 @@ impl Site {
         let mut world = World::new(&[("a.txt", "hello\n")]);
         let model = MockModel::start().expect("the mock model starts");
         world.use_model(&model);
-        if executor == "claude" {
+        if executor.starts_with("claude") {
             world.use_model_for_claude(&model);
         }
         Self {
@@ -114,9 +115,10 @@ impl Site {
 
     /// `codex exec` or `claude -p` with the prompt, as a process.
     fn headless(&self) -> Duration {
-        let arguments = match self.executor.name() {
-            "codex" => ["exec", "--sandbox", "workspace-write", PROMPT],
-            _ => ["-p", "--permission-mode", "acceptEdits", PROMPT],
+        let arguments = if self.executor.name().starts_with("codex") {
+            ["exec", "--sandbox", "workspace-write", PROMPT]
+        } else {
+            ["-p", "--permission-mode", "acceptEdits", PROMPT]
         };
         let begun = Instant::now();
         let output = Command::new(&self.program)
@@ -203,11 +205,34 @@ fn main() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(15);
     if let Some(codex) = agents::native_codex(agents::PINNED) {
-        measure(&Site::new("codex", codex), &["keys", "requests"], rounds);
+        let site = Site::new("codex", codex.clone());
+        measure(&site, &["keys", "requests"], rounds);
+        measure_headless(&Site::new("codex-exec", codex), rounds);
     }
     if let Some(claude) = agents::real_claude(agents::PINNED_CLAUDE) {
-        measure(&Site::new("claude", claude), &["keys"], rounds);
+        measure(&Site::new("claude", claude.clone()), &["keys"], rounds);
+        measure_headless(&Site::new("claude-print", claude), rounds);
     }
+}
+
+/// Measures a headless executor beside the bare command.
+fn measure_headless(site: &Site, rounds: usize) {
+    let (mut bare, mut whole) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let taken = (site.headless(), site.delegate(round, "auto"));
+        if round > 0 {
+            bare.push(taken.0);
+            whole.push(taken.1);
+        }
+    }
+    let text = format!(
+        "{}, {rounds} rounds, medians: bare command {:.3?}, whole delegation {:.3?}: {:.2} of the bare command (median of pairs)\n",
+        site.executor.name(),
+        median(bare.clone()),
+        median(whole.clone()),
+        ratio(&whole, &bare),
+    );
+    write!(std::io::stdout(), "{text}").expect("stdout is open");
 }
 
 /// Measures an executor's drives beside their floors.
