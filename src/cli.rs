@@ -42,6 +42,7 @@ mod recover;
 mod reply;
 mod report;
 mod resume;
+mod send;
 mod status;
 mod wait;
 
@@ -70,6 +71,7 @@ enum Command {
     Events(events::Events),
     Wait(wait::Wait),
     Reply(reply::Reply),
+    Send(send::Send),
     Abort(abort::Abort),
     List(records::List),
     Show(records::Show),
@@ -158,6 +160,7 @@ pub fn main() -> ExitCode {
         Command::Events(command) => command.run(),
         Command::Wait(command) => command.run(),
         Command::Reply(command) => command.run(),
+        Command::Send(command) => command.run(),
         Command::Abort(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Show(command) => command.run(),
@@ -242,7 +245,7 @@ fn advice(text: &str) -> String {
     let Some(root) = NAMED_STATE.get() else {
         return text.to_owned();
     };
-    let command = r"cx-operator (?:resume|status|events|wait|reply|abort|list|show|diff|log|apply|attach|recover|cleanup|prune|doctor)\b";
+    let command = r"cx-operator (?:resume|status|events|wait|reply|send|abort|list|show|diff|log|apply|attach|recover|cleanup|prune|doctor)\b";
     let command = Regex::new(command).expect("the pattern is constant");
     let flag = format!(" --state-dir {}", quoted(root));
     let with_flag = |found: &regex::Captures| format!("{}{flag}", &found[0]);

@@ -29,7 +29,7 @@ pub(crate) fn line(progress: &Progress) -> Option<String> {
         } => format!("it ran `{command}` ({exit_code:?})"),
         Progress::Notice { text } => format!("note: {text}"),
         Progress::KeyPressed { key, on } => format!("pressed {key} ({on})"),
-        Progress::Pasted { turn, bytes } => {
+        Progress::Pasted { turn, bytes, .. } => {
             format!("turn {turn}: prompt sent ({bytes} bytes)")
         }
         Progress::Submitted {

@@ -114,11 +114,11 @@ impl Reply {
 }
 
 /// The text of a reply, which passes the same terminal as a brief.
-fn parse(bytes: &[u8]) -> Result<String, Error> {
+pub(super) fn parse(bytes: &[u8]) -> Result<String, Error> {
     Ok(Prompt::parse(bytes)?.as_str().to_owned())
 }
 
-fn load(path: &PathBuf) -> Result<Vec<u8>, Error> {
+pub(super) fn load(path: &PathBuf) -> Result<Vec<u8>, Error> {
     if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
         let read = io::stdin().lock().read_to_end(&mut bytes);

@@ -76,6 +76,14 @@ impl Operator {
         Ok(self.store().load(run)?.leave_question(question)?)
     }
 
+    /// Tells the agent of a run something, from any process: it is its next prompt when the turn ends. Returns the message's id.
+    ///
+    /// # Errors
+    /// [`Error::Run`], with the code [`RunEnded`](crate::Code::RunEnded) where it has ended.
+    pub fn send(&self, run: &RunId, text: &str) -> Result<String, Error> {
+        Ok(self.store().load(run)?.send_message(text)?)
+    }
+
     /// What a run does at this moment.
     ///
     /// # Errors

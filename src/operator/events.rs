@@ -143,6 +143,15 @@ pub enum Happening {
         /// What was said: a text, `allow` or `deny …`.
         reply: String,
     },
+    /// A message of another process was taken: the agent is told when its turn ends.
+    Sent {
+        /// The turn.
+        turn: u32,
+        /// The message's id.
+        id: String,
+        /// The message.
+        text: String,
+    },
     /// Something that people should know.
     Notice {
         /// In words.
@@ -298,6 +307,7 @@ fn of_turn(progress: Progress) -> Option<Happening> {
             }
         }
         Progress::Waiting { turn, id, until } => Happening::Waiting { turn, id, until },
+        Progress::Taken { turn, id, text } => Happening::Sent { turn, id, text },
         Progress::Replied {
             turn,
             by,

@@ -18,6 +18,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 /// Between two looks whether the run's operator still lives, and at a journal whose changes are not notified.
 const RESCAN: Duration = Duration::from_secs(1);
 
+/// So many looks later a run whose turn has come has a directory.
+const BEGINNING: u32 = 30;
+
 /// The events of a run, numbered.
 #[derive(Debug)]
 pub struct RunEvents {
@@ -37,11 +40,18 @@ impl Operator {
     /// # Errors
     /// [`Error::Run`] where there is no such run.
     pub(crate) async fn wait_for_begin(&self, run: &RunId) -> Result<(), Error> {
-        while find_queued(self.store(), run.as_str())?.is_some() {
+        let mut patience = 0;
+        loop {
+            if find_queued(self.store(), run.as_str())?.is_some() {
+                patience = BEGINNING;
+            } else {
+                match self.store().load(run) {
+                    Err(_) if patience > 0 => patience -= 1,
+                    loaded => return Ok(loaded.map(drop)?),
+                }
+            }
             tokio::time::sleep(RESCAN).await;
         }
-        self.store().load(run)?;
-        Ok(())
     }
 
     /// Follows a run from its first event to its last, whichever process drives it. Ends also where its operator died.

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,13 @@ enum Said {
     Answer(Answer),
 }
 
+/// A message for the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) id: String,
+    pub(crate) text: String,
+}
+
 /// The message that ends a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Abort {
@@ -173,6 +181,51 @@ impl RunDir {
         let text = serde_json::to_vec(&Abort { reason }).expect("it has string keys only");
         let path = self.make_inbox()?.join("cancel.json");
         write_private(&path, &text, Durability::Synced).map_err(io_error("write", &path))
+    }
+
+    /// Tells the agent something, from any process: when its turn ends. Returns the message's id.
+    ///
+    /// # Errors
+    /// [`Error::Ended`], [`Error::Io`].
+    pub fn send_message(&self, text: &str) -> Result<String, Error> {
+        if self.is_closed() {
+            let name = self.name().to_owned();
+            return Err(Error::Ended { name });
+        }
+        static SENT: AtomicU64 = AtomicU64::new(0);
+        let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let nanos = nanos.unwrap_or_default().as_nanos();
+        let (pid, count) = (std::process::id(), SENT.fetch_add(1, Ordering::Relaxed));
+        let id = format!("{nanos:020}-{pid}-{count}");
+        let path = self.make_inbox()?.join(format!("send-{id}.json"));
+        let text = serde_json::json!({"text": text}).to_string();
+        write_new(&path, text.as_bytes()).map_err(io_error("write", &path))?;
+        Ok(id)
+    }
+
+    /// The messages for the agent, in the order in which they were sent; what can't be read as one is left out.
+    pub(crate) fn load_messages(&self) -> Vec<Message> {
+        #[derive(Deserialize)]
+        struct Sent {
+            text: String,
+        }
+        let mut names: Vec<String> = fs::read_dir(self.inbox())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        let load = |name: &String| {
+            let id = name.strip_prefix("send-")?.strip_suffix(".json")?;
+            let text = fs::read(self.inbox().join(name)).ok()?;
+            let sent: Sent = serde_json::from_slice(&text).ok()?;
+            Some(Message {
+                id: id.to_owned(),
+                text: sent.text,
+            })
+        };
+        names.iter().filter_map(load).collect()
     }
 
     fn make_inbox(&self) -> Result<PathBuf, Error> {

@@ -216,7 +216,11 @@ mod tests {
         let path = dir.path().join("events.jsonl");
         let journal = Journal::create(&path, None).expect("created");
         for turn in 1..4 {
-            journal.write(Progress::Pasted { turn, bytes: 7 });
+            journal.write(Progress::Pasted {
+                turn,
+                bytes: 7,
+                messages: Vec::new(),
+            });
         }
         let whole = std::fs::read(&path).expect("written");
         for cut in 0..=whole.len() {

@@ -25,8 +25,8 @@ use crate::task::policy::Permissions;
 use crate::task::question::Question;
 use crate::task::respond::{Chain, Context, Response};
 use crate::tmux::{self, Pane};
-use crate::turn::classify::{self, Evidence, PROBE};
-use crate::turn::{CONTINUE, End, Event, Machine, Reaction, ResumePoint};
+use crate::turn::classify::{self, Evidence};
+use crate::turn::{End, Event, Machine, Reaction, ResumePoint};
 
 use asking::{Asking, replied};
 pub(crate) use continuation::Continuation;
@@ -34,6 +34,7 @@ use conversing::{Asked, told};
 pub(crate) use conversing::{has_turn, prompt_name};
 pub(crate) use ending::Ending;
 use ending::{explained, tmux_failed, troubled};
+pub(crate) use messages::has_untold;
 use pace::{RESCAN, beat_after};
 pub(crate) use words::denial;
 use words::describe;
@@ -45,6 +46,7 @@ pub(crate) mod ending;
 mod headless;
 mod idle;
 mod journal;
+mod messages;
 mod pace;
 mod reading;
 pub(crate) mod recorded;
@@ -94,6 +96,7 @@ pub(crate) struct Driver<'a> {
     parts: Parts<'a>,
     wake: Arc<Wakeup>,
     _signals_watched: Watched,
+    _inbox_watched: Watched,
     /// Only while the screen can change what happens next: at work an agent never stops drawing.
     pane_watched: Option<Watched>,
     transcript_watched: Option<Watched>,
@@ -102,6 +105,9 @@ pub(crate) struct Driver<'a> {
     asking: Option<(Question, Asking<'a>)>,
     /// How many questions the run has asked.
     questions: usize,
+    /// The messages of other processes that were taken, and those of which the journal tells.
+    messages: HashSet<String>,
+    acknowledged: HashSet<String>,
     /// The tokens that the journal has.
     tokens: Option<Usage>,
     /// Who answered what, in which words: until the machine says whether the agent is told.
@@ -141,16 +147,21 @@ impl<'a> Driver<'a> {
         let wake = Arc::new(Wakeup::default());
         let signals = (Source::Signals, &wake);
         let signals_watched = parts.watch.watch(&parts.dir.signals(), None, signals)?;
+        let inbox = (Source::Inbox, &wake);
+        let inbox_watched = parts.watch.watch(&parts.dir.inbox(), None, inbox)?;
         let mut driver = Self {
             signals: Signals::new(parts.dir.signals(), parts.executor),
             parts,
             wake,
             _signals_watched: signals_watched,
+            _inbox_watched: inbox_watched,
             pane_watched: None,
             transcript_watched: None,
             transcript: None,
             asking: None,
             questions: 0,
+            messages: HashSet::new(),
+            acknowledged: HashSet::new(),
             tokens: None,
             given: None,
             queue: VecDeque::new(),
@@ -187,6 +198,7 @@ impl<'a> Driver<'a> {
         let mut driver = Self::new(parts)?;
         driver.items = items;
         driver.questions = driver.count_questions();
+        driver.pass_over_messages(resume_point);
         let decided = driver.signals.pass_over(resume_point);
         driver.recorded = Recorded::of_turn(resume_point.turns, &replies, decided);
         driver.replies = replies;
@@ -198,6 +210,7 @@ impl<'a> Driver<'a> {
     /// Follows the turns to the end. `cancelled` tells by what the run is to be ended.
     pub(crate) async fn follow(mut self, cancelled: impl Future<Output = String>) -> Ending {
         tokio::pin!(cancelled);
+        self.read_messages();
         // While the agent has its first turn.
         let _nobody_waits = tokio::task::spawn_blocking(classify::prepare);
         self.follow_transcript().await;
@@ -222,6 +235,7 @@ impl<'a> Driver<'a> {
                 rescan = beat_after(now, RESCAN);
                 self.wake.mark(Source::Signals);
                 self.wake.mark(Source::Transcript);
+                self.wake.mark(Source::Inbox);
                 self.screen_due = true;
             }
             let cut_off = self.gather(woke, now).await;
@@ -239,6 +253,7 @@ impl<'a> Driver<'a> {
     fn ending(mut self, end: End) -> Ending {
         self.take_verdicts();
         self.tell_what_the_transcript_knows();
+        self.tell_untold();
         Ending {
             end,
             session: self.parts.machine.session().map(str::to_owned),
@@ -320,6 +335,9 @@ impl<'a> Driver<'a> {
         if self.screen_due && rested && !exited {
             self.look().await;
         }
+        if self.wake.take(Source::Inbox) || all {
+            self.read_messages();
+        }
         self.note_tokens();
         self.reconnect(exited).await
     }
@@ -364,27 +382,7 @@ impl<'a> Driver<'a> {
     async fn carry_out(&mut self, reaction: Reaction) -> Result<Option<End>, tmux::Error> {
         match reaction {
             Reaction::Wait | Reaction::Ignore(_) => {}
-            Reaction::Paste(text) => {
-                if text == CONTINUE {
-                    self.record_reply("operator", "a status, not a result", CONTINUE);
-                } else if text == PROBE {
-                    let asked = self.parts.machine.asked().map(|asked| asked.text.clone());
-                    self.record_reply("operator", &asked.unwrap_or_default(), PROBE);
-                }
-                let turn = self.parts.machine.turns() + 1;
-                self.keep_prompt(turn, &text);
-                self.parts.journal.write(Progress::Pasted {
-                    turn,
-                    bytes: text.len(),
-                });
-                // A headless program has it from its start.
-                if self.is_by_requests() {
-                    self.submit(turn, &text);
-                } else if let Some(pane) = self.parts.pane {
-                    let typed = self.parts.executor.keystrokes(&text);
-                    pane.paste_turn(turn, &typed).await?;
-                }
-            }
+            Reaction::Paste(text) => self.paste(&text).await?,
             Reaction::Press(key, on) => self.press(key, on).await?,
             Reaction::Note(text) => {
                 self.parts.journal.write(Progress::KeyPressed {

@@ -81,7 +81,8 @@ impl DeadRun {
     async fn is_working(&self) -> bool {
         let answered = !self.journal_state.order.responders.is_empty();
         let is_made = self.journal_state.made;
-        is_made && self.judge(answered).0.is_none() && self.find_agent().await.is_some()
+        let goes_on = || self.is_told_more() || self.judge(answered).0.is_none();
+        is_made && goes_on() && self.find_agent().await.is_some()
     }
 
     /// What the journal and the files of hooks and transcript say of the run's end. `responder`: whether a responder can answer.
@@ -322,6 +323,7 @@ impl TakenOverRun {
             responders.unwrap_or_else(|| self.found.journal_state.order.responders.clone());
         let (found, mut ending) = self.found.judge(!responders.is_empty());
         let agent = self.found.find_agent().await;
+        let found = found.filter(|_| agent.is_none() || !self.found.is_told_more());
         // A server may have been started beside a worktree that never came to be.
         let prompt = self.found.dir.load_prompt(1);
         if let (true, None, Some(agent), Some(_)) =

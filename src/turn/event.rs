@@ -144,6 +144,13 @@ pub enum Event {
     },
     /// The responder is done with a question.
     Answered(Question, Option<Answer>),
+    /// Another process tells the agent something.
+    Message {
+        /// The message's id.
+        id: String,
+        /// The text, as it is submitted.
+        text: String,
+    },
     /// The user or the parent wants the run to end.
     Cancelled {
         /// By what: `SIGINT`, `SIGTERM`, `cancelled`.

@@ -18,6 +18,7 @@ use deadlines::digestion;
 use forms::OpenForm;
 use screen::DialogState;
 use stopping::Stopping;
+use told::Messages;
 
 mod awaited;
 mod deadlines;
@@ -26,6 +27,7 @@ mod replies;
 mod resume;
 mod screen;
 mod stopping;
+mod told;
 mod turns;
 
 /// How much longer than its budget an answer is waited for: the responder's caller then says that it is late.
@@ -148,6 +150,7 @@ pub struct Machine {
     /// The last seen content of the composer.
     holds: Option<Holds>,
     stopping: Stopping,
+    messages: Messages,
 }
 
 impl Machine {
@@ -172,6 +175,7 @@ impl Machine {
             form: None,
             holds: None,
             stopping: Stopping::default(),
+            messages: Messages::default(),
             plan,
         }
     }
@@ -408,6 +412,7 @@ impl Machine {
             }
             Event::Malformed { file, content } => self.on_malformed(&file, &content),
             Event::AgentExited { code, screen } => self.on_exit(code, &screen),
+            Event::Message { id, text } => self.on_message(id, text),
             Event::Answered(question, answer) => self.on_answer(now, &question, answer),
             Event::Cancelled { by } => self.cut_off(End::cancelled(&by)),
             Event::Deadline => self.on_deadline(now),

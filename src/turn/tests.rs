@@ -24,6 +24,7 @@ mod requests;
 mod screen;
 mod stopping;
 mod submit;
+mod told;
 
 const PROMPT: &str = "Rename the module.";
 const OURS: &str = "019a5b2c-1f00-7abc-8def-0123456789ab";

@@ -115,7 +115,7 @@ impl Help {
             }
             let is_value = index > 0 && words[index - 1].starts_with("--");
             // `<--text <TEXT>|--allow>` is a choice of flags.
-            let is_choice = word.starts_with("<--") || word.contains('|');
+            let is_choice = word.starts_with("<--") || word.contains('|') || word.ends_with(">>");
             if word.starts_with('<') && *word != "<COMMAND>" && !is_value && !is_choice {
                 self.positionals += 1;
             }

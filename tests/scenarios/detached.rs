@@ -11,7 +11,14 @@ use serde_json::Value;
 use crate::parents::call;
 use crate::rig::{Rig, wait_for};
 
-on_both!(it_goes_on_without_its_caller, a_question_waits_for_a_reply);
+mod crowd;
+
+on_both!(
+    it_goes_on_without_its_caller,
+    a_question_waits_for_a_reply,
+    told_something_more,
+    told_by_the_next_operator
+);
 tests_of! { a_start_that_fails_is_told_as_ever:
     scripted on Scripted;
 }
@@ -204,4 +211,64 @@ async fn a_queued_run_is_handed_over(rig: &Rig) {
     remember(rig, first);
     let log = outcome.run_dir.expect("a directory").join("operator.log");
     assert!(log.exists(), "its log is where its directory is");
+}
+
+/// What is sent while the agent works is its next prompt, in one, and in order.
+async fn told_something_more(rig: &Rig) {
+    let marker = rig.path("go");
+    let brief = waiting_for(&marker);
+    let document = detach(rig, "t", (&brief, &["--sandbox", "danger-full-access"])).await;
+    let run_id = document["run_id"].as_str().expect("an id");
+    for text in [
+        "First. [[shell echo more > more; echo 'STATUS: DONE']]",
+        "Second.",
+    ] {
+        let (sent, code) = call(rig, &["send", run_id, "--text", text, "--json"]).await;
+        assert_eq!((code, &sent["taken"]), (0, &true.into()), "{sent}");
+    }
+    fs::write(&marker, "").expect("a mark");
+    let (_, code) = call(rig, &["wait", run_id, "--json"]).await;
+    assert_eq!(code, 0);
+    assert_both_told(&remember(rig, run_id));
+    let (late, code) = call(rig, &["send", run_id, "--text", "x", "--json"]).await;
+    assert_eq!(
+        (code, &late["error"]["code"]),
+        (2, &"run_ended".into()),
+        "{late}"
+    );
+}
+
+fn waiting_for(marker: &Path) -> String {
+    let marker = marker.display();
+    format!("[[shell while [ ! -e {marker} ]; do sleep 0.05; done; echo 'STATUS: DONE']]")
+}
+
+fn assert_both_told(outcome: &Outcome) {
+    assert_eq!(outcome.turns, 2, "{outcome:?}");
+    assert_eq!(outcome.files[0].path, "more");
+    let [reply] = &outcome.replies[..] else {
+        panic!("one reply: {outcome:?}")
+    };
+    assert_eq!(reply.by, "message");
+    let (first, second) = (reply.reply.find("First."), reply.reply.find("Second."));
+    assert!(first.is_some() && first < second, "{reply:?}");
+}
+
+/// The operator is killed with a message that it took, and another comes while nobody lives.
+async fn told_by_the_next_operator(rig: &Rig) {
+    let marker = rig.path("go");
+    let sandbox = ["--sandbox", "danger-full-access"];
+    let mut operator = rig.spawn_delegation(&waiting_for(&marker), &sandbox).await;
+    let first = "First. [[shell echo more > more; echo 'STATUS: DONE']]";
+    let (sent, code) = call(rig, &["send", "t", "--text", first, "--json"]).await;
+    assert_eq!((code, &sent["taken"]), (0, &true.into()), "{sent}");
+    operator.start_kill().expect("killed");
+    operator.wait().await.expect("it ended");
+    let (sent, code) = call(rig, &["send", "t", "--text", "Second.", "--json"]).await;
+    assert_eq!((code, &sent["taken"]), (0, &false.into()), "{sent}");
+    fs::write(&marker, "").expect("a mark");
+    let resumed = rig.binary(&["resume", "t", "--json"]).output().await;
+    let (outcome, code) = rig.document(&resumed.expect("it runs"));
+    assert_eq!(code, 0, "{outcome:?}");
+    assert_both_told(&outcome);
 }

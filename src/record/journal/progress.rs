@@ -167,6 +167,9 @@ pub enum Progress {
         turn: u32,
         /// Its length in bytes.
         bytes: usize,
+        /// The messages of other processes that it is made of.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        messages: Vec<String>,
     },
     /// The agent's own event proved that the prompt arrived.
     Submitted {
@@ -244,6 +247,15 @@ pub enum Progress {
         id: String,
         /// Until when, RFC 3339.
         until: String,
+    },
+    /// A message of another process was taken: the agent is told when its turn ends.
+    Taken {
+        /// The turn.
+        turn: u32,
+        /// The message's id.
+        id: String,
+        /// The message.
+        text: String,
     },
     /// The tokens of the session so far, as the transcript counts them.
     Tokens {

@@ -2,8 +2,8 @@
 
 use super::{Driver, Transcript};
 use crate::agent::signals::Decided;
+use crate::record;
 use crate::record::journal::{self, Entry, Progress};
-use crate::record::{self, RunDir};
 use crate::task::policy::Permissions;
 use crate::task::question::Answer;
 use crate::turn::classify::Evidence;
@@ -219,16 +219,5 @@ impl Driver<'_> {
             reply: reply.reply.clone(),
         });
         self.replies.push(reply);
-    }
-
-    /// Keeps a prompt before it is pasted: an operator that takes the run over knows by it whose prompt was submitted.
-    pub(super) fn keep_prompt(&self, turn: u32, text: &str) {
-        if let Err(error) = self
-            .parts
-            .dir
-            .write(&RunDir::prompt_name(turn), text.as_bytes())
-        {
-            tracing::warn!(%error, "the prompt can't be kept");
-        }
     }
 }

@@ -71,6 +71,7 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         )),
         Event::Malformed { file, .. } => Some(format!("malformed {file}")),
         Event::AgentExited { .. } => Some("the agent's exit".to_owned()),
+        Event::Message { .. } => Some("a message".to_owned()),
         Event::Answered(..) => Some("an answer".to_owned()),
         Event::Cancelled { by } => Some(by.clone()),
     }

@@ -1,10 +1,18 @@
 //! The conversation of an operator that is gone, continued by the one that takes its run over.
 
-use super::TakenOverRun;
+use super::{DeadRun, TakenOverRun};
 use crate::agent::conversation::{Conversation, Drive, NoConversation};
 use crate::error::{Error, io as io_error};
-use crate::run::drive::{Continuation, has_turn, prompt_name};
+use crate::run::drive::{Continuation, has_turn, has_untold, prompt_name};
 use crate::turn::ResumePoint;
+
+impl DeadRun {
+    /// Whether the agent is to be told more than it was, by another process: then the end of a turn is not that of the run.
+    pub(super) fn is_told_more(&self) -> bool {
+        let resume_point = self.journal_state.resume_point();
+        self.journal_state.ended.is_none() && has_untold(&self.dir, &resume_point)
+    }
+}
 
 impl TakenOverRun {
     /// The terms of the conversation, where the agent is driven by requests.

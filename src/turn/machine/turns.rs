@@ -62,6 +62,7 @@ impl Machine {
                 // The text itself is proof of whose session it is, after a rotation too.
                 self.session = Some(session);
                 self.turns += 1;
+                self.messages_arrived();
                 self.dialog_state = None;
                 self.form = None;
                 self.state = State::Working {
@@ -155,6 +156,9 @@ impl Machine {
                 }
             }
         };
+        if let Some(reaction) = self.pass_messages_on(now) {
+            return reaction;
+        }
         question.kind = match read.verdict {
             Verdict::Result => {
                 return self.end(End {

@@ -128,7 +128,11 @@ fn a_whole_run() -> Vec<Progress> {
 
 fn a_turn(turn: u32, message: Option<String>) -> [Progress; 4] {
     [
-        Progress::Pasted { turn, bytes: 10 },
+        Progress::Pasted {
+            turn,
+            bytes: 10,
+            messages: Vec::new(),
+        },
         Progress::Submitted {
             turn,
             session_id: "s".to_owned(),
