@@ -93,8 +93,9 @@ pub(super) async fn missing(rig: &Rig, then: &str) -> Ended {
     })
     .await;
     let told = |notice: &String| notice.contains("the transcript was not kept");
+    // Claude Code opens its file anew for each line, so that there is one in the end.
     assert!(
-        ended.outcome.notices.iter().any(told),
+        rig.is_claude() || ended.outcome.notices.iter().any(told),
         "{:?}",
         ended.outcome
     );
