@@ -21,7 +21,9 @@ pub mod environment;
 pub mod executor;
 pub mod global_hooks;
 pub mod helper;
+pub(crate) mod options;
 pub(crate) mod query;
+pub(crate) mod refusal;
 pub mod report;
 pub mod screen_state;
 #[cfg(feature = "scripted-agent")]

@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn codes_are_parsed_from_their_names() {
-        for code in Code::ALL {
+        for &code in Code::ALL {
             assert_eq!(code.as_str().parse(), Ok(code));
         }
         assert!("http_429".parse::<Code>().is_err());

@@ -154,7 +154,7 @@ impl Operator {
     pub async fn open_terminal(&self, run: &RunId) -> Result<(), Error> {
         let run = self.store().load(run)?;
         let helper = find_helper(self.shared.helpers.as_deref())?;
-        terminal::open((&self.shared.store, &helper), &run).await
+        terminal::open(self.store(), &helper, &run).await
     }
 
     /// Runs a task to its end. A failure is in the outcome. Dropped before its end, as a timeout around it
@@ -263,7 +263,7 @@ impl Operator {
         let (now, began) = (SystemTime::now(), Instant::now());
         // A failure that can be reported now is not reported after hours.
         sweep_once(&self.shared).await;
-        let ready = preflight::check(&self.shared, (task, &task.names()), run_id).await;
+        let ready = preflight::check(&self.shared, task, &task.names(), run_id).await;
         ready.map_err(not_begun)?;
         let tell = |position| {
             let _gone_listeners_miss_nothing = listener.send(Entry {

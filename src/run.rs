@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
         let started = Instant::now();
         let swept = sweep_once(shared).await;
         let names = task.names();
-        let mut ready = preflight::check(shared, (&task, &names), &run_id).await?;
+        let mut ready = preflight::check(shared, &task, &names, &run_id).await?;
         ready.notices.extend(swept.iter().cloned());
         let (dir, lock) = shared.store.create(&run_id)?;
         dir.write_order(&task)?;

@@ -8,44 +8,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::executor::{Options, Refusal};
+pub use super::options::Drive;
+use super::options::Options;
+use super::refusal::Refusal;
 use super::report::{Item, Line};
 use super::screen_state::Inquiry;
 use super::signals::Decision;
-
-/// The way in which a run drives an agent's program.
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Drive {
-    /// By requests where the program and the options allow it, else by keys.
-    #[default]
-    Auto,
-    /// By typed requests to the program's own server; a terminal can join.
-    Requests,
-    /// By keys in the program's terminal.
-    Keys,
-    /// By one prompt on its stdin; the stream of events on its stdout tells the rest. It is the executor's own way: nobody
-    /// chooses it.
-    #[cfg_attr(feature = "cli", value(skip))]
-    Headless,
-}
-
-impl Drive {
-    /// Its name: `auto`, `requests`, `keys`, `headless`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Requests => "requests",
-            Self::Keys => "keys",
-            Self::Headless => "headless",
-        }
-    }
-}
 
 /// The way in which a headless program is driven.
 ///

@@ -14,19 +14,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::ExecutorId;
-use super::conversation::{Conversation, Drive, Joining, NoConversation, Terminal, Terms};
+use super::conversation::{Conversation, Joining, NoConversation, Terminal, Terms};
 use super::global_hooks::GlobalHooks;
 use super::helper::Helper;
+pub use super::options::{Ask, Drive, Options, Sandbox, TrustPolicy};
+pub use super::refusal::{Refusal, Trouble};
 use super::report::Report;
 use super::signals::{Decision, Kind};
 use crate::agent::report::{Call, TranscriptReader, TurnError};
 use crate::agent::screen_state::{Form, ScreenState};
-use crate::os::blocking::Panicked;
-use crate::os::chain::failed;
 use crate::tmux::{Composer, Key};
 
 /// An agent's interactive CLI.
@@ -287,168 +284,6 @@ pub struct Expected<'a> {
     pub form: Option<Form<'a>>,
     /// Whether a turn is ending whose hooks may still run.
     pub is_stopping: bool,
-}
-
-/// Why an executor can't be used.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{message}")]
-pub struct Refusal {
-    /// The kind of trouble, which decides the code and the exit status.
-    pub trouble: Trouble,
-    /// The condition, as a sentence.
-    pub message: String,
-    /// What to do now.
-    pub hint: &'static str,
-}
-
-impl From<Panicked> for Refusal {
-    fn from(Panicked(panic): Panicked) -> Self {
-        Self {
-            trouble: Trouble::Unusable,
-            message: failed(format_args!("finish a step: {panic}")),
-            hint: "try again",
-        }
-    }
-}
-
-/// The kinds of trouble that an executor knows a remedy for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Trouble {
-    /// The program is not there.
-    Missing,
-    /// The program does not answer as it should.
-    Unusable,
-    /// Its directory of settings can't be used.
-    Home,
-    /// It refuses its configuration.
-    Configuration,
-    /// A setting with precedence over the run's own prevents the run.
-    Restricted,
-    /// Its credentials can't be used.
-    Credentials,
-    /// It is not signed in.
-    SignedOut,
-    /// The key of its model's provider is not in the environment.
-    KeyMissing,
-    /// The operating system grants it too little.
-    Limits,
-    /// The service refused its credentials in a turn.
-    Rejected,
-    /// A dialog that may not be answered is up.
-    Dialog,
-    /// A hook of the user's refused the prompt.
-    PromptBlocked,
-    /// It works in another directory than it was started in.
-    WrongDirectory,
-    /// It ended at its start, with an error.
-    EndedAtStart,
-}
-
-impl Trouble {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Missing,
-        Self::Unusable,
-        Self::Home,
-        Self::Configuration,
-        Self::Restricted,
-        Self::Credentials,
-        Self::SignedOut,
-        Self::KeyMissing,
-        Self::Limits,
-        Self::Rejected,
-        Self::Dialog,
-        Self::PromptBlocked,
-        Self::WrongDirectory,
-        Self::EndedAtStart,
-    ];
-}
-
-/// Whether the agent may trust the repository that a task is for.
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrustPolicy {
-    /// Trust it: the caller chose the repository and the commit.
-    #[default]
-    Accept,
-    /// Leave it to the caller.
-    Ask,
-}
-
-/// The places that the agent's shell commands may write to.
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sandbox {
-    /// Nothing.
-    ReadOnly,
-    /// The worktree and /tmp, but no `.git`: the agent can't commit.
-    #[default]
-    WorkspaceWrite,
-    /// Everything that the user may write to.
-    DangerFullAccess,
-}
-
-impl Sandbox {
-    /// Its name: `read-only`, …
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "read-only",
-            Self::WorkspaceWrite => "workspace-write",
-            Self::DangerFullAccess => "danger-full-access",
-        }
-    }
-}
-
-/// When the agent asks before it runs something.
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
-    /// When the model says that a command needs more than the sandbox gives.
-    #[default]
-    OnRequest,
-    /// Never: what the sandbox refuses stays refused.
-    Never,
-}
-
-impl Ask {
-    /// Its name: `on-request` or `never`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OnRequest => "on-request",
-            Self::Never => "never",
-        }
-    }
-}
-
-/// The choices of a caller that an agent is started with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Options {
-    /// The executor.
-    pub executor: ExecutorId,
-    /// The way in which it is driven.
-    pub drive: Drive,
-    /// The program; `None`: the executor's, on PATH.
-    pub program: Option<PathBuf>,
-    /// What its commands may write to.
-    pub sandbox: Sandbox,
-    /// When it asks.
-    pub ask: Ask,
-    /// The model, in place of the configured one.
-    pub model: Option<String>,
-    /// A profile of the user's configuration.
-    pub profile: Option<String>,
-    /// Whether its folder question is answered.
-    pub trust: TrustPolicy,
-    /// Further arguments, passed as they are. They may hold a credential, so no document has them.
-    #[serde(skip)]
-    pub arguments: Vec<String>,
 }
 
 /// A run's hooks.

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-use super::executor::Refusal;
+use super::refusal::Refusal;
 use crate::agent::helper::Helper;
 use crate::agent::signals::Kind;
 use crate::os::chain::failed;

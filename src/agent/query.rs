@@ -1,14 +1,17 @@
 //! A program that is asked about itself.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+
+use crate::os::search_path::{find_program, is_executable};
 
 /// How long a question to the program may take.
 const QUERY_LIMIT: Duration = Duration::from_secs(15);
@@ -19,6 +22,17 @@ const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
 /// A file that somebody still writes is tried so often, with a pause of [`BUSY_PACE`]: an update of the program, say.
 const BUSY_TRIES: u32 = 50;
 const BUSY_PACE: Duration = Duration::from_millis(10);
+
+/// The program of that path; one that is no more than a name is looked up in a PATH. Absolute; links are kept, since a wrapper may
+/// find its package through its own path. `None` where there is none.
+pub(crate) fn find(named: &Path, search: Option<&OsStr>) -> Option<PathBuf> {
+    let found = if named.components().count() > 1 {
+        is_executable(named).then(|| named.to_owned())
+    } else {
+        find_program(named, search?)
+    };
+    std::path::absolute(found?).ok()
+}
 
 /// The answer.
 pub(crate) struct Said {

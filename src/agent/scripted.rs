@@ -7,9 +7,7 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -19,17 +17,15 @@ use super::executor::{
     Access, Ask, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
     Trouble, TrustPolicy,
 };
+use super::query::{self, Said};
 use super::report::{EachLine, Line, Phase, Report, Reported, TranscriptReader, TurnError};
 use super::screen_state::{Advice, Holds, ScreenState, ShownDialog};
 use super::signals::{Decision, Kind};
-use crate::os::search_path::{find_program, is_executable};
 use crate::tmux::Key;
 
 const PROGRAM: &str = "plain-agent";
 const EXIT_COMMAND: &str = "quit";
 const KNOWN_VERSION: &str = "1.2.0";
-/// The longest that a question to the program may take.
-const QUERY_LIMIT: Duration = Duration::from_secs(15);
 /// A longer text is not shown in the composer, but counted.
 const SHOWN_WHOLE: usize = 60;
 
@@ -70,7 +66,7 @@ impl Executor for Scripted {
             Trouble::Home | Trouble::Credentials | Trouble::SignedOut | Trouble::KeyMissing => {
                 "create the file `account` in the directory that PLAIN_HOME names"
             }
-            Trouble::Rejected => "create the file `account` anew",
+            Trouble::Rejected => "create the file `account` again",
             Trouble::Limits | Trouble::EndedAtStart => {
                 "start it once by hand, and fix what it says"
             }
@@ -91,18 +87,13 @@ impl Executor for Scripted {
             return Err(refusal(Trouble::Configuration, message));
         }
         let named = options.program.as_deref().unwrap_or(Path::new(PROGRAM));
-        let path = match named.components().count() {
-            1 => value(place.environment, "PATH").and_then(|path| find_program(named, &path)),
-            _ => is_executable(named).then(|| named.to_owned()),
-        };
-        let path = path.and_then(|path| std::path::absolute(path).ok());
-        let Some(path) = path else {
+        let search = value(place.environment, "PATH");
+        let Some(path) = query::find(named, search.as_deref()) else {
             let message = format!("{} is not a program", named.display());
             return Err(refusal(Trouble::Missing, message));
         };
         let answer = query(&path, "--version", place).await?;
-        let words = String::from_utf8_lossy(&answer.stdout).into_owned();
-        let version = words.strip_prefix("plain ").map(str::trim);
+        let version = answer.stdout.strip_prefix("plain ").map(str::trim);
         let Some(version) = version.filter(|_| answer.status.success()) else {
             let message = format!("{} --version tells no version", path.display());
             return Err(refusal(Trouble::Unusable, message));
@@ -113,9 +104,10 @@ impl Executor for Scripted {
 
     /// The composer takes a first line that begins with a colon, and the word `quit`, for commands.
     fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match text.trim_start().starts_with(':') || text.trim() == EXIT_COMMAND {
-            true => Cow::Owned(format!("Request: {text}")),
-            false => Cow::Borrowed(text),
+        if text.trim_start().starts_with(':') || text.trim() == EXIT_COMMAND {
+            Cow::Owned(format!("Request: {text}"))
+        } else {
+            Cow::Borrowed(text)
         }
     }
 
@@ -282,12 +274,11 @@ impl Installed for Program {
     }
 
     async fn query_access(&self, _options: &Options, place: Place<'_>) -> Result<Access, Refusal> {
-        match query(&self.path, "--check", place).await?.status.success() {
-            true => Ok(Access::default()),
-            false => Err(refusal(
-                Trouble::SignedOut,
-                "the scripted agent is not signed in",
-            )),
+        if query(&self.path, "--check", place).await?.status.success() {
+            Ok(Access::default())
+        } else {
+            let message = "the scripted agent is not signed in";
+            Err(refusal(Trouble::SignedOut, message))
         }
     }
 
@@ -346,22 +337,13 @@ struct Payload {
     answer: Option<String>,
 }
 
-async fn query(path: &Path, question: &str, place: Place<'_>) -> Result<Output, Refusal> {
-    let mut program = tokio::process::Command::new(path);
-    let environment = place.environment.iter().map(|(name, value)| (name, value));
-    program.arg(question).env_clear().envs(environment);
-    program
-        .current_dir(place.directory)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let unusable = |why: String| {
+async fn query(path: &Path, question: &str, place: Place<'_>) -> Result<Said, Refusal> {
+    let words = [question];
+    let asked = query::ask(path, &words, place.environment, place.directory);
+    asked.await.map_err(|why| {
         let message = format!("{} {question}: {why}", path.display());
         refusal(Trouble::Unusable, message)
-    };
-    match tokio::time::timeout(QUERY_LIMIT, program.output()).await {
-        Ok(output) => output.map_err(|error| unusable(error.to_string())),
-        Err(_elapsed) => Err(unusable("no answer".to_owned())),
-    }
+    })
 }
 
 fn refusal(trouble: Trouble, message: impl Into<String>) -> Refusal {

@@ -241,7 +241,7 @@ pub fn receive_unless(
     }
     let late = target.clone();
     let input = input::read_stdin(move |bytes| {
-        let _ = store::record(&late, &SignalFile::now(kind, None), bytes);
+        let _nobody_to_tell = store::record(&late, &SignalFile::now(kind, None), bytes);
     });
     let whole = input.complete.then_some(input.bytes.as_slice());
     let session = whole.and_then(parse_session_id);

@@ -59,7 +59,7 @@ impl Attach {
         }
         if let Some(run) = run {
             let helper = preflight::find_helper(None)?;
-            runtime()?.block_on(terminal::open((&store, &helper), &run))?;
+            runtime()?.block_on(terminal::open(&store, &helper, &run))?;
         }
         let failed = server.attach_command(&session, self.write).exec();
         Err(Error::Io {

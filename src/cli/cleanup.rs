@@ -54,7 +54,7 @@ impl Cleanup {
         let store = self.state.open()?;
         let found = match &self.force_orphan {
             Some(path) => {
-                let orphan = force_orphan(&store, path, (Some(&self.repo), self.dry_run));
+                let orphan = force_orphan(&store, path, Some(&self.repo), self.dry_run);
                 vec![block_on(orphan)??]
             }
             None => block_on(cleanup(&store, &self.scope(&store)?))??,

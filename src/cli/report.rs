@@ -296,7 +296,7 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         let diff = advice(&format!("cx-operator diff {run}"));
         writeln!(to, "  see it:   {diff}")?;
         let apply = advice(&format!("cx-operator apply {run} --patch"));
-        write_taking(to, outcome, (&apply, &one_line(result)))?;
+        write_taking(to, outcome, &apply, &one_line(result))?;
     }
     match outcome.run_dir.as_ref() {
         Some(dir) if dir.exists() => {
@@ -309,11 +309,7 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
 }
 
 /// How to apply the work from any directory.
-fn write_taking(
-    to: &mut String,
-    outcome: &Outcome,
-    (apply, result): (&str, &str),
-) -> std::fmt::Result {
+fn write_taking(to: &mut String, outcome: &Outcome, apply: &str, result: &str) -> std::fmt::Result {
     let root = outcome.checkout.as_ref().or(outcome.repository.as_ref());
     let Some(root) = root.filter(|root| root.exists()) else {
         return Ok(());

@@ -140,14 +140,14 @@ fn prune_now(
     }
     let mut report = PruneReport::default();
     let mut groups: BTreeMap<_, Vec<Candidate>> = BTreeMap::new();
-    for candidate in select::select(store, (plan, sessions), &mut report)? {
+    for candidate in select::select(store, plan, sessions, &mut report)? {
         groups
             .entry((candidate.repository.clone(), candidate.has_result))
             .or_default()
             .push(candidate);
     }
     for ((recorded, has_result), group) in groups {
-        let place = match Place::load((recorded.as_ref(), has_result), &group) {
+        let place = match Place::load(recorded.as_ref(), has_result, &group) {
             Ok(place) => place,
             Err(error) => {
                 let why = crate::os::chain::chain(&error);
@@ -243,7 +243,8 @@ struct Place {
 
 impl Place {
     fn load(
-        (recorded, has_result): (Option<&(PathBuf, Option<PathBuf>)>, bool),
+        recorded: Option<&(PathBuf, Option<PathBuf>)>,
+        has_result: bool,
         group: &[Candidate],
     ) -> Result<Self, crate::worktree::Error> {
         use crate::worktree::Error::RepositoryGone;

@@ -98,7 +98,7 @@ pub(crate) fn is_headless(run: &RunDir) -> bool {
 ///
 /// # Errors
 /// [`Error::Usage`] where no turn begins in time; what tmux refuses.
-pub(crate) async fn open((store, helper): (&Store, &Helper), run: &RunDir) -> Result<(), Error> {
+pub(crate) async fn open(store: &Store, helper: &Helper, run: &RunDir) -> Result<(), Error> {
     let mut served = Served::load(run)?;
     let until = std::time::Instant::now() + TURN_LIMIT;
     while served.is_by_requests && !served.has_turn {

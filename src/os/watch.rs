@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use strum::VariantArray;
 use tokio::sync::Notify;
 
 use poll::Poller;
@@ -20,15 +21,11 @@ mod poll;
 #[derive(Debug, Default)]
 pub(crate) struct Wakeup {
     notify: Notify,
-    signals: AtomicBool,
-    transcript: AtomicBool,
-    pane: AtomicBool,
-    queue: AtomicBool,
-    inbox: AtomicBool,
+    changed: [AtomicBool; Source::VARIANTS.len()],
 }
 
 /// What a run waits for and that may have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub(crate) enum Source {
     Signals,
     Transcript,
@@ -39,13 +36,7 @@ pub(crate) enum Source {
 
 impl Wakeup {
     fn flag(&self, part: Source) -> &AtomicBool {
-        match part {
-            Source::Signals => &self.signals,
-            Source::Transcript => &self.transcript,
-            Source::Pane => &self.pane,
-            Source::Queue => &self.queue,
-            Source::Inbox => &self.inbox,
-        }
+        &self.changed[part as usize]
     }
 
     pub(crate) fn mark(&self, part: Source) {

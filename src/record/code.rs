@@ -1,15 +1,26 @@
 //! The stable codes of what can go wrong.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// The stable names of what can go wrong before, around and after a run. How an agent's turn failed has
 /// names of its own, such as `http_429`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 #[expect(
     missing_docs,
@@ -61,96 +72,12 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the table in `docs/result.md`.
-    pub const ALL: [Self; 41] = [
-        Self::Usage,
-        Self::TaskName,
-        Self::Prompt,
-        Self::AnswersFile,
-        Self::PolicyFile,
-        Self::ArgumentsTooLong,
-        Self::RunNotFound,
-        Self::RunAlive,
-        Self::RunEnded,
-        Self::RunOrphaned,
-        Self::StaleReply,
-        Self::NewerRun,
-        Self::StateDirectory,
-        Self::TmuxMissing,
-        Self::TmuxTooOld,
-        Self::GitMissing,
-        Self::AgentMissing,
-        Self::AgentUnusable,
-        Self::AgentHome,
-        Self::AgentConfiguration,
-        Self::AgentRestricted,
-        Self::AgentCredentials,
-        Self::NotSignedIn,
-        Self::ProviderKeyMissing,
-        Self::Limits,
-        Self::HooksMissing,
-        Self::DiskFull,
-        Self::Watch,
-        Self::Repository,
-        Self::NameTaken,
-        Self::WorktreeGone,
-        Self::ApplyConflict,
-        Self::LocalChanges,
-        Self::CheckFailed,
-        Self::Tmux,
-        Self::MalformedEvent,
-        Self::PromptAltered,
-        Self::ConnectionLost,
-        Self::Record,
-        Self::GlobalHooks,
-        Self::Io,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name, in snake case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Usage => "usage",
-            Self::TaskName => "task_name",
-            Self::Prompt => "prompt",
-            Self::AnswersFile => "answers_file",
-            Self::PolicyFile => "policy_file",
-            Self::ArgumentsTooLong => "arguments_too_long",
-            Self::RunNotFound => "run_not_found",
-            Self::RunAlive => "run_alive",
-            Self::RunEnded => "run_ended",
-            Self::RunOrphaned => "run_orphaned",
-            Self::StaleReply => "stale_reply",
-            Self::NewerRun => "newer_run",
-            Self::StateDirectory => "state_directory",
-            Self::TmuxMissing => "tmux_missing",
-            Self::TmuxTooOld => "tmux_too_old",
-            Self::GitMissing => "git_missing",
-            Self::AgentMissing => "agent_missing",
-            Self::AgentUnusable => "agent_unusable",
-            Self::AgentHome => "agent_home",
-            Self::AgentConfiguration => "agent_configuration",
-            Self::AgentRestricted => "agent_restricted",
-            Self::AgentCredentials => "agent_credentials",
-            Self::NotSignedIn => "not_signed_in",
-            Self::ProviderKeyMissing => "provider_key_missing",
-            Self::Limits => "limits",
-            Self::HooksMissing => "hooks_missing",
-            Self::DiskFull => "disk_full",
-            Self::Watch => "watch",
-            Self::Repository => "repository",
-            Self::NameTaken => "name_taken",
-            Self::WorktreeGone => "worktree_gone",
-            Self::ApplyConflict => "apply_conflict",
-            Self::LocalChanges => "local_changes",
-            Self::CheckFailed => "check_failed",
-            Self::Tmux => "tmux",
-            Self::MalformedEvent => "malformed_event",
-            Self::PromptAltered => "prompt_altered",
-            Self::ConnectionLost => "connection_lost",
-            Self::Record => "record",
-            Self::GlobalHooks => "global_hooks",
-            Self::Io => "io",
-        }
+        self.into()
     }
 
     /// The process's exit status: 2 for wrong usage, 7 if something is not ready, 8 for the repository, 1 otherwise.
@@ -270,19 +197,5 @@ impl Code {
             Self::ConnectionLost => "run the task again, perhaps with --drive keys",
             Self::Repository | Self::Record | Self::GlobalHooks | Self::Io => return None,
         })
-    }
-}
-
-impl FromStr for Code {
-    type Err = serde::de::value::Error;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::deserialize(name.into_deserializer())
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -97,13 +97,14 @@ impl Journal {
         step: Step,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.step_to((step, |step, _| step), work).await
+        self.step_to(step, |step, _| step, work).await
     }
 
     /// The same, where what was done says more than what was begun.
     pub(crate) async fn step_to<T, E: std::fmt::Display>(
         &self,
-        (step, done): (Step, impl FnOnce(Step, &T) -> Step),
+        step: Step,
+        done: impl FnOnce(Step, &T) -> Step,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         self.write(Progress::Begun(step.clone()));

@@ -1,12 +1,10 @@
 //! `run.json`: the one document that tells how a run ended, for the file and for `--json` alike.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::SystemTime;
 
-use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::agent::ExecutorId;
 use crate::agent::conversation::Drive;
@@ -25,8 +23,21 @@ use crate::worktree::{AgentCommit, Changes};
 const SCHEMA_VERSION: u32 = 1;
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
     /// A turn ended with what reads as a result.
@@ -55,32 +66,7 @@ impl Status {
     /// The name in the record.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::NeedsInput => "needs_input",
-            Self::NeedsPermission => "needs_permission",
-            Self::BlockedDialog => "blocked_dialog",
-            Self::TurnCap => "turn_cap",
-            Self::AgentFailed => "agent_failed",
-            Self::AgentDied => "agent_died",
-            Self::TimedOut => "timed_out",
-            Self::Aborted => "aborted",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Status {
-    type Err = serde::de::value::Error;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::deserialize(name.into_deserializer())
+        self.into()
     }
 }
 

@@ -133,11 +133,12 @@ impl Store {
     pub(crate) fn load(&self, id: &RunId) -> Result<RunDir, Error> {
         let run = self.run(id.as_str());
         // An id that was read from a document may be anything.
-        match run.name() == id.as_str() && run.path.is_dir() {
-            true => Ok(run),
-            false => Err(Error::NotFound {
+        if run.name() == id.as_str() && run.path.is_dir() {
+            Ok(run)
+        } else {
+            Err(Error::NotFound {
                 name: id.as_str().escape_default().to_string(),
-            }),
+            })
         }
     }
 

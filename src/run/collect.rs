@@ -58,7 +58,7 @@ pub(super) async fn take_in(
     let take = blocking(move || Ok(from.snapshot_unless(&spec, &stopped)?));
     let snapshot = context
         .journal
-        .step_to((begun, done), deadline.wait(&stop, take))
+        .step_to(begun, done, deadline.wait(&stop, take))
         .await?;
     // The findings of an earlier recovery are replaced.
     (outcome.patch, outcome.result_commit, outcome.result_ref) = (None, None, None);

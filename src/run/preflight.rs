@@ -51,7 +51,8 @@ pub(crate) struct Ready {
 /// Checks what `task` needs, and creates nothing.
 pub(crate) async fn check(
     shared: &Shared,
-    (task, names): (&Task, &Names),
+    task: &Task,
+    names: &Names,
     run_id: &RunId,
 ) -> Result<Ready, Error> {
     check_git()?;
@@ -90,7 +91,7 @@ pub(crate) async fn check(
     check_disk(&task.worktree_root, "--worktree-root")?;
     check_disk(store.root(), "--state-dir")?;
     if drive != Drive::Headless {
-        check_session(store, (task, names)).await?;
+        check_session(store, task, names).await?;
     }
     let stands = repository.checkout().map(|top| below(top, &directory));
     let stands = stands.filter(|place| place.is_dir());
@@ -286,7 +287,7 @@ fn find_owner(repository: &Repository, names: &Names) -> Option<String> {
     ))
 }
 
-async fn check_session(store: &Store, (task, names): (&Task, &Names)) -> Result<(), Error> {
+async fn check_session(store: &Store, task: &Task, names: &Names) -> Result<(), Error> {
     let session = names.session.clone();
     if Server::at(store.tmux_socket())
         .query_session(&session)

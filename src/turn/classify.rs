@@ -40,8 +40,9 @@ pub const PROBE: &str = "How does the task stand? Change nothing and run nothing
     can go on without an answer).";
 
 /// The kind of an agent's last message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Verdict {
     /// The job is finished and nothing is asked, save for an offer of more without a question mark.
     Result,
@@ -59,13 +60,7 @@ impl Verdict {
     /// The name in records.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Result => "result",
-            Self::Question => "question",
-            Self::Permission => "permission",
-            Self::Status => "status",
-            Self::Unclear => "unclear",
-        }
+        self.into()
     }
 }
 

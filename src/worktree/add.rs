@@ -157,10 +157,8 @@ impl Made<'_> {
             .args(["-m", "-u", &spec.base.to_string()])
             .query_output(Vec::new())?;
         // Without it a snapshot reads every file: slower, not wrong. Some file systems have no second names.
-        drop(fs::hard_link(
-            admin_dir.join("index"),
-            admin_dir.join(SEED_INDEX),
-        ));
+        let (index, seed) = (admin_dir.join("index"), admin_dir.join(SEED_INDEX));
+        let _none_is_slower = fs::hard_link(index, seed);
         // Stays locked: a prune while the agent has its directory elsewhere for a moment would unlearn whose it is.
         let reason = format!("cx-operator: run {}", spec.owner.run_id);
         write(&admin_dir.join("locked"), reason.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Turns the files of a work tree into a git tree, by git itself: no index file, ref or file of the work tree changes.
+//! Turns the files of a work tree into a git tree, with git itself: no index file, ref or file of the work tree changes.
 //!
 //! What belongs to the tree is what `git add -A` takes, with the configuration of the user and of the repository, into
 //! an index of ours ([`staged`]). In three points a snapshot differs:

@@ -128,7 +128,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.path));
+        let _goes_with_its_parent = fs::remove_dir_all(&self.path);
     }
 }
 

@@ -7,7 +7,7 @@ use cx_operator::record::code::Code;
 /// `Code` → exit status → what to do, as a Markdown table.
 pub(crate) fn table() -> String {
     let mut table = "| code | exit | what to do |\n|---|---|---|\n".to_owned();
-    for code in Code::ALL {
+    for &code in Code::ALL {
         let (name, exit) = (code.as_str(), code.exit());
         let hint = code.hint().unwrap_or("").replace('|', "\\|");
         table.push_str(&format!("| `{name}` | {exit} | {hint} |\n"));
@@ -30,7 +30,7 @@ fn every_code_has_a_row_of_its_own() {
 
 #[test]
 fn every_exit_status_of_a_failure_is_in_the_contract() {
-    for code in Code::ALL {
+    for &code in Code::ALL {
         assert!([1, 2, 7, 8].contains(&code.exit()), "{}", code.as_str());
         let mendable = matches!(code.exit(), 2 | 7);
         assert!(

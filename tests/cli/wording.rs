@@ -210,7 +210,7 @@ fn errors_that_no_command_line_brings_about() {
 /// What to do about each code, wherever its error comes from.
 #[test]
 fn hints_of_all_codes() {
-    let hint = |code: Code| format!("{code} ({}): {}\n", code.exit(), code.hint().unwrap_or("-"));
-    let hints: String = Code::ALL.into_iter().map(hint).collect();
+    let hint = |code: &Code| format!("{code} ({}): {}\n", code.exit(), code.hint().unwrap_or("-"));
+    let hints: String = Code::ALL.iter().map(hint).collect();
     insta::assert_snapshot!("codes", hints);
 }

@@ -132,10 +132,14 @@ fn every_command_that_the_program_advises_is_one() {
     let flags = help.all_flags();
     let flag = Regex::new(r"(?:^|[ (`])(--[a-z][a-z-]*)").expect("the pattern is constant");
     let remedies = EXECUTORS.iter().flat_map(|executor| {
-        let remedy = |trouble| executor.remedy(trouble);
-        Trouble::ALL.map(remedy)
+        let remedy = |&trouble| executor.remedy(trouble);
+        Trouble::ALL.iter().map(remedy)
     });
-    for hint in Code::ALL.into_iter().filter_map(Code::hint).chain(remedies) {
+    for hint in Code::ALL
+        .iter()
+        .filter_map(|code| code.hint())
+        .chain(remedies)
+    {
         // A command of another program has its own.
         let hint = hint.split('`').step_by(2).collect::<String>();
         for found in flag.captures_iter(&hint) {
@@ -308,7 +312,7 @@ fn exits(status: Status) -> BTreeSet<u8> {
         Status::Aborted => {
             found.extend(ENDING.map(|(name, _)| exit_with("cancelled", Some(name))));
         }
-        Status::Failed => found.extend(Code::ALL.map(|code| exit_with(code.as_str(), None))),
+        Status::Failed => found.extend(Code::ALL.iter().map(|code| exit_with(code.as_str(), None))),
         Status::Completed
         | Status::NeedsInput
         | Status::NeedsPermission
@@ -348,7 +352,7 @@ fn the_tables_have_every_status_and_its_exits() {
 #[test]
 fn the_page_of_the_result_has_the_table_of_codes() {
     let mut real = "| code | exit | what to do |\n|---|---|---|\n".to_owned();
-    for code in Code::ALL {
+    for &code in Code::ALL {
         let hint = code.hint().unwrap_or("see the message");
         real += &format!("| `{}` | {} | {hint} |\n", code.as_str(), code.exit());
     }

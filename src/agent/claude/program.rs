@@ -6,7 +6,6 @@ use super::executor::refusal;
 use crate::agent::environment::value;
 use crate::agent::executor::{Place, Refusal, Trouble};
 use crate::agent::query::{self, Said};
-use crate::os::search_path::{find_program, is_executable};
 
 /// The versions that every screen and fact here was seen on.
 pub(super) const KNOWN_VERSIONS: (&str, &str) = ("2.1.197", "2.1.332");
@@ -25,11 +24,8 @@ impl Program {
     /// shim runs what is chosen there.
     pub(super) async fn query(program: Option<&Path>, place: Place<'_>) -> Result<Self, Refusal> {
         let named = program.unwrap_or(Path::new("claude"));
-        let path = match named.components().count() {
-            1 => value(place.environment, "PATH").and_then(|path| find_program(named, &path)),
-            _ => is_executable(named).then(|| named.to_owned()),
-        };
-        let Some(path) = path.and_then(|path| std::path::absolute(path).ok()) else {
+        let search = value(place.environment, "PATH");
+        let Some(path) = query::find(named, search.as_deref()) else {
             let message = match named.components().count() {
                 1 => format!(
                     "claude is missing: no program `{}` on PATH",

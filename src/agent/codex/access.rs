@@ -39,7 +39,7 @@ pub(super) async fn query_access(
 ) -> Result<Access, Refusal> {
     let environment = place.environment;
     let home = find_home(environment)?;
-    let setup = query_setup(program, options, (place, &home)).await?;
+    let setup = query_setup(program, options, place, &home).await?;
     let is_billed = match &setup.provider {
         // Nothing but a server on this machine.
         _ if options.arguments.iter().any(|argument| argument == "--oss") => false,
@@ -57,7 +57,7 @@ pub(super) async fn query_access(
             true
         }
         Provider::Other { key: None, .. } => false,
-        Provider::OpenAi => check_sign_in(&setup, &home, (program, environment)).await?,
+        Provider::OpenAi => check_sign_in(&setup, &home, program, environment).await?,
     };
     Ok(Access {
         is_billed,
@@ -68,7 +68,8 @@ pub(super) async fn query_access(
 async fn query_setup(
     program: &Program,
     options: &Options,
-    (place, home): (Place<'_>, &Path),
+    place: Place<'_>,
+    home: &Path,
 ) -> Result<Setup, Refusal> {
     let (program, options, home) = (program.clone(), options.clone(), home.to_owned());
     let environment = place.environment.to_owned();
@@ -111,7 +112,8 @@ fn find_home(environment: &[(String, String)]) -> Result<PathBuf, Refusal> {
 async fn check_sign_in(
     setup: &Setup,
     home: &Path,
-    (program, environment): (&Program, &[(String, String)]),
+    program: &Program,
+    environment: &[(String, String)],
 ) -> Result<bool, Refusal> {
     let path = home.join("auth.json");
     let stored = match fs::read(&path) {

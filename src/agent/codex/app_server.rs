@@ -203,8 +203,8 @@ pub(super) fn ask(
     let complaints = read_complaints(&mut child);
     let answers = converse(&mut child, codex, questions);
     // Still a zombie at worst, not reaped: the group's id cannot be another's yet.
-    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    let _ = child.wait();
+    let _has_ended = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    let _status_is_not_asked = child.wait();
     Ok(Asked {
         answers: answers?,
         complaints: complaints.recv_timeout(GRACE).unwrap_or_default(),
@@ -221,7 +221,7 @@ fn converse(
     };
     let messages = read_messages(stdout);
     // The few lines fit into the pipe. Where codex has gone before reading them, the missing answers say so.
-    let _ = stdin.write_all(requests(questions).as_bytes());
+    let _codex_may_have_gone = stdin.write_all(requests(questions).as_bytes());
     let answers = wait_answers(&messages, questions.len(), codex);
     drop(stdin);
     wait_end(&messages);

@@ -12,7 +12,6 @@ use thiserror::Error;
 
 use crate::agent::query::{self, Said};
 use crate::os::files;
-use crate::os::search_path::{find_program, is_executable};
 
 /// The versions that every screen and fact here was seen on.
 pub const KNOWN_VERSIONS: (&str, &str) = ("0.125.0", "0.169.0");
@@ -169,20 +168,14 @@ pub fn codex_home(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> 
 /// # Errors
 /// [`Error::Missing`].
 pub fn find(program: Option<&Path>, search: Option<&OsString>) -> Result<PathBuf, Error> {
-    let found = match program {
-        Some(path) if path.components().count() > 1 => is_executable(path)
-            .then(|| path.to_owned())
-            .ok_or_else(|| format!("{} is not a program", path.display())),
-        name => {
-            let name = name.unwrap_or(Path::new("codex"));
-            search
-                .and_then(|search| find_program(name, search))
-                .ok_or_else(|| format!("no `{}` on PATH", name.display()))
-        }
-    };
-    let path = found.map_err(Error::Missing)?;
-    // Links are kept: npm's wrapper finds its package through its own path, which resolves them itself.
-    std::path::absolute(&path).map_err(|error| Error::Missing(error.to_string()))
+    let named = program.unwrap_or(Path::new("codex"));
+    query::find(named, search.map(OsString::as_os_str)).ok_or_else(|| {
+        Error::Missing(if named.components().count() > 1 {
+            format!("{} is not a program", named.display())
+        } else {
+            format!("no `{}` on PATH", named.display())
+        })
+    })
 }
 
 /// One cache file per program, version and build: a new file at the same path has another time or size.

@@ -103,6 +103,6 @@ impl<'d> Temporary<'d> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         // After a rename the path is gone and this fails, as it may.
-        let _ = fs::remove_file(&self.path);
+        let _renamed_already = fs::remove_file(&self.path);
     }
 }

@@ -18,7 +18,7 @@ use crate::worktree::{
     remove,
 };
 
-/// Takes the work of an orphan in, as `refs/cx-operator/<run-id>`, and removes it: the directory, its registration,
+/// Collects the work of an orphan, as `refs/cx-operator/<run-id>`, and removes it: the directory, its registration,
 /// and its branch where nothing is lost with that.
 ///
 /// An orphan is a directory that the marker of another state directory speaks of, or of a run that has no record; or
@@ -31,7 +31,8 @@ use crate::worktree::{
 pub async fn force_orphan(
     store: &Store,
     path: &Path,
-    (repository, dry_run): (Option<&Path>, bool),
+    repository: Option<&Path>,
+    dry_run: bool,
 ) -> Result<Found, Error> {
     let path = std::path::absolute(path).map_err(io_error("find the orphan"))?;
     let (store, repository) = (store.clone(), repository.map(Path::to_owned));
@@ -49,7 +50,7 @@ fn refuse(path: &Path, why: impl AsRef<str>) -> Error {
 /// The remedy for a worktree whose repository was moved.
 pub(super) fn repository_gone(common_dir: &Path) -> String {
     format!(
-        "its repository {} is gone, so that nothing can take its work in: name it by --repo where it was moved, or copy \
+        "its repository {} is gone, so that nothing can collect its work: name it with --repo where it was moved, or copy \
          what you need and remove the directory by hand",
         common_dir.display()
     )

@@ -37,7 +37,8 @@ struct Record {
 /// The runs that the plan means, oldest first; those among them that must stay go into the report.
 pub(super) fn select(
     store: &Store,
-    (plan, sessions): (&PrunePlan, &BTreeSet<String>),
+    plan: &PrunePlan,
+    sessions: &BTreeSet<String>,
     report: &mut PruneReport,
 ) -> Result<Vec<Candidate>, Error> {
     let mut runs = store.load_runs()?;

@@ -26,8 +26,7 @@ impl DeadRun {
         let pane = match (&launched.session_id, &launched.pane) {
             _ if launched.drive == Drive::Headless => None,
             (Some(session), Some(pane)) => {
-                let ids = (session.as_str(), pane.as_str());
-                let found = self.tmux.find_pane(ids, launched.pid).await;
+                let found = self.tmux.find_pane(session, pane, launched.pid).await;
                 Some(found.ok().flatten()?)
             }
             _ => return None,

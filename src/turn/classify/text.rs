@@ -109,7 +109,7 @@ pub(super) fn sentences(lines: &[Line<'_>]) -> Vec<Sentence> {
     for line in lines {
         let starts = line.starts || line.shown || line.text.is_empty();
         if starts || line.text.starts_with(char::is_uppercase) {
-            split(&std::mem::take(&mut open), (heading, block), &mut found);
+            split(&std::mem::take(&mut open), heading, block, &mut found);
         }
         block += usize::from(starts);
         if !line.shown {
@@ -118,7 +118,7 @@ pub(super) fn sentences(lines: &[Line<'_>]) -> Vec<Sentence> {
             heading = line.heading;
         }
     }
-    split(&open, (heading, block), &mut found);
+    split(&open, heading, block, &mut found);
     found
 }
 
@@ -128,7 +128,7 @@ pattern!(
     r#"|[。！？]+[)\]_~"'”»」`]*"#
 );
 
-fn split(text: &str, (heading, block): (bool, usize), found: &mut Vec<Sentence>) {
+fn split(text: &str, heading: bool, block: usize, found: &mut Vec<Sentence>) {
     let mut push = |range: &str, asks| {
         let words: Vec<&str> = range.split_whitespace().collect();
         let text = words.join(" ").to_lowercase();

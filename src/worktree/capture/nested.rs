@@ -190,7 +190,7 @@ impl<'a> Nested<'a> {
         for path in &survey.repositories {
             let placeholder = [path, &b"/"[..], PLACEHOLDER.as_bytes()].concat();
             // A name that libgit2 refuses no tree may have.
-            drop(index.add(&entry(&placeholder, FILE, empty)));
+            let _refused = index.add(&entry(&placeholder, FILE, empty));
             self.keep_repository(&below(top, path));
         }
     }

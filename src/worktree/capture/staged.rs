@@ -44,7 +44,7 @@ pub(super) fn prepare(
         Some(index) => index,
         None => {
             // Without a seed all files are read.
-            drop(fs::remove_file(to));
+            let _not_there = fs::remove_file(to);
             ground.read_index()?
         }
     };

@@ -206,8 +206,8 @@ impl Rules {
 impl Drop for Rules {
     fn drop(&mut self) {
         // It holds nothing, and may have ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        let _has_ended = self.child.kill();
+        let _status_is_not_asked = self.child.wait();
     }
 }
 

@@ -108,7 +108,7 @@ fn names_and_prefixes_are_words_and_unique() {
 #[test]
 fn every_trouble_has_a_remedy() {
     for executor in EXECUTORS {
-        for trouble in Trouble::ALL {
+        for &trouble in Trouble::ALL {
             let remedy = executor.remedy(trouble);
             let is_sentence = remedy.starts_with(|first: char| first.is_lowercase());
             assert!(

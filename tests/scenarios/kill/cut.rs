@@ -61,7 +61,7 @@ fn a_run_whose_journal_is_lost_is_taken_in_by_force() {
         let away = rig.path("away");
         std::fs::rename(frozen.run.path(), &away).expect("moved");
         let store = rig.operator.store();
-        let found = force_orphan(store, &rig.worktree(), (None, false)).await;
+        let found = force_orphan(store, &rig.worktree(), None, false).await;
         assert_eq!(found.expect("it is ours").action, Action::Removed);
         let kept = tree_at(rig, &format!("refs/cx-operator/{}", frozen.run.name()));
         let kept = kept.expect("a result");

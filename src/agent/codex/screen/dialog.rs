@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 /// The subject of a dialog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum DialogKind {
     /// `Sign in with ChatGPT`: there are no credentials.
@@ -34,19 +35,7 @@ impl DialogKind {
     /// The name in records.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::SignIn => "sign_in",
-            Self::DirectoryTrust => "directory_trust",
-            Self::HookReview => "hook_review",
-            Self::ModelOffer => "model_offer",
-            Self::Update => "update",
-            Self::RateLimits => "rate_limits",
-            Self::CommandApproval => "command_approval",
-            Self::EditApproval => "edit_approval",
-            Self::ToolApproval => "tool_approval",
-            Self::Question => "question",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 
