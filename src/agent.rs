@@ -2,7 +2,7 @@
 //!
 //! One folder each. Everything that is known about a CLI (its flags, dialogs, payloads, transcript, and the versions that
 //! a fact holds for) is in its folder and nowhere else. [`executor`] is the boundary; [`conversation`], [`screen_state`] and [`report`] are its words;
-//! [`helper`] is the program that serves as hooks and launcher, [`signals`] are the files that hooks write; [`global_hooks`] are those of all of a user's sessions; [`environment`]
+//! [`answer`] is the form that one must have; [`helper`] is the program that serves as hooks and launcher, [`signals`] are the files that hooks write; [`global_hooks`] are those of all of a user's sessions; [`environment`]
 //! is what an agent gets of its caller's.
 
 use std::fmt;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use executor::Executor;
 pub use global_hooks::Error as GlobalHooksError;
 
+pub mod answer;
 pub mod claude;
 pub mod codex;
 pub mod conversation;

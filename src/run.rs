@@ -184,7 +184,8 @@ impl<'a> Run<'a> {
         outcome.common_dir = Some(self.ready.repository.common_dir().to_owned());
         outcome.run_dir = Some(self.dir.path().to_owned());
         outcome.notices.clone_from(&self.ready.notices);
-        if self.task.preamble && !has_preamble(&self.task) {
+        let wants_preamble = self.task.preamble && self.task.agent.output_schema.is_none();
+        if wants_preamble && !has_preamble(&self.task) {
             let agent = self.task.agent.executor.name();
             outcome.notices.push(format!(
                 "the brief was sent without the preamble: together they are longer than {agent} accepts"
@@ -304,6 +305,7 @@ impl<'a> Run<'a> {
             directory: self.directory(worktree),
             executor: self.task.agent.executor,
             drive: agent.drive,
+            answer: self.task.agent.output_schema.clone(),
         };
         let context = Context::new(
             self.run_id.as_str(),
@@ -370,9 +372,10 @@ fn first_prompt(task: &Task, drive: Drive) -> String {
     }
 }
 
-/// Whether the preamble is put before the brief. It is left out if both together are longer than the agent accepts.
+/// Whether the preamble is put before the brief. It is left out where the answer must have a form of its own, and if both together are longer than the agent accepts.
 ///
 /// Source: codex 0.169.0, "Message exceeds the maximum length of 1048576 characters".
 fn has_preamble(task: &Task) -> bool {
-    task.preamble && task.prompt.as_str().len() + PREAMBLE.len() + 2 <= prompt::LIMIT
+    let is_free = task.agent.output_schema.is_none();
+    task.preamble && is_free && task.prompt.as_str().len() + PREAMBLE.len() + 2 <= prompt::LIMIT
 }

@@ -233,6 +233,11 @@ pub trait Installed: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether it holds its model to [`Options::output_schema`].
+    fn takes_schema(&self) -> bool {
+        false
+    }
+
     /// The command line of its server for requests, which listens on `socket`; `None` where it has none.
     fn server(&self, _launch: &Launch<'_>, _socket: &Path) -> Option<CommandLine> {
         None

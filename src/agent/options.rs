@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use super::ExecutorId;
+use super::answer::AnswerSchema;
 
 /// The way in which a run drives an agent's program.
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
@@ -113,6 +114,8 @@ pub struct Options {
     pub profile: Option<String>,
     /// Whether its folder question is answered.
     pub trust: TrustPolicy,
+    /// The form of its answer.
+    pub output_schema: Option<AnswerSchema>,
     /// Further arguments, passed as they are. They may hold a credential, so no document has them.
     #[serde(skip)]
     pub arguments: Vec<String>,

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::agent::answer::{self, AnswerSchema};
 use crate::agent::conversation::Drive;
 use crate::agent::executor::{Ask, Options, Sandbox, TrustPolicy};
 use crate::policy::NamedPolicy;
@@ -117,6 +118,9 @@ struct Agent {
     /// Answer the agent's question about trust in the folder with yes, or end the run with the question.
     #[arg(long, value_enum, default_value = "accept")]
     trust: TrustPolicy,
+    /// A JSON Schema that the agent's last message must fit; the record has it as `answer`. Only headless executors take it.
+    #[arg(long, value_name = "FILE")]
+    output_schema: Option<PathBuf>,
     /// An additional argument for the agent; may be repeated.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     agent_arg: Vec<String>,
@@ -251,7 +255,7 @@ impl Delegate {
         task.probe = !self.no_probe;
         task.worktree_root = absolute(&self.worktree_root)?;
         task.directory.clone_from(&self.cwd);
-        task.agent = self.agent.options();
+        task.agent = self.agent.options()?;
         task.environment = self.agent.environment()?;
         task.permissions = self.replies.permissions;
         task.policy = match &self.replies.policy {
@@ -322,8 +326,10 @@ impl Delegate {
 }
 
 impl Agent {
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> Result<Options, Error> {
+        let schema = self.output_schema.as_deref().map(load_schema);
+        Ok(Options {
+            output_schema: schema.transpose()?,
             drive: self.drive,
             sandbox: self.sandbox,
             ask: self.ask,
@@ -332,7 +338,7 @@ impl Agent {
             trust: self.trust,
             arguments: self.agent_arg.clone(),
             ..self.program.options()
-        }
+        })
     }
 
     fn environment(&self) -> Result<Vec<(String, String)>, Error> {
@@ -345,6 +351,18 @@ impl Agent {
         };
         self.env.iter().map(parse).collect()
     }
+}
+
+fn load_schema(path: &Path) -> Result<AnswerSchema, Error> {
+    let refuse = |why: &str| usage(format!("--output-schema {}: {why}", path.display()));
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that what is too long is seen to be.
+    let read = File::open(path).and_then(|file| {
+        let mut file = file.take(answer::LIMIT as u64 + 1);
+        file.read_to_end(&mut bytes)
+    });
+    read.map_err(|error| refuse(&error.to_string()))?;
+    AnswerSchema::parse(&bytes).map_err(|error| refuse(&error.to_string()))
 }
 
 fn is_name(name: &str) -> bool {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::agent::ExecutorId;
@@ -218,6 +219,9 @@ pub struct Outcome {
     pub worktree: Option<PathBuf>,
     /// The agent's last message.
     pub last_message: Option<String>,
+    /// The agent's answer, where one of a form was wanted and has it.
+    #[serde(default)]
+    pub answer: Option<Value>,
     /// The question that is still open.
     pub pending: Option<Pending>,
     /// Tokens used.
@@ -326,6 +330,7 @@ impl Outcome {
             base_dirty: false,
             worktree: None,
             last_message: None,
+            answer: None,
             pending: None,
             usage: None,
             started_at: timestamp(started),

@@ -259,6 +259,7 @@ impl<'a> Driver<'a> {
             session: self.parts.machine.session().map(str::to_owned),
             turns: self.parts.machine.turns(),
             last_message: self.parts.machine.last_message().map(str::to_owned),
+            answer: self.parts.machine.answer().cloned(),
             replies: reached(self.replies, &self.parts.machine),
             transcript: self.transcript,
             notices: self.notices,

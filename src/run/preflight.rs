@@ -74,6 +74,12 @@ pub(crate) async fn check(
         tokio::join!(check_tmux(), executor.find(options, place), repository);
     let program = program?;
     let drive = program.drive(options).map_err(Error::Usage)?;
+    if options.output_schema.is_some() && !program.takes_schema() {
+        let name = executor.name();
+        return Err(Error::Usage(format!(
+            "{name} can't be held to --output-schema: use a headless executor (`cx-operator doctor --help` lists them)"
+        )));
+    }
     if drive == Drive::Headless {
         check_headless(task, &*program)?;
     } else {

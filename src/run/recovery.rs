@@ -121,6 +121,7 @@ impl DeadRun {
             directory: directory.or(worktree).cloned().unwrap_or_default(),
             executor: self.journal_state.order.agent.executor,
             drive: self.journal_state.drive(),
+            answer: self.journal_state.order.agent.output_schema.clone(),
         }
     }
 }

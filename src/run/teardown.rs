@@ -190,6 +190,7 @@ pub(crate) async fn finish(
     outcome.session_id = ending.session.take();
     outcome.turns = ending.turns;
     outcome.last_message = ending.last_message.take();
+    outcome.answer = ending.answer.take();
     outcome.replies = std::mem::take(&mut ending.replies);
     outcome.notices.append(&mut ending.notices);
     outcome.status = ending.end.status;

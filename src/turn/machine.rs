@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::{Asker, End, Event, Reaction};
 use crate::agent::ExecutorId;
+use crate::agent::answer::AnswerSchema;
 use crate::agent::conversation::Drive;
 use crate::agent::screen_state::Holds;
 use crate::record::Status;
@@ -126,6 +129,8 @@ pub struct Plan {
     pub executor: ExecutorId,
     /// The way in which it is driven: what by keys is read from the screen is known by requests.
     pub drive: Drive,
+    /// The form that its answer must have.
+    pub answer: Option<AnswerSchema>,
 }
 
 /// The state machine of a run.
@@ -138,6 +143,8 @@ pub struct Machine {
     session: Option<String>,
     turns: u32,
     last_message: Option<String>,
+    /// The answer that has the form which is wanted.
+    answer: Option<Value>,
     /// The message of an earlier turn, while the agent is asked how the task is going.
     probed: Option<Question>,
     run_until: Instant,
@@ -166,6 +173,7 @@ impl Machine {
             session: None,
             turns: 0,
             last_message: None,
+            answer: None,
             probed: None,
             run_until: now + plan.limits.run,
             asking_since: None,
@@ -268,6 +276,11 @@ impl Machine {
     #[must_use]
     pub fn last_message(&self) -> Option<&str> {
         self.last_message.as_deref()
+    }
+
+    /// The agent's answer, where one of a form is wanted and has it.
+    pub(crate) fn answer(&self) -> Option<&Value> {
+        self.answer.as_ref()
     }
 
     /// The prompt that needs proof.

@@ -50,6 +50,7 @@ fn plan() -> Plan {
         directory: PathBuf::from(WORKTREE),
         executor: ExecutorId::default(),
         drive: Drive::Keys,
+        answer: None,
     }
 }
 

@@ -5,6 +5,7 @@ mod hostile;
 use std::fs;
 use std::time::Duration;
 
+use cx_operator::agent::answer::AnswerSchema;
 use cx_operator::agent::conversation::Drive;
 use cx_operator::agent::executor::Sandbox;
 use cx_operator::agent::report::Item;
@@ -31,6 +32,8 @@ on_claude_print!(
     asked,
     refused_by_itself
 );
+
+on_headless!(in_a_form);
 
 tests_of! { no_credentials: exec_0_169 on Exec(testkit::agents::PINNED); }
 tests_of! { refused_without_a_hook: print_2_1_197 on Print(testkit::agents::OLDER_CLAUDE); }
@@ -241,4 +244,28 @@ async fn refused_without_a_hook(rig: &Rig) {
     task.permissions = Permissions::Allow;
     let outcome = rig.operator.delegate(task).await;
     assert_eq!((outcome.status, outcome.exit_code()), (Status::Failed, 2));
+}
+
+/// The answer is checked against the schema, and is in the record beside the work; one that does not fit ends the run with it.
+async fn in_a_form(rig: &Rig) {
+    let schema = r#"{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"],"additionalProperties":false}"#;
+    let schema = AnswerSchema::parse(schema.as_bytes()).expect("a schema");
+    let answering = |name: &str, answer: &str| {
+        let mut task = rig.task_named(name, &format!("[[say {answer}]]"));
+        task.agent.output_schema = Some(schema.clone());
+        task
+    };
+    let outcome = rig.delegate(answering("t", r#"{"ok":true}"#)).await;
+    // Claude Code asks for its tool once more, which this model does not know.
+    if !rig.is_claude() {
+        assert_eq!(outcome.status, Status::Completed, "{outcome:?}");
+        let answer = outcome.answer.as_ref().expect("an answer");
+        assert_eq!(*answer, serde_json::json!({"ok": true}));
+    }
+    let outcome = rig.delegate(answering("u", r#"{"ok":7}"#)).await;
+    assert_eq!(
+        (outcome.status, code(&outcome), &outcome.answer),
+        (Status::AgentFailed, "invalid_answer", &None),
+        "{outcome:?}"
+    );
 }

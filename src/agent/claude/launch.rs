@@ -15,13 +15,14 @@ use crate::agent::signals::{self, Kind};
 const HOOK_LIMIT: u64 = 30;
 
 /// Arguments that a run can't do with, and why.
-const REFUSED: [(&str, &str); 13] = [
+const REFUSED: [(&str, &str); 14] = [
     (
         "--settings",
         "of two settings files only one counts, and the run needs its own: put yours into your settings.json",
     ),
     ("--print", "the executor claude-print is the headless form"),
     ("-p", "the executor claude-print is the headless form"),
+    ("--json-schema", "the option --output-schema is that"),
     ("--output-format", "a run reads the program's events itself"),
     (
         "--input-format",
@@ -114,6 +115,9 @@ pub(super) fn headless_argv(
     let mut argv = argv(program, launch, arguments);
     let words = ["--print", "--output-format", "stream-json", "--verbose"];
     argv.extend(words.map(str::to_owned));
+    if let Some(schema) = &launch.options.output_schema {
+        argv.extend(["--json-schema".to_owned(), schema.text()]);
+    }
     argv
 }
 

@@ -183,6 +183,10 @@ impl Installed for Headless {
         home::prepare(launch, &HEADLESS_EVENTS)
     }
 
+    fn takes_schema(&self) -> bool {
+        true
+    }
+
     fn command_line(&self, launch: &Launch<'_>) -> CommandLine {
         let argv = |arguments: &[String]| headless_argv(&self.0.path, launch, arguments);
         CommandLine::of(&launch.options.arguments, argv)

@@ -6,13 +6,14 @@
 mod stream;
 
 use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::Codex;
-use super::launch::headless_argv;
+use super::launch::{headless_argv, schema_file};
 use super::program::Program;
 use crate::agent::conversation::{Drive, headless_drive};
 use crate::agent::environment::value;
@@ -23,6 +24,7 @@ use crate::agent::executor::{
 use crate::agent::report::{Call, Report, TranscriptReader, TurnError};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
+use crate::os::files::{Durability, make_private_directory, write_private};
 use crate::tmux::Key;
 
 /// A key that this form alone takes from the environment.
@@ -174,6 +176,19 @@ impl Installed for Headless {
             "codex exec asks for no approval, so that nothing can be allowed: use --executor codex, or another --sandbox"
                 .to_owned(),
         )
+    }
+
+    fn prepare(&self, launch: &Launch<'_>) -> io::Result<Vec<(String, String)>> {
+        if let Some(schema) = &launch.options.output_schema {
+            make_private_directory(launch.home)?;
+            let file = schema_file(launch.home);
+            write_private(&file, schema.text().as_bytes(), Durability::Cached)?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn takes_schema(&self) -> bool {
+        true
     }
 
     fn command_line(&self, launch: &Launch<'_>) -> CommandLine {

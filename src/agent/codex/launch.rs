@@ -4,7 +4,7 @@
 //! written to the user's `CODEX_HOME`. Source: codex 0.125.0 to 0.169.0, `tests/scenarios`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::program::Program;
 use super::trust::{BEFORE_TOOL, DEFAULT_TIMEOUT_SECS, EventNames, event_names, trusted_hash};
@@ -242,8 +242,19 @@ pub(super) fn headless_argv(
     for value in ours.chain(SERVED.map(str::to_owned)) {
         argv.extend(["-c".to_owned(), value]);
     }
+    if options.output_schema.is_some() {
+        argv.extend([
+            "--output-schema".to_owned(),
+            text(&schema_file(launch.home)),
+        ]);
+    }
     argv.push("-".to_owned());
     argv
+}
+
+/// The file with the form of the answer.
+pub(super) fn schema_file(home: &Path) -> PathBuf {
+    home.join("schema.json")
 }
 
 /// A terminal that joins a thread of that server, in a home of its own. The server's settings don't count for it, and it needs

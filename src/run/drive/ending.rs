@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::Transcript;
 use crate::agent::ExecutorId;
 use crate::agent::conversation::Conversation;
@@ -18,6 +20,7 @@ pub(crate) struct Ending {
     pub(crate) session: Option<String>,
     pub(crate) turns: u32,
     pub(crate) last_message: Option<String>,
+    pub(crate) answer: Option<Value>,
     pub(crate) replies: Vec<record::Reply>,
     pub(crate) transcript: Option<Transcript>,
     pub(crate) notices: Vec<String>,
@@ -42,6 +45,7 @@ impl Ending {
             session: None,
             turns: 0,
             last_message: None,
+            answer: None,
             replies: Vec::new(),
             transcript: None,
             notices: Vec::new(),

@@ -142,6 +142,7 @@ mod tests {
             directory: PathBuf::new(),
             executor: ExecutorId::default(),
             drive: Drive::Keys,
+            answer: None,
         };
         let at = |turns: u32| {
             let resume_point = ResumePoint {

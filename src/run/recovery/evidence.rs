@@ -108,6 +108,7 @@ pub(crate) fn judge(
         session: machine.session().map(str::to_owned),
         turns: machine.turns(),
         last_message: machine.last_message().map(str::to_owned),
+        answer: machine.answer().cloned(),
         replies: reached(replies, &machine),
         transcript,
         notices: Vec::new(),

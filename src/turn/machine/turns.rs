@@ -7,6 +7,7 @@ use super::super::classify::{self, Answered, Classification, Evidence, PROBE, Ve
 use super::super::end::unanswered;
 use super::super::{CONTINUE, End, Reaction};
 use super::{Machine, State};
+use crate::agent::answer::AnswerSchema;
 use crate::agent::executor::Trouble;
 use crate::agent::report::TurnError;
 use crate::record::Status;
@@ -136,6 +137,9 @@ impl Machine {
             return Reaction::Ignore("the stop of a turn that is not running");
         }
         let text = message.unwrap_or_default();
+        if let Some(schema) = self.plan.answer.clone() {
+            return self.on_formed(&schema, text);
+        }
         let answered = self.answered(&text, evidence);
         let read = self.read(&text, evidence);
         let asked = self.probed.is_some();
@@ -181,8 +185,46 @@ impl Machine {
         self.put(now, question)
     }
 
+    /// A turn has ended whose message must have a form.
+    fn on_formed(&mut self, schema: &AnswerSchema, text: String) -> Reaction {
+        let checked = schema.check(&text);
+        self.last_message = (!text.is_empty()).then_some(text);
+        match checked {
+            Ok(answer) => {
+                self.answer = Some(answer);
+                self.end(End {
+                    status: Status::Completed,
+                    error: None,
+                    pending: None,
+                })
+            }
+            Err(why) => {
+                let message = format!("the agent's answer does not fit the schema: {why}");
+                let hint = "`last_message` has the answer, and its work is kept; say more in the brief, or want less in the schema";
+                self.end(End::failed(
+                    Status::AgentFailed,
+                    "invalid_answer",
+                    message,
+                    hint,
+                ))
+            }
+        }
+    }
+
     /// How a message is read that the turn which runs has ended with.
     pub(crate) fn read(&self, text: &str, evidence: Evidence) -> Classification {
+        if let Some(schema) = &self.plan.answer {
+            return match schema.check(text) {
+                Ok(_) => Classification {
+                    verdict: Verdict::Result,
+                    rule: "fits_schema",
+                },
+                Err(_) => Classification {
+                    verdict: Verdict::Unclear,
+                    rule: "fits_no_schema",
+                },
+            };
+        }
         let answered = self.answered(text, evidence);
         answered.map_or_else(
             || classify::classify_with(text, evidence),

@@ -60,6 +60,7 @@ impl Recorded {
             probe: journal_state.order.probe,
             directory: PathBuf::new(),
             executor: journal_state.order.agent.executor,
+            answer: None,
             drive: Drive::Keys,
         };
         let machine = Machine::resume(plan, resume_point, Instant::now());
