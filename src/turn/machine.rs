@@ -278,11 +278,6 @@ impl Machine {
         self.last_message.as_deref()
     }
 
-    /// The agent's answer, where one of a form is wanted and has it.
-    pub(crate) fn answer(&self) -> Option<&Value> {
-        self.answer.as_ref()
-    }
-
     /// The prompt that needs proof.
     #[must_use]
     pub fn prompt(&self) -> &str {

@@ -5,26 +5,25 @@
 //! Invariants: everything is merged and committed as objects before anything of the user's is touched; a conflict, local
 //! changes in the same files and a branch that has moved leave all as it was; nothing is pushed; no hook runs.
 
+mod commits;
+mod trial;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use git2::{Oid, RepositoryState};
 use serde::Serialize;
 
 use super::admin_dir::registered;
-use super::ancestry::{self, parse_ids};
 use super::diff::{self, DiffSummary};
 use super::error::Error;
 use super::files::Scratch;
 use super::git::Git;
-use super::identity::is_ours;
-use super::merge::{Merged, Sides, merge};
 use super::refs::{BRANCHES, branch_ref, create_branch};
 use super::repository::{CommitId, Repository};
 use crate::os::given::temporary_directory;
-
-/// What git says where it has no name for a commit. Source: git 2.47, `ident.c`.
-const UNKNOWN: &str = "identity unknown";
+use commits::Merging;
+pub use trial::Trial;
 
 /// In which form a result goes onto a branch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -273,144 +272,6 @@ impl Repository {
     }
 }
 
-/// The making of a result's commits.
-struct Merging<'a> {
-    repo: &'a Repository,
-    spec: &'a ApplySpec,
-    /// The branch, for people.
-    name: String,
-}
-
-impl Merging<'_> {
-    fn tree_onto(&self, ours: Oid) -> Result<Oid, Error> {
-        let (base, theirs) = (self.spec.base.0, self.spec.result.0);
-        self.merged(Sides { base, ours, theirs })
-    }
-
-    fn merged(&self, sides: Sides) -> Result<Oid, Error> {
-        match merge(self.repo, sides)? {
-            Merged::Tree(tree) => Ok(tree),
-            Merged::Conflict(files) => Err(Error::Conflict {
-                branch: self.name.clone(),
-                files,
-            }),
-        }
-    }
-
-    fn squash(&self, onto: Oid) -> Result<(Oid, Vec<CommitId>), Error> {
-        let tree = self.tree_onto(onto)?;
-        if tree == self.tree_of(onto)? {
-            return Ok((onto, Vec::new()));
-        }
-        let commit = self.commit(tree, onto, None)?;
-        Ok((commit, vec![CommitId(commit)]))
-    }
-
-    /// Each of the agent's commits on top of the one before, as `git cherry-pick` does; a merge as what it brought.
-    fn replay(&self, onto: Oid) -> Result<(Oid, Vec<CommitId>), Error> {
-        let (base, result) = (self.spec.base.0, self.spec.result.0);
-        if result != base && !ancestry::descends(self.repo, result, base)? {
-            return Err(Error::Rewritten);
-        }
-        let listed = self
-            .repo
-            .git("rev-list")
-            .args(["--reverse", "--first-parent", &format!("{base}..{result}")])
-            .query_output(Vec::new())?;
-        let (mut tip, mut before, mut commits) = (onto, base, Vec::new());
-        for theirs in parse_ids(&listed)? {
-            let tree = self.merged(Sides {
-                base: before,
-                ours: tip,
-                theirs,
-            })?;
-            before = theirs;
-            if tree != self.tree_of(tip)? {
-                tip = self.commit(tree, tip, Some(theirs))?;
-                commits.push(CommitId(tip));
-            }
-        }
-        Ok((tip, commits))
-    }
-
-    fn tree_of(&self, commit: Oid) -> Result<Oid, Error> {
-        let open = self.repo.open()?;
-        let commit = open.find_commit(commit).map(|commit| commit.tree_id());
-        commit.map_err(Error::git("read a commit"))
-    }
-
-    /// Writes a commit of the user's; of an agent's commit author, date and message stay.
-    fn commit(&self, tree: Oid, parent: Oid, agents: Option<Oid>) -> Result<Oid, Error> {
-        let failed = "read a commit of the agent's";
-        let open = self.repo.open()?;
-        let agents = agents.map(|id| open.find_commit(id)).transpose();
-        let agents = agents.map_err(Error::git(failed))?;
-        let agents = agents.filter(|commit| !is_ours(&commit.author()));
-        let message = match &agents {
-            Some(commit) => String::from_utf8_lossy(commit.message_bytes()).into_owned(),
-            None => self.spec.message.clone(),
-        };
-        let mut git = self
-            .repo
-            .checkout_git("commit-tree")
-            .of_caller()
-            .setting("i18n.commitEncoding", "UTF-8");
-        if let Some(commit) = &agents {
-            let author = commit.author();
-            let (seconds, minutes) = (author.when().seconds(), author.when().offset_minutes());
-            let (sign, minutes) = (if minutes < 0 { '-' } else { '+' }, minutes.abs());
-            let date = format!("@{seconds} {sign}{:02}{:02}", minutes / 60, minutes % 60);
-            git = git
-                .env(
-                    "GIT_AUTHOR_NAME",
-                    &*String::from_utf8_lossy(author.name_bytes()),
-                )
-                .env(
-                    "GIT_AUTHOR_EMAIL",
-                    &*String::from_utf8_lossy(author.email_bytes()),
-                )
-                .env("GIT_AUTHOR_DATE", date);
-        }
-        if self.is_signing()? {
-            git = git.args(["-S"]);
-        }
-        let message = self.with_trailers(message)?;
-        let written = git
-            .args([&tree.to_string(), "-p", &parent.to_string()])
-            .query_output(message);
-        let id = written.map_err(|error| match &error {
-            Error::GitFailed { stderr, .. } if stderr.contains(UNKNOWN) => Error::NoIdentity,
-            _ => error,
-        })?;
-        let id = String::from_utf8_lossy(&id);
-        id.trim_end()
-            .parse()
-            .map_err(Error::git("read the id of a commit"))
-    }
-
-    fn with_trailers(&self, message: String) -> Result<Vec<u8>, Error> {
-        let mut git = self.repo.checkout_git("interpret-trailers");
-        git = git.args(["--if-exists", "addIfDifferent"]);
-        for trailer in &self.spec.trailers {
-            git = git.args(["--trailer", trailer]);
-        }
-        let mut message = message.into_bytes();
-        if !message.ends_with(b"\n") {
-            message.push(b'\n');
-        }
-        git.query_output(message)
-    }
-
-    /// Whether the user signs commits.
-    fn is_signing(&self) -> Result<bool, Error> {
-        let git = self.repo.checkout_git("config");
-        let ended = git
-            .args(["--type=bool", "--get", "commit.gpgSign"])
-            .query_end(Vec::new())?;
-        Ok(ended.stdout.starts_with(b"true"))
-    }
-}
-
 impl Target {
     /// Takes the files of the checkout as they are for the place that the changes go onto.
     fn include_dirty(&mut self) -> Result<(), Error> {
@@ -537,63 +398,5 @@ fn local_changes(path: &Path, error: Error) -> Error {
     Error::LocalChanges {
         path: path.to_owned(),
         files,
-    }
-}
-
-/// A checkout of a commit for a check: a worktree that is gone when this is dropped.
-#[derive(Debug)]
-pub struct Trial {
-    repo: Repository,
-    path: PathBuf,
-}
-
-impl Trial {
-    /// Checks the prepared result out at `path`, where nothing is, or what a trial before left.
-    ///
-    /// # Errors
-    /// Those of git.
-    pub fn new(repo: &Repository, prepared: &Prepared, path: &Path) -> Result<Self, Error> {
-        let trial = Self {
-            repo: repo.clone(),
-            path: path.to_owned(),
-        };
-        trial.remove();
-        let commit = match prepared.form {
-            Form::Squash | Form::Commits => prepared.tip,
-            Form::Patch => {
-                let failed = "read the changes";
-                let tree = repo.open()?.find_tree(prepared.tip).map(|tree| tree.id());
-                let tree = tree.map_err(Error::git(failed))?;
-                let message = "cx-operator: to check";
-                super::identity::write_commit(repo, tree, prepared.target.start, message)?
-            }
-        };
-        let git = repo
-            .checkout_git("worktree")
-            .args(["add", "--quiet", "--detach", "--"]);
-        git.args([path])
-            .args([commit.to_string()])
-            .query_output(Vec::new())?;
-        Ok(trial)
-    }
-
-    fn remove(&self) {
-        if !self.path.exists() {
-            return;
-        }
-        let git = self
-            .repo
-            .checkout_git("worktree")
-            .args(["remove", "--force", "--force", "--"]);
-        if let Err(error) = git.args([&self.path]).query_output(Vec::new()) {
-            tracing::warn!("{error}");
-        }
-        let _is_gone = fs::remove_dir_all(&self.path);
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        self.remove();
     }
 }

@@ -224,6 +224,7 @@ fn full_record() -> Outcome {
     });
     let decision =
         json!({"tool": "t", "command": "c", "action": "deny", "rule": "r", "message": "m"});
+    record["answer"] = json!(true);
     record["policy"] = json!({"name": "n", "hash": "h", "decisions": [decision]});
     serde_json::from_value(record).expect("a record")
 }

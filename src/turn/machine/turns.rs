@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::super::classify::{self, Answered, Classification, Evidence, PROBE, Verdict};
 use super::super::end::unanswered;
 use super::super::{CONTINUE, End, Reaction};
@@ -183,6 +185,11 @@ impl Machine {
             return self.reply_with(now, PROBE.to_owned());
         }
         self.put(now, question)
+    }
+
+    /// The agent's answer, where one of a form is wanted and has it.
+    pub(crate) fn answer(&self) -> Option<&Value> {
+        self.answer.as_ref()
     }
 
     /// A turn has ended whose message must have a form.

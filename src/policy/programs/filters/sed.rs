@@ -104,7 +104,9 @@ impl Reader<'_> {
                 self.skip("gpiImM0123456789");
             }
             'y' => self.delimited(2)?,
-            'p' | 'd' | 'D' | 'P' | 'n' | 'N' | 'g' | 'G' | 'h' | 'H' | 'x' | '=' | '{' => {
+            // The next command follows.
+            '{' => return Some(()),
+            'p' | 'd' | 'D' | 'P' | 'n' | 'N' | 'g' | 'G' | 'h' | 'H' | 'x' | '=' => {
                 if self.left.starts_with(|c: char| c.is_ascii_alphanumeric()) {
                     return None;
                 }
