@@ -45,7 +45,7 @@ struct Document<'a> {
 }
 
 /// Parses `30d`, `12h`, `0s`.
-fn age(text: &str) -> Result<Duration, String> {
+pub(super) fn age(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error} (write it like 12h or 30d)"))
 }
 

@@ -2,14 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use crate::Error;
 use crate::agent::ExecutorId;
-use crate::operator::listing::{Listing, find_run, list, load_record};
+use crate::operator::listing::{Listing, Wanted, find_run, list, load_record};
 use crate::record::{RunDir, Status, journal};
 use clap::Args;
 
+use super::prune::age;
 use super::report::files;
 use super::{
     State, find_executor, harmless, one_line, print_json, print_record, print_text, report, safe,
@@ -28,6 +31,21 @@ pub(crate) struct List {
     /// Only the runs of this executor.
     #[arg(long, value_name = "NAME", value_parser = find_executor)]
     executor: Option<ExecutorId>,
+    /// Only the runs with this status, such as `running` or `completed`; may be repeated.
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    status: Vec<String>,
+    /// Only the runs that wait for a reply: `--status waiting`.
+    #[arg(long)]
+    waiting: bool,
+    /// Only the runs of this task.
+    #[arg(long, value_name = "NAME")]
+    task: Option<String>,
+    /// Only the runs of this repository.
+    #[arg(long, value_name = "DIR")]
+    repo: Option<PathBuf>,
+    /// Only the runs that began within this time, such as 90m or 7d.
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    since: Option<Duration>,
     /// Print a JSON array.
     #[arg(long)]
     json: bool,
@@ -35,16 +53,48 @@ pub(crate) struct List {
     state: State,
 }
 
+/// The statuses of a run that has no record.
+const ON_THE_WAY: [&str; 4] = ["queued", "running", "waiting", "orphaned"];
+
+fn status(name: &str) -> Result<String, String> {
+    if ON_THE_WAY.contains(&name) || name.parse::<Status>().is_ok() {
+        return Ok(name.to_owned());
+    }
+    let ends = "completed, needs_input, needs_permission, blocked_dialog, turn_cap, agent_failed, agent_died, timed_out, aborted, failed";
+    Err(format!(
+        "it must be one of: {}, {ends}",
+        ON_THE_WAY.join(", ")
+    ))
+}
+
 impl List {
+    fn wanted(&self) -> Wanted {
+        let waiting = self.waiting.then(|| "waiting".to_owned());
+        Wanted {
+            executor: self.executor,
+            statuses: self.status.iter().cloned().chain(waiting).collect(),
+            task: self.task.clone(),
+            repository: self.repo.clone(),
+            since: self
+                .since
+                .and_then(|age| SystemTime::now().checked_sub(age)),
+        }
+    }
+
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let store = self.state.open()?;
+        let wanted = self.wanted();
         let count = if self.all { usize::MAX } else { self.limit };
         let Listing {
             runs,
             older,
             unreadable,
             ..
-        } = list(&store, count, self.executor)?;
+        } = list(&store, count, &wanted)?;
+        let is_narrowed = !wanted.statuses.is_empty()
+            || wanted.task.is_some()
+            || wanted.repository.is_some()
+            || wanted.since.is_some();
         let none = runs.is_empty() && older == 0 && unreadable.is_empty();
         for (name, error) in unreadable {
             tell(&format!(
@@ -64,6 +114,7 @@ impl List {
         }
         if none {
             tell(&match self.executor {
+                _ if is_narrowed => "no such runs".to_owned(),
                 Some(executor) => format!("no runs of {} yet", executor.name()),
                 None => "no runs yet".to_owned(),
             });

@@ -1,12 +1,17 @@
 //! The list of runs, and the record of one: for every surface that shows them.
 
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
 use serde::Serialize;
 
 use super::prune::disk_use;
 use super::queue::Queued;
 use crate::agent::ExecutorId;
 use crate::error::Error;
+use crate::os::time::timestamp;
 use crate::record::{Outcome, RunDir, Store};
+use crate::worktree::Repository;
 
 /// The runs of a state directory.
 #[derive(Debug, Default)]
@@ -26,7 +31,7 @@ pub struct Listing {
 pub struct Summary {
     /// The run's id.
     pub run_id: String,
-    /// The record's status; `queued`, `running` or `orphaned` without a record.
+    /// The record's status; `queued`, `running`, `waiting` (for a reply) or `orphaned` without a record.
     pub status: String,
     /// Its place in the queue, from 1.
     pub position: Option<usize>,
@@ -80,35 +85,119 @@ impl Summary {
             summary.repository = outcome.repository.map(|path| path.display().to_string());
             summary.files_changed = Some(outcome.files_changed);
             summary.duration_ms = Some(outcome.duration_ms);
-        } else if let Ok(Some(order)) = run.load_order() {
+            return Ok(summary);
+        }
+        if let Ok(Some(order)) = run.load_order() {
             summary.executor = Some(order.agent.executor.name().to_owned());
+            summary.repository = Some(root_of(&order.repository));
+        }
+        let question = run.load_question().ok().flatten();
+        if alive && question.is_some_and(|question| question.until.is_some()) {
+            "waiting".clone_into(&mut summary.status);
         }
         Ok(summary)
     }
 }
 
-/// Lists the runs that wait for a place, and the newest `count` others; of one executor alone where one is named.
+/// Which runs are listed. A field that is empty chooses none.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The executor.
+    pub executor: Option<ExecutorId>,
+    /// The statuses, as [`Summary::status`] has them; one of them is enough.
+    pub statuses: Vec<String>,
+    /// The task's name.
+    pub task: Option<String>,
+    /// A path in the repository, or where that was.
+    pub repository: Option<PathBuf>,
+    /// Those that began at that time or later.
+    pub since: Option<SystemTime>,
+}
+
+impl Wanted {
+    /// The same with the repository's root in place of the path, and the time as the beginning of an id.
+    fn settled(&self) -> Settled<'_> {
+        Settled {
+            wanted: self,
+            root: self.repository.as_deref().map(root_of),
+            // 2026-11-27T15:29:13.000Z: 20261127-152913
+            since: self.since.map(|since| {
+                let digits: String = timestamp(since)
+                    .chars()
+                    .filter(char::is_ascii_digit)
+                    .collect();
+                format!("{}-{}", &digits[..8], &digits[8..14])
+            }),
+        }
+    }
+}
+
+struct Settled<'a> {
+    wanted: &'a Wanted,
+    root: Option<String>,
+    since: Option<String>,
+}
+
+impl Settled<'_> {
+    /// Whether a run may be wanted, as its id tells: nothing of it was read.
+    fn may_be(&self, run_id: &str) -> bool {
+        self.since.as_deref().is_none_or(|since| run_id >= since)
+    }
+
+    fn is(&self, run: &Summary) -> bool {
+        let Wanted { executor, task, .. } = self.wanted;
+        let statuses = &self.wanted.statuses;
+        self.may_be(&run.run_id)
+            && executor.is_none_or(|wanted| run.executor.as_deref() == Some(wanted.name()))
+            && (statuses.is_empty() || statuses.contains(&run.status))
+            && (task.is_none() || *task == run.task)
+            && (self.root.is_none() || self.root == run.repository)
+    }
+
+    fn is_all(&self) -> bool {
+        let Wanted {
+            executor,
+            statuses,
+            task,
+            ..
+        } = self.wanted;
+        let by_id = self.root.is_none() && self.since.is_none();
+        by_id && executor.is_none() && statuses.is_empty() && task.is_none()
+    }
+}
+
+/// The top of the repository that has the path; the path itself where there is none.
+fn root_of(path: &Path) -> String {
+    let found = Repository::discover(path).map(|found| found.root().to_owned());
+    let root = found.or_else(|_| std::path::absolute(path));
+    root.unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
+}
+
+/// Lists the runs that wait for a place, and the newest `count` others, as far as they are wanted.
 ///
 /// # Errors
 /// [`Error::Run`] where the state directory can't be listed.
-pub fn list(store: &Store, count: usize, executor: Option<ExecutorId>) -> Result<Listing, Error> {
-    let is_wanted = |run: &Summary| {
-        executor.is_none_or(|wanted| run.executor.as_deref() == Some(wanted.name()))
-    };
+pub fn list(store: &Store, count: usize, wanted: &Wanted) -> Result<Listing, Error> {
+    let wanted = wanted.settled();
     let (queue, runs) = (store.load_queue()?, store.load_runs()?);
     let queued = queue.into_iter().rev().map(Summary::of_queued);
     let mut listing = Listing {
-        runs: queued.filter(is_wanted).collect(),
+        runs: queued.filter(|run| wanted.is(run)).collect(),
         ..Listing::default()
     };
     let mut places = count;
     for (looked_at, run) in runs.iter().rev().enumerate() {
-        if places == 0 && executor.is_none() {
+        if places == 0 && wanted.is_all() {
             listing.older = runs.len() - looked_at;
             break;
         }
+        if !wanted.may_be(run.name()) {
+            continue;
+        }
         match Summary::of(run) {
-            Ok(summary) if !is_wanted(&summary) => continue,
+            Ok(summary) if !wanted.is(&summary) => continue,
             _ if places == 0 => {
                 listing.older += 1;
                 continue;

@@ -110,7 +110,9 @@ pub(crate) async fn check(
     let access = program.query_access(options, place).await?;
     let name = executor.name();
     if access.is_billed && note_once(store, "cost-note-shown") {
-        notices.push(format!("{name} uses an API key: it is billed by use, and an interactive session has no spending cap"));
+        notices.push(format!(
+            "{name} uses an API key: it is billed by use, with no spending cap"
+        ));
     }
     if !program.is_known() {
         let (oldest, newest) = executor.known_versions();

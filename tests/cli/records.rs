@@ -117,6 +117,58 @@ fn the_runs_of_one_executor_are_listed_alone() {
 }
 
 #[test]
+fn runs_are_listed_by_status_task_repository_and_age() {
+    let place = Place::new();
+    let repository = place.repo().canonicalize().expect("there");
+    place.record("20260101-000001-one-0001", "one", |record| {
+        record["repository"] = json!(repository);
+    });
+    place.record("20260101-000002-two-0002", "two", |record| {
+        record["status"] = json!("needs_input");
+    });
+    place.put("20260101-000003-two-0003", "task.md", b"x");
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let digits: String = now.chars().filter(char::is_ascii_digit).collect();
+    let new = format!("{}-{}-new-0004", &digits[..8], &digits[8..]);
+    place.record(&new, "new", |_| {});
+    let of = |arguments: &[&str]| {
+        let ran = place.cli(&[&["list", "--json"], arguments].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let rows = ran.document().as_array().expect("rows").clone();
+        let ids = rows
+            .iter()
+            .map(|row| row["run_id"].as_str().expect("an id"));
+        ids.map(|id| id[id.len() - 1..].to_owned())
+            .collect::<String>()
+    };
+    let inside = place.path("repo").display().to_string();
+    for (arguments, expected) in [
+        (&[][..], "4321"),
+        (&["--status", "completed"], "41"),
+        (&["--status", "completed", "--status=orphaned"], "431"),
+        (&["--waiting"], ""),
+        (&["--task", "two"], "32"),
+        (&["--task", "two", "--status", "needs_input"], "2"),
+        (&["--repo", &inside], "1"),
+        (&["--repo", "/repo"], "42"),
+        (&["--since", "1h"], "4"),
+        (&["--since", "1h", "--task", "one"], ""),
+        (&["--status", "completed", "--limit", "1"], "4"),
+    ] {
+        assert_eq!(of(arguments), expected, "{arguments:?}");
+    }
+    assert!(
+        place
+            .cli(&["list", "--waiting"])
+            .stderr
+            .contains("no such runs")
+    );
+    for refused in [["--status", "done"], ["--since", "soon"]] {
+        assert_eq!(place.cli(&[&["list"], &refused[..]].concat()).code, 2);
+    }
+}
+
+#[test]
 fn a_heading_has_something_below_it_and_one_file_is_one() {
     let place = Place::new();
     place.record(ONE, "one", |record| record["files_changed"] = json!(1));

@@ -69,8 +69,9 @@ impl Check {
 
 /// Every check that needs no task, in the order of a run's needs. Changes nothing.
 pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<Check> {
+    let (agent, is_headless) = examine_agent(repository, options, Path::new(NOWHERE)).await;
     let mut checks = vec![
-        Check::of("tmux", check_tmux().await),
+        look_at_tmux(check_tmux().await, is_headless),
         Check::of("git", check_git()),
         look_at_repository(repository),
         Check::of(
@@ -94,11 +95,23 @@ pub async fn doctor(state: &Path, repository: &Path, options: &Options) -> Vec<C
     let temporary =
         check_disk(Path::new("/tmp"), "--worktree-root").map(|mb| format!("{mb} MB free"));
     checks.push(Check::of("/tmp", temporary));
-    checks.extend(examine_agent(repository, options, Path::new(NOWHERE)).await);
+    checks.extend(agent);
     checks
 }
 
-async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Vec<Check> {
+/// A run of a headless program needs no tmux.
+fn look_at_tmux(found: Result<String, Error>, is_headless: bool) -> Check {
+    match found {
+        Err(error) if is_headless => Check::of(
+            "tmux",
+            Ok(format!("{}; a headless run needs none", error.message())),
+        ),
+        found => Check::of("tmux", found),
+    }
+}
+
+/// The checks of the agent's program, and whether it is a headless one.
+async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> (Vec<Check>, bool) {
     let executor = options.executor;
     let (name, sign_in) = (executor.name(), format!("{} sign-in", executor.name()));
     let environment = examining_environment(&*executor);
@@ -111,8 +124,9 @@ async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Ve
     };
     let program = match executor.find(options, place).await {
         Ok(program) => program,
-        Err(refusal) => return vec![Check::of(name, Err(refusal.into()))],
+        Err(refusal) => return (vec![Check::of(name, Err(refusal.into()))], false),
     };
+    let is_headless = program.drive(options) == Ok(Drive::Headless);
     let found = format!("{} at {}", program.version(), program.path().display());
     let untried = !program.is_known();
     let fix = format!("update cx-operator, or install a {name} that it knows");
@@ -134,10 +148,11 @@ async fn examine_agent(repository: &Path, options: &Options, state: &Path) -> Ve
         }
     };
     let access = access.map(|access| says(access.is_billed).to_owned());
-    vec![
+    let checks = vec![
         Check::of(name, Ok(found)).warn_if(untried, &fix),
         Check::of(sign_in, access.map_err(Error::from)),
-    ]
+    ];
+    (checks, is_headless)
 }
 
 /// Outside of any the machine may be ready all the same.
@@ -169,4 +184,22 @@ fn examine_repository(path: &Path) -> Result<String, Error> {
         "{} at {base}, {state}",
         repository.root().display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_headless_run_needs_no_tmux() {
+        let too_old = || {
+            Err(Error::TmuxTooOld {
+                version: "2.9".to_owned(),
+            })
+        };
+        let check = look_at_tmux(too_old(), true);
+        assert_eq!(check.level, Level::Ok, "{check:?}");
+        assert!(check.found.contains("2.9"), "{check:?}");
+        assert_eq!(look_at_tmux(too_old(), false).level, Level::Fail);
+    }
 }
