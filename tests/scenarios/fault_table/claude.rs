@@ -88,9 +88,9 @@ faults! {
         provoke: |rig| Box::pin(transcript::truncated(rig)),
     };
     claude garbled_stream: Fault {
-        how: "the stream is no stream of events",
-        status: Status::AgentFailed,
-        code: Some("server_error"),
+        how: "the stream is no stream of events: it is asked for an answer without one",
+        status: Status::Completed,
+        code: None,
         within: 15,
         says: &[],
         provoke: |rig| Box::pin(answered(rig, "[[garble]]")),
