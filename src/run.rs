@@ -372,7 +372,8 @@ fn first_prompt(task: &Task, drive: Drive) -> String {
     }
 }
 
-/// Whether the preamble is put before the brief. It is left out where the answer must have a form of its own, and if both together are longer than the agent accepts.
+/// Whether the preamble is put before the brief. It is left out where the answer must have a form of its own, and if both
+/// together are longer than the agent accepts.
 ///
 /// Source: codex 0.169.0, "Message exceeds the maximum length of 1048576 characters".
 fn has_preamble(task: &Task) -> bool {

@@ -68,7 +68,9 @@ pub trait Executor: fmt::Debug + Send + Sync {
     fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str>;
 
     /// A prompt as it is pasted.
-    fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str>;
+    fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(prompt)
+    }
 
     /// The key that submits the prompt in the composer; best one that means nothing in a dialog.
     fn submit_key(&self) -> Key;
@@ -84,13 +86,19 @@ pub trait Executor: fmt::Debug + Send + Sync {
 
     /// Whether the options of that dialog ([`ShownDialog::name`](super::screen_state::ShownDialog::name)) stand beside a field
     /// for text, so that a cursor may show in it.
-    fn has_fields(&self, dialog: &str) -> bool;
+    fn has_fields(&self, _dialog: &str) -> bool {
+        false
+    }
 
     /// Why a turn failed, as the screen shows it.
-    fn failure(&self, screen: &str) -> Option<TurnError>;
+    fn failure(&self, _screen: &str) -> Option<TurnError> {
+        None
+    }
 
     /// A trouble that the screen shows while nothing has failed yet: a connection that is tried again, say.
-    fn trouble(&self, screen: &str) -> Option<String>;
+    fn trouble(&self, _screen: &str) -> Option<String> {
+        None
+    }
 
     /// The report of a hook, read from its payload; `None` if the payload is invalid.
     fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report>;
@@ -101,7 +109,9 @@ pub trait Executor: fmt::Debug + Send + Sync {
 
     /// The transcripts in which sub-agents of the session with the transcript `own` may write, in the order of their
     /// beginning.
-    fn sub_agent_transcripts(&self, own: &Path) -> Vec<PathBuf>;
+    fn sub_agent_transcripts(&self, _own: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// The transcripts beside the session's own whose tokens the session's own does not count.
     fn transcripts_that_count(&self, _own: &Path) -> Vec<PathBuf> {
@@ -168,7 +178,9 @@ pub trait Executor: fmt::Debug + Send + Sync {
     }
 
     /// The text that ends the program when it is submitted like a prompt; `None` where a signal does as well.
-    fn exit_command(&self) -> Option<&'static str>;
+    fn exit_command(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Beginnings of names that the program itself gives to directories, where they begin like a run's.
     fn own_directories(&self) -> &'static [&'static str] {

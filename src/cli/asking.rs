@@ -5,6 +5,8 @@ use std::thread;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use rustix::termios::{QueueSelector, tcflush};
+
 use crate::record::RunDir;
 use crate::record::inbox::OpenQuestion;
 use crate::record::journal::{Entry, Progress, Step};
@@ -83,8 +85,11 @@ impl Person {
         }
         tell(&format!("  {}", usage_of(&question)));
         self.asked = Some((run, question));
-        if self.lines.is_none() {
-            self.lines = Some(read_lines());
+        // What was typed before the question is no answer to it.
+        let _no_terminal = tcflush(io::stdin(), QueueSelector::IFlush);
+        match &mut self.lines {
+            Some(lines) => while lines.try_recv().is_ok() {},
+            None => self.lines = Some(read_lines()),
         }
     }
 

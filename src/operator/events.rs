@@ -324,41 +324,32 @@ fn of_turn(progress: Progress) -> Option<Happening> {
 }
 
 fn of_item(turn: u32, item: Item) -> Happening {
-    let tool = |name: String, outcome: String| Happening::Tool {
-        turn,
-        name,
-        command: None,
-        files: Vec::new(),
-        exit_code: None,
-        duration_ms: None,
-        outcome,
-    };
-    match item {
-        Item::Message { text } => Happening::Message { turn, text },
-        Item::Tool { name, outcome } => tool(name, outcome),
-        Item::FileChange { paths, outcome, .. } => Happening::Tool {
-            turn,
-            name: "edit".to_owned(),
-            command: None,
-            files: paths,
-            exit_code: None,
-            duration_ms: None,
-            outcome,
-        },
+    let (mut files, mut ended, mut line) = (Vec::new(), (None, None), None);
+    let (name, outcome) = match item {
+        Item::Message { text } => return Happening::Message { turn, text },
+        Item::Tool { name, outcome } => (name, outcome),
+        Item::FileChange { paths, outcome, .. } => {
+            files = paths;
+            ("edit".to_owned(), outcome)
+        }
         Item::Command {
             command,
             exit_code,
             duration_ms,
             outcome,
-        } => Happening::Tool {
-            turn,
-            name: "command".to_owned(),
-            command: Some(command),
-            files: Vec::new(),
-            exit_code,
-            duration_ms,
-            outcome,
-        },
+        } => {
+            (line, ended) = (Some(command), (exit_code, duration_ms));
+            ("command".to_owned(), outcome)
+        }
+    };
+    Happening::Tool {
+        turn,
+        name,
+        command: line,
+        files,
+        exit_code: ended.0,
+        duration_ms: ended.1,
+        outcome,
     }
 }
 

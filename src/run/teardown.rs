@@ -124,7 +124,8 @@ async fn end_processes(
 }
 
 /// Ends what is left of an agent of which no pane is known: its operator is gone, or its start went wrong half way.
-/// A session of that name that another run started since is left alone; a headless agent has none. The server ends with its last session, also
+/// A session of that name that another run started since is left alone; a headless agent has none. The server ends with its
+/// last session, also
 /// where that had gone before. Returns what could not be ended.
 pub(crate) async fn end_orphans(
     context: &RunContext<'_>,

@@ -255,11 +255,6 @@ impl Machine {
         }
     }
 
-    /// The open question of this turn that no responder has: a form's, or the last approval.
-    pub(crate) fn awaited(&self) -> Option<Question> {
-        self.inquired().or(self.awaited.last().cloned())
-    }
-
     /// The agent.
     #[must_use]
     pub fn executor(&self) -> ExecutorId {
@@ -287,11 +282,6 @@ impl Machine {
     /// Whether nothing of the agent is known by its screen, and nothing is typed.
     fn is_without_keys(&self) -> bool {
         matches!(self.plan.drive, Drive::Requests | Drive::Headless)
-    }
-
-    /// Whether the agent gets one prompt, and no other.
-    fn is_one_shot(&self) -> bool {
-        self.plan.drive == Drive::Headless
     }
 
     /// Whether the screen can change what happens next: at the start, while a prompt waits for its proof, right after

@@ -438,3 +438,27 @@ fn fifty_stops_at_once_lose_nothing() {
     kept.sort();
     assert_eq!(kept, (0..50).map(turn).collect::<Vec<_>>());
 }
+
+/// The hook that judges by a policy is there for that alone: where the policy is gone or damaged, nothing passes.
+#[test]
+fn without_its_policy_nothing_passes() {
+    for executor in ["codex", "claude", "codex-exec", "claude-print"] {
+        for damage in [None, Some("{"), Some("{}")] {
+            let dir = directory();
+            if let Some(text) = damage {
+                fs::write(dir.path().join("policy.json"), text).expect("written");
+            }
+            let mut command = Command::new(HELPER);
+            command.arg("policy").arg(dir.path()).arg(executor);
+            let payload = format!(
+                r#"{{"hook_event_name":"PreToolUse","session_id":"{UUID}","tool_name":"Bash","tool_input":{{"command":"ls"}}}}"#
+            );
+            let said = feed(spawn(&mut command), payload.as_bytes());
+            let said = String::from_utf8(said.stdout).expect("text");
+            let answer: serde_json::Value = serde_json::from_str(&said).expect("an answer");
+            let decision = &answer["hookSpecificOutput"]["permissionDecision"];
+            assert_eq!(decision, "deny", "{executor}, {damage:?}: {said}");
+            assert!(said.contains("can't be read"), "{said}");
+        }
+    }
+}

@@ -7,7 +7,7 @@
 mod stream;
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use crate::agent::executor::{
     Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
     TrustPolicy,
 };
-use crate::agent::report::{Call, Report, TranscriptReader, TurnError};
+use crate::agent::report::{Call, Report, TranscriptReader};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::tmux::Key;
@@ -75,10 +75,6 @@ impl Executor for ClaudePrint {
         Claude.prompt(text)
     }
 
-    fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str> {
-        Cow::Borrowed(prompt)
-    }
-
     fn submit_key(&self) -> Key {
         Claude.submit_key()
     }
@@ -87,28 +83,12 @@ impl Executor for ClaudePrint {
         ScreenState::Nothing
     }
 
-    fn has_fields(&self, _dialog: &str) -> bool {
-        false
-    }
-
-    fn failure(&self, _screen: &str) -> Option<TurnError> {
-        None
-    }
-
-    fn trouble(&self, _screen: &str) -> Option<String> {
-        None
-    }
-
     fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report> {
         Claude.report(kind, payload)
     }
 
     fn reader(&self) -> Box<dyn TranscriptReader> {
         Box::<stream::Reader>::default()
-    }
-
-    fn sub_agent_transcripts(&self, _own: &Path) -> Vec<PathBuf> {
-        Vec::new()
     }
 
     fn call(&self, payload: &[u8]) -> Option<Call> {
@@ -129,10 +109,6 @@ impl Executor for ClaudePrint {
 
     fn own_directories(&self) -> &'static [&'static str] {
         Claude.own_directories()
-    }
-
-    fn exit_command(&self) -> Option<&'static str> {
-        None
     }
 
     fn leftovers(&self) -> &'static [&'static str] {

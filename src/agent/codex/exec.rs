@@ -7,7 +7,7 @@ mod stream;
 
 use std::borrow::Cow;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use crate::agent::executor::{
     Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
     TrustPolicy,
 };
-use crate::agent::report::{Call, Report, TranscriptReader, TurnError};
+use crate::agent::report::{Call, Report, TranscriptReader};
 use crate::agent::screen_state::ScreenState;
 use crate::agent::signals::{Decision, Kind};
 use crate::os::files::{Durability, make_private_directory, write_private};
@@ -76,10 +76,6 @@ impl Executor for CodexExec {
         Cow::Borrowed(text)
     }
 
-    fn keystrokes<'a>(&self, prompt: &'a str) -> Cow<'a, str> {
-        Cow::Borrowed(prompt)
-    }
-
     fn submit_key(&self) -> Key {
         Codex.submit_key()
     }
@@ -88,28 +84,12 @@ impl Executor for CodexExec {
         ScreenState::Nothing
     }
 
-    fn has_fields(&self, _dialog: &str) -> bool {
-        false
-    }
-
-    fn failure(&self, _screen: &str) -> Option<TurnError> {
-        None
-    }
-
-    fn trouble(&self, _screen: &str) -> Option<String> {
-        None
-    }
-
     fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report> {
         Codex.report(kind, payload)
     }
 
     fn reader(&self) -> Box<dyn TranscriptReader> {
         Box::<stream::Reader>::default()
-    }
-
-    fn sub_agent_transcripts(&self, _own: &Path) -> Vec<PathBuf> {
-        Vec::new()
     }
 
     fn call(&self, payload: &[u8]) -> Option<Call> {
@@ -122,10 +102,6 @@ impl Executor for CodexExec {
 
     fn decision(&self, payload: &[u8], decision: &Decision) -> Option<String> {
         Codex.decision(payload, decision)
-    }
-
-    fn exit_command(&self) -> Option<&'static str> {
-        None
     }
 
     fn leftovers(&self) -> &'static [&'static str] {

@@ -8,15 +8,26 @@ use crate::agent::ExecutorId;
 use crate::agent::signals::{self, Decided, Decision, Standing};
 use crate::policy::Action;
 
+/// What the agent is told where nobody can judge.
+const GONE: &str = "The policy of this run can't be read any more, so that nothing may be done. Say so, and end your turn.";
+
 /// Judges the payload on stdin: for an agent that asks the operator itself where the policy has no word.
 pub(super) fn judge_alone(arguments: &[OsString]) {
     let [dir, executor] = arguments else {
         return;
     };
     let executor = executor.to_str().and_then(ExecutorId::parse);
-    if let (Some(executor), Some(payload)) = (executor, signals::read_payload()) {
-        judge(Path::new(dir), executor, &payload);
+    let (Some(executor), Some(payload)) = (executor, signals::read_payload()) else {
+        return;
+    };
+    // This hook is there for a policy alone: somebody has removed or damaged it.
+    if Standing::load(Path::new(dir)).is_none() {
+        if let Some(refusal) = executor.refusal(GONE) {
+            say(&refusal);
+        }
+        return;
     }
+    judge(Path::new(dir), executor, &payload);
 }
 
 /// Judges a payload, writes the decision down and tells the agent. Returns whether nobody else is to be asked.

@@ -228,7 +228,7 @@ impl<'g> Walk<'g> {
             CompoundCommand::IfClause(clause) => {
                 let mut after = Some(Vec::new());
                 self.list(&clause.condition);
-                let start = self.directories.clone();
+                let mut start = self.directories.clone();
                 let elses = clause.elses.iter().flatten();
                 let mut branches = vec![(None, &clause.then)];
                 branches.extend(elses.map(|other| (other.condition.as_ref(), &other.body)));
@@ -236,6 +236,8 @@ impl<'g> Walk<'g> {
                     self.directories.clone_from(&start);
                     if let Some(condition) = condition {
                         self.list(condition);
+                        // The branches that follow are reached through it.
+                        start = either(start, self.directories.clone());
                     }
                     self.list(body);
                     after = either(after, self.directories.clone());
@@ -251,6 +253,8 @@ impl<'g> Walk<'g> {
                         self.expand(&pattern.value);
                     }
                     if let Some(body) = &case.cmd {
+                        // One body is run, or `;&` goes on to the next one.
+                        self.directories.clone_from(&after);
                         self.list(body);
                         after = either(after, self.directories.clone());
                     }

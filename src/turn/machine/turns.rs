@@ -10,12 +10,23 @@ use super::super::end::unanswered;
 use super::super::{CONTINUE, End, Reaction};
 use super::{Machine, State};
 use crate::agent::answer::AnswerSchema;
+use crate::agent::conversation::Drive;
 use crate::agent::executor::Trouble;
 use crate::agent::report::TurnError;
 use crate::record::Status;
 use crate::task::question::{Question, QuestionKind};
 
 impl Machine {
+    /// The open question of this turn that no responder has: a form's, or the last approval.
+    pub(crate) fn awaited(&self) -> Option<Question> {
+        self.inquired().or(self.awaited.last().cloned())
+    }
+
+    /// Whether the agent gets one prompt, and no other.
+    pub(super) fn is_one_shot(&self) -> bool {
+        self.plan.drive == Drive::Headless
+    }
+
     pub(crate) fn on_session(
         &mut self,
         session: String,

@@ -10,7 +10,8 @@ const DENIED: [&[&str]; 6] = [
     &["git", "push"],
     &["git", "push", "origin", "main"],
     &["rm", "-rf", "/"],
-    &["touch", "../x"],
+    // Outside also from below `cd src`, as often as that is put around it.
+    &["touch", "../../../../x"],
     &["sudo", "ls"],
     &["npm", "publish"],
 ];
