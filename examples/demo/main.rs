@@ -209,7 +209,9 @@ fn choose_agent(binaries: &Path) -> Result<Agent> {
     };
     match arguments.as_slice() {
         ["--codex", path] => Ok(real(find(Some(Path::new(path)))?)),
-        ["--executor", "claude"] => claude(find(Some(Path::new("claude")))?),
+        ["--executor", "claude"] => claude(find(Some(Path::new("claude"))).map_err(
+            |_| "there is no `claude` on PATH: install it, or name the program behind --executor claude",
+        )?),
         ["--executor", "claude", path] => claude(find(Some(Path::new(path)))?),
         ["--scripted"] => Ok(scripted("the scripted agent, as asked")),
         [] => Ok(find(None).map_or_else(
