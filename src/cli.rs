@@ -1,10 +1,11 @@
 //! The command line. The only place that prints.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::record::code::Code;
 use crate::record::redact::redact;
 use crate::record::shown::{self, Shown, harmless, one_line};
 use crate::record::{Failure, Store};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use refusal::print_refusal;
 use regex::Regex;
 use rustix::process::Signal;
 use serde::Serialize;
@@ -27,6 +29,7 @@ mod abort;
 mod apply;
 mod asking;
 mod attach;
+mod capabilities;
 mod classify;
 mod cleanup;
 mod delegate;
@@ -39,9 +42,11 @@ mod policy;
 mod prune;
 mod records;
 mod recover;
+mod refusal;
 mod reply;
 mod report;
 mod resume;
+mod schema;
 mod send;
 mod status;
 mod wait;
@@ -86,6 +91,8 @@ enum Command {
     Hooks(hooks::Hooks),
     Classify(classify::Classify),
     Policy(policy::Policy),
+    Capabilities(capabilities::Capabilities),
+    Schema(schema::SchemaOf),
 }
 
 /// The agent's program.
@@ -140,7 +147,7 @@ impl State {
 }
 
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
@@ -175,6 +182,8 @@ pub fn main() -> ExitCode {
         Command::Hooks(command) => command.run(),
         Command::Classify(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Capabilities(command) => command.run(Cli::command()),
+        Command::Schema(command) => command.run(),
     };
     let status = done.unwrap_or_else(|error| {
         let failure = error.to_failure();
@@ -190,10 +199,18 @@ pub fn main() -> ExitCode {
     status
 }
 
+/// Reads a command line, and takes note of whether it asks for documents.
+fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    refusal::note_wish(&matches);
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
 /// The command line of the caller of a supervising process, with the brief that it has read.
 fn take_order() -> Result<Cli, clap::Error> {
     let order = detached::Order::read().map_err(clap::Error::from)?;
-    let mut cli = Cli::try_parse_from(order.arguments())?;
+    let mut cli = parse(order.arguments())?;
     if let Command::Delegate(delegate) = &mut cli.command {
         delegate.be_told(order);
     }
@@ -216,25 +233,6 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let _nobody_reads = error.print();
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-}
-
-/// Whether stdout has its one document of `--json`.
-static PRINTED: AtomicBool = AtomicBool::new(false);
-
-fn has_printed() -> bool {
-    PRINTED.load(Ordering::Relaxed)
-}
-
-/// Prints the document of a command that did nothing, where `--json` asks for one and none is there.
-fn print_refusal(failure: Failure) {
-    let mut arguments = std::env::args_os().skip(1).take_while(|word| word != "--");
-    if !arguments.any(|word| word == "--json") || has_printed() {
-        return;
-    }
-    let document = serde_json::json!({"schema_version": 1, "status": "failed", "error": failure});
-    if let Err(error) = print_json(&document) {
-        print_failure(&error.to_failure());
-    }
 }
 
 /// The state directory that `--state-dir` named.
@@ -341,15 +339,17 @@ fn tell(line: &str) {
 
 /// Prints the one JSON document of `--json`, its keys taken out.
 fn print_json(document: &impl Serialize) -> Result<(), Error> {
+    refusal::note_printed();
     print_shown(shown::document(document))
 }
 
 /// Prints a record as [`print_json`] does, with the number of keys that were taken out of it.
 fn print_record(record: &impl Serialize) -> Result<(), Error> {
+    refusal::note_printed();
     print_shown(shown::record(record))
 }
 
-/// Prints a document of a stream of them, in a line.
+/// Prints a document of a stream of them, in a line: an error may still follow.
 fn print_json_line(document: &impl Serialize) -> Result<(), Error> {
     let mut shown = shown::line(document);
     shown.text.push('\n');
@@ -358,7 +358,6 @@ fn print_json_line(document: &impl Serialize) -> Result<(), Error> {
 
 fn print_shown(shown: Shown) -> Result<(), Error> {
     REDACTED.fetch_add(shown.redacted, Ordering::Relaxed);
-    PRINTED.store(true, Ordering::Relaxed);
     print_text(&shown.text)
 }
 

@@ -255,6 +255,7 @@ impl TranscriptReader for EachLine {
 }
 
 /// The tokens that a run used, as the transcript counts them.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
@@ -325,6 +326,7 @@ pub enum Phase {
 }
 
 /// A step of a turn that is done, as the journal keeps it. Texts are cut to 4,000 bytes.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]

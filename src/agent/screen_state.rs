@@ -118,6 +118,7 @@ pub enum FormStep {
 }
 
 /// One of the answers that the agent offers with its question.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerOption {
     /// The answer: said in reply, it is chosen.

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::Error;
 use crate::operator::listing::find_run;
@@ -30,6 +31,15 @@ pub(crate) struct Abort {
     state: State,
 }
 
+/// The document of `abort --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
+    schema_version: u32,
+    /// The ids of the runs that end now.
+    aborted: Vec<String>,
+}
+
 impl Abort {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let store = self.state.open()?;
@@ -38,10 +48,13 @@ impl Abort {
         let mut told = Vec::new();
         for run in &runs {
             run.send_cancel(&self.reason)?;
-            told.push(run.name());
+            told.push(run.name().to_owned());
         }
         if self.json {
-            print_json(&json!({"schema_version": 1, "aborted": told}))?;
+            print_json(&Document {
+                schema_version: 1,
+                aborted: told,
+            })?;
         } else {
             let lines: Vec<String> = told.iter().map(|name| format!("{name} ends\n")).collect();
             print_text(&safe(&lines.concat()))?;

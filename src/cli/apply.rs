@@ -8,7 +8,7 @@ use clap::Args;
 use super::follow::Signals;
 use super::report::files;
 use super::{
-    State, block_on, one_line, print_failure, print_json, print_refusal, print_text, safe,
+    State, block_on, one_line, print_failure, print_json, print_text, refusal::print_refusal, safe,
 };
 use crate::Error;
 use crate::error::io as io_error;

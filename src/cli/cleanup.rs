@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Error;
-use crate::operator::cleanup::{Action, Scope, cleanup, force_orphan};
+use crate::operator::cleanup::{Action, Found, Scope, cleanup, force_orphan};
 use crate::record::Store;
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{State, block_on, one_line, print_json, print_text, safe};
 
@@ -39,6 +40,17 @@ pub(crate) struct Cleanup {
     state: State,
 }
 
+/// The document of `cleanup --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
+    schema_version: u32,
+    /// Whether nothing was done.
+    dry_run: bool,
+    /// What was found.
+    found: Vec<Found>,
+}
+
 impl Cleanup {
     fn scope(&self, store: &Store) -> Result<Scope, Error> {
         let kept = self.kept.as_deref().map(|name| store.find(name));
@@ -60,8 +72,11 @@ impl Cleanup {
             None => block_on(cleanup(&store, &self.scope(&store)?))??,
         };
         if self.json {
-            let dry_run = self.dry_run;
-            print_json(&json!({"schema_version": 1, "dry_run": dry_run, "found": found}))?;
+            print_json(&Document {
+                schema_version: 1,
+                dry_run: self.dry_run,
+                found,
+            })?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut text = String::new();

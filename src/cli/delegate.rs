@@ -183,7 +183,7 @@ impl Delegate {
             outcome.and_then(|outcome| print_outcome(&outcome, self.json))
         };
         match done {
-            Err(error) if self.json && !super::has_printed() => {
+            Err(error) if self.json && !super::refusal::has_printed() => {
                 print_failure(&error.to_failure());
                 print_record(&self.not_begun(&error))?;
                 Ok(ExitCode::from(error.code().exit()))

@@ -13,8 +13,8 @@ use std::process::{ExitCode, Stdio};
 
 use clap::Args;
 use rustix::process::{Pid, kill_process};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -58,6 +58,21 @@ enum Start {
     Over(Box<Outcome>),
 }
 
+/// The document of `delegate --detach --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
+    schema_version: u32,
+    /// The run's id.
+    run_id: String,
+    /// The task's name.
+    task: String,
+    /// `running`, or `queued` where the run waits for others.
+    status: String,
+    /// The run's directory, once there is one.
+    run_dir: Option<PathBuf>,
+}
+
 impl Order {
     /// The same call once more, in another process.
     pub(super) fn new(prompt: &str) -> Self {
@@ -92,13 +107,13 @@ pub(super) fn start(order: &Order, (task, json): (&str, bool)) -> Result<ExitCod
             run_dir,
         } => {
             if json {
-                print_json(&json!({
-                    "schema_version": 1,
-                    "run_id": run_id,
-                    "task": task,
-                    "status": status,
-                    "run_dir": run_dir,
-                }))?;
+                print_json(&Document {
+                    schema_version: 1,
+                    run_id,
+                    task: task.to_owned(),
+                    status,
+                    run_dir,
+                })?;
             } else {
                 print_text(&safe(&format!("{run_id}\n")))?;
                 tell(&format!(

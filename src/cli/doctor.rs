@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Error;
-use crate::run::preflight::{Level, doctor};
+use crate::run::preflight::{Check, Level, doctor};
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{AgentProgram, State, one_line, print_json, print_text, runtime, safe, usage};
 
@@ -25,6 +26,17 @@ pub(crate) struct Doctor {
     state: State,
 }
 
+/// The document of `doctor --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
+    schema_version: u32,
+    /// Whether a run could start.
+    ready: bool,
+    /// The checks, in their order.
+    checks: Vec<Check>,
+}
+
 impl Doctor {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let repo = std::path::absolute(&self.repo).map_err(|_| usage("--repo is empty"))?;
@@ -32,7 +44,11 @@ impl Doctor {
         let checks = runtime()?.block_on(doctor(&self.state.root()?, &repo, &options));
         let ready = checks.iter().all(|check| check.level != Level::Fail);
         if self.json {
-            print_json(&json!({"schema_version": 1, "ready": ready, "checks": checks}))?;
+            print_json(&Document {
+                schema_version: 1,
+                ready,
+                checks,
+            })?;
         } else {
             let mut text = String::new();
             for check in &checks {

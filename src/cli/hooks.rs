@@ -1,6 +1,6 @@
 //! `cx-operator hooks`: the hooks in the user's own configuration of an agent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::Error;
@@ -8,8 +8,8 @@ use crate::agent::global_hooks::{self, Action, Change, GlobalHooks, HookState, R
 use crate::agent::{EXECUTORS, ExecutorId};
 use crate::run::preflight::find_helper;
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::{find_executor, print_json, print_text, safe, tell, usage};
 
@@ -106,10 +106,27 @@ impl Hooks {
     }
 }
 
-#[derive(Serialize)]
+/// The document of `hooks install --json` and `hooks uninstall --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Installed<'a> {
+    /// 1.
+    schema_version: u32,
+    /// The agent's file of hooks.
+    file: &'a Path,
+    /// The file as it was before, where it was changed.
+    backup: Option<&'a Path>,
+    /// What became of our entries.
+    changes: Vec<Changed<'a>>,
+}
+
+/// What became of one of our entries.
+#[derive(Serialize, JsonSchema)]
 struct Changed<'a> {
+    /// The event.
     event: &'static str,
+    /// `added`, `updated`, `kept` or `removed`.
     action: &'static str,
+    /// The command.
     command: &'a str,
     /// Entries of others that an agent will ask to review again, since it knows them by their position.
     displaced: usize,
@@ -133,12 +150,12 @@ fn changed(change: &Change) -> Changed<'_> {
 fn print_report(hooks: &dyn GlobalHooks, report: &Report, json: bool) -> Result<(), Error> {
     let changes: Vec<_> = report.changes.iter().map(changed).collect();
     if json {
-        return print_json(&json!({
-            "schema_version": 1,
-            "file": report.file,
-            "backup": report.backup,
-            "changes": changes,
-        }));
+        return print_json(&Installed {
+            schema_version: 1,
+            file: &report.file,
+            backup: report.backup.as_deref(),
+            changes,
+        });
     }
     let mut text = format!("{}\n", report.file.display());
     if changes.is_empty() {
@@ -163,13 +180,35 @@ fn print_report(hooks: &dyn GlobalHooks, report: &Report, json: bool) -> Result<
     print_text(&safe(&text))
 }
 
-#[derive(Serialize)]
+/// The document of `hooks verify --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Verification<'a> {
+    /// 1.
+    schema_version: u32,
+    /// The agent's file of hooks.
+    file: &'a Path,
+    /// Whether all of them work.
+    works: bool,
+    /// Our entries.
+    hooks: Vec<Verified<'a>>,
+    /// What the agent complains about.
+    complaints: &'a [String],
+}
+
+/// One of our entries.
+#[derive(Serialize, JsonSchema)]
 struct Verified<'a> {
+    /// The event.
     event: &'static str,
+    /// The command, where it is installed.
     command: Option<&'a str>,
+    /// Whether it runs.
     runnable: bool,
+    /// The agent's word for how far it trusts it.
     trust: Option<&'a str>,
+    /// The agent's hash of it.
     hash: Option<&'a str>,
+    /// Whether the agent would run it.
     works: bool,
 }
 
@@ -181,14 +220,13 @@ impl Verify {
         let found = global_hooks::verify(hooks, program.as_deref(), &home)?;
         let works = found.hooks.iter().all(|hook| hook.works);
         if self.target.json {
-            let hooks: Vec<Verified<'_>> = found.hooks.iter().map(verified).collect();
-            print_json(&json!({
-                "schema_version": 1,
-                "file": found.file,
-                "works": works,
-                "hooks": hooks,
-                "complaints": found.complaints,
-            }))?;
+            print_json(&Verification {
+                schema_version: 1,
+                file: &found.file,
+                works,
+                hooks: found.hooks.iter().map(verified).collect(),
+                complaints: &found.complaints,
+            })?;
         } else {
             let mut text = format!("{}\n", found.file.display());
             for hook in &found.hooks {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{print_json, print_text, usage};
@@ -71,13 +72,31 @@ struct Test {
 }
 
 /// The document of `policy check --json`.
-#[derive(Serialize)]
-struct Checked {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Checked {
+    /// 1.
     schema_version: u32,
+    /// The preset, or the file as it was named.
     policy: String,
+    /// `sha256:` and the hash of its document.
     hash: String,
     #[serde(flatten)]
     verdict: Verdict,
+}
+
+/// The document of `policy test --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Tested {
+    /// 1.
+    schema_version: u32,
+    /// The preset, or the file as it was named.
+    policy: String,
+    /// `sha256:` and the hash of its document.
+    hash: String,
+    /// The number of its rules.
+    rules: usize,
+    /// The number of examples, all of which are as they say.
+    examples: usize,
 }
 
 impl Policy {
@@ -183,9 +202,13 @@ impl Test {
             })?;
         let rules = policy.rules().len();
         if self.json {
-            print_json(&serde_json::json!({
-                "schema_version": 1, "policy": self.policy, "hash": policy.hash(), "rules": rules, "examples": examples,
-            }))?;
+            print_json(&Tested {
+                schema_version: 1,
+                policy: self.policy.clone(),
+                hash: policy.hash(),
+                rules,
+                examples,
+            })?;
         } else {
             print_text(&format!(
                 "{rules} rules, {examples} examples: as they say\n"

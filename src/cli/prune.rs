@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::Error;
 use crate::operator::prune::{PrunePlan, PruneReport, Pruned, Reach, prune};
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::records::size;
@@ -35,13 +36,17 @@ pub(crate) struct Prune {
     state: State,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document of `prune --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
     schema_version: u32,
+    /// Whether nothing was done.
     dry_run: bool,
+    /// The disk space of the pruned runs, in bytes.
     bytes: u64,
     #[serde(flatten)]
-    report: &'a PruneReport,
+    report: PruneReport,
 }
 
 /// Parses `30d`, `12h`, `0s`.
@@ -64,7 +69,7 @@ impl Prune {
                 schema_version: 1,
                 dry_run: self.dry_run,
                 bytes: report.bytes(),
-                report: &report,
+                report,
             })?;
         } else {
             print_text(&safe(&in_words(&report, self.dry_run)))?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::record::{Outcome, RunDir};
 use crate::{Error, Operator};
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::follow::{Audience, follow};
@@ -28,19 +29,25 @@ pub(crate) struct Recover {
     state: State,
 }
 
-#[derive(Serialize)]
-struct Document {
+/// The document of `recover --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
     schema_version: u32,
+    /// The runs whose operator had died, or the one that was named.
     runs: Vec<Recovered>,
 }
 
 /// The outcome for a run.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Recovered {
+    /// The run's id.
     run_id: String,
     /// `recovered`; `left`, where something of it could not be removed; `alive`; `failed`.
     action: &'static str,
+    /// The run's record.
     record: Option<Outcome>,
+    /// Why it was left or could not be recovered.
     error: Option<String>,
 }
 

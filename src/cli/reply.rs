@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::Error;
 use crate::operator::listing::find_run;
@@ -70,6 +71,19 @@ struct Said {
     leave: bool,
 }
 
+/// The document of `reply --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
+    schema_version: u32,
+    /// The run's id.
+    run_id: String,
+    /// The id of the question that was answered.
+    question: String,
+    /// Whether the run has read the reply.
+    taken: bool,
+}
+
 impl Reply {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let answer = self.answer()?;
@@ -81,12 +95,12 @@ impl Reply {
         }
         let taken = is_taken(&run, &question.id);
         if self.json {
-            print_json(&json!({
-                "schema_version": 1,
-                "run_id": run.name(),
-                "question": question.id,
-                "taken": taken,
-            }))?;
+            print_json(&Document {
+                schema_version: 1,
+                run_id: run.name().to_owned(),
+                question: question.id,
+                taken,
+            })?;
         } else {
             let text = format!("{} has the reply to {}\n", run.name(), question.id);
             print_text(&safe(&text))?;

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::Error;
 use crate::operator::listing::find_run;
@@ -51,6 +52,19 @@ struct Message {
     text_file: Option<PathBuf>,
 }
 
+/// The document of `send --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
+    schema_version: u32,
+    /// The run's id.
+    run_id: String,
+    /// The message's id.
+    message: String,
+    /// Whether the run has read it.
+    taken: bool,
+}
+
 impl Send {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let text = match (&self.message.text, &self.message.text_file) {
@@ -72,9 +86,12 @@ impl Send {
         let taken = is_taken(&run, &id)?;
         if self.json {
             let name = run.name();
-            print_json(
-                &json!({"schema_version": 1, "run_id": name, "message": id, "taken": taken}),
-            )?;
+            print_json(&Document {
+                schema_version: 1,
+                run_id: name.to_owned(),
+                message: id,
+                taken,
+            })?;
         } else {
             print_text(&safe(&format!("{} has the message\n", run.name())))?;
         }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::operator::events::Happening;
@@ -53,6 +54,17 @@ pub(crate) struct Wait {
     state: State,
 }
 
+/// The document of `wait --json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document {
+    /// 1.
+    schema_version: u32,
+    /// Whether the time was up.
+    timed_out: bool,
+    /// What each run does, in the order in which they were named.
+    runs: Vec<RunStatus>,
+}
+
 /// What a wait learns of a run.
 enum Heard {
     Ended(usize),
@@ -82,25 +94,23 @@ impl Wait {
             Some(Heard::Failed(error)) => return Err(error),
             other => other,
         };
+        let document = Document {
+            schema_version: 1,
+            timed_out: waited.is_none(),
+            runs: statuses,
+        };
         if self.json {
-            print_json(&json!({
-                "schema_version": 1,
-                "timed_out": waited.is_none(),
-                "runs": statuses,
-            }))?;
+            print_json(&document)?;
         } else {
-            let text: String = statuses.iter().map(describe).collect();
+            let text: String = document.runs.iter().map(describe).collect();
             print_text(&safe(&text))?;
         }
+        let mut exits = document.runs.iter().map(exit_of);
         Ok(ExitCode::from(match waited {
             None => TIME_IS_UP,
             Some(Heard::Waits) => WAITS,
-            Some(Heard::Ended(at)) if self.any => exit_of(&statuses[at]),
-            _ => statuses
-                .iter()
-                .map(exit_of)
-                .find(|exit| *exit != 0)
-                .unwrap_or(0),
+            Some(Heard::Ended(at)) if self.any => exit_of(&document.runs[at]),
+            _ => exits.find(|exit| *exit != 0).unwrap_or(0),
         }))
     }
 

@@ -37,6 +37,7 @@ pub struct ApplyRequest {
 }
 
 /// What was brought where.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Applied {

@@ -17,6 +17,7 @@ mod lookalikes;
 mod orphan;
 
 /// The outcome for something that was found.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -29,6 +30,7 @@ pub enum Action {
 }
 
 /// Something that was found.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// `run`, `worktree`, `branch`, `session`, `directory`.

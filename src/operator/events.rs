@@ -12,6 +12,7 @@ use crate::record::{Failure, Pending, RunDir, Status};
 use crate::task::question::QuestionKind;
 
 /// An event of a run, as `cx-operator events --json` prints it.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RunEvent {
@@ -29,6 +30,7 @@ pub struct RunEvent {
 }
 
 /// What happened.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -180,6 +182,7 @@ pub enum Happening {
 }
 
 /// A question.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Asked {

@@ -25,7 +25,8 @@ pub struct Listing {
     pub unreadable: Vec<(String, Error)>,
 }
 
-/// One run of a [`Listing`].
+/// One run of a list.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {

@@ -56,6 +56,7 @@ impl Default for PrunePlan {
 }
 
 /// Whether a branch has the result of a run.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
@@ -70,6 +71,7 @@ pub enum Reach {
 }
 
 /// A run that is removed.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pruned {
     /// Its id.
@@ -85,6 +87,7 @@ pub struct Pruned {
 }
 
 /// A run that is old enough and stays.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Left {
     /// Its id.
@@ -94,6 +97,7 @@ pub struct Left {
 }
 
 /// The outcome of a pruning, or of a dry run; oldest first.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PruneReport {
     /// The removed runs.

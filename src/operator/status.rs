@@ -13,6 +13,7 @@ use crate::record::journal::{self, Entry, Numbered, Progress, Step};
 use crate::record::{Failure, RunDir, Store};
 
 /// What a run does at this moment.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RunStatus {

@@ -14,6 +14,7 @@ use super::{Policy, shell};
 pub const DEFAULT_RULE: &str = "default";
 
 /// The verdict on a request, and how it came about.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The strictest of all that follow.
@@ -28,6 +29,7 @@ pub struct Verdict {
 }
 
 /// The verdict on one thing of a request.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// What would be done, as people read it.

@@ -8,6 +8,7 @@ use super::act::{Act, Effect, EffectKind, Word};
 use super::ground::{Ground, Place};
 
 /// What a rule says, from the mildest to the strictest.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {

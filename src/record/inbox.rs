@@ -19,6 +19,7 @@ use crate::os::time::timestamp;
 use crate::task::question::{Answer, Question};
 
 /// The document of a question that a run asks.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OpenQuestion {

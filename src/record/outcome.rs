@@ -24,6 +24,7 @@ use crate::worktree::{AgentCommit, Changes};
 const SCHEMA_VERSION: u32 = 1;
 
 /// How a run ended.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(
     Clone,
     Copy,
@@ -72,6 +73,7 @@ impl Status {
 }
 
 /// The question that is still open.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pending {
@@ -88,6 +90,7 @@ pub struct Pending {
 }
 
 /// Why a run did not complete.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Failure {
@@ -102,6 +105,7 @@ pub struct Failure {
 }
 
 /// Something that was said to the agent in the user's place.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reply {
@@ -117,6 +121,7 @@ pub struct Reply {
 }
 
 /// The policy of a run, and what was decided by it.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PolicyRecord {
@@ -129,6 +134,7 @@ pub struct PolicyRecord {
 }
 
 /// One decision by a run's policy.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PolicyDecision {
@@ -163,12 +169,14 @@ impl PolicyRecord {
 }
 
 /// A run's end, whole: the document of `run.json` and of `--json`.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Outcome {
     /// 1.
     pub schema_version: u32,
-    /// The run's id.
+    /// The run's id; null where a run never began since its task has no valid name.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<RunId>"))]
     pub run_id: RunId,
     /// The task's name.
     pub task: TaskName,

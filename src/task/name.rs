@@ -12,6 +12,7 @@ use crate::task::Error;
 
 /// The name that a caller gives a task: `[a-z0-9][a-z0-9._-]{0,47}`, without `..` and not ending in
 /// `.` or `.lock`, so that it is valid in a path, a branch and a tmux session.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskName(String);
@@ -59,6 +60,7 @@ impl TaskName {
 }
 
 /// The names of what is made for a run, formed once and recorded: everything else takes them from here.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
     /// The branch of its worktree: `<prefix>-<task>`.
@@ -124,6 +126,7 @@ impl fmt::Display for TaskName {
 }
 
 /// A run's id: `<yyyymmdd-hhmmss>-<task>-<4 hex>`, in UTC; it sorts by start.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);

@@ -40,6 +40,7 @@ pub const PROBE: &str = "How does the task stand? Change nothing and run nothing
     can go on without an answer).";
 
 /// The kind of an agent's last message.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -65,11 +66,12 @@ impl Verdict {
 }
 
 /// A verdict and what decided it.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Classification {
     /// The kind of the message.
     pub verdict: Verdict,
-    /// The rule that decided: a stable name in snake_case, one of [`RULES`].
+    /// The rule that decided: a stable name in snake_case.
     pub rule: &'static str,
 }
 

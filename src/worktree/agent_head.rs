@@ -12,6 +12,7 @@ use super::new_refs;
 use super::repository::CommitId;
 
 /// A commit that the agent made.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentCommit {
     /// Its full id.

@@ -27,6 +27,7 @@ const RENAMES: &str = "-l1000";
 const FILES_LISTED: usize = 10_000;
 
 /// How a file changed.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileStatus {
     /// It is new.
@@ -47,6 +48,7 @@ pub enum FileStatus {
 }
 
 /// One changed file.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileChange {
     /// Its path after the change, for people: control characters are escaped, bytes that aren't UTF-8 replaced.

@@ -20,6 +20,7 @@ use super::files::known_path;
 use super::git::Git;
 
 /// The full id of a commit: 40 lowercase hexadecimal digits.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CommitId(pub(crate) Oid);

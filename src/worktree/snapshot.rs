@@ -42,6 +42,7 @@ pub struct SnapshotSpec {
 }
 
 /// In which form the agent left changes.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Changes {

@@ -11,6 +11,7 @@
 //! | [`processes`] | the processes that name a directory |
 //! | [`built`] | the programs that cargo built beside the running test |
 //! | [`alone`] | tests that load the machine, or measure their own process |
+//! | [`schemas`] | the documents of the programs, held to their schemas |
 //! | [`size`] | a sample of a table, or all of it |
 //! | [`crowd`] | many runs at once |
 //! | [`soak`] | many runs, disturbed at random |
@@ -24,6 +25,7 @@ pub mod inventory;
 pub mod mock_model;
 pub mod processes;
 pub mod random;
+pub mod schemas;
 pub mod size;
 pub mod soak;
 pub mod wait;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::mock_model::{self, MockModel};
 use crate::processes::{self, Process};
-use crate::{built, git};
+use crate::{built, git, schemas};
 
 /// A machine of its own: `home`, `codex` (its `CODEX_HOME`), `repo`, `worktrees`, `state` and what a test adds.
 ///
@@ -339,11 +339,20 @@ impl Ran {
         let _closed_early = pipe.write_all(stdin);
         drop(pipe);
         let output = child.wait_with_output().expect("it ends");
-        Self {
+        let ran = Self {
             code: output.status.code().expect("an exit status"),
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        };
+        if command
+            .get_program()
+            .to_string_lossy()
+            .ends_with("cx-operator")
+        {
+            let arguments: Vec<&str> = command.get_args().filter_map(OsStr::to_str).collect();
+            schemas::check(&arguments, &ran.stdout);
         }
+        ran
     }
 
     /// The one JSON document on stdout.

@@ -16,6 +16,7 @@ use crate::task::name::{Names, RunId, TaskName};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Something that a run creates or removes.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -65,6 +66,7 @@ pub enum Step {
 }
 
 /// An event of a run.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -316,6 +318,7 @@ pub enum Progress {
 }
 
 /// One line of the journal.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Entry {

@@ -15,6 +15,7 @@ const DISK_WANTED_MB: u64 = 1_000;
 const NOWHERE: &str = "/dev/null";
 
 /// How a check came out.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -27,6 +28,7 @@ pub enum Level {
 }
 
 /// One line of `doctor`.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// The subject of the check.
