@@ -13,6 +13,7 @@ mod managed;
 mod payload;
 mod print;
 mod program;
+mod refusal;
 mod screen;
 mod traces;
 mod transcript;

@@ -205,6 +205,13 @@ impl Policy {
         }
         Ok(count)
     }
+
+    /// A policy that comes with the program.
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Self> {
+        let text = preset::text_of(name)?;
+        Some(Self::parse_unchecked(text).expect("a test reads every preset"))
+    }
 }
 
 /// The ground of examples.
@@ -307,6 +314,17 @@ fn position(text: &str, at: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_preset_is_right() {
+        for (name, text) in preset::PRESETS {
+            let policy = Policy::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            for rule in policy.rules() {
+                let examples = rule.matching.len() + rule.not_matching.len();
+                assert!(examples > 0, "{name}: {} has no example", rule.name);
+            }
+        }
+    }
 
     #[test]
     fn a_mistake_has_its_place() {

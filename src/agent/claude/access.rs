@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::executor::refusal;
 use super::home::{self, USER_SETTINGS, UserHome};
 use super::managed;
 use super::program::{self, Program};
+use super::refusal::refusal;
 use crate::agent::environment::value;
 use crate::agent::executor::{Access, Options, Place, Refusal, Trouble};
 use crate::agent::query::Said;

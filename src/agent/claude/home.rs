@@ -159,11 +159,6 @@ impl UserHome {
     }
 }
 
-/// The file with the run's own settings.
-pub(super) fn settings_file(home: &Path) -> PathBuf {
-    home.join("run-settings.json")
-}
-
 /// Makes the directory, with hooks for `events`; returns the variables that a start needs.
 pub(super) fn prepare(
     launch: &Launch<'_>,
@@ -199,7 +194,10 @@ pub(super) fn prepare(
     };
     let state = own_state(state, (launch.repository, trusted), key.as_deref());
     write(&own.join(STATE), &Value::Object(state))?;
-    write(&settings_file(home), &launch::settings(launch, events))?;
+    write(
+        &launch::settings_file(home),
+        &launch::settings(launch, events),
+    )?;
     traces::note(launch)?;
     let temporary = home.join("tmp");
     make_private_directory(&temporary)?;

@@ -1,12 +1,11 @@
 //! How Claude Code is started: its arguments, and the settings that a run relies on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 use serde_json::{Map, Value, json};
 
-use super::executor::refusal;
-use super::home;
+use super::refusal::refusal;
 use crate::agent::environment::value;
 use crate::agent::executor::{Ask, Launch, Options, Refusal, Sandbox, Trouble};
 use crate::agent::signals::{self, Kind};
@@ -101,7 +100,7 @@ pub(super) fn argv(program: &Path, launch: &Launch<'_>, arguments: &[String]) ->
         argv.extend(["--model".to_owned(), model.clone()]);
     }
     argv.extend_from_slice(arguments);
-    let settings = home::settings_file(launch.home);
+    let settings = settings_file(launch.home);
     argv.extend(["--settings".to_owned(), settings.to_string_lossy().into()]);
     argv
 }
@@ -119,6 +118,11 @@ pub(super) fn headless_argv(
         argv.extend(["--json-schema".to_owned(), schema.text()]);
     }
     argv
+}
+
+/// The file with the run's own settings.
+pub(super) fn settings_file(home: &Path) -> PathBuf {
+    home.join("run-settings.json")
 }
 
 /// The settings of this one run, which go before those of every file but a company's.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::executor::refusal;
+use super::refusal::refusal;
 use crate::agent::environment::value;
 use crate::agent::executor::{Place, Refusal, Trouble};
 use crate::agent::query::{self, Said};
