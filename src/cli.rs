@@ -53,7 +53,7 @@ mod wait;
 
 /// Delegate a coding task to another agent's interactive CLI, and get back a typed result with the complete diff.
 ///
-/// Exit status: 0 completed; 3 an answer is needed; 4 turn cap; 5 the agent failed or died; 6 a deadline passed; 7 not
+/// Exit status: 0 completed; 3 an answer is needed; 4 turn cap or budget; 5 the agent failed or died; 6 a deadline passed; 7 not
 /// ready; 8 the repository can't be used; 2 wrong usage; 9, or 128 plus the signal, aborted; 1 any other error.
 #[derive(Parser)]
 #[command(name = "cx-operator", version, max_term_width = 100)]

@@ -118,8 +118,11 @@ pub use policy::{Action as PolicyAction, NamedPolicy};
 pub use record::code::Code;
 pub use record::inbox::OpenQuestion;
 pub use record::journal::{Entry, Progress, Step};
-pub use record::{Failure, Outcome, Pending, PolicyDecision, PolicyRecord, Reply, Status};
+pub use record::{
+    BudgetRecord, Failure, Outcome, Pending, PolicyDecision, PolicyRecord, Reply, Status,
+};
 pub use run::cancel::Cancel;
+pub use task::budget::{Budget, Prices, Usd};
 pub use task::name::{RunId, TaskName};
 pub use task::policy::{Keep, Limits, Permissions};
 pub use task::prompt::Prompt;

@@ -11,7 +11,9 @@ use error::io_error;
 pub use lock::Lock;
 pub(crate) use mark::Found as FoundMark;
 use mark::Mark;
-pub use outcome::{Failure, Outcome, Pending, PolicyDecision, PolicyRecord, Reply, Status};
+pub use outcome::{
+    BudgetRecord, Failure, Outcome, Pending, PolicyDecision, PolicyRecord, Reply, Status,
+};
 pub use store::Store;
 
 pub mod code;

@@ -330,6 +330,7 @@ impl<'a> Run<'a> {
             context: &context,
             permissions: self.task.permissions,
             judges: self.task.policy.is_some(),
+            budget: &self.task.budget,
             trust: self.task.agent.trust,
             executor: self.task.agent.executor,
         };

@@ -1,5 +1,6 @@
 //! The order: what a caller asks for.
 
+pub mod budget;
 mod error;
 pub mod name;
 pub mod policy;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::executor::Options;
 use crate::policy::NamedPolicy;
+use crate::task::budget::Budget;
 use crate::task::name::{Names, TaskName};
 use crate::task::policy::{Keep, Limits, Permissions};
 use crate::task::prompt::Prompt;
@@ -58,6 +60,9 @@ pub struct Task {
     pub responders: Vec<Arc<dyn Responder>>,
     /// The deadlines and the number of turns.
     pub limits: Limits,
+    /// What the run may use. Default: no limit.
+    #[serde(default)]
+    pub budget: Budget,
     /// Where worktrees are made. Default: `/tmp`.
     pub worktree_root: PathBuf,
     /// Where in the worktree the agent works, relative to its top. Default, `None`: where [`Task::repository`] is in its
@@ -85,6 +90,7 @@ impl Task {
             policy: None,
             responders: Vec::new(),
             limits: Limits::default(),
+            budget: Budget::default(),
             worktree_root: PathBuf::from("/tmp"),
             directory: None,
             keep: Keep::default(),

@@ -5,6 +5,7 @@
 
 mod access;
 mod call;
+mod counted;
 mod executor;
 mod global_hooks;
 mod home;

@@ -118,6 +118,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether the program tells of its tokens only when it ends.
+    fn tells_tokens_late(&self) -> bool {
+        false
+    }
+
     /// Since when the program says that the session has nothing to do, where neither hooks nor transcript tell of each end.
     fn idle_since(&self, _transcript: &Path, _session: &str) -> Option<SystemTime> {
         None

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -70,6 +70,8 @@ pub(crate) struct Delegate {
     replies: Replies,
     #[command(flatten)]
     deadlines: Deadlines,
+    #[command(flatten)]
+    spending: Spending,
 
     /// Wait, in order of arrival, while N or more runs use the same state directory.
     #[arg(long, value_name = "N")]
@@ -164,6 +166,14 @@ struct Deadlines {
     /// For waiting in the queue, before all of these.
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     queue_timeout: Duration,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Budget")]
+struct Spending {
+    /// End the run (`over_budget`) when its session has used so many tokens, as `usage.total_tokens` counts them.
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<NonZeroU64>,
 }
 
 impl Delegate {
@@ -272,6 +282,7 @@ impl Delegate {
             turns: self.replies.max_turns,
             ..Limits::default()
         };
+        task.budget.tokens = self.spending.max_tokens.map(NonZeroU64::get);
         task.keep = self.keep.unwrap_or_default();
         Ok(task)
     }

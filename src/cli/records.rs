@@ -60,7 +60,7 @@ fn status(name: &str) -> Result<String, String> {
     if ON_THE_WAY.contains(&name) || name.parse::<Status>().is_ok() {
         return Ok(name.to_owned());
     }
-    let ends = "completed, needs_input, needs_permission, blocked_dialog, turn_cap, agent_failed, agent_died, timed_out, aborted, failed";
+    let ends = "completed, needs_input, needs_permission, blocked_dialog, turn_cap, over_budget, agent_failed, agent_died, timed_out, aborted, failed";
     Err(format!(
         "it must be one of: {}, {ends}",
         ON_THE_WAY.join(", ")

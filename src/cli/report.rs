@@ -176,6 +176,7 @@ fn headline(status: Status) -> &'static str {
         Status::NeedsPermission => "NEEDS PERMISSION",
         Status::BlockedDialog => "BLOCKED BY A DIALOG",
         Status::TurnCap => "TURN CAP",
+        Status::OverBudget => "OVER BUDGET",
         Status::AgentFailed => "AGENT FAILED",
         Status::AgentDied => "AGENT DIED",
         Status::TimedOut => "TIMED OUT",
@@ -259,6 +260,9 @@ fn write_observations(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
             usage.output_tokens,
             of(usage.reasoning_output_tokens, "reasoning")
         )?;
+    }
+    if let Some(cost) = outcome.budget.as_ref().and_then(|budget| budget.cost_usd) {
+        writeln!(to, "  cost: {cost} USD")?;
     }
     for reply in &outcome.replies {
         writeln!(

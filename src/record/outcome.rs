@@ -16,6 +16,7 @@ use crate::os::signal::exit_after;
 use crate::os::time::timestamp;
 use crate::policy::{Action, NamedPolicy};
 use crate::record::code::Code;
+use crate::task::budget::{Budget, Usd};
 use crate::task::name::{RunId, TaskName};
 use crate::worktree::diff::FileChange;
 use crate::worktree::{AgentCommit, Changes};
@@ -52,6 +53,8 @@ pub enum Status {
     BlockedDialog,
     /// As many turns as allowed, and no result.
     TurnCap,
+    /// The limit of tokens or of money.
+    OverBudget,
     /// The turn failed: an API error, a usage limit.
     AgentFailed,
     /// The agent's program ended.
@@ -168,6 +171,33 @@ impl PolicyRecord {
     }
 }
 
+/// The budget of a run.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BudgetRecord {
+    /// The limit of tokens.
+    pub max_tokens: Option<u64>,
+    /// The limit of money, in US dollars.
+    pub max_cost_usd: Option<Usd>,
+    /// What the run cost by the prices that were given; absent without a limit of money, and where nothing told of tokens.
+    pub cost_usd: Option<Usd>,
+}
+
+impl BudgetRecord {
+    /// The record of a budget, of which that was used; `None` where there is no limit.
+    pub(crate) fn of(budget: &Budget, usage: Option<&Usage>) -> Option<Self> {
+        let cost = budget.cost.as_ref();
+        budget.is_set().then(|| Self {
+            max_tokens: budget.tokens,
+            max_cost_usd: cost.map(|(limit, _)| *limit),
+            cost_usd: cost
+                .zip(usage)
+                .map(|((_, prices), usage)| prices.cost(usage)),
+        })
+    }
+}
+
 /// A run's end, whole: the document of `run.json` and of `--json`.
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -247,6 +277,9 @@ pub struct Outcome {
     /// The policy and its decisions; absent in a run without one.
     #[serde(default)]
     pub policy: Option<PolicyRecord>,
+    /// What the run was allowed to use; absent in a run without a limit.
+    #[serde(default)]
+    pub budget: Option<BudgetRecord>,
     /// The replies to the agent in the user's place.
     pub replies: Vec<Reply>,
     /// Notices for people: warnings of the preflight, costs, things left alone.
@@ -268,7 +301,7 @@ impl Outcome {
     /// |---|---|
     /// | completed | 0 |
     /// | needs_input, needs_permission, blocked_dialog | 3 |
-    /// | turn_cap | 4 |
+    /// | turn_cap, over_budget | 4 |
     /// | agent_failed, agent_died | 5 |
     /// | timed_out | 6 |
     /// | aborted | after a signal 128 and its number (SIGINT 130, SIGTERM 143), else 9 |
@@ -282,7 +315,7 @@ impl Outcome {
         match self.status {
             Status::Completed => 0,
             Status::NeedsInput | Status::NeedsPermission | Status::BlockedDialog => 3,
-            Status::TurnCap => 4,
+            Status::TurnCap | Status::OverBudget => 4,
             Status::AgentFailed | Status::AgentDied => 5,
             Status::TimedOut => 6,
             Status::Aborted => signal.and_then(exit_after).unwrap_or(9),
@@ -347,6 +380,7 @@ impl Outcome {
             commits: Vec::new(),
             files: Vec::new(),
             policy: None,
+            budget: None,
             replies: Vec::new(),
             notices: Vec::new(),
         }

@@ -21,6 +21,7 @@ use crate::record::RunDir;
 use crate::record::journal::{Journal, Progress};
 use crate::run::drive::recorded::{Recorded, reached};
 use crate::run::drive::sources::{Signals, Transcript, wait_for_error};
+use crate::task::budget::Budget;
 use crate::task::policy::Permissions;
 use crate::task::question::Question;
 use crate::task::respond::{Chain, Context, Response};
@@ -72,6 +73,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) permissions: Permissions,
     /// Whether hooks decide by a policy.
     pub(crate) judges: bool,
+    pub(crate) budget: &'a Budget,
     pub(crate) trust: TrustPolicy,
     pub(crate) executor: ExecutorId,
 }
@@ -108,8 +110,11 @@ pub(crate) struct Driver<'a> {
     /// The messages of other processes that were taken, and those of which the journal tells.
     messages: HashSet<String>,
     acknowledged: HashSet<String>,
-    /// The tokens that the journal has.
+    /// The tokens that the journal has, and those that were held against the budget.
     tokens: Option<Usage>,
+    counted: Option<Usage>,
+    /// What the session had used when it was taken over.
+    used_before: Option<Usage>,
     /// Who answered what, in which words: until the machine says whether the agent is told.
     given: Option<(String, String, String)>,
     queue: VecDeque<Event>,
@@ -163,6 +168,8 @@ impl<'a> Driver<'a> {
             messages: HashSet::new(),
             acknowledged: HashSet::new(),
             tokens: None,
+            counted: None,
+            used_before: None,
             given: None,
             queue: VecDeque::new(),
             pane_bytes: 0,
@@ -197,6 +204,7 @@ impl<'a> Driver<'a> {
     ) -> notify::Result<Self> {
         let mut driver = Self::new(parts)?;
         driver.items = items;
+        driver.load_tokens();
         driver.questions = driver.count_questions();
         driver.pass_over_messages(resume_point);
         let decided = driver.signals.pass_over(resume_point);
@@ -231,7 +239,8 @@ impl<'a> Driver<'a> {
                 () = tokio::time::sleep_until(until.into()) => Cause::Time,
             };
             let now = Instant::now();
-            if now >= rescan {
+            let rescans = now >= rescan;
+            if rescans {
                 rescan = beat_after(now, RESCAN);
                 self.wake.mark(Source::Signals);
                 self.wake.mark(Source::Transcript);
@@ -239,6 +248,7 @@ impl<'a> Driver<'a> {
                 self.screen_due = true;
             }
             let cut_off = self.gather(woke, now).await;
+            self.watch_budget(rescans);
             let end = self.settle().await.or(cut_off).or_else(|| self.refusal());
             if let Some(end) = end {
                 let end = match self.parts.pane.filter(|_| self.is_by_keys()) {

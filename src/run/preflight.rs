@@ -80,6 +80,10 @@ pub(crate) async fn check(
             "{name} can't be held to --output-schema: use a headless executor (`cx-operator doctor --help` lists them)"
         )));
     }
+    if task.budget.is_set() && task.keep == Keep::Session {
+        let why = "nobody watches what a session uses that is kept: with a budget it must be --keep branch or worktree";
+        return Err(Error::Usage(why.to_owned()));
+    }
     if drive == Drive::Headless {
         check_headless(task, &*program)?;
     } else {
@@ -112,6 +116,11 @@ pub(crate) async fn check(
     if access.is_billed && note_once(store, "cost-note-shown") {
         notices.push(format!(
             "{name} uses an API key: it is billed by use, with no spending cap"
+        ));
+    }
+    if task.budget.is_set() && executor.tells_tokens_late() {
+        notices.push(format!(
+            "{name} tells what it used only at its end: the budget can't end it before"
         ));
     }
     if !program.is_known() {

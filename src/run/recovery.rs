@@ -394,6 +394,7 @@ impl TakenOverRun {
             context: &context,
             permissions: self.found.journal_state.order.permissions,
             judges: self.found.journal_state.order.policy.is_some(),
+            budget: &self.found.journal_state.order.budget,
             trust: self.found.journal_state.order.agent.trust,
             executor: self.found.journal_state.order.agent.executor,
         };

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use crate::os::blocking::blocking;
 use crate::os::process::{GRACE, Process, RunProcesses, end_run_processes, members};
 use crate::record::journal::{Progress, Step};
-use crate::record::{Outcome, PolicyRecord, Status};
+use crate::record::{BudgetRecord, Outcome, PolicyRecord, Status};
 use crate::run::drive::Ending;
 use crate::task::policy::Keep;
 use crate::tmux::Pane;
@@ -271,6 +271,24 @@ async fn collect(
     Some(Collected { worktree, taken_in })
 }
 
+/// Fills in what the order allowed, and what was made of it.
+fn describe_terms(context: &RunContext<'_>, outcome: &mut Outcome) {
+    let Ok(Some(order)) = context.dir.load_order() else {
+        return;
+    };
+    let signals = context.dir.signals();
+    let policy = order.policy.as_ref();
+    outcome.policy = policy.map(|policy| PolicyRecord::load(policy, &signals));
+    let usage = outcome.usage.as_ref();
+    outcome.budget = BudgetRecord::of(&order.budget, usage);
+    let excess = usage.and_then(|usage| order.budget.find_excess(usage));
+    if let Some(excess) = excess.filter(|_| outcome.status != Status::OverBudget) {
+        outcome.notices.push(format!(
+            "the budget was used up when the run ended: {excess}"
+        ));
+    }
+}
+
 /// Writes the record, and removes what was made for the run.
 async fn conclude(
     context: &RunContext<'_>,
@@ -285,11 +303,7 @@ async fn conclude(
         // lines of the journal either: then the tree is what tells how far the run came.
         let recorded = collected.taken_in.and_then(|all| {
             whole = all;
-            if let Ok(Some(order)) = context.dir.load_order() {
-                let signals = context.dir.signals();
-                let policy = order.policy.as_ref();
-                outcome.policy = policy.map(|policy| PolicyRecord::load(policy, &signals));
-            }
+            describe_terms(context, outcome);
             let written = context.dir.write_record(outcome);
             written.map_err(|error| Refusal::Failed(error.into()))
         });

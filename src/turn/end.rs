@@ -54,6 +54,13 @@ impl End {
         end
     }
 
+    /// The end of a run whose budget is used up.
+    pub(super) fn over_budget(why: &str) -> Self {
+        let message = format!("the budget is used up: {why}");
+        let hint = "its work is kept; give more with --max-tokens, or a smaller task";
+        Self::failed(Status::OverBudget, "over_budget", message, hint)
+    }
+
     /// The end of a run of which only the death of its operator is known.
     pub(crate) fn operator_died() -> Self {
         Self::failed(

@@ -156,6 +156,8 @@ pub enum Event {
         /// By what: `SIGINT`, `SIGTERM`, `cancelled`.
         by: String,
     },
+    /// The budget is used up, as [`Machine::note_spent`](super::Machine::note_spent) was told.
+    Spent,
     /// The time of [`Machine::deadline`](super::Machine::deadline) has come.
     Deadline,
 }

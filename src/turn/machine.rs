@@ -17,7 +17,6 @@ use crate::task::question::{Question, QuestionKind};
 pub use resume::ResumePoint;
 
 use awaited::Awaited;
-use deadlines::digestion;
 use forms::OpenForm;
 use screen::DialogState;
 use stopping::Stopping;
@@ -29,6 +28,7 @@ mod forms;
 mod replies;
 mod resume;
 mod screen;
+mod sending;
 mod stopping;
 mod told;
 mod turns;
@@ -158,6 +158,8 @@ pub struct Machine {
     holds: Option<Holds>,
     stopping: Stopping,
     messages: Messages,
+    /// How the run ends instead of going on: its budget is used up.
+    spent: Option<End>,
 }
 
 impl Machine {
@@ -184,6 +186,7 @@ impl Machine {
             holds: None,
             stopping: Stopping::default(),
             messages: Messages::default(),
+            spent: None,
             plan,
         }
     }
@@ -413,6 +416,7 @@ impl Machine {
             Event::Message { id, text } => self.on_message(id, text),
             Event::Answered(question, answer) => self.on_answer(now, &question, answer),
             Event::Cancelled { by } => self.cut_off(End::cancelled(&by)),
+            Event::Spent => self.on_spent(now),
             Event::Deadline => self.on_deadline(now),
         }
     }
@@ -456,42 +460,5 @@ impl Machine {
     fn cut_off(&mut self, mut end: End) -> Reaction {
         end.pending = self.asked().map(Question::to_pending);
         self.end(end)
-    }
-
-    /// Has the composer looked for before a reply: between two turns a dialog may have come up, whose options a
-    /// paste and its Enter would choose from.
-    fn reply_with(&mut self, now: Instant, text: String) -> Reaction {
-        self.dialog_state = None;
-        self.awaited = Awaited::default();
-        self.form = None;
-        self.prompt = text;
-        self.state = State::Starting {
-            until: now + self.plan.limits.submit,
-        };
-        Reaction::Look
-    }
-
-    /// From a paste to the proof.
-    fn submit_budget(&self) -> Duration {
-        self.plan.limits.submit + digestion(&self.prompt)
-    }
-
-    fn submission(&self, now: Instant, sent: Sent) -> Submission {
-        Submission {
-            until: now + self.submit_budget(),
-            look: now + FIRST_LOOK,
-            due: false,
-            sent,
-            pastes: 1,
-            covered: false,
-            enters: 0,
-        }
-    }
-
-    fn paste(&mut self, now: Instant) -> Reaction {
-        self.state = State::Submitting(self.submission(now, Sent::No));
-        self.dialog_state = None;
-        self.holds = None;
-        Reaction::Paste(self.prompt.clone())
     }
 }

@@ -16,6 +16,7 @@ use crate::task::question::{Answer, Question, QuestionKind};
 use crate::tmux::Key;
 
 mod asking;
+mod budget;
 mod ends;
 mod late;
 mod probe;

@@ -21,12 +21,13 @@ use serde_json::{Value, json};
 
 use commands::{Help, code, lines, mistaken_value};
 
-const STATUSES: [Status; 10] = [
+const STATUSES: [Status; 11] = [
     Status::Completed,
     Status::NeedsInput,
     Status::NeedsPermission,
     Status::BlockedDialog,
     Status::TurnCap,
+    Status::OverBudget,
     Status::AgentFailed,
     Status::AgentDied,
     Status::TimedOut,
@@ -225,6 +226,7 @@ fn full_record() -> Outcome {
     let decision =
         json!({"tool": "t", "command": "c", "action": "deny", "rule": "r", "message": "m"});
     record["answer"] = json!(true);
+    record["budget"] = json!({"max_tokens": 1, "max_cost_usd": 1.5, "cost_usd": 0.5});
     record["policy"] = json!({"name": "n", "hash": "h", "decisions": [decision]});
     serde_json::from_value(record).expect("a record")
 }
@@ -319,6 +321,7 @@ fn exits(status: Status) -> BTreeSet<u8> {
         | Status::NeedsPermission
         | Status::BlockedDialog
         | Status::TurnCap
+        | Status::OverBudget
         | Status::AgentFailed
         | Status::AgentDied
         | Status::TimedOut => {}

@@ -138,6 +138,7 @@ macro_rules! on_scripted {
 }
 
 mod between;
+mod budget;
 mod changes;
 mod claude;
 mod configurations;

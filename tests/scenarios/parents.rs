@@ -5,6 +5,7 @@ use std::process::Output;
 use cx_operator::record::Status;
 use cx_operator::record::journal::Progress;
 use serde_json::Value;
+use testkit::schemas;
 
 use crate::rig::Rig;
 
@@ -22,6 +23,7 @@ const ANSWER: &str = "Spaces.\n[[shell echo spaces > style; echo 'STATUS: DONE']
 pub(crate) async fn call(rig: &Rig, arguments: &[&str]) -> (Value, i32) {
     let output = rig.binary(arguments).output().await.expect("it runs");
     let code = output.status.code().expect("it exited by itself");
+    schemas::check(arguments, &String::from_utf8_lossy(&output.stdout));
     (document(&output), code)
 }
 
@@ -40,6 +42,7 @@ pub(crate) async fn events(rig: &Rig, arguments: &[&str]) -> Vec<Value> {
     let output = rig.binary(&all).output().await.expect("it runs");
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
+    schemas::check(&all, &text);
     let events: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).expect(line))

@@ -30,7 +30,7 @@ use tokio::sync::Semaphore;
 use testkit::git::{self, git};
 use testkit::wait::LIMIT as WAIT;
 use testkit::world::{self, World};
-use testkit::{alone, built};
+use testkit::{alone, built, schemas};
 
 pub(crate) use testkit::wait::wait_for_async as wait_for;
 
@@ -378,6 +378,8 @@ impl Rig {
             let (out, err) = (String::from_utf8_lossy(out), String::from_utf8_lossy(err));
             panic!("stdout is no record: {error}\n{out}\nstderr:\n{err}")
         });
+        let document = serde_json::from_slice(&output.stdout).expect("a document");
+        schemas::check_document("run", &document);
         self.keep_in_mind(&outcome);
         (outcome, output.status.code().expect("it exited by itself"))
     }

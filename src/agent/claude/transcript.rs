@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use items::Calls;
 
+use super::counted::Counted;
 use super::payload::{QUESTION, call_of, failure, inquiries, wish};
-use crate::agent::report::{Line, Phase, TranscriptReader, Usage};
+use crate::agent::report::{Line, Phase, TranscriptReader};
 
 mod items;
 
@@ -26,9 +27,7 @@ pub(super) struct Reader {
     turn: Option<String>,
     /// What the agent said last in it.
     message: String,
-    /// The tokens of each message.
-    usage: HashMap<String, Usage>,
-    total: Usage,
+    counted: Counted,
     /// The tools by which the agent asks that are open: the name of the form, by the call.
     forms: HashMap<String, String>,
     /// What works on beside the turns: commands and sub-agents.
@@ -47,7 +46,7 @@ impl TranscriptReader for Reader {
         match line["type"].as_str() {
             Some("assistant") => {
                 self.introduce(&line, &mut lines);
-                self.count(&line["message"], &mut lines);
+                lines.extend(self.counted.add(&line["message"]).map(Line::Tokens));
                 if !is_aside {
                     self.take_message(&line, &mut lines);
                 }
@@ -106,21 +105,6 @@ impl Reader {
                 version: line["version"].as_str().map(str::to_owned),
             });
         }
-    }
-
-    fn count(&mut self, message: &Value, lines: &mut Vec<Line>) {
-        let (Some(id), true) = (message["id"].as_str(), message["model"] != "<synthetic>") else {
-            return;
-        };
-        let Some(usage) = usage_in(&message["usage"]) else {
-            return;
-        };
-        let before = self.usage.insert(id.to_owned(), usage);
-        if before == Some(usage) {
-            return;
-        }
-        self.total = self.total.plus(usage).minus(before.unwrap_or_default());
-        lines.push(Line::Tokens(self.total));
     }
 
     fn take_message(&mut self, line: &Value, lines: &mut Vec<Line>) {
@@ -274,22 +258,6 @@ impl Reader {
         });
         lines.extend(self.calls.end(line, part));
     }
-}
-
-fn usage_in(usage: &Value) -> Option<Usage> {
-    let count = |name: &str| usage[name].as_u64();
-    let (new, output) = (count("input_tokens")?, count("output_tokens")?);
-    let written = count("cache_creation_input_tokens").unwrap_or_default();
-    let cached = count("cache_read_input_tokens").unwrap_or_default();
-    let input = new + written + cached;
-    Some(Usage {
-        input_tokens: input,
-        output_tokens: output,
-        total_tokens: input + output,
-        cached_input_tokens: Some(cached),
-        cache_write_input_tokens: Some(written),
-        reasoning_output_tokens: usage["output_tokens_details"]["thinking_tokens"].as_u64(),
-    })
 }
 
 /// The transcripts of the session's sub-agents, whose tokens are the session's too.

@@ -54,6 +54,10 @@ impl Executor for CodexExec {
         Codex.key_variables()
     }
 
+    fn tells_tokens_late(&self) -> bool {
+        true
+    }
+
     fn home_variable(&self) -> Option<&'static str> {
         Codex.home_variable()
     }

@@ -118,6 +118,48 @@ impl Driver<'_> {
         }
     }
 
+    /// Takes the tokens that the journal of an operator before has, or the transcript: a server may tell of none before more are
+    /// used.
+    pub(super) fn load_tokens(&mut self) {
+        let entries = journal::load(&self.parts.dir.events()).unwrap_or_default();
+        let mut told = entries
+            .iter()
+            .rev()
+            .filter_map(|entry| match entry.progress {
+                Progress::Tokens { usage, .. } => Some(usage),
+                _ => None,
+            });
+        self.tokens = told.next();
+        let session = self
+            .parts
+            .conversation
+            .as_ref()
+            .map(|conversation| conversation.session());
+        let path = session.and_then(|session| session.transcript.clone());
+        if let Some(path) = path.filter(|_| self.parts.budget.is_set()) {
+            let mut transcript = Transcript::new(path, self.parts.executor);
+            let _the_server_tells_of_turns = transcript.read();
+            self.used_before = transcript.own_usage();
+        }
+    }
+
+    /// Tells the machine when the budget is used up. What is there to be told is told before, a turn's end among it.
+    pub(super) fn watch_budget(&mut self, rescans: bool) {
+        let budget = self.parts.budget;
+        let is_new = rescans || self.counted != self.tokens;
+        if !budget.is_set() || self.parts.machine.is_spent() || !is_new {
+            return;
+        }
+        self.counted = self.tokens;
+        let told = self.transcript.as_ref().and_then(Transcript::usage);
+        let used = [told, self.tokens, self.used_before].into_iter().flatten();
+        let used = used.max_by_key(|usage| usage.total_tokens);
+        if let Some(why) = used.and_then(|usage| budget.find_excess(&usage)) {
+            self.parts.machine.note_spent(&why);
+            self.queue.push_back(Event::Spent);
+        }
+    }
+
     /// The questions that the journal of an operator before has.
     pub(super) fn count_questions(&self) -> usize {
         let entries = journal::load(&self.parts.dir.events()).unwrap_or_default();

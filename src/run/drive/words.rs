@@ -74,6 +74,7 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         Event::Message { .. } => Some("a message".to_owned()),
         Event::Answered(..) => Some("an answer".to_owned()),
         Event::Cancelled { by } => Some(by.clone()),
+        Event::Spent => Some("the end of the budget".to_owned()),
     }
 }
 

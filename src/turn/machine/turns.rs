@@ -275,6 +275,10 @@ impl Machine {
         if !self.plan.responder || self.is_one_shot() {
             return self.end(unanswered(&question));
         }
+        if let Some(mut end) = self.spent.take() {
+            end.pending = Some(question.to_pending());
+            return self.end(end);
+        }
         if self.turns >= self.plan.limits.turns {
             return self.turn_cap(Some(&question));
         }

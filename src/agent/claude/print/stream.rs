@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::super::counted::Counted;
 use super::super::payload::{failure, wish};
 use crate::agent::report::{Item, Line, Phase, TranscriptReader, TurnError, Usage, cut};
 
@@ -37,6 +38,8 @@ pub(super) struct Reader {
     error: Option<String>,
     /// The tools that were called and have not returned.
     open: HashMap<String, (String, Value)>,
+    /// The tokens, those of sub-agents included. A turn's end tells them whole, an answer's event as far as they are known then.
+    counted: Counted,
 }
 
 impl TranscriptReader for Reader {
@@ -51,7 +54,12 @@ impl TranscriptReader for Reader {
             (Some("system"), Some("init")) => self.begin(&event, &mut lines),
             (Some("system"), Some("api_retry")) => lines.push(trouble(&event)),
             (Some("system"), Some("informational")) => self.inform(&event, &mut lines),
-            (Some("assistant"), _) if !is_aside => self.take_message(&event, &mut lines),
+            (Some("assistant"), _) => {
+                lines.extend(self.counted.add(&event["message"]).map(Line::Tokens));
+                if !is_aside {
+                    self.take_message(&event, &mut lines);
+                }
+            }
             (Some("user"), _) if !is_aside => self.take_results(&event["message"], &mut lines),
             (Some("result"), subtype) => self.end(&event, subtype, &mut lines),
             _ => {}
@@ -167,7 +175,10 @@ impl Reader {
     }
 
     fn end(&mut self, event: &Value, subtype: Option<&str>, lines: &mut Vec<Line>) {
-        lines.extend(usage(&event["modelUsage"]).map(Line::Tokens));
+        if let Some(told) = usage(&event["modelUsage"]) {
+            self.counted.settle(told);
+            lines.push(Line::Tokens(told));
+        }
         // The end of a prompt that a hook refused is told already.
         if event["num_turns"] == 0 && event["is_error"] == false && !self.in_turn {
             return;
