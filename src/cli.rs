@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::Error;
 use crate::agent::executor::Options;
 use crate::agent::{EXECUTORS, ExecutorId};
+use crate::operator::starting::Order;
 use crate::os::shell::shell_quote;
 use crate::record::code::Code;
 use crate::record::redact::redact;
@@ -38,6 +39,7 @@ mod doctor;
 mod events;
 mod follow;
 mod hooks;
+mod mcp;
 mod policy;
 mod prune;
 mod records;
@@ -89,6 +91,7 @@ enum Command {
     Prune(prune::Prune),
     Doctor(doctor::Doctor),
     Hooks(hooks::Hooks),
+    Mcp(mcp::Mcp),
     Classify(classify::Classify),
     Policy(policy::Policy),
     Capabilities(capabilities::Capabilities),
@@ -180,6 +183,7 @@ pub fn main() -> ExitCode {
         Command::Prune(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Hooks(command) => command.run(),
+        Command::Mcp(command) => command.run(),
         Command::Classify(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Capabilities(command) => command.run(Cli::command()),
@@ -209,7 +213,7 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
 
 /// The command line of the caller of a supervising process, with the brief that it has read.
 fn take_order() -> Result<Cli, clap::Error> {
-    let order = detached::Order::read().map_err(clap::Error::from)?;
+    let order = Order::read().map_err(clap::Error::from)?;
     let mut cli = parse(order.arguments())?;
     if let Command::Delegate(delegate) = &mut cli.command {
         delegate.be_told(order);
@@ -256,7 +260,8 @@ fn quoted(path: &Path) -> String {
 }
 
 fn start_log(verbose: u8) {
-    let fallback = ["warn", "info", "debug"][usize::from(verbose.min(2))];
+    // A request that is refused is the client's affair.
+    let fallback = ["warn,rmcp=error", "info", "debug"][usize::from(verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(fallback));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

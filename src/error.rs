@@ -25,6 +25,9 @@ pub enum Error {
     /// An argument is wrong.
     #[error("{0}")]
     Usage(String),
+    /// The person who configured this process did not allow it.
+    #[error("{0}")]
+    NotAllowed(String),
     /// A name, a directory or a record is wrong.
     #[error(transparent)]
     Run(#[from] record::Error),
@@ -121,6 +124,7 @@ impl Error {
             },
             Self::Policy(_) => Code::PolicyFile,
             Self::Usage(_) => Code::Usage,
+            Self::NotAllowed(_) => Code::NotAllowed,
             Self::Run(error) => match error {
                 record::Error::NotFound { .. } | record::Error::Ambiguous { .. } => {
                     Code::RunNotFound

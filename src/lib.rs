@@ -28,6 +28,7 @@
 //!
 //! | room | owns |
 //! |---|---|
+//! | `mcp` | the server of the Model Context Protocol, of the feature `cli` |
 //! | `operator` | what a caller can ask for: runs, the queue, `cleanup`, `prune` |
 //! | `run` | one run: preflight, launch, the turns, collecting the work, teardown, recovery |
 //! | `turn` | pure: the state machine of the turns, the reading of messages |
@@ -56,6 +57,8 @@
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "cli")]
+mod mcp;
 
 #[cfg(not(feature = "unstable"))]
 mod agent;

@@ -8,8 +8,11 @@ pub mod following;
 pub mod listing;
 pub mod prune;
 pub mod queue;
+pub(crate) mod replying;
+pub(crate) mod starting;
 pub mod status;
 pub(crate) mod terminal;
+pub(crate) mod waiting;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -174,10 +177,15 @@ impl Operator {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn start(&self, task: Task) -> Run {
+        let run_id = RunId::new(&task.name, SystemTime::now());
+        self.start_as(run_id, task)
+    }
+
+    /// The same, with an id that was made before.
+    pub(crate) fn start_as(&self, run_id: RunId, task: Task) -> Run {
         let (sender, receiver) = unbounded_channel();
         let cancel = Cancel::new();
         let (operator, ours) = (self.clone(), cancel.clone());
-        let run_id = RunId::new(&task.name, SystemTime::now());
         let (store, id) = (self.shared.store.clone(), run_id.clone());
         let handle = tokio::spawn(async move {
             let place = operator.wait_for_place((&task, &run_id), &ours, &sender);
@@ -254,6 +262,7 @@ impl Operator {
             run_id: run_id.as_str().to_owned(),
             task: task.name.as_str().to_owned(),
             executor: Some(task.agent.executor.name().to_owned()),
+            repository: Some(task.repository.clone()),
             position: 0,
         };
         let place = self.queue.enter(whose).await.map_err(not_begun)?;

@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::Error;
 use crate::operator::listing::find_run;
+use crate::operator::replying::abort;
 
 use super::{State, print_json, print_text, safe};
 
@@ -31,32 +30,20 @@ pub(crate) struct Abort {
     state: State,
 }
 
-/// The document of `abort --json`.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Document {
-    /// 1.
-    schema_version: u32,
-    /// The ids of the runs that end now.
-    aborted: Vec<String>,
-}
-
 impl Abort {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let store = self.state.open()?;
         let find = |name: &String| find_run(&store, name);
         let runs = self.runs.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-        let mut told = Vec::new();
-        for run in &runs {
-            run.send_cancel(&self.reason)?;
-            told.push(run.name().to_owned());
-        }
+        let ended = abort(&runs, &self.reason)?;
         if self.json {
-            print_json(&Document {
-                schema_version: 1,
-                aborted: told,
-            })?;
+            print_json(&ended)?;
         } else {
-            let lines: Vec<String> = told.iter().map(|name| format!("{name} ends\n")).collect();
+            let lines: Vec<String> = ended
+                .aborted
+                .iter()
+                .map(|name| format!("{name} ends\n"))
+                .collect();
             print_text(&safe(&lines.concat()))?;
         }
         Ok(ExitCode::SUCCESS)

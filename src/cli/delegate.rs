@@ -5,23 +5,25 @@ use std::io::{self, IsTerminal, Read};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::agent::answer::{self, AnswerSchema};
 use crate::agent::conversation::Drive;
 use crate::agent::executor::{Ask, Options, Sandbox, TrustPolicy};
+use crate::operator::starting::{Order, say_name};
 use crate::policy::NamedPolicy;
-use crate::record::Outcome;
+use crate::record::{Claim, Key, Outcome, Store};
 use crate::task::Task;
-use crate::task::name::TaskName;
+use crate::task::name::{RunId, TaskName, task_of};
 use crate::task::policy::{Keep, Limits, Permissions};
 use crate::task::prompt::{self, Prompt};
+use crate::worktree::Repository;
 use crate::{Error, Operator};
 use clap::Args;
 use serde_json::Value;
 
 use super::asking;
-use super::detached::{self, Order, Supervisor};
+use super::detached::{self, Supervisor};
 use super::follow::{Audience, Responders, duration, follow, print_outcome};
 use super::{AgentProgram, State, block_on, print_failure, print_record, usage};
 
@@ -86,6 +88,10 @@ pub(crate) struct Delegate {
     /// Return once the agent has the prompt, with the run's id; the run goes on in a process of its own.
     #[arg(long)]
     detach: bool,
+    /// A key of yours for this call: repeated with it, on the same repository, it is the same run, and none begins anew. It is free
+    /// again once that run is on record no more.
+    #[arg(long, value_name = "KEY", requires = "detach", value_parser = key)]
+    idempotency_key: Option<String>,
     /// Print the record as one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -189,7 +195,7 @@ impl Delegate {
         let done = if self.detach {
             self.detach()
         } else {
-            let outcome = self.delegate(None);
+            let outcome = self.delegate(None, None);
             outcome.and_then(|outcome| print_outcome(&outcome, self.json))
         };
         match done {
@@ -205,14 +211,26 @@ impl Delegate {
     /// Has another process do it. What is wrong with the call is said before.
     fn detach(&self) -> Result<ExitCode, Error> {
         let task = self.task()?;
-        let order = Order::new(task.prompt.as_str());
+        let order = Order::new(std::env::args_os(), task.prompt.as_str());
         detached::start(&order, (task.name.as_str(), self.json))
     }
 
     /// Does it for another process, to which it says how the start went.
     fn supervise(&self) -> Result<ExitCode, Error> {
         let mut supervisor = Supervisor::begin();
-        let outcome = match self.delegate(Some(&mut supervisor)) {
+        let done = match self.claim_key() {
+            Ok(Some((store, Claim::Of(run)))) => {
+                supervisor.tell_known(&store, &run);
+                return Ok(ExitCode::SUCCESS);
+            }
+            // Held to the run's end.
+            Ok(Some((_, Claim::Ours(mut key)))) => {
+                self.delegate(Some(&mut supervisor), Some(&mut key))
+            }
+            Ok(None) => self.delegate(Some(&mut supervisor), None),
+            Err(error) => Err(error),
+        };
+        let outcome = match done {
             Ok(outcome) => outcome,
             Err(error) => {
                 let name = TaskName::parse(&self.task)?;
@@ -224,8 +242,35 @@ impl Delegate {
         Ok(ExitCode::from(exit))
     }
 
-    fn delegate(&self, supervisor: Option<&mut Supervisor>) -> Result<Outcome, Error> {
+    /// Claims the caller's key for its run, if it has one.
+    fn claim_key(&self) -> Result<Option<(Store, Claim)>, Error> {
+        let Some(key) = &self.idempotency_key else {
+            return Ok(None);
+        };
+        let store = self.state.open()?;
+        let repository = Repository::discover(&self.repo)?;
+        let claim = store.claim_key(repository.common_dir(), key)?;
+        match &claim {
+            Claim::Of(run) if task_of(run.as_str()) != Some(self.task.as_str()) => Err(usage(
+                format!("the key {key} is that of another task: {run}"),
+            )),
+            _ => Ok(Some((store, claim))),
+        }
+    }
+
+    fn delegate(
+        &self,
+        supervisor: Option<&mut Supervisor>,
+        key: Option<&mut Key>,
+    ) -> Result<Outcome, Error> {
         let task = self.task()?;
+        let run_id = RunId::new(&task.name, SystemTime::now());
+        if let Some(key) = key {
+            key.sign(&run_id)?;
+        }
+        if supervisor.is_some() {
+            say_name(&run_id);
+        }
         let mut operator = Operator::builder()
             .state_directory(self.state.root()?)
             .queue_timeout(self.deadlines.queue_timeout);
@@ -237,7 +282,7 @@ impl Delegate {
             shown: self.show.then(|| operator.clone()),
             supervisor,
         };
-        block_on(follow(|| Ok(operator.start(task)), audience))?
+        block_on(follow(|| Ok(operator.start_as(run_id, task)), audience))?
     }
 
     /// The document of a run that never began. What is named after the task is null if the name is invalid.
@@ -361,6 +406,14 @@ impl Agent {
             )),
         };
         self.env.iter().map(parse).collect()
+    }
+}
+
+/// A key is any text of some length.
+fn key(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=200 => Ok(text.to_owned()),
+        _ => Err("it must have 1 to 200 bytes".to_owned()),
     }
 }
 

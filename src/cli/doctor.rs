@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Error;
-use crate::run::preflight::{Check, Level, doctor};
+use crate::run::preflight::{Level, Readiness, doctor};
 use clap::Args;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::{AgentProgram, State, one_line, print_json, print_text, runtime, safe, usage};
 
@@ -26,32 +24,17 @@ pub(crate) struct Doctor {
     state: State,
 }
 
-/// The document of `doctor --json`.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Document {
-    /// 1.
-    schema_version: u32,
-    /// Whether a run could start.
-    ready: bool,
-    /// The checks, in their order.
-    checks: Vec<Check>,
-}
-
 impl Doctor {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let repo = std::path::absolute(&self.repo).map_err(|_| usage("--repo is empty"))?;
         let options = self.program.options();
         let checks = runtime()?.block_on(doctor(&self.state.root()?, &repo, &options));
-        let ready = checks.iter().all(|check| check.level != Level::Fail);
+        let found = Readiness::of(checks);
         if self.json {
-            print_json(&Document {
-                schema_version: 1,
-                ready,
-                checks,
-            })?;
+            print_json(&found)?;
         } else {
             let mut text = String::new();
-            for check in &checks {
+            for check in &found.checks {
                 let mark = match check.level {
                     Level::Ok => "ok  ",
                     Level::Warn => "warn",
@@ -63,9 +46,13 @@ impl Doctor {
                     text.push_str(&format!("      fix: {fix}\n"));
                 }
             }
-            text.push_str(if ready { "ready\n" } else { "not ready\n" });
+            text.push_str(if found.ready {
+                "ready\n"
+            } else {
+                "not ready\n"
+            });
             print_text(&safe(&text))?;
         }
-        Ok(ExitCode::from(if ready { 0 } else { 7 }))
+        Ok(ExitCode::from(if found.ready { 0 } else { 7 }))
     }
 }

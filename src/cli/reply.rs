@@ -4,26 +4,16 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::Error;
 use crate::operator::listing::find_run;
-use crate::record::inbox::OpenQuestion;
-use crate::record::{self, RunDir};
+use crate::operator::replying::reply;
 use crate::task::prompt::Prompt;
 use crate::task::question::Answer;
 
 use super::{State, print_json, print_text, safe, tell, usage};
-
-/// How long the run may take to read the reply, before it is said that it has not.
-const READ: Duration = Duration::from_secs(10);
-/// Between two looks whether it has.
-const PACE: Duration = Duration::from_millis(20);
 
 /// Answer the question that a run waits with. The agent goes on in the same session.
 ///
@@ -71,41 +61,18 @@ struct Said {
     leave: bool,
 }
 
-/// The document of `reply --json`.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Document {
-    /// 1.
-    schema_version: u32,
-    /// The run's id.
-    run_id: String,
-    /// The id of the question that was answered.
-    question: String,
-    /// Whether the run has read the reply.
-    taken: bool,
-}
-
 impl Reply {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let answer = self.answer()?;
         let run = find_run(&self.state.open()?, &self.run)?;
-        let question = find_question(&run, self.to.as_deref())?;
-        match &answer {
-            Some(answer) => run.send_answer(&question.id, answer)?,
-            None => run.leave_question(&question.id)?,
-        }
-        let taken = is_taken(&run, &question.id);
+        let replied = reply(&run, self.to.as_deref(), answer.as_ref())?;
         if self.json {
-            print_json(&Document {
-                schema_version: 1,
-                run_id: run.name().to_owned(),
-                question: question.id,
-                taken,
-            })?;
+            print_json(&replied)?;
         } else {
-            let text = format!("{} has the reply to {}\n", run.name(), question.id);
+            let text = format!("{} has the reply to {}\n", run.name(), replied.question);
             print_text(&safe(&text))?;
         }
-        if !taken {
+        if !replied.taken {
             let name = safe(run.name());
             tell(&format!(
                 "note: nobody has read it yet: `cx-operator status {name}` tells whether it is driven"
@@ -147,45 +114,4 @@ pub(super) fn load(path: &PathBuf) -> Result<Vec<u8>, Error> {
             path.display()
         ))
     })
-}
-
-/// The question that is open, if it is that one and an answer is waited for.
-fn find_question(run: &RunDir, wanted: Option<&str>) -> Result<OpenQuestion, Error> {
-    let open = run.load_question()?.filter(|_| !run.is_closed());
-    match open {
-        Some(open) if wanted.is_none_or(|wanted| open.id == wanted) => {
-            if open.until.is_none() {
-                return Err(usage(format!(
-                    "the run {} waits for no reply: it was started without --wait-for-reply",
-                    run.name()
-                )));
-            }
-            Ok(open)
-        }
-        None if run.is_closed() => Err(record::Error::Ended {
-            name: run.name().to_owned(),
-        }
-        .into()),
-        open => Err(record::Error::NotAsked {
-            name: run.name().to_owned(),
-            question: wanted.unwrap_or("").to_owned(),
-            open: open.map(|open| open.id),
-        }
-        .into()),
-    }
-}
-
-/// Waits until the run has read the reply: the question is then another one, or none. Not where nobody drives the run.
-fn is_taken(run: &RunDir, question: &str) -> bool {
-    let until = Instant::now() + READ;
-    loop {
-        let open = run.load_question().ok().flatten();
-        if open.is_none_or(|open| open.id != question) {
-            return true;
-        }
-        if Instant::now() >= until || !run.is_alive() {
-            return false;
-        }
-        thread::sleep(PACE);
-    }
 }

@@ -8,17 +8,18 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::json;
 
-use super::{
-    abort, capabilities, cleanup, detached, doctor, hooks, policy, print_text, prune, recover,
-    refusal, reply, send, wait,
-};
+use super::{capabilities, cleanup, hooks, policy, print_text, prune, recover, refusal};
 use crate::Error;
 use crate::operator::apply::Applied;
 use crate::operator::events::RunEvent;
 use crate::operator::listing::Summary;
+use crate::operator::replying::{Aborted, Replied, Sent};
+use crate::operator::starting::Detached;
 use crate::operator::status::RunStatus;
+use crate::operator::waiting::WaitReport;
 use crate::record::Outcome;
 use crate::record::journal::Entry;
+use crate::run::preflight::Readiness;
 use crate::turn::classify::Classification;
 
 /// Print the JSON Schema of a document, or the names of all schemas.
@@ -39,13 +40,13 @@ type Make = fn(SchemaGenerator) -> Schema;
 
 /// The documents, by their names.
 const SCHEMAS: [(&str, Make); 22] = [
-    ("abort", of::<abort::Document>),
+    ("abort", of::<Aborted>),
     ("apply", of::<Applied>),
     ("capabilities", of::<capabilities::Document>),
     ("classify", of::<Classification>),
     ("cleanup", of::<cleanup::Document>),
-    ("detached", of::<detached::Document>),
-    ("doctor", of::<doctor::Document>),
+    ("detached", of::<Detached>),
+    ("doctor", of::<Readiness>),
     ("error", of::<refusal::Refusal>),
     ("event", of::<RunEvent>),
     ("hooks", of::<hooks::Installed<'static>>),
@@ -56,11 +57,11 @@ const SCHEMAS: [(&str, Make); 22] = [
     ("policy-test", of::<policy::Tested>),
     ("prune", of::<prune::Document>),
     ("recover", of::<recover::Document>),
-    ("reply", of::<reply::Document>),
+    ("reply", of::<Replied>),
     ("run", of_run),
-    ("send", of::<send::Document>),
+    ("send", of::<Sent>),
     ("status", of::<RunStatus>),
-    ("wait", of::<wait::Document>),
+    ("wait", of::<WaitReport>),
 ];
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {

@@ -4,14 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use schemars::JsonSchema;
-use serde::Serialize;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::operator::events::Happening;
-use crate::operator::status::{RunStatus, find_queued};
-use crate::record::code::Code;
-use crate::record::{self, Store};
+use crate::operator::status::find_queued;
+use crate::operator::waiting::{Patience, Waited, exit_of};
+use crate::record::Store;
 use crate::task::name::RunId;
 use crate::{Error, Operator};
 
@@ -54,24 +50,6 @@ pub(crate) struct Wait {
     state: State,
 }
 
-/// The document of `wait --json`.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Document {
-    /// 1.
-    schema_version: u32,
-    /// Whether the time was up.
-    timed_out: bool,
-    /// What each run does, in the order in which they were named.
-    runs: Vec<RunStatus>,
-}
-
-/// What a wait learns of a run.
-enum Heard {
-    Ended(usize),
-    Waits,
-    Failed(Error),
-}
-
 /// The ids of runs; a name that is nobody's is an error at once.
 pub(super) fn ids(store: &Store, names: &[String]) -> Result<Vec<RunId>, Error> {
     let id = |name: &String| match find_queued(store, name)? {
@@ -87,87 +65,28 @@ impl Wait {
             .state_directory(self.state.root()?)
             .build()?;
         let ids = ids(operator.store(), &self.runs)?;
-        let waited = block_on(self.wait(&operator, &ids))?;
-        let statuses = ids.iter().map(|id| operator.status(id));
-        let statuses = statuses.collect::<Result<Vec<_>, _>>()?;
-        let waited = match waited {
-            Some(Heard::Failed(error)) => return Err(error),
-            other => other,
+        let patience = Patience {
+            any: self.any,
+            or_waiting: self.or_waiting,
+            timeout: self.timeout,
         };
-        let document = Document {
-            schema_version: 1,
-            timed_out: waited.is_none(),
-            runs: statuses,
-        };
+        let (waited, report) = block_on(operator.wait(&ids, patience, |_| ()))??;
         if self.json {
-            print_json(&document)?;
+            print_json(&report)?;
         } else {
-            let text: String = document.runs.iter().map(describe).collect();
+            let text: String = report.runs.iter().map(describe).collect();
             print_text(&safe(&text))?;
         }
-        let mut exits = document.runs.iter().map(exit_of);
         Ok(ExitCode::from(match waited {
-            None => TIME_IS_UP,
-            Some(Heard::Waits) => WAITS,
-            Some(Heard::Ended(at)) if self.any => exit_of(&document.runs[at]),
-            _ => exits.find(|exit| *exit != 0).unwrap_or(0),
+            Waited::TimeIsUp => TIME_IS_UP,
+            Waited::ForAnswer => WAITS,
+            Waited::Ended(at) if self.any => exit_of(&report.runs[at]),
+            Waited::Ended(_) => report
+                .runs
+                .iter()
+                .map(exit_of)
+                .find(|exit| *exit != 0)
+                .unwrap_or(0),
         }))
     }
-
-    /// What ended the wait; `None` where its time was up.
-    async fn wait(&self, operator: &Operator, ids: &[RunId]) -> Option<Heard> {
-        let (sender, mut receiver) = unbounded_channel();
-        for (at, id) in ids.iter().enumerate() {
-            let (operator, id, sender) = (operator.clone(), id.clone(), sender.clone());
-            tokio::spawn(async move {
-                let heard = match listen(&operator, &id, &sender).await {
-                    Ok(()) => Heard::Ended(at),
-                    Err(error) => Heard::Failed(error),
-                };
-                let _wait_is_over = sender.send(heard);
-            });
-        }
-        let time = tokio::time::sleep(self.timeout.unwrap_or(Duration::MAX));
-        tokio::pin!(time);
-        let mut left = ids.len();
-        loop {
-            let heard = tokio::select! {
-                heard = receiver.recv() => heard?,
-                () = &mut time => return None,
-            };
-            match heard {
-                Heard::Waits if !self.or_waiting => {}
-                Heard::Ended(_) if left > 1 && !self.any => left -= 1,
-                over => return Some(over),
-            }
-        }
-    }
-}
-
-/// Follows a run to its end, and tells when it waits for an answer.
-async fn listen(
-    operator: &Operator,
-    id: &RunId,
-    sender: &UnboundedSender<Heard>,
-) -> Result<(), Error> {
-    operator.wait_for_begin(id).await?;
-    let mut events = operator.watch(id, 0)?;
-    while let Some(event) = events.next().await {
-        // It may have been answered since.
-        let waits = matches!(event.event, Happening::Waiting { .. })
-            && operator.status(id)?.status == "waiting";
-        if waits {
-            let _wait_is_over = sender.send(Heard::Waits);
-        }
-    }
-    Ok(())
-}
-
-/// The exit status that tells of a run's end; of one whose operator died that of the error.
-fn exit_of(status: &RunStatus) -> u8 {
-    let dead = record::Error::Dead {
-        name: status.run_id.clone(),
-    };
-    debug_assert_eq!(Error::from(dead).code(), Code::RunOrphaned);
-    status.exit_code.unwrap_or(Code::RunOrphaned.exit())
 }

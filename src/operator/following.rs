@@ -62,10 +62,8 @@ impl Operator {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn follow(&self, run: &RunId) -> Result<Events, Error> {
-        let (sender, receiver) = unbounded_channel();
-        self.tail(&self.store().load(run)?, move |numbered| {
-            sender.send(numbered.entry).is_ok()
-        })?;
+        let run = self.store().load(run)?;
+        let receiver = self.tail(&run, |numbered| Some(numbered.entry))?;
         Ok(Events { receiver })
     }
 
@@ -78,23 +76,21 @@ impl Operator {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn watch(&self, run: &RunId, since: u64) -> Result<RunEvents, Error> {
-        let (sender, receiver) = unbounded_channel();
         let run = self.store().load(run)?;
         let mut teller = Teller::new(run.clone());
-        self.tail(&run, move |numbered| {
-            let event = teller.tell(numbered);
-            let event = event.filter(|event| event.seq > since);
-            event.is_none_or(|event| sender.send(event).is_ok())
+        let receiver = self.tail(&run, move |numbered| {
+            teller.tell(numbered).filter(|event| event.seq > since)
         })?;
         Ok(RunEvents { receiver })
     }
 
-    /// Hands over each entry until one is refused, the run has ended, or its operator is dead.
-    fn tail(
+    /// Tells what `tell` makes of each entry until nobody listens, the run has ended, or its operator is dead.
+    fn tail<T: Send + 'static>(
         &self,
         run: &RunDir,
-        mut hand_over: impl FnMut(Numbered) -> bool + Send + 'static,
-    ) -> Result<(), Error> {
+        mut tell: impl FnMut(Numbered) -> Option<T> + Send + 'static,
+    ) -> Result<UnboundedReceiver<T>, Error> {
+        let (sender, receiver) = unbounded_channel();
         let wakeup = Arc::new(Wakeup::default());
         let source = (Source::Signals, &wakeup);
         let watched = self
@@ -111,16 +107,21 @@ impl Operator {
                 for numbered in journal.read().unwrap_or_default() {
                     // One that was taken over after its end may have more.
                     is_over = matches!(numbered.entry.progress, Progress::Recorded { .. });
-                    if !hand_over(numbered) {
+                    let told = tell(numbered);
+                    if told.is_some_and(|told| sender.send(told).is_err()) {
                         return;
                     }
                 }
                 if is_over || !alive {
                     return;
                 }
-                let _at_intervals = tokio::time::timeout(RESCAN, wakeup.notified()).await;
+                tokio::select! {
+                    () = wakeup.notified() => {}
+                    () = tokio::time::sleep(RESCAN) => {}
+                    () = sender.closed() => return,
+                }
             }
         });
-        Ok(())
+        Ok(receiver)
     }
 }

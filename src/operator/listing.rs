@@ -181,8 +181,44 @@ fn root_of(path: &Path) -> String {
 /// # Errors
 /// [`Error::Run`] where the state directory can't be listed.
 pub fn list(store: &Store, count: usize, wanted: &Wanted) -> Result<Listing, Error> {
+    list_among(store, count, wanted, &Everything)
+}
+
+/// A choice among runs.
+pub(crate) trait Choice {
+    /// Whether one that waits for a place is chosen.
+    fn has_queued(&self, queued: &Queued) -> bool;
+    /// Whether one that has begun is.
+    fn has_run(&self, run: &RunDir) -> bool;
+}
+
+/// All runs.
+struct Everything;
+
+impl Choice for Everything {
+    fn has_queued(&self, _queued: &Queued) -> bool {
+        true
+    }
+
+    fn has_run(&self, _run: &RunDir) -> bool {
+        true
+    }
+}
+
+/// The same of the chosen runs alone.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) fn list_among(
+    store: &Store,
+    count: usize,
+    wanted: &Wanted,
+    choice: &impl Choice,
+) -> Result<Listing, Error> {
     let wanted = wanted.settled();
-    let (queue, runs) = (store.load_queue()?, store.load_runs()?);
+    let (mut queue, mut runs) = (store.load_queue()?, store.load_runs()?);
+    queue.retain(|queued| choice.has_queued(queued));
+    runs.retain(|run| wanted.may_be(run.name()) && choice.has_run(run));
     let queued = queue.into_iter().rev().map(Summary::of_queued);
     let mut listing = Listing {
         runs: queued.filter(|run| wanted.is(run)).collect(),
@@ -193,9 +229,6 @@ pub fn list(store: &Store, count: usize, wanted: &Wanted) -> Result<Listing, Err
         if places == 0 && wanted.is_all() {
             listing.older = runs.len() - looked_at;
             break;
-        }
-        if !wanted.may_be(run.name()) {
-            continue;
         }
         match Summary::of(run) {
             Ok(summary) if !wanted.is(&summary) => continue,

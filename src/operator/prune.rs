@@ -170,6 +170,9 @@ fn prune_now(
             remove(store, &place, some, &mut report);
         }
     }
+    if !plan.dry_run {
+        store.prune_keys();
+    }
     report.pruned.sort_by(|a, b| a.run_id.cmp(&b.run_id));
     report.left.sort_by(|a, b| a.run_id.cmp(&b.run_id));
     Ok(report)

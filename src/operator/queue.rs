@@ -41,6 +41,9 @@ pub struct Queued {
     /// The executor of its agent; older versions didn't write it.
     #[serde(default)]
     pub executor: Option<String>,
+    /// The path that led to its repository; older versions didn't write it.
+    #[serde(default)]
+    pub repository: Option<PathBuf>,
     /// Its place among those who wait, from 1.
     #[serde(skip)]
     pub position: usize,
@@ -317,6 +320,7 @@ mod tests {
             run_id: format!("20260101-000000-t{number}-0a1b"),
             task: format!("t{number}"),
             executor: None,
+            repository: None,
             position: 0,
         }
     }

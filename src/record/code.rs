@@ -28,6 +28,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 )]
 pub enum Code {
     Usage,
+    NotAllowed,
     TaskName,
     Prompt,
     AnswersFile,
@@ -85,6 +86,7 @@ impl Code {
     pub fn exit(self) -> u8 {
         match self {
             Self::Usage
+            | Self::NotAllowed
             | Self::TaskName
             | Self::Prompt
             | Self::AnswersFile
@@ -133,6 +135,9 @@ impl Code {
     pub fn hint(self) -> Option<&'static str> {
         Some(match self {
             Self::Usage => "see the command's --help",
+            Self::NotAllowed => {
+                "the person who configured the server decides: see `cx-operator mcp --help`"
+            }
             Self::TaskName => "see `cx-operator delegate --help`",
             Self::Prompt => {
                 "give the brief with --prompt, --prompt-file or on stdin; put a longer text into a file of the repository"

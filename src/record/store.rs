@@ -178,7 +178,18 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Ambiguous`] for a prefix of several ids.
     pub fn find(&self, name: &str) -> Result<RunDir, Error> {
-        let runs = self.load_runs()?;
+        self.find_among(name, |_| true)
+    }
+
+    /// The same among those runs that `is_one` says so of.
+    pub(crate) fn find_among(
+        &self,
+        name: &str,
+        is_one: impl Fn(&RunDir) -> bool,
+    ) -> Result<RunDir, Error> {
+        let mut runs = self.load_runs()?;
+        let may_be = |run: &RunDir| run.task() == Some(name) || run.name().starts_with(name);
+        runs.retain(|run| !name.is_empty() && may_be(run) && is_one(run));
         if let Some(run) = runs.iter().find(|run| run.name() == name) {
             return Ok(run.clone());
         }
@@ -193,7 +204,7 @@ impl Store {
         }
         let starting: Vec<_> = runs
             .iter()
-            .filter(|run| !name.is_empty() && run.name().starts_with(name))
+            .filter(|run| run.name().starts_with(name))
             .collect();
         match starting.as_slice() {
             [run] => Ok((*run).clone()),

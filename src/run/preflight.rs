@@ -23,7 +23,7 @@ use crate::tmux::{self, Server};
 use crate::worktree::{CommitId, Dirty, Repository, owned, refuse_unspeakable};
 
 use directory::find_directory;
-pub use doctor::{Check, Level, doctor};
+pub use doctor::{Check, Level, Readiness, doctor};
 
 mod directory;
 mod doctor;

@@ -26,7 +26,7 @@ use commits::Merging;
 pub use trial::Trial;
 
 /// In which form a result goes onto a branch.
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema, serde::Deserialize))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {

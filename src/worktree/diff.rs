@@ -250,6 +250,71 @@ fn parse(output: &[u8]) -> DiffSummary {
     summary
 }
 
+/// The path of a file in a patch, as [`FileChange::path`] has it, from the lines before its first change: that after the change, for a
+/// file that is gone the one before it.
+#[cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, reason = "the command line asks")
+)]
+pub(crate) fn path_of_header(lines: &[Vec<u8>]) -> Option<String> {
+    let named = |mark: &str| {
+        let line = lines
+            .iter()
+            .find_map(|line| line.strip_prefix(mark.as_bytes()))?;
+        let name = unquoted(line.strip_suffix(b"\n").unwrap_or(line));
+        (name != b"/dev/null").then_some(name)
+    };
+    // Without a line of its own, the path is twice in the first line: `a/x b/x`.
+    let twice = || {
+        let line = lines.first()?.strip_prefix(b"diff --git ")?;
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let second = line.get(line.len().div_ceil(2)..)?;
+        unquoted(second).strip_prefix(b"b/").map(<[u8]>::to_vec)
+    };
+    let of_side = |mark: &str, side: &str| {
+        named(mark).and_then(|name| name.strip_prefix(side.as_bytes()).map(<[u8]>::to_vec))
+    };
+    let path = named("rename to ")
+        .or_else(|| of_side("+++ ", "b/"))
+        .or_else(|| of_side("--- ", "a/"))
+        .or_else(twice)?;
+    Some(shown(Path::new(std::ffi::OsStr::from_bytes(&path))))
+}
+
+/// A name as git writes it: in quotes with escapes where it has to, and with a tab behind it where it has blanks.
+fn unquoted(name: &[u8]) -> Vec<u8> {
+    let Some(quoted) = name.strip_prefix(b"\"") else {
+        return name.strip_suffix(b"\t").unwrap_or(name).to_vec();
+    };
+    let (mut bytes, mut rest) = (Vec::new(), quoted.iter());
+    while let Some(&byte) = rest.next() {
+        match byte {
+            b'"' => break,
+            b'\\' => {
+                let escaped = rest.next().copied().unwrap_or(b'\\');
+                let digit = |byte: u8| u32::from(byte.wrapping_sub(b'0')) & 7;
+                bytes.push(match escaped {
+                    b'0'..=b'3' => {
+                        let mut next = || rest.next().copied().map_or(0, digit);
+                        let value = digit(escaped) * 64 + next() * 8 + next();
+                        u8::try_from(value).unwrap_or(b'?')
+                    }
+                    b'a' => 7,
+                    b'b' => 8,
+                    b't' => b'\t',
+                    b'n' => b'\n',
+                    b'v' => 11,
+                    b'f' => 12,
+                    b'r' => b'\r',
+                    other => other,
+                });
+            }
+            other => bytes.push(other),
+        }
+    }
+    bytes
+}
+
 /// Makes the rename itself durable.
 fn sync_directory(path: &Path) -> io::Result<()> {
     match path.parent() {

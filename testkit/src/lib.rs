@@ -7,6 +7,7 @@
 //! | [`wait_for`](wait::wait_for) | presence, with a limit |
 //! | [`MockModel`](mock_model::MockModel) | the model behind the real codex, on loopback |
 //! | [`agents`] | the real codex programs, installed at fixed versions |
+//! | [`McpClient`](mcp_client::McpClient) | a client of the MCP server that speaks plain JSON-RPC |
 //! | [`inventory`] | what runs left that should be gone |
 //! | [`processes`] | the processes that name a directory |
 //! | [`built`] | the programs that cargo built beside the running test |
@@ -22,6 +23,7 @@ pub mod built;
 pub mod crowd;
 pub mod git;
 pub mod inventory;
+pub mod mcp_client;
 pub mod mock_model;
 pub mod processes;
 pub mod random;

@@ -9,6 +9,7 @@ mod contract;
 mod dependency;
 mod doctor_of_claude;
 mod launcher;
+mod mcp;
 mod place;
 mod prune;
 mod readiness;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// From the lowest to the highest. `lib.rs` and `main.rs` are above all of them.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "os", "tmux", "worktree", "policy", "agent", "task", "record", "error", "turn", "run",
-    "operator", "cli",
+    "operator", "mcp", "cli",
 ];
 
 fn floor(room: &str) -> Option<usize> {

@@ -41,6 +41,30 @@ pub struct Check {
     pub fix: Option<String>,
 }
 
+/// Whether a run could start, with each check.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Serialize)]
+pub struct Readiness {
+    /// 1.
+    pub schema_version: u32,
+    /// Whether a run could start.
+    pub ready: bool,
+    /// The checks, in their order.
+    pub checks: Vec<Check>,
+}
+
+impl Readiness {
+    /// What the checks come to.
+    #[must_use]
+    pub fn of(checks: Vec<Check>) -> Self {
+        Self {
+            schema_version: 1,
+            ready: checks.iter().all(|check| check.level != Level::Fail),
+            checks,
+        }
+    }
+}
+
 impl Check {
     fn of(name: impl Into<String>, result: Result<String, Error>) -> Self {
         let name = name.into();
