@@ -48,6 +48,7 @@ mod refusal;
 mod reply;
 mod report;
 mod resume;
+mod said;
 mod schema;
 mod send;
 mod status;

@@ -133,6 +133,7 @@ impl Error {
                 record::Error::Ended { .. } => Code::RunEnded,
                 record::Error::NotAsked { .. } | record::Error::Answered { .. } => Code::StaleReply,
                 record::Error::NotAccepted { .. } => Code::Usage,
+                record::Error::TakesNoMessage { .. } => Code::TakesNoMessage,
                 record::Error::Dead { .. } => Code::RunOrphaned,
                 record::Error::Newer { .. } => Code::NewerRun,
                 record::Error::NoStateDirectory

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Invariants: a run ends at most once; nothing is typed while the agent works, but for an approval
-//! that the policy gives; the prompt of a turn is pasted once; an event of another session changes nothing.
+//! that the policy gives and a message that is to steer it; the prompt of a turn is pasted once; an event of another session changes nothing.
 
 pub use end::End;
 pub use event::{Asker, Event, Reaction};

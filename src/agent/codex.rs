@@ -127,10 +127,18 @@ fn screen_state(text: &str, expected: Expected<'_>, trust: TrustPolicy) -> Scree
         View::Working if screen::awaits_servers(text) && holds_prompt() => ScreenState::Ready {
             holds: Holds::Prompt,
         },
-        View::Working => ScreenState::Working,
+        View::Working => ScreenState::Working {
+            holds: match screen::has_empty_composer(text) {
+                true => Holds::Nothing,
+                false if holds_prompt() => Holds::Prompt,
+                false => Holds::Other,
+            },
+        },
         // Its Stop hooks are running, and some version shows its composer in the meantime.
         View::Composer(_) if expected.is_stopping && screen::runs_hooks(text) => {
-            ScreenState::Working
+            ScreenState::Working {
+                holds: Holds::Other,
+            }
         }
         View::Composer(composer) => ScreenState::Ready {
             holds: match composer.text {

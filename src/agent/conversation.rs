@@ -63,6 +63,10 @@ pub trait Conversation: fmt::Debug + Send + Sync {
     /// Submits a prompt under a name that no other prompt of the session has. [`Told::Submitted`] or [`Told::Refused`] follows.
     fn submit(&mut self, name: &str, prompt: &str);
 
+    /// Tells the agent something within the turn that runs, under such a name. [`Told::Prompt`] follows once the agent has it,
+    /// [`Told::NotSteered`] where it won't.
+    fn steer(&mut self, name: &str, text: &str);
+
     /// Answers the request for an approval. A message of a refusal reaches the agent too.
     fn decide(&mut self, request: &str, decision: &Decision);
 
@@ -111,6 +115,11 @@ pub enum Told {
     /// The program refused that prompt.
     Refused {
         /// Its words.
+        message: String,
+    },
+    /// The program did not take the words for the turn that runs.
+    NotSteered {
+        /// Why.
         message: String,
     },
     /// Something about the course of a turn.

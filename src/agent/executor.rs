@@ -32,6 +32,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The name that a caller chooses it by and that the record has as `executor`, for example `codex`.
     fn name(&self) -> &'static str;
 
+    /// Whether it is headless: it has one prompt from its start, and takes nothing more.
+    fn is_headless(&self) -> bool {
+        false
+    }
+
     /// The beginning of the names of its branches, worktrees and sessions, for example `cx`.
     fn prefix(&self) -> &'static str;
 

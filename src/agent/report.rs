@@ -183,6 +183,11 @@ pub enum Line {
         /// The hook's words.
         reason: String,
     },
+    /// The agent was told something by the user within the turn.
+    Steered {
+        /// The text.
+        text: String,
+    },
     /// The tokens of the session so far.
     Tokens(Usage),
     /// The agent said something. A turn's last message counts as one from before its last call where this is not told.

@@ -15,7 +15,10 @@ pub enum ScreenState {
         holds: Holds,
     },
     /// A turn runs.
-    Working,
+    Working {
+        /// The content of the composer, which some program shows in the meantime.
+        holds: Holds,
+    },
     /// A dialog is up.
     Dialog(ShownDialog),
 }
@@ -25,7 +28,7 @@ pub enum ScreenState {
 pub enum Holds {
     /// Nothing, or what the agent itself shows in an empty one.
     Nothing,
-    /// The present prompt, whole, and nothing else.
+    /// The expected text, whole, and nothing else.
     Prompt,
     /// Another text: a person types, or the prompt has not arrived completely.
     Other,

@@ -135,7 +135,9 @@ impl Executor for Scripted {
             return ScreenState::Nothing;
         }
         match *last {
-            "[busy]" => ScreenState::Working,
+            "[busy]" => ScreenState::Working {
+                holds: Holds::Other,
+            },
             "[waiting]" => match above.strip_prefix("?>").map(str::trim) {
                 Some("") => ready(Holds::Nothing),
                 Some(text) if text == shown(expected.prompt) => ready(Holds::Prompt),

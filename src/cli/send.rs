@@ -1,28 +1,33 @@
 //! `cx-operator send`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use crate::Error;
 use crate::operator::listing::find_run;
 use crate::operator::replying::send;
 
-use super::reply::{load, parse};
-use super::{State, print_json, print_text, safe, tell, usage};
+use super::said::{Text, tell_unread};
+use super::{State, block_on, print_json, print_text, safe, usage};
 
-/// Tell a working agent something more: it is the next prompt when the turn ends.
+/// Tell a working agent something more: it is the next prompt when the turn ends, or steers the turn with --now.
 ///
-/// Several messages become one prompt, in their order. A run that waits for an answer takes a `reply` instead.
+/// Several messages become one prompt, in their order. A run that waits for an answer takes a `reply` instead, and a headless
+/// agent takes nothing (`takes_no_message`).
 ///
-/// Example: `cx-operator send fix-date-parser --text "Keep the old function as a wrapper."`
+/// Examples: `cx-operator send fix-date-parser --text "Keep the old function as a wrapper."`,
+/// `cx-operator send fix-date-parser --now --text "Not in src/legacy."`
 #[derive(Args)]
+#[command(group = ArgGroup::new("said").args(["text", "text_file"]).required(true))]
 pub(crate) struct Send {
     /// A run's id, its beginning, or a task's name (then the newest run of it).
     run: String,
     #[command(flatten)]
-    message: Message,
+    text: Text,
+    /// Tell it within the turn that runs; where none does any more, it is the next prompt all the same.
+    #[arg(long)]
+    now: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -30,37 +35,19 @@ pub(crate) struct Send {
     state: State,
 }
 
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct Message {
-    /// The message.
-    #[arg(long, value_name = "TEXT")]
-    text: Option<String>,
-    /// A file with it; `-` means stdin.
-    #[arg(long, value_name = "FILE")]
-    text_file: Option<PathBuf>,
-}
-
 impl Send {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let text = match (&self.message.text, &self.message.text_file) {
-            (Some(text), _) => parse(text.as_bytes())?,
-            (None, Some(path)) => parse(&load(path)?)?,
-            (None, None) => return Err(usage("there is no message")),
+        let Some(text) = self.text.load()? else {
+            return Err(usage("there is no message"));
         };
         let run = find_run(&self.state.open()?, &self.run)?;
-        let sent = send(&run, &text)?;
+        let sent = block_on(send(&run, (&text, self.now)))??;
         if self.json {
             print_json(&sent)?;
         } else {
             print_text(&safe(&format!("{} has the message\n", run.name())))?;
         }
-        if !sent.taken {
-            let name = safe(run.name());
-            tell(&format!(
-                "note: nobody has read it yet: `cx-operator status {name}` tells whether it is driven"
-            ));
-        }
+        tell_unread(run.name(), sent.taken);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -96,11 +96,11 @@ pub(super) fn answer(desk: &Desk, id: &str, responses: &InputResponses) -> Resul
     for (question, response) in responses {
         let response: ElicitResult = serde_json::from_value(response.clone())
             .map_err(|error| Error::Usage(format!("the answer to {question}: {error}")))?;
-        match asking::answer_of(&response) {
-            Some(answer) => replying::reply(&run, Some(question), Some(&answer))?,
-            // The user gives no answer.
-            None => replying::reply(&run, Some(question), None)?,
-        };
+        // `None`: the user gives no answer.
+        let answer = asking::answer_of(&response);
+        let reply = replying::reply(&run, Some(question), answer.as_ref());
+        // The caller is on a thread that may block.
+        tokio::runtime::Handle::current().block_on(reply)?;
     }
     Ok(())
 }

@@ -83,8 +83,7 @@ said. What they did not say is theirs: ask them, or give `ask_user`. Allow a com
                 return Err(Error::Usage(which.to_owned()));
             }
         };
-        let replied = blocking(move || replying::reply(&run, self.to.as_deref(), answer.as_ref()));
-        let replied = replied.await?;
+        let replied = replying::reply(&run, self.to.as_deref(), answer.as_ref()).await?;
         let next = if replied.taken {
             "the agent goes on: call `wait`"
         } else {
@@ -174,7 +173,7 @@ brief lacked. A run that asks a question takes a `reply` instead.";
 
     async fn call(self, call: &Call) -> Result<Answer, Error> {
         let (run, text) = (call.find(&self.run).await?, prompt(&self.text)?);
-        Answer::document(&blocking(move || replying::send(&run, &text)).await?)
+        Answer::document(&replying::send(&run, (&text, false)).await?)
     }
 }
 

@@ -79,9 +79,18 @@ impl Operator {
     /// Tells the agent of a run something, from any process: it is its next prompt when the turn ends. Returns the message's id.
     ///
     /// # Errors
-    /// [`Error::Run`], with the code [`RunEnded`](crate::Code::RunEnded) where it has ended.
+    /// [`Error::Run`], with the code [`RunEnded`](crate::Code::RunEnded) where it has ended, and
+    /// [`TakesNoMessage`](crate::Code::TakesNoMessage) for a headless agent.
     pub fn send(&self, run: &RunId, text: &str) -> Result<String, Error> {
         Ok(self.store().load(run)?.send_message(text)?)
+    }
+
+    /// The same within the turn that runs; where that ends before, it is the next prompt.
+    ///
+    /// # Errors
+    /// As [`Operator::send`].
+    pub fn steer(&self, run: &RunId, text: &str) -> Result<String, Error> {
+        Ok(self.store().load(run)?.steer(text)?)
     }
 
     /// What a run does at this moment.

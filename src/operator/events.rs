@@ -145,7 +145,7 @@ pub enum Happening {
         /// What was said: a text, `allow` or `deny …`.
         reply: String,
     },
-    /// A message of another process was taken: the agent is told when its turn ends.
+    /// A message of another process was taken.
     Sent {
         /// The turn.
         turn: u32,
@@ -153,6 +153,15 @@ pub enum Happening {
         id: String,
         /// The message.
         text: String,
+        /// Whether the agent is told within its turn, and not when that ends.
+        now: bool,
+    },
+    /// The agent was told a message within its turn, with proof.
+    Steered {
+        /// The turn.
+        turn: u32,
+        /// The message's id.
+        id: String,
     },
     /// Something that people should know.
     Notice {
@@ -310,7 +319,18 @@ fn of_turn(progress: Progress) -> Option<Happening> {
             }
         }
         Progress::Waiting { turn, id, until } => Happening::Waiting { turn, id, until },
-        Progress::Taken { turn, id, text } => Happening::Sent { turn, id, text },
+        Progress::Taken {
+            turn,
+            id,
+            text,
+            now,
+        } => Happening::Sent {
+            turn,
+            id,
+            text,
+            now,
+        },
+        Progress::Steered { turn, id } => Happening::Steered { turn, id },
         Progress::Replied {
             turn,
             by,

@@ -1,7 +1,7 @@
 //! Following a run by its journal, whichever process drives it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -9,7 +9,7 @@ use super::events::{RunEvent, Teller};
 use super::status::find_queued;
 use super::{Events, Operator};
 use crate::error::Error;
-use crate::os::watch::{Source, Wakeup};
+use crate::os::watch::{FileWatcher, Source, Wakeup};
 use crate::record::RunDir;
 use crate::record::journal::{Follower, Numbered, Progress};
 use crate::task::name::RunId;
@@ -31,6 +31,31 @@ impl RunEvents {
     /// The next event; `None` after the last.
     pub async fn next(&mut self) -> Option<RunEvent> {
         self.receiver.recv().await
+    }
+}
+
+/// Waits until the journal of a run has what is looked for; `false` where nobody drives the run, or the limit is over.
+pub(super) async fn wait_until(
+    run: &RunDir,
+    limit: Duration,
+    mut has_come: impl FnMut() -> bool,
+) -> Result<bool, Error> {
+    let wakeup = Arc::new(Wakeup::default());
+    let source = (Source::Signals, &wakeup);
+    let watch = FileWatcher::new()?;
+    let _watched = watch.watch(run.path(), None, source)?;
+    let until = Instant::now() + limit;
+    loop {
+        // Looked at before: a living operator may write more.
+        let alive = run.is_alive();
+        if has_come() {
+            return Ok(true);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if !alive || left.is_zero() {
+            return Ok(false);
+        }
+        let _at_intervals = tokio::time::timeout(left.min(RESCAN), wakeup.notified()).await;
     }
 }
 

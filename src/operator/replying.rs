@@ -1,21 +1,19 @@
 //! An answer to the question that a run waits with, or a message for its agent, from any process.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::following::wait_until;
 use super::status::RunStatus;
 use crate::error::Error;
 use crate::record::inbox::OpenQuestion;
-use crate::record::journal::{self, Progress};
+use crate::record::journal::{Follower, Progress};
 use crate::record::{self, RunDir};
 use crate::task::question::Answer;
 
 /// How long the run may take to read a word, before it is said that it has not.
 const READ: Duration = Duration::from_secs(10);
-/// Between two looks whether it has.
-const PACE: Duration = Duration::from_millis(20);
 
 /// The document of a reply.
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -45,12 +43,12 @@ pub(crate) struct Sent {
     pub(crate) taken: bool,
 }
 
-/// Answers the question of that id, by default the one that is open; `None` leaves it. Blocks until the run has read it, some
+/// Answers the question of that id, by default the one that is open; `None` leaves it. Waits until the run has read it, some
 /// seconds at most.
 ///
 /// # Errors
 /// [`Error::Usage`] for a question that waits for no reply, [`Error::Run`] for one that is not open, or takes another answer.
-pub(crate) fn reply(
+pub(crate) async fn reply(
     run: &RunDir,
     wanted: Option<&str>,
     answer: Option<&Answer>,
@@ -60,10 +58,15 @@ pub(crate) fn reply(
         Some(answer) => run.send_answer(&question.id, answer)?,
         None => run.leave_question(&question.id)?,
     }
+    // The question is then another one, or none.
+    let is_read = || {
+        let open = run.load_question().ok().flatten();
+        open.is_none_or(|open| open.id != question.id)
+    };
     Ok(Replied {
         schema_version: 1,
         run_id: run.name().to_owned(),
-        taken: is_answer_taken(run, &question.id),
+        taken: wait_until(run, READ, is_read).await?,
         question: question.id,
     })
 }
@@ -95,26 +98,11 @@ pub(crate) fn find_question(run: &RunDir, wanted: Option<&str>) -> Result<OpenQu
     }
 }
 
-/// Waits until the run has read the reply: the question is then another one, or none. Not where nobody drives the run.
-fn is_answer_taken(run: &RunDir, question: &str) -> bool {
-    let until = Instant::now() + READ;
-    loop {
-        let open = run.load_question().ok().flatten();
-        if open.is_none_or(|open| open.id != question) {
-            return true;
-        }
-        if Instant::now() >= until || !run.is_alive() {
-            return false;
-        }
-        thread::sleep(PACE);
-    }
-}
-
-/// Tells the agent something when its turn ends. Blocks until the run has read it, some seconds at most.
+/// Tells the agent something when its turn ends, or within it. Waits until the run has read it, some seconds at most.
 ///
 /// # Errors
-/// [`Error::Usage`] for a run that waits for an answer, [`Error::Run`] for one that has ended.
-pub(crate) fn send(run: &RunDir, text: &str) -> Result<Sent, Error> {
+/// [`Error::Usage`] for a run that waits for an answer, [`Error::Run`] for one that has ended or whose agent is headless.
+pub(crate) async fn send(run: &RunDir, (text, now): (&str, bool)) -> Result<Sent, Error> {
     let question = RunStatus::load(run)?.question;
     let asks = question.filter(|open| open.accepts.iter().any(|kind| kind == "text"));
     if let Some(open) = asks {
@@ -124,37 +112,30 @@ pub(crate) fn send(run: &RunDir, text: &str) -> Result<Sent, Error> {
             open.id
         )));
     }
-    let message = run.send_message(text)?;
+    let message = match now {
+        true => run.steer(text)?,
+        false => run.send_message(text)?,
+    };
+    let mut journal = Follower::new(run.events());
+    let is_it =
+        |progress: &Progress| matches!(progress, Progress::Taken { id, .. } if *id == message);
+    let mut is_read = || {
+        let entries = journal.read().unwrap_or_default();
+        entries
+            .iter()
+            .any(|numbered| is_it(&numbered.entry.progress))
+    };
+    let taken = wait_until(run, READ, &mut is_read).await?;
+    if !taken && run.is_closed() {
+        let name = run.name().to_owned();
+        return Err(record::Error::Ended { name }.into());
+    }
     Ok(Sent {
         schema_version: 1,
         run_id: run.name().to_owned(),
-        taken: is_message_taken(run, &message)?,
+        taken,
         message,
     })
-}
-
-/// Waits until the run has read the message. Not where nobody drives the run.
-fn is_message_taken(run: &RunDir, message: &str) -> Result<bool, Error> {
-    let until = Instant::now() + READ;
-    loop {
-        // Looked at before the journal: a living operator may write more.
-        let (alive, over) = (run.is_alive(), run.is_closed());
-        let entries = journal::load(&run.path().join("events.jsonl")).unwrap_or_default();
-        let taken = entries
-            .iter()
-            .any(|entry| matches!(&entry.progress, Progress::Taken { id, .. } if id == message));
-        if taken {
-            return Ok(true);
-        }
-        if over {
-            let name = run.name().to_owned();
-            return Err(record::Error::Ended { name }.into());
-        }
-        if !alive || Instant::now() >= until {
-            return Ok(false);
-        }
-        thread::sleep(PACE);
-    }
 }
 
 /// The document of an abort.

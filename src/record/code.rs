@@ -39,6 +39,7 @@ pub enum Code {
     RunEnded,
     RunOrphaned,
     StaleReply,
+    TakesNoMessage,
     NewerRun,
     StateDirectory,
     TmuxMissing,
@@ -95,7 +96,8 @@ impl Code {
             | Self::RunNotFound
             | Self::RunAlive
             | Self::RunEnded
-            | Self::StaleReply => 2,
+            | Self::StaleReply
+            | Self::TakesNoMessage => 2,
             Self::StateDirectory
             | Self::NewerRun
             | Self::TmuxMissing
@@ -154,6 +156,9 @@ impl Code {
             Self::RunEnded => "`cx-operator show` says how",
             Self::RunOrphaned => "`cx-operator resume` takes it over",
             Self::StaleReply => "answer the question that is open now",
+            Self::TakesNoMessage => {
+                "say all of it in the brief, or take the executor's form with a terminal"
+            }
             Self::NewerRun => "use the cx-operator that wrote it, or a newer one",
             Self::StateDirectory => "set CX_OPERATOR_STATE to a short absolute path",
             Self::TmuxMissing | Self::TmuxTooOld => {

@@ -95,6 +95,14 @@ pub enum Error {
         /// The kinds that it takes.
         accepts: String,
     },
+    /// The agent of the run has its one prompt, and takes nothing more.
+    #[error("{executor}, which runs {name}, is headless: it takes no message after its prompt")]
+    TakesNoMessage {
+        /// The run's id.
+        name: String,
+        /// The executor's name.
+        executor: &'static str,
+    },
     /// Nobody drives the run: its operator died.
     #[error("the operator of the run {name} died")]
     Dead {

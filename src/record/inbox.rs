@@ -99,6 +99,8 @@ enum Said {
 pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) text: String,
+    /// Whether it is told within the turn that runs, and not when that ends.
+    pub(crate) now: bool,
 }
 
 /// The message that ends a run.
@@ -187,11 +189,31 @@ impl RunDir {
     /// Tells the agent something, from any process: when its turn ends. Returns the message's id.
     ///
     /// # Errors
-    /// [`Error::Ended`], [`Error::Io`].
+    /// [`Error::Ended`], [`Error::TakesNoMessage`] where the agent is headless, [`Error::Io`].
     pub fn send_message(&self, text: &str) -> Result<String, Error> {
+        self.leave_message(text, false)
+    }
+
+    /// The same within the turn that runs; where none does any more, when it ends.
+    ///
+    /// # Errors
+    /// As [`RunDir::send_message`].
+    pub fn steer(&self, text: &str) -> Result<String, Error> {
+        self.leave_message(text, true)
+    }
+
+    fn leave_message(&self, text: &str, now: bool) -> Result<String, Error> {
+        let name = || self.name().to_owned();
         if self.is_closed() {
-            let name = self.name().to_owned();
-            return Err(Error::Ended { name });
+            return Err(Error::Ended { name: name() });
+        }
+        let order = self.load_order()?;
+        let executor = order.map(|order| order.agent.executor);
+        if let Some(executor) = executor.filter(|executor| executor.is_headless()) {
+            return Err(Error::TakesNoMessage {
+                name: name(),
+                executor: executor.name(),
+            });
         }
         static SENT: AtomicU64 = AtomicU64::new(0);
         let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -199,7 +221,7 @@ impl RunDir {
         let (pid, count) = (std::process::id(), SENT.fetch_add(1, Ordering::Relaxed));
         let id = format!("{nanos:020}-{pid}-{count}");
         let path = self.make_inbox()?.join(format!("send-{id}.json"));
-        let text = serde_json::json!({"text": text}).to_string();
+        let text = serde_json::json!({"text": text, "now": now}).to_string();
         write_new(&path, text.as_bytes()).map_err(io_error("write", &path))?;
         Ok(id)
     }
@@ -209,6 +231,8 @@ impl RunDir {
         #[derive(Deserialize)]
         struct Sent {
             text: String,
+            #[serde(default)]
+            now: bool,
         }
         let mut names: Vec<String> = fs::read_dir(self.inbox())
             .into_iter()
@@ -224,6 +248,7 @@ impl RunDir {
             Some(Message {
                 id: id.to_owned(),
                 text: sent.text,
+                now: sent.now,
             })
         };
         names.iter().filter_map(load).collect()

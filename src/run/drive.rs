@@ -355,6 +355,20 @@ impl<'a> Driver<'a> {
 
     /// Feeds the machine until it has nothing more to do.
     async fn settle(&mut self) -> Option<End> {
+        loop {
+            if let Some(end) = self.settle_events().await {
+                return Some(end);
+            }
+            let message = self.parts.machine.steer_by_request(Instant::now())?;
+            match self.carry_out(message).await {
+                Ok(None) => {}
+                Ok(end) => return end,
+                Err(error) => return Some(tmux_failed(&error)),
+            }
+        }
+    }
+
+    async fn settle_events(&mut self) -> Option<End> {
         while let Some(mut event) = self.queue.pop_front() {
             self.adopt(&mut event);
             let before = self.parts.machine.turns();
@@ -372,6 +386,7 @@ impl<'a> Driver<'a> {
             let reaction = self.parts.machine.on(Instant::now(), event);
             self.journal_after(before, described, &reaction);
             self.record_given(&reaction, is_answered);
+            self.record_told();
             if self.parts.machine.take_unconfirmed() {
                 self.journal_end(self.parts.machine.last_message(), Evidence::default());
                 self.notices.push(UNCONFIRMED.to_owned());
@@ -394,6 +409,8 @@ impl<'a> Driver<'a> {
         match reaction {
             Reaction::Wait | Reaction::Ignore(_) => {}
             Reaction::Paste(text) => self.paste(&text).await?,
+            Reaction::Expect(text) => self.begin_turn(&text),
+            Reaction::Steer { id, text } => self.steer(id, &text).await?,
             Reaction::Press(key, on) => self.press(key, on).await?,
             Reaction::Note(text) => {
                 self.parts.journal.write(Progress::KeyPressed {

@@ -97,6 +97,16 @@ impl Pane {
             .await
     }
 
+    /// The same only while the composer shows: a dialog would take the text for keys.
+    ///
+    /// # Errors
+    /// What tmux refuses.
+    pub async fn paste_in_composer(&self, text: &str, composer: Composer) -> Result<(), Error> {
+        let condition = format!("#{{&&:{},{}}}", composer.shows(), self.is_ours());
+        self.load_and_run(&self.paste_buffer(), &condition, text)
+            .await
+    }
+
     /// Pastes the prompt of a turn, bracketed, and presses nothing. tmux takes note of the turn: it pastes nothing for an
     /// operator in whose place another one is, however late its command comes. So the note tells for sure whether a
     /// prompt was pasted.
@@ -304,6 +314,7 @@ mod tests {
         let answers = [
             pane.paste_turn(1, "a prompt").await,
             pane.paste("notes").await,
+            pane.paste_in_composer("more", Composer::Cursor).await,
             pane.submit("/exit ", Key::Submit).await,
             pane.press_in_composer(Key::Submit, Composer::Cursor).await,
             pane.press_in_composer(Key::Enter, Composer::Text("> "))

@@ -150,7 +150,16 @@ pub enum Event {
         id: String,
         /// The text, as it is submitted.
         text: String,
+        /// Whether it is told within the turn that runs.
+        at_once: bool,
     },
+    /// The agent was told something within its turn.
+    Steered {
+        /// The text.
+        text: String,
+    },
+    /// The program did not take the message that was told within the turn.
+    NotSteered,
     /// The user or the parent wants the run to end.
     Cancelled {
         /// By what: `SIGINT`, `SIGTERM`, `cancelled`.
@@ -172,6 +181,15 @@ pub enum Reaction {
     Ignore(&'static str),
     /// Paste the text, and press nothing: it is looked at first.
     Paste(String),
+    /// Keep the text as the next prompt, and type nothing: the program has it, and submits it by itself.
+    Expect(String),
+    /// Tell the agent a message within its turn: by a request, or typed, and nothing is pressed then.
+    Steer {
+        /// The message's id.
+        id: String,
+        /// The text.
+        text: String,
+    },
     /// Press one key, for that dialog.
     Press(Key, &'static str),
     /// Paste the text into the field for notes of a form.

@@ -288,7 +288,7 @@ impl Machine {
     }
 
     /// Whether the screen can change what happens next: at the start, while a prompt waits for its proof, right after
-    /// an approval was asked for that may bring a dialog, and while a form is open.
+    /// an approval was asked for that may bring a dialog, while a form is open, and while a message is typed.
     #[must_use]
     pub fn watches_screen(&self) -> bool {
         if self.is_without_keys() {
@@ -296,7 +296,9 @@ impl Machine {
         }
         match self.state {
             State::Starting { .. } | State::Submitting(_) => true,
-            State::Working { .. } => self.awaited.is_due() || self.form_by_keys().is_some(),
+            State::Working { .. } => {
+                self.awaited.is_due() || self.form_by_keys().is_some() || self.watches_composer()
+            }
             _ => false,
         }
     }
@@ -413,7 +415,9 @@ impl Machine {
             }
             Event::Malformed { file, content } => self.on_malformed(&file, &content),
             Event::AgentExited { code, screen } => self.on_exit(code, &screen),
-            Event::Message { id, text } => self.on_message(id, text),
+            Event::Message { id, text, at_once } => self.on_message(now, (id, text, at_once)),
+            Event::Steered { text } => self.on_steered(&text),
+            Event::NotSteered => self.on_not_steered(),
             Event::Answered(question, answer) => self.on_answer(now, &question, answer),
             Event::Cancelled { by } => self.cut_off(End::cancelled(&by)),
             Event::Spent => self.on_spent(now),

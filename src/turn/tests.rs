@@ -254,6 +254,11 @@ fn unsent() -> Event {
     })
 }
 
+/// A turn that runs, and what the composer holds meanwhile.
+fn at_work(holds: Holds) -> Event {
+    Event::Screen(ScreenState::Working { holds })
+}
+
 /// The composer with another text.
 fn drafted() -> Event {
     Event::Screen(ScreenState::Ready {

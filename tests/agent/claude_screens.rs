@@ -82,7 +82,7 @@ fn meaning(screen: &str) -> String {
     let claude = ExecutorId::parse("claude").expect("an executor");
     match claude.screen_state(screen, Expected::default(), TrustPolicy::Accept) {
         ScreenState::Nothing => "nothing".to_owned(),
-        ScreenState::Working => "working".to_owned(),
+        ScreenState::Working { .. } => "working".to_owned(),
         ScreenState::Ready {
             holds: Holds::Nothing,
         } => "ready".to_owned(),

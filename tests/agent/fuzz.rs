@@ -297,7 +297,7 @@ proptest! {
                 prop_assert_eq!(value["payload"]["item"]["process_id"].as_str(), process.as_deref());
             }
             // No line of this transcript says so.
-            Some(Line::Denied { .. } | Line::Trouble(_)) => {
+            Some(Line::Denied { .. } | Line::Trouble(_) | Line::Steered { .. }) => {
                 prop_assert!(false, "{}", text);
             }
             Some(Line::Refused { .. } | Line::Item { .. }) | None => {}

@@ -102,7 +102,7 @@ const SENT: &[(&str, &[&str])] = &[
     ),
     (
         "v2/TurnSteerParams",
-        &["threadId", "expectedTurnId", "input"],
+        &["threadId", "expectedTurnId", "input", "clientUserMessageId"],
     ),
     ("v2/TurnInterruptParams", &["threadId", "turnId"]),
     ("v2/ThreadBackgroundTerminalsCleanParams", &["threadId"]),

@@ -174,5 +174,6 @@ mod second_process;
 mod secrets;
 mod shapes;
 mod soak;
+mod steering;
 mod telling;
 mod user_hooks;

@@ -36,6 +36,10 @@ impl Executor for ClaudePrint {
         "claude-print"
     }
 
+    fn is_headless(&self) -> bool {
+        true
+    }
+
     fn prefix(&self) -> &'static str {
         "cp"
     }

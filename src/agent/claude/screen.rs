@@ -34,12 +34,8 @@ pub(super) fn read(screen: &str, expected: Expected<'_>, trust: TrustPolicy) -> 
         return ScreenState::Nothing;
     }
     if let Some(composer) = Composer::find(&rows) {
-        if composer
-            .footer(&rows)
-            .any(|row| row.contains("esc to interrupt"))
-        {
-            return ScreenState::Working;
-        }
+        let mut footer = composer.footer(&rows);
+        let works = footer.any(|row| row.contains("esc to interrupt"));
         let drawn: Vec<&str> = screen.lines().collect();
         let is_hint = drawn.get(composer.first).is_some_and(|row| is_faint(row));
         let holds = match composer.text(&rows) {
@@ -47,7 +43,10 @@ pub(super) fn read(screen: &str, expected: Expected<'_>, trust: TrustPolicy) -> 
             text if is_shown(&text, expected.prompt) => Holds::Prompt,
             _ => Holds::Other,
         };
-        return ScreenState::Ready { holds };
+        return match works {
+            true => ScreenState::Working { holds },
+            false => ScreenState::Ready { holds },
+        };
     }
     match Dialog::find(&rows) {
         Some(dialog) => ScreenState::Dialog(ShownDialog {

@@ -204,10 +204,16 @@ impl Reader {
         self.end_of_task(&text, lines);
     }
 
-    /// The message that a task has ended, within a turn. Where it begins one, it is a prompt.
+    /// What is said to the agent within a turn: that a task has ended, or what the user typed in the meantime. Where it begins a
+    /// turn, it is a prompt.
     fn take_notice(&mut self, attachment: &Value, lines: &mut Vec<Line>) {
-        if let Some(text) = attachment["prompt"].as_str() {
-            self.end_of_task(text, lines);
+        let Some(text) = attachment["prompt"].as_str() else {
+            return;
+        };
+        self.end_of_task(text, lines);
+        if attachment["type"] == "queued_command" && attachment["commandMode"] == "prompt" {
+            let text = text.to_owned();
+            lines.push(Line::Steered { text });
         }
     }
 

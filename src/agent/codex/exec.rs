@@ -42,6 +42,10 @@ impl Executor for CodexExec {
         "codex-exec"
     }
 
+    fn is_headless(&self) -> bool {
+        true
+    }
+
     fn prefix(&self) -> &'static str {
         "ce"
     }

@@ -72,8 +72,10 @@ pub(super) struct Requests {
     turn: Option<String>,
     /// The request that submits a prompt.
     submitted: Option<u64>,
-    /// The texts that were sent into the turn that runs, as far as they have not come back.
+    /// The reasons of refusals that were sent into the turn that runs, as far as they have not come back.
     steered: Vec<String>,
+    /// The request that tells a message within the turn.
+    steering: Option<u64>,
     /// The answers that nobody waits for, and what they are answers to.
     errands: HashMap<u64, &'static str>,
     open: HashMap<String, Waiting>,
@@ -138,6 +140,7 @@ impl Requests {
             turn,
             submitted: None,
             steered: Vec::new(),
+            steering: None,
             errands: HashMap::new(),
             open: HashMap::new(),
             told: VecDeque::new(),
@@ -193,6 +196,11 @@ impl Requests {
                     },
                     Err(message) => Told::Refused { message },
                 });
+            }
+            Incoming::Answer { id, result } if self.steering == Some(id) => {
+                self.steering = None;
+                let refused = result.err().map(|message| Told::NotSteered { message });
+                self.told.extend(refused);
             }
             Incoming::Answer { id, result } => {
                 if let (Some(purpose), Err(message)) = (self.errands.remove(&id), result) {
@@ -267,6 +275,16 @@ impl Conversation for Requests {
     fn submit(&mut self, name: &str, prompt: &str) {
         let params = self.params_of_turn(name, prompt);
         self.submitted = Some(self.link.send("turn/start", &params));
+    }
+
+    fn steer(&mut self, name: &str, text: &str) {
+        let params = json!({
+            "threadId": self.session.id,
+            "expectedTurnId": self.turn,
+            "clientUserMessageId": name,
+            "input": [{"type": "text", "text": text}],
+        });
+        self.steering = Some(self.link.send("turn/steer", &params));
     }
 
     fn decide(&mut self, request: &str, decision: &Decision) {

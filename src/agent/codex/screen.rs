@@ -22,8 +22,8 @@ mod question;
 use std::borrow::Cow;
 
 pub use answer::{DialogPolicy, Move, Reason, answer, approve};
-pub(crate) use composer::awaits_servers;
 pub use composer::{Composer, composer_holds};
+pub(crate) use composer::{awaits_servers, has_empty_composer};
 pub(crate) use dialog::has_fields;
 pub use dialog::{Choice, Dialog, DialogKind};
 pub use notices::{blocked_prompt, error_line, runs_hooks, stopped_turn, trouble};

@@ -250,7 +250,7 @@ pub enum Progress {
         /// Until when, RFC 3339.
         until: String,
     },
-    /// A message of another process was taken: the agent is told when its turn ends.
+    /// A message of another process was taken.
     Taken {
         /// The turn.
         turn: u32,
@@ -258,6 +258,23 @@ pub enum Progress {
         id: String,
         /// The message.
         text: String,
+        /// Whether it is told within the turn that runs.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        now: bool,
+    },
+    /// A message is about to be told within the turn that runs.
+    Steering {
+        /// The turn.
+        turn: u32,
+        /// The message's id.
+        id: String,
+    },
+    /// The agent has it, with proof.
+    Steered {
+        /// The turn.
+        turn: u32,
+        /// The message's id.
+        id: String,
     },
     /// The tokens of the session so far, as the transcript counts them.
     Tokens {

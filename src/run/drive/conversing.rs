@@ -83,6 +83,10 @@ impl Driver<'_> {
         match told {
             Told::Submitted { turn_id } => self.take_proof(turn_id),
             Told::Refused { message } => self.refused = Some(message),
+            Told::NotSteered { message } => {
+                self.note(format!("a message waits for the turn's end: {message}"));
+                self.queue.push_back(Event::NotSteered);
+            }
             Told::Line(line) => self.take_line(line),
             Told::Prompt {
                 turn_id,
@@ -196,6 +200,9 @@ impl Driver<'_> {
 
     /// A prompt that is in the session. Ours was proven by its own answer, unless its operator is gone.
     fn take_prompt(&mut self, turn_id: String, name: Option<&str>, text: String) {
+        if name.is_some_and(|name| self.is_message_name(name)) {
+            return self.queue.push_back(Event::Steered { text });
+        }
         let next = self.parts.machine.turns() + 1;
         let ours = |turn: u32| self.prompt_name(turn);
         let is_known = name.is_some_and(|name| (1..next).any(|turn| name == ours(turn)))

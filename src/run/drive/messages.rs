@@ -2,6 +2,7 @@
 
 use crate::agent::ExecutorId;
 use crate::record::RunDir;
+use crate::record::inbox::Message;
 use crate::record::journal::{self, Entry, Progress};
 use crate::task::question::Answer;
 use crate::tmux;
@@ -19,7 +20,7 @@ impl Driver<'_> {
             if !self.messages.insert(message.id.clone()) {
                 continue;
             }
-            self.acknowledge(&message.id, &message.text);
+            self.acknowledge(&message);
             let text = match self.is_by_requests() {
                 true => message.text,
                 false => typed(self.parts.executor, message.text),
@@ -27,6 +28,7 @@ impl Driver<'_> {
             events.push(Event::Message {
                 id: message.id,
                 text,
+                at_once: message.now,
             });
         }
         for event in events.into_iter().rev() {
@@ -34,14 +36,45 @@ impl Driver<'_> {
         }
     }
 
-    fn acknowledge(&mut self, id: &str, text: &str) {
-        if self.acknowledged.insert(id.to_owned()) {
+    fn acknowledge(&mut self, message: &Message) {
+        if self.acknowledged.insert(message.id.clone()) {
             self.parts.journal.write(Progress::Taken {
                 turn: self.parts.machine.turns(),
-                id: id.to_owned(),
-                text: text.to_owned(),
+                id: message.id.clone(),
+                text: message.text.clone(),
+                now: message.now,
             });
         }
+    }
+
+    /// Tells the agent a message within its turn. By keys nothing is pressed before the text stands in the composer.
+    pub(super) async fn steer(&mut self, id: String, text: &str) -> Result<(), tmux::Error> {
+        let turn = self.parts.machine.turns();
+        let name = message_name(self.parts.dir.name(), &id);
+        self.parts.journal.write(Progress::Steering { turn, id });
+        if let Some(conversation) = &mut self.parts.conversation {
+            conversation.steer(&name, text);
+        } else if let Some(pane) = self.parts.pane {
+            let executor = self.parts.executor;
+            let typed = executor.keystrokes(text);
+            pane.paste_in_composer(&typed, executor.composer()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what the agent was told within its turn, with proof.
+    pub(super) fn record_told(&mut self) {
+        for (id, text) in self.parts.machine.take_told() {
+            let turn = self.parts.machine.turns();
+            self.parts.journal.write(Progress::Steered { turn, id });
+            self.record_reply("message", "", &text);
+        }
+    }
+
+    /// Whether a prompt of that name is a message that was told within the turn.
+    pub(super) fn is_message_name(&self, name: &str) -> bool {
+        let beginning = message_name(self.parts.dir.name(), "");
+        name.starts_with(&beginning)
     }
 
     /// Takes for read what an operator before has told the agent.
@@ -69,6 +102,20 @@ impl Driver<'_> {
 
     /// Sends the next prompt.
     pub(super) async fn paste(&mut self, text: &str) -> Result<(), tmux::Error> {
+        self.begin_turn(text);
+        let turn = self.parts.machine.turns() + 1;
+        // A headless program has it from its start.
+        if self.is_by_requests() {
+            self.submit(turn, text);
+        } else if let Some(pane) = self.parts.pane {
+            let typed = self.parts.executor.keystrokes(text);
+            pane.paste_turn(turn, &typed).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the next prompt down.
+    pub(super) fn begin_turn(&mut self, text: &str) {
         let messages = self.parts.machine.sending().to_vec();
         if text == CONTINUE {
             self.record_reply("operator", "a status, not a result", CONTINUE);
@@ -86,14 +133,6 @@ impl Driver<'_> {
             bytes: text.len(),
             messages,
         });
-        // A headless program has it from its start.
-        if self.is_by_requests() {
-            self.submit(turn, text);
-        } else if let Some(pane) = self.parts.pane {
-            let typed = self.parts.executor.keystrokes(text);
-            pane.paste_turn(turn, &typed).await?;
-        }
-        Ok(())
     }
 
     /// Keeps a prompt before it is pasted: an operator that takes the run over knows by it whose prompt was submitted.
@@ -108,13 +147,21 @@ impl Driver<'_> {
 /// The messages that the agent was told. A prompt that was only about to be pasted is made again.
 fn told<'a>(entries: &'a [Entry], resume_point: &ResumePoint) -> impl Iterator<Item = &'a str> {
     let (turns, pasted) = (resume_point.turns, resume_point.pasted);
-    let prompts = entries
+    let told = entries
         .iter()
         .filter_map(move |entry| match &entry.progress {
-            Progress::Pasted { turn, messages, .. } if *turn <= turns || pasted => Some(messages),
+            Progress::Pasted { turn, messages, .. } if *turn <= turns || pasted => {
+                Some(messages.as_slice())
+            }
+            Progress::Steered { id, .. } => Some(std::slice::from_ref(id)),
             _ => None,
         });
-    prompts.flatten().map(String::as_str)
+    told.flatten().map(String::as_str)
+}
+
+/// The name that a message is told under within a turn.
+fn message_name(run: &str, id: &str) -> String {
+    format!("{run}-message-{id}")
 }
 
 /// Whether another process left a message that the agent was not told.

@@ -68,13 +68,15 @@ impl Driver<'_> {
             Ok(screen) => {
                 let machine = &self.parts.machine;
                 let expected = Expected {
-                    prompt: machine.prompt(),
+                    prompt: machine.text_to_type(),
                     form: machine.form(),
                     is_stopping: machine.is_stopping(),
                 };
                 let executor = self.parts.executor;
                 let sight = match executor.screen_state(&screen, expected, self.parts.trust) {
-                    ScreenState::Ready { .. } if self.is_turn_unended() => ScreenState::Working,
+                    ScreenState::Ready { holds } if self.is_turn_unended() => {
+                        ScreenState::Working { holds }
+                    }
                     sight => sight,
                 };
                 self.queue.push_back(Event::Screen(sight));

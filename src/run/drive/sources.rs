@@ -69,7 +69,11 @@ impl Signals {
             }
             _ => false,
         };
-        let passed = events.iter().rposition(is_the_prompt);
+        // What is told within a turn comes as another prompt of it.
+        let passed = match resume_point.turn_id {
+            Some(_) => events.iter().position(is_the_prompt),
+            None => events.iter().rposition(is_the_prompt),
+        };
         let passed = passed.map_or(0, |prompt| prompt + 1);
         let mut decided = Vec::new();
         for (at, (file, event)) in events.into_iter().enumerate() {

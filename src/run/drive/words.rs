@@ -72,6 +72,7 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         Event::Malformed { file, .. } => Some(format!("malformed {file}")),
         Event::AgentExited { .. } => Some("the agent's exit".to_owned()),
         Event::Message { .. } => Some("a message".to_owned()),
+        Event::Steered { .. } | Event::NotSteered => Some("a message within the turn".to_owned()),
         Event::Answered(..) => Some("an answer".to_owned()),
         Event::Cancelled { by } => Some(by.clone()),
         Event::Spent => Some("the end of the budget".to_owned()),

@@ -16,7 +16,7 @@ use crate::task::Task;
 use crate::task::name::{RunId, TaskName};
 use crate::task::prompt::Prompt;
 use crate::turn::classify::PROBE;
-use crate::turn::{End, ResumePoint};
+use crate::turn::{COMPOSER, End, ResumePoint};
 use crate::worktree::{Changes, Repository};
 
 /// A run, as its journal tells it.
@@ -77,6 +77,8 @@ struct Turns {
     turn_id: Option<String>,
     pasted: u32,
     last_message: Option<String>,
+    /// The message that was on its way into the turn, and whether a key was pressed for it.
+    steering: Option<(String, bool)>,
 }
 
 /// How long responders were asked: the clocks of run and turn stop in the meantime.
@@ -277,6 +279,7 @@ impl JournalState {
                 self.turns.submitted_at = Some(at);
                 self.turns.session = Some(session_id);
                 self.turns.turn_id = turn_id;
+                self.turns.steering = None;
             }
             // The answer to the status question is not the agent's last message.
             Progress::TurnEnded { rule, .. } if rule.starts_with("probe_") => {}
@@ -292,6 +295,13 @@ impl JournalState {
                 question,
                 reply,
             }),
+            Progress::Steering { id, .. } => self.turns.steering = Some((id, false)),
+            Progress::Steered { .. } => self.turns.steering = None,
+            Progress::KeyPressed { on, .. } if on == COMPOSER => {
+                if let Some((_, is_sent)) = &mut self.turns.steering {
+                    *is_sent = true;
+                }
+            }
             other => self.take_end(other),
         }
     }
@@ -356,6 +366,7 @@ impl JournalState {
             pasted: self.turns.pasted > self.turns.submitted,
             last_message: self.turns.last_message.clone(),
             probed,
+            steering: self.turns.steering.clone(),
             run_spent: spent(launched, self.waits.in_run),
             turn_spent: spent(self.turns.submitted_at.as_deref(), self.waits.in_turn),
             turn_age: age(self.turns.submitted_at.as_deref()),

@@ -20,6 +20,8 @@ pub struct ResumePoint {
     pub last_message: Option<String>,
     /// The message that the agent is being asked about.
     pub probed: Option<String>,
+    /// The message that was on its way into that turn, and whether the key that submits was pressed.
+    pub steering: Option<(String, bool)>,
     /// Since the agent was started.
     pub run_spent: Duration,
     /// Since the last of these turns began, without the time that answers took.
@@ -39,6 +41,7 @@ impl Machine {
         machine.session = resume_point.session;
         machine.turns = resume_point.turns;
         machine.last_message = resume_point.last_message;
+        machine.doubt(resume_point.steering);
         machine.probed = resume_point.probed.map(|text| Question {
             kind: QuestionKind::Unclear,
             text,

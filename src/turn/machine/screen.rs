@@ -55,7 +55,7 @@ impl Machine {
                 return Reaction::Wait;
             }
             State::Submitting(submission) => submission.covered = true,
-            _ => {}
+            _ => self.cover_message(),
         }
         if let Some(question) = self.awaited.shown(&dialog) {
             return self.end(End::pending(Status::NeedsPermission, &question));
@@ -173,6 +173,8 @@ impl Machine {
         if let ScreenState::Ready { holds } = sight {
             self.holds = Some(*holds);
         }
+        let is_typed =
+            matches!(sight, ScreenState::Ready { holds } if self.has_typed_prompt(*holds));
         match (&mut self.state, sight) {
             (
                 State::Starting { .. },
@@ -180,11 +182,20 @@ impl Machine {
                     holds: Holds::Nothing,
                 },
             ) => self.paste(now),
+            (State::Starting { .. }, _) if is_typed => self.await_proof(now, Sent::No),
             (State::Submitting(_), ScreenState::Ready { holds }) => self.on_composer(now, *holds),
             // The agent went on: the next approval is another one, however alike they look.
-            (State::Working { .. }, ScreenState::Working | ScreenState::Ready { .. }) => {
+            (State::Working { .. }, ScreenState::Working { holds }) => {
                 self.presses.clear();
-                Reaction::Wait
+                self.on_composer_at_work(now, *holds)
+            }
+            (State::Working { .. }, ScreenState::Ready { holds }) => {
+                self.presses.clear();
+                // Some program does not say that it works while there is a text in its composer.
+                match self.is_steering() {
+                    true => self.on_composer_at_work(now, *holds),
+                    false => Reaction::Wait,
+                }
             }
             _ => Reaction::Wait,
         }

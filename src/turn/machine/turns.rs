@@ -59,6 +59,7 @@ impl Machine {
         let same = self.plan.executor.is_prompt(&prompt, &self.prompt);
         let ours = self.is_ours(&session);
         let without_keys = self.is_without_keys();
+        let is_message = ours && self.is_within_turn() && self.has_heard_by_hook(&prompt);
         match &mut self.state {
             State::Submitting(_) if same && !here => {
                 let at = cwd.as_deref().unwrap_or(Path::new("?")).display();
@@ -107,7 +108,10 @@ impl Machine {
                 turn_id: current, ..
             } => {
                 *current = turn_id;
-                Reaction::Ignore("a prompt that is not ours, in the agent's session")
+                match is_message {
+                    true => Reaction::Wait,
+                    false => Reaction::Ignore("a prompt that is not ours, in the agent's session"),
+                }
             }
             // Somebody answered in the pane: the responder's word would be typed into a turn that runs.
             State::Asking { .. } => {
@@ -119,6 +123,14 @@ impl Machine {
             }
             _ => Reaction::Ignore("a prompt that is not ours, in the agent's session"),
         }
+    }
+
+    /// Whether a turn runs, be it that somebody is asked within it.
+    pub(super) fn is_within_turn(&self) -> bool {
+        matches!(
+            self.state,
+            State::Working { .. } | State::Approving { .. } | State::Consulting { .. }
+        )
     }
 
     /// Whether this turn is under way; one that is not named may be.

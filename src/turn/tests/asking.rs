@@ -324,7 +324,7 @@ fn the_screen_says_nothing_while_the_responder_thinks() {
         unsent(),
         unknown("?"),
         approval("touch x", Key::Enter),
-        Event::Screen(ScreenState::Working),
+        at_work(Holds::Other),
     ] {
         assert_eq!(play.after(5_000, event), Reaction::Wait);
     }
@@ -337,7 +337,7 @@ fn a_reply_waits_for_the_composer() {
     let (mut play, question) = Play::asking(QUESTION);
     let answer = Event::Answered(question, text("the second"));
     assert_eq!(play.machine.on(play.now, answer), Reaction::Look);
-    assert_eq!(play.on(Event::Screen(ScreenState::Working)), Reaction::Wait);
+    assert_eq!(play.on(at_work(Holds::Other)), Reaction::Wait);
     assert_eq!(play.on(ready()), Reaction::Paste("the second".to_owned()));
 }
 

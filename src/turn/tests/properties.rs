@@ -103,7 +103,7 @@ fn sights() -> impl Strategy<Value = ScreenState> {
         1 => Just(ScreenState::Nothing),
         4 => prop::sample::select(vec![Holds::Nothing, Holds::Prompt, Holds::Other])
             .prop_map(|holds| ScreenState::Ready { holds }),
-        2 => Just(ScreenState::Working),
+        2 => Just(ScreenState::Working { holds: Holds::Other }),
         2 => dialogs(),
     ]
 }

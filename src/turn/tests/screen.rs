@@ -256,7 +256,7 @@ fn no_dialog_of_its_own_is_answered_while_the_agent_works() {
 #[test]
 fn a_screen_that_shows_work_needs_no_key() {
     let mut play = Play::working(plan());
-    for event in [ready(), unsent(), Event::Screen(ScreenState::Working)] {
+    for event in [ready(), unsent(), at_work(Holds::Other)] {
         assert_eq!(play.after(1_000, event), Reaction::Wait);
     }
 }
@@ -286,10 +286,7 @@ fn approvals_with_work_between_them_are_counted_apart() {
     let mut play = Play::working(allowing());
     for _ in 0..10 {
         assert_eq!(play.after(500, approval("touch x", Key::Enter)), press);
-        assert_eq!(
-            play.after(500, Event::Screen(ScreenState::Working)),
-            Reaction::Wait
-        );
+        assert_eq!(play.after(500, at_work(Holds::Other)), Reaction::Wait);
     }
     let mut play = Play::working(allowing());
     for _ in 0..2 {

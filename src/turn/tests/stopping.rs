@@ -45,12 +45,12 @@ fn without_a_transcript_the_stop_counts_after_a_while() {
         for _minutes in 0..120 {
             assert!(play.remaining() <= Duration::from_secs(3));
             assert_eq!(play.deadline(), Reaction::Look);
-            assert_eq!(play.on(Event::Screen(ScreenState::Working)), Reaction::Wait);
+            assert_eq!(play.on(at_work(Holds::Other)), Reaction::Wait);
         }
         // Between two of them it may look idle once.
         assert_eq!(play.deadline(), Reaction::Look);
         assert_eq!(play.on(ready()), Reaction::Wait);
-        assert_eq!(play.on(Event::Screen(ScreenState::Working)), Reaction::Wait);
+        assert_eq!(play.on(at_work(Holds::Other)), Reaction::Wait);
         assert_eq!(play.on(ready()), Reaction::Wait);
         assert_eq!(play.on(ready()).into_end().status, Status::Completed);
         assert!(play.machine.take_unconfirmed());

@@ -7,8 +7,8 @@ const ENTER: Reaction = Reaction::Press(Key::Enter, "composer");
 #[test]
 fn the_prompt_is_pasted_when_the_composer_is_ready() {
     let mut play = Play::new(plan());
-    for sight in [ScreenState::Nothing, ScreenState::Working] {
-        assert_eq!(play.on(Event::Screen(sight)), Reaction::Wait);
+    for sight in [Event::Screen(ScreenState::Nothing), at_work(Holds::Nothing)] {
+        assert_eq!(play.on(sight), Reaction::Wait);
     }
     assert!(play.machine.watches_screen());
     assert_eq!(play.on(ready()), Reaction::Paste(PROMPT.to_owned()));

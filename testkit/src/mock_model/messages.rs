@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 /// Texts of the user's side that no user has written.
 const OF_THE_PROGRAM: [&str; 2] = ["<system-reminder>", "[Request interrupted"];
 
+/// Words of the program around what the user said within a turn.
+const WITHIN: &str = "sent a new message while you were";
+
 /// What the writing side must know of a request.
 #[derive(Debug)]
 pub(super) struct Asker {
@@ -112,9 +115,10 @@ pub(super) fn as_responses(body: &Value) -> Value {
                     input.push(json!({"type": "message", "role": "assistant", "content": text}));
                 }
                 Some("text") if role == "user" => {
-                    // A reminder too, but what a Stop hook says is answered.
-                    let of_a_hook = text.find("Stop hook feedback:").map(|at| &text[at..]);
-                    let text = of_a_hook.unwrap_or(text);
+                    // A reminder too, but what a Stop hook says is answered, and what the user says within a turn.
+                    let answered = ["Stop hook feedback:", WITHIN];
+                    let answered = answered.iter().find_map(|words| text.find(words));
+                    let text = answered.map_or(text, |at| &text[at..]);
                     if !OF_THE_PROGRAM.iter().any(|begin| text.starts_with(begin)) {
                         input.push(json!({"type": "message", "role": "user", "content": text}));
                     }

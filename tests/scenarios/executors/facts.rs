@@ -55,7 +55,7 @@ fn state(executor: &dyn Executor, screen: &str) -> ScreenState {
 fn word(state: &ScreenState) -> &'static str {
     match state {
         ScreenState::Nothing => "nothing",
-        ScreenState::Working => "working",
+        ScreenState::Working { .. } => "working",
         ScreenState::Ready {
             holds: Holds::Nothing,
         } => "ready",

@@ -156,6 +156,17 @@ pub(super) fn read(rows: &[&str], is_dimmed: bool) -> View {
     }
 }
 
+/// Whether there is a composer, and no text in it: also while a turn runs.
+pub(crate) fn has_empty_composer(screen: &str) -> bool {
+    let text = plain(screen);
+    let rows = rows(&text);
+    Layout::find(&rows).is_some_and(|layout| {
+        let text = layout.text.join("\n");
+        !layout.is_browsing()
+            && (text.is_empty() || is_dimmed(screen) || PLACEHOLDERS.contains(&text.as_str()))
+    })
+}
+
 /// Whether the text of the last row with an arrow is dim, on a screen with its attributes: then it is a placeholder.
 ///
 /// Source: codex 0.130.0, 0.150.0 and 0.169.0, with `NO_COLOR` too: `ESC[1m›ESC[0m ESC[2mAsk Codex to do anything`.

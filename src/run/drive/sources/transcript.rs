@@ -262,6 +262,7 @@ impl Transcript {
                 self.in_turn = false;
                 events.push(Event::TurnAborted { turn_id, reason });
             }
+            Line::Steered { text } => events.push(Event::Steered { text }),
             Line::Refused { reason } => self.blocked = Some(reason),
             Line::Trouble(text) => self.trouble = Some(text),
             Line::Denied { command } => {
