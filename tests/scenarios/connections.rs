@@ -5,12 +5,13 @@ mod proxy;
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cx_operator::agent::conversation::Drive;
 use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
 use cx_operator::task::policy::Permissions;
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::rig::{Rig, wait_for};
@@ -40,6 +41,9 @@ tests_of! { cut_at_the_end:
     thorough_requests_0_150 on_thoroughly Requests(testkit::agents::OLDER[0]);
 }
 tests_of! { cut_while_it_is_made_again:
+    requests_0_169 on Requests(testkit::agents::PINNED);
+}
+tests_of! { a_server_that_dies_slowly:
     requests_0_169 on Requests(testkit::agents::PINNED);
 }
 tests_of! { a_server_that_never_stops_talking:
@@ -263,6 +267,31 @@ async fn cut_while_it_is_made_again(rig: &Rig) {
     let outcome = rig.outcome(run).await;
     assert_completed(&outcome, "two failed attempts");
     assert_eq!(prompts(&outcome, "in words"), 1);
+}
+
+/// It listens no more, but writes its core yet: its end is not waited out as a connection that is slow to be made.
+async fn a_server_that_dies_slowly(rig: &Rig) {
+    let proxy = Proxy::start(rig);
+    let gate = rig.path("gate");
+    let brief = format!("[[await {}]] Say hello.", gate.display());
+    let run = rig.start(behind(rig, &proxy, &brief)).await;
+    let runs = rig.operator.store().load_runs().expect("a list");
+    let newest = runs.last().expect("a run");
+    fs::remove_file(newest.path().join("agent.sock")).expect("the server's socket");
+    proxy.cut();
+    let pid = rig.agent_pid(&newest.id()).await;
+    // Long enough for the connection to be tried again; where it is not, nothing is shown.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    rig.signal(pid, Signal::ABORT);
+    let killed = Instant::now();
+    let outcome = rig.outcome(run).await;
+    assert_eq!(
+        (outcome.status, outcome.turns),
+        (Status::AgentDied, 1),
+        "{outcome:?}"
+    );
+    // A connection may take ten seconds.
+    assert!(killed.elapsed() < Duration::from_secs(8), "{outcome:?}");
 }
 
 /// Its words keep no deadline from passing.

@@ -377,13 +377,18 @@ impl Driver<'_> {
         let session = self.session_id()?;
         self.parts.conversation = None;
         let mut why = "it was lost too often".to_owned();
+        let exit = self.parts.exit;
         while self.reconnections < RECONNECTIONS {
-            let exit = self.parts.exit.wait();
-            if tokio::time::timeout(PACE, exit).await.is_ok() {
+            if tokio::time::timeout(PACE, exit.wait()).await.is_ok() {
                 return None;
             }
             self.reconnections += 1;
-            match self.rejoin(&session).await {
+            // A server that is killed takes its time to write a core, and listens no more.
+            let rejoined = tokio::select! {
+                () = exit.wait() => return None,
+                rejoined = self.rejoin(&session) => rejoined,
+            };
+            match rejoined {
                 Ok((conversation, has_prompt)) => {
                     let text = "the connection to the agent's server was lost and made again";
                     self.note(text.to_owned());
