@@ -203,9 +203,37 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// The files of a repository whose settings the program obeys where it trusts the repository.
     fn repository_settings(&self) -> &'static [&'static str];
 
+    /// How the program takes a server of tools (MCP) of that name that `command` starts; `None` where another executor of the same
+    /// program does.
+    fn tool_server(&self, _name: &str, _command: &[String]) -> Option<ToolServer> {
+        None
+    }
+
     /// Where it reads hooks for all of a user's sessions; `None` where it reads none.
     fn global_hooks(&self) -> Option<&'static dyn GlobalHooks> {
         None
+    }
+}
+
+/// The program's own commands about a server of tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolServer {
+    /// The arguments by which it takes it.
+    pub add: Vec<String>,
+    /// Those by which it forgets it.
+    pub remove: Vec<String>,
+}
+
+impl ToolServer {
+    /// The commands of a program that takes `mcp add NAME -- COMMAND…` and `mcp remove NAME`.
+    pub(crate) fn by_name(name: &str, command: &[String]) -> Self {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let mut add: Vec<String> = words(&["mcp", "add", name, "--"]);
+        add.extend_from_slice(command);
+        Self {
+            add,
+            remove: words(&["mcp", "remove", name]),
+        }
     }
 }
 

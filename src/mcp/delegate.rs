@@ -71,6 +71,8 @@ pub(super) struct Delegate {
     policy: Option<String>,
     /// The largest number of prompts, the brief included: 1 to 8.
     max_turns: Option<u32>,
+    /// End the run when its session has used so many tokens; its work is kept.
+    max_tokens: Option<u64>,
     /// The limit for each turn, such as `45m` [default: 15m].
     turn_timeout: Option<String>,
     /// The limit for the whole run, such as `2h` [default: 60m].

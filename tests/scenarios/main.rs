@@ -160,6 +160,7 @@ mod keeping;
 mod kill;
 mod left_at_work;
 mod many;
+mod mcp;
 mod parents;
 mod permissions;
 mod policies;

@@ -11,8 +11,8 @@ use super::program::{KNOWN_VERSIONS, Program};
 use super::refusal::remedy;
 use super::{access, home, launch, payload, screen, traces, transcript};
 use crate::agent::executor::{
-    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
-    TrustPolicy,
+    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
+    ToolServer, Trouble, TrustPolicy,
 };
 use crate::agent::global_hooks::GlobalHooks;
 use crate::agent::report::{Call, Report, TranscriptReader, TurnError, forbidding};
@@ -171,6 +171,11 @@ impl Executor for Claude {
 
     fn repository_settings(&self) -> &'static [&'static str] {
         &[".claude/settings.json", ".mcp.json"]
+    }
+
+    /// Source: Claude Code 2.1.197 and 2.1.332, `mcp add --help`; `tests/scenarios/mcp.rs`.
+    fn tool_server(&self, name: &str, command: &[String]) -> Option<ToolServer> {
+        Some(ToolServer::by_name(name, command))
     }
 
     fn global_hooks(&self) -> Option<&'static dyn GlobalHooks> {

@@ -13,8 +13,8 @@ use super::requests::{self, Requests};
 use super::{access, screen, setup, transcript};
 use crate::agent::conversation::{Conversation, Joining, NoConversation, Terminal, Terms};
 use crate::agent::executor::{
-    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal, Trouble,
-    TrustPolicy,
+    Access, CommandLine, Executor, Expected, Installed, Launch, Options, Place, Refusal,
+    ToolServer, Trouble, TrustPolicy,
 };
 use crate::agent::global_hooks::GlobalHooks;
 use crate::agent::report::{Call, Report, TranscriptReader, TurnError, forbidding};
@@ -147,6 +147,11 @@ impl Executor for Codex {
 
     fn repository_settings(&self) -> &'static [&'static str] {
         &[SETTINGS]
+    }
+
+    /// Source: codex 0.130.0 and 0.169.0, `mcp add --help`; `tests/scenarios/mcp.rs`.
+    fn tool_server(&self, name: &str, command: &[String]) -> Option<ToolServer> {
+        Some(ToolServer::by_name(name, command))
     }
 
     fn global_hooks(&self) -> Option<&'static dyn GlobalHooks> {
