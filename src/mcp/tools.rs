@@ -142,7 +142,7 @@ fn schema<T: JsonSchema>(contract: Contract) -> JsonObject {
     object
 }
 
-/// Makes descriptions lines again, and, of what is given, an optional value one that is left out: `null` is taken all the same.
+/// Makes descriptions lines again, takes out what only Rust means, and, of what is given, an optional value one that is left out: `null` is taken all the same.
 fn tidy(schema: &mut Value, is_input: bool) {
     let Value::Object(object) = schema else {
         if let Value::Array(several) = schema {
@@ -150,6 +150,11 @@ fn tidy(schema: &mut Value, is_input: bool) {
         }
         return;
     };
+    // No format of JSON Schema's: a client that validates warns of each.
+    let is_rusts = |format: &Value| ["uint", "int"].iter().any(|kind| starts_with(format, kind));
+    if object.get("format").is_some_and(is_rusts) {
+        object.shift_remove("format");
+    }
     if let Some(Value::String(text)) = object.get_mut("description") {
         *text = text.replace('\n', " ");
     }
@@ -172,6 +177,11 @@ fn tidy(schema: &mut Value, is_input: bool) {
         }
     }
     object.values_mut().for_each(|one| tidy(one, is_input));
+}
+
+fn starts_with(text: &Value, beginning: &str) -> bool {
+    text.as_str()
+        .is_some_and(|text| text.starts_with(beginning))
 }
 
 /// Takes a property out of what a model is told of, unless it may be used.

@@ -13,6 +13,7 @@ pub(crate) struct Help {
     required_flags: BTreeSet<String>,
     positionals: usize,
     optional_positionals: usize,
+    needs_subcommand: bool,
     pub(crate) subcommands: BTreeMap<String, Help>,
 }
 
@@ -106,6 +107,7 @@ impl Help {
             .find_map(|line| line.strip_prefix("Usage: "))
             .expect("help has a usage line");
         let words: Vec<&str> = usage.split_whitespace().collect();
+        self.needs_subcommand = words.contains(&"<COMMAND>");
         for (index, word) in words.iter().enumerate() {
             if word.starts_with("--") {
                 self.required_flags.insert((*word).to_owned());
@@ -140,7 +142,7 @@ impl Help {
             words.next();
         }
         let is_name = !line.whole && words.peek().is_none();
-        if !help.subcommands.is_empty() && !line.words.iter().any(|word| word.starts_with("--")) {
+        if help.needs_subcommand && !line.words.iter().any(|word| word.starts_with("--")) {
             return Some("no such subcommand".to_owned());
         }
         let (mut given, mut positionals) = (BTreeSet::new(), 0);

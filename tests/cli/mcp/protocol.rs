@@ -78,6 +78,10 @@ fn the_tools_tell_what_they_take_and_what_they_come_back_with() {
             jsonschema::meta::validate(schema).expect("a JSON Schema");
             // Not every client follows references.
             assert!(!schema.to_string().contains("\"$ref\""), "{schema:#}");
+            assert!(
+                !schema.to_string().contains("\"format\":\"uint"),
+                "{schema:#}"
+            );
         }
         assert!(text(&tool["description"]).len() > 60, "{tool:#}");
         let reads = ["wait", "status", "events", "diff", "list", "doctor"];
