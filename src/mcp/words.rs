@@ -160,6 +160,8 @@ pub(super) struct Send {
     run: String,
     /// The message.
     text: String,
+    /// Tell it within the turn that runs, and not when that ends.
+    now: Option<bool>,
 }
 
 impl Tooling for Send {
@@ -168,12 +170,13 @@ impl Tooling for Send {
     const TITLE: &str = "Tell a working agent more";
     const EFFECT: Effect = Effect::Adds;
     const DESCRIPTION: &str = "\
-Tells a working agent something more: it is its next prompt when the turn ends, and costs a turn. For a correction or a fact that the \
+Tells a working agent something more: it is its next prompt when the turn ends, and costs a turn; with `now` it \
+steers the turn that runs. For a correction or a fact that the \
 brief lacked. A run that asks a question takes a `reply` instead.";
 
     async fn call(self, call: &Call) -> Result<Answer, Error> {
         let (run, text) = (call.find(&self.run).await?, prompt(&self.text)?);
-        Answer::document(&replying::send(&run, (&text, false)).await?)
+        Answer::document(&replying::send(&run, (&text, self.now.unwrap_or(false))).await?)
     }
 }
 

@@ -158,6 +158,8 @@ fn an_approval_is_denied_a_message_is_told_and_a_run_is_ended() {
         json!({"run": "works", "text": "Keep the old name."}),
     );
     assert_eq!(sent["taken"], true, "{sent}");
+    let steered = json!({"run": "works", "text": "Not in src.", "now": true});
+    assert_eq!(client.call("send", steered)["taken"], true);
     std::fs::write(&gate, "").expect("opened");
     let aborted = client.call(
         "abort",
