@@ -16,6 +16,7 @@ use crate::rig::Rig;
 
 tests_of! { codex_is_a_parent: scripted on Scripted; }
 tests_of! { claude_is_a_parent: scripted on Scripted; }
+tests_of! { a_parent_of_three: scripted on Scripted; }
 tests_of! { real_clients_are_configured: scripted on Scripted; }
 
 const ANSWER: &str = "Spaces.\n[[shell echo spaces > style; echo 'STATUS: DONE']]";
@@ -158,6 +159,12 @@ async fn claude_is_a_parent(rig: &Rig) {
     };
     rig.model
         .script("parent", &script(rig, "mcp__cx-operator__"));
+    let output = claude(rig, &program, &["--allowedTools", "mcp__cx-operator"]).await;
+    assert_played(rig, &output);
+}
+
+/// Claude Code with the server, on the script `parent`.
+async fn claude(rig: &Rig, program: &Path, arguments: &[&str]) -> Output {
     let home = rig.path("parent");
     let variables = mock_model::write_claude_home(&home, rig.model.port()).expect("a home");
     let configuration = json!({"mcpServers": {"cx-operator": {
@@ -165,14 +172,83 @@ async fn claude_is_a_parent(rig: &Rig) {
         "args": server_arguments(rig),
         "env": server_environment(rig),
     }}});
-    let output = parent(rig, &program)
+    let output = parent(rig, program)
         .env("HOME", &home)
         .envs(variables)
         .args(["-p", "Have it done. [[play parent]]", "--strict-mcp-config"])
-        .args(["--allowedTools", "mcp__cx-operator", "--mcp-config"])
+        .args(arguments)
+        .arg("--mcp-config")
         .arg(configuration.to_string())
         .output();
-    assert_played(rig, &output.await.expect("it runs"));
+    output.await.expect("it runs")
+}
+
+/// It starts three runs at once, answers one, denies a command of one, steers one, waits and brings a result home.
+async fn a_parent_of_three(rig: &Rig) {
+    let Some(program) = real_claude(PINNED_CLAUDE) else {
+        return;
+    };
+    rig.git(&["config", "user.name", "Ada"]);
+    rig.git(&["config", "user.email", "ada@example.com"]);
+    let call = |tool: &str, args: Value| json!({"call": format!("mcp__cx-operator__{tool}"), "args": args});
+    let delegate = |task: &str, brief: &str| {
+        let program = built::scripted_agent();
+        let root = rig.worktrees();
+        call(
+            "delegate",
+            json!({"task": task, "prompt": brief, "program": program, "worktree_root": root}),
+        )
+    };
+    let gate = rig.path("gate").display().to_string();
+    let working = format!("[[await {gate}]] [[status]]");
+    let wait = |runs: &[&str]| call("wait", json!({"runs": runs, "timeout_seconds": 50}));
+    let steps = json!([
+        delegate("indent", "[[question]]"),
+        delegate("fetch", "[[shell curl -O https://example.com/x]] [[escalate]]"),
+        delegate("rename", &working),
+        wait(&["indent"]),
+        call("reply", json!({"run": "indent", "text": ANSWER})),
+        wait(&["fetch"]),
+        call("reply", json!({"run": "fetch", "decision": "deny", "message": "Use the vendored copy."})),
+        call("send", json!({"run": "rename", "text": "[[shell echo kept > old; echo 'STATUS: DONE']]"})),
+        {"shell": format!("touch {gate}")},
+        wait(&["indent", "fetch", "rename"]),
+        call("diff", json!({"run": "rename"})),
+        call("diff", json!({"run": "rename", "file": "old"})),
+        call("apply", json!({"run": "rename", "branch": "renamed"})),
+        {"say": "The task is done."},
+    ]);
+    rig.model.script("parent", &steps);
+    let output = claude(rig, &program, &["--allowedTools", "mcp__cx-operator,Bash"]).await;
+    let (said, results) = (String::from_utf8_lossy(&output.stdout), results(rig));
+    let shown = format!(
+        "{results:#?}\n{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(said.contains("The task is done."), "{shown}");
+    assert_eq!(results.len(), 13, "{shown}");
+    for (at, wanted) in [
+        (3, "tabs or spaces"),
+        (5, "curl"),
+        (10, "old"),
+        (11, "+kept"),
+        (12, "renamed"),
+    ] {
+        assert!(results[at].contains(wanted), "{at}: no {wanted}: {shown}");
+    }
+    for task in ["indent", "fetch", "rename"] {
+        remember(rig, task);
+    }
+    assert_eq!(first_reply(rig, "fetch"), "deny Use the vendored copy.");
+    assert_eq!(rig.git(&["show", "renamed:old"]), "kept");
+    rig.git(&["branch", "-q", "-D", "renamed"]);
+    rig.note_the_callers_state();
+}
+
+fn first_reply(rig: &Rig, task: &str) -> String {
+    let run = rig.operator.store().find(task).expect("the run");
+    let outcome = run.load_record().expect("readable").expect("a record");
+    outcome.replies[0].reply.clone()
 }
 
 /// By their own commands, in homes of their own.
