@@ -22,13 +22,26 @@ macro_rules! on_real {
 }
 
 on_real!(
-    denied_without_being_asked,
     denied_when_asked,
     allowed_when_asked,
     asked_for,
     answered_where_the_policy_asks,
     kept_by_who_resumes
 );
+
+/// The same, and on the headless programs.
+macro_rules! on_all {
+    ($($name:ident),+ $(,)?) => { $(tests_of! { $name:
+        codex_0_169 on Codex(testkit::agents::PINNED);
+        requests_0_169 on Requests(testkit::agents::PINNED);
+        claude_2_1_332 on Claude(testkit::agents::PINNED_CLAUDE);
+        exec_0_169 on Exec(testkit::agents::PINNED);
+        print_2_1_332 on Print(testkit::agents::PINNED_CLAUDE);
+        print_2_1_197 on Print(testkit::agents::OLDER_CLAUDE);
+    })+ };
+}
+
+on_all!(denied_without_being_asked);
 
 /// Denies what the scenarios call a release, allows to touch files of the worktree, and asks for all else.
 const POLICY: &str = r#"
@@ -107,6 +120,7 @@ async fn denied_without_being_asked(rig: &Rig) {
         "nothing was run: {outcome:?}"
     );
     assert_told(&outcome);
+    assert_ne!(outcome.status, Status::NeedsPermission, "{outcome:?}");
     let denied = (
         PolicyAction::Deny,
         "release".to_owned(),

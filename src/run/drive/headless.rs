@@ -8,7 +8,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::Driver;
-use super::sources::{StreamState, Transcript, command_of, forget_refused, stream_events};
+use super::sources::{
+    StreamState, Transcript, command_of, denied_by_policy, forget_refused, stream_events,
+};
 use crate::agent::conversation::Drive;
 use crate::os::watch::Source;
 use crate::record::TRANSCRIPT;
@@ -45,6 +47,10 @@ impl Driver<'_> {
     pub(super) fn read_stream(&mut self, has_ended: bool) {
         let asked = self.read_permissions();
         self.by_hooks.extend(asked.iter().filter_map(command_of));
+        if self.parts.judges {
+            self.by_hooks
+                .extend(denied_by_policy(&self.parts.dir.signals()));
+        }
         let Some(stream) = &mut self.transcript else {
             return;
         };

@@ -13,7 +13,7 @@ use crate::agent::report::{Report, Reported};
 use crate::agent::signals::{self, Kind, SignalFile};
 use crate::turn::{Asker, Event, ResumePoint};
 
-pub(crate) use stream::{StreamState, command_of, forget_refused, stream_events};
+pub(crate) use stream::{StreamState, command_of, denied_by_policy, forget_refused, stream_events};
 pub(crate) use transcript::{Transcript, wait_for_error};
 
 mod stream;

@@ -9,7 +9,7 @@ use crate::record::{self, RunDir};
 use crate::run::drive::Ending;
 use crate::run::drive::recorded::{Recorded, reached};
 use crate::run::drive::sources::{
-    Signals, StreamState, Transcript, command_of, forget_refused, stream_events,
+    Signals, StreamState, Transcript, command_of, denied_by_policy, forget_refused, stream_events,
 };
 use crate::task::policy::Permissions;
 use crate::task::question::{Question, QuestionKind};
@@ -55,6 +55,7 @@ pub(crate) fn judge(
         };
         let mut lines = stream_events(&mut stream, &machine, state);
         by_hooks.extend(events.iter().filter_map(command_of));
+        by_hooks.extend(denied_by_policy(&dir.signals()));
         forget_refused(&mut lines, &by_hooks);
         let at = lines
             .iter()

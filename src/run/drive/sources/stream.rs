@@ -1,8 +1,11 @@
 //! The stream of a headless program, as events: the same for a driver that follows it and for a recovery that reads it once.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use super::Transcript;
+use crate::agent::signals::Decided;
+use crate::policy::Action;
 use crate::turn::{Asker, Event, Machine};
 
 /// What is known of a headless program beside its stream.
@@ -63,7 +66,14 @@ pub(crate) fn command_of(event: &Event) -> Option<String> {
     }
 }
 
-/// Leaves out what was refused though a hook was asked for it: the hook's event tells of that.
+/// The commands that the run's policy denied: nobody else is to be asked.
+pub(crate) fn denied_by_policy(signals: &Path) -> impl Iterator<Item = String> {
+    let decisions = Decided::list(signals).into_iter();
+    let denied = decisions.filter(|(_, decided)| decided.action() == Action::Deny);
+    denied.map(|(_, decided)| decided.command)
+}
+
+/// Leaves out what was refused though a hook was asked for it: the hook's event tells of that, or the policy's record.
 pub(crate) fn forget_refused(events: &mut Vec<Event>, by_hooks: &HashSet<String>) {
     events.retain(|event| match event {
         Event::PermissionAsked {
