@@ -181,6 +181,7 @@ impl Plan {
                 ("aborted", "interrupted"),
                 ("failed", "prompt_altered"),
                 ("timed_out", "not_submitted"),
+                ("blocked_dialog", "composer_in_use"),
             ],
         }
     }

@@ -14,8 +14,8 @@ use super::verify::{self, How};
 /// The longest that any program of a run may take; the deadlines of the run itself are shorter.
 const LIMIT: Duration = Duration::from_secs(60);
 /// The longest from what ends a run to the end of its operator: the proof of a prompt that never comes is waited for
-/// 15 s, a polite end takes three, grace two.
-const SETTLING: Duration = Duration::from_secs(20);
+/// 15 s, a composer that somebody else's text is in for 20 s, a polite end takes three, grace two.
+const SETTLING: Duration = Duration::from_secs(25);
 
 /// What became of a run.
 pub(crate) struct Verdict {
