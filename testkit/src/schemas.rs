@@ -1,6 +1,6 @@
 //! The committed schemas: what a program prints with `--json` is held to them, in every test that runs it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::sync::OnceLock;
 
@@ -87,14 +87,23 @@ fn close(schema: &mut Value, is_part: bool) {
     match schema {
         Value::Object(object) => {
             let is_object = object.contains_key("properties");
+            let mut extended = BTreeSet::new();
+            if let Some(Value::Object(_)) = object.get("$defs") {
+                find_extended(&Value::Object(object.clone()), &mut extended);
+            }
             for (key, below) in object.iter_mut() {
                 let is_choice = ["oneOf", "anyOf", "allOf"].contains(&key.as_str());
                 match below {
                     Value::Array(parts) if is_choice => {
                         parts.iter_mut().for_each(|part| close(part, is_object));
                     }
+                    Value::Object(named) if key == "$defs" => {
+                        for (name, one) in named {
+                            close(one, extended.contains(name));
+                        }
+                    }
                     // What is below may be called anything.
-                    Value::Object(named) if ["properties", "$defs"].contains(&key.as_str()) => {
+                    Value::Object(named) if key == "properties" => {
                         named.values_mut().for_each(|one| close(one, false));
                     }
                     below => close(below, false),
@@ -105,6 +114,21 @@ fn close(schema: &mut Value, is_part: bool) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| close(item, false)),
+        _ => {}
+    }
+}
+
+/// The names of the definitions to which an object adds fields of its own: they are parts of it.
+fn find_extended(schema: &Value, into: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            let of = object.get("$ref").and_then(Value::as_str);
+            if let Some(name) = of.filter(|_| object.contains_key("properties")) {
+                into.extend(name.strip_prefix("#/$defs/").map(str::to_owned));
+            }
+            object.values().for_each(|one| find_extended(one, into));
+        }
+        Value::Array(items) => items.iter().for_each(|item| find_extended(item, into)),
         _ => {}
     }
 }

@@ -47,6 +47,13 @@ fn the_committed_schemas_are_those_of_the_program() {
 fn a_document_that_does_not_fit_is_found() {
     let good = json!({"verdict": "result", "rule": "r"});
     schemas::check_document("classify", &good);
+    let mut asked = json!({
+        "schema_version": 1, "seq": 1, "run_id": "r", "at": "2026-01-01T00:00:00Z", "type": "question", "turn": 1,
+        "id": "1-1", "kind": "question", "text": "Tabs or spaces?", "reason": null, "options": [],
+    });
+    schemas::check_document("event", &asked);
+    asked["more"] = json!(1);
+    assert!(std::panic::catch_unwind(|| schemas::check_document("event", &asked)).is_err());
     for bad in [
         json!({"verdict": "result"}),
         json!({"verdict": "other", "rule": "r"}),
