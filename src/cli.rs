@@ -33,6 +33,7 @@ mod attach;
 mod capabilities;
 mod classify;
 mod cleanup;
+mod config;
 mod delegate;
 mod detached;
 mod doctor;
@@ -51,6 +52,7 @@ mod resume;
 mod said;
 mod schema;
 mod send;
+mod spending;
 mod status;
 mod wait;
 
@@ -95,6 +97,7 @@ enum Command {
     Mcp(mcp::Mcp),
     Classify(classify::Classify),
     Policy(policy::Policy),
+    Config(config::Config),
     Capabilities(capabilities::Capabilities),
     Schema(schema::SchemaOf),
 }
@@ -187,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Mcp(command) => command.run(),
         Command::Classify(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Capabilities(command) => command.run(Cli::command()),
         Command::Schema(command) => command.run(),
     };

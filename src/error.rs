@@ -28,6 +28,27 @@ pub enum Error {
     /// The person who configured this process did not allow it.
     #[error("{0}")]
     NotAllowed(String),
+    /// The configuration file is invalid.
+    #[error("{}:{line}:{column}: {mistake}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The line of the mistake, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// The mistake, with the key.
+        mistake: String,
+    },
+    /// The configuration file can't be read, or is not the user's alone.
+    #[error("{}", failed(format_args!("use the configuration {}", path.display())))]
+    ConfigUnusable {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// A name, a directory or a record is wrong.
     #[error(transparent)]
     Run(#[from] record::Error),
@@ -125,6 +146,7 @@ impl Error {
             Self::Policy(_) => Code::PolicyFile,
             Self::Usage(_) => Code::Usage,
             Self::NotAllowed(_) => Code::NotAllowed,
+            Self::Config { .. } | Self::ConfigUnusable { .. } => Code::ConfigFile,
             Self::Run(error) => match error {
                 record::Error::NotFound { .. } | record::Error::Ambiguous { .. } => {
                     Code::RunNotFound

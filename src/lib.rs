@@ -127,10 +127,11 @@ pub use record::{
 pub use run::cancel::Cancel;
 pub use task::budget::{Budget, Prices, Usd};
 pub use task::name::{RunId, TaskName};
+pub use task::notifications::Notifications;
 pub use task::policy::{Keep, Limits, Permissions};
 pub use task::prompt::Prompt;
 pub use task::question::{Answer, Question, QuestionKind};
 pub use task::respond::{Context, Recipe, RespondError, Responder};
-pub use task::{Error as TaskError, Task};
+pub use task::{Configuration, Error as TaskError, Task};
 pub use worktree::diff::{FileChange, FileStatus};
 pub use worktree::{AgentCommit, Changes};

@@ -13,6 +13,7 @@ pub(crate) mod drive;
 mod headless;
 pub(crate) mod inbox;
 mod launch;
+pub(crate) mod notify;
 pub mod preflight;
 pub(crate) mod recovery;
 pub(crate) mod shared;
@@ -37,6 +38,7 @@ use crate::run::cancel::Cancel;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Continuation, Driver, Ending, Parts};
 use crate::run::inbox::CancelByMessage;
+use crate::run::notify::Notifier;
 use crate::run::recovery::sweep_once;
 use crate::run::shared::Shared;
 use crate::task::name::{Names, RunId};
@@ -75,6 +77,7 @@ pub(crate) struct Run<'a> {
     pub(crate) dir: RunDir,
     pub(crate) journal: Journal,
     pub(crate) started: Instant,
+    notifier: Notifier,
     _lock: Lock,
 }
 
@@ -108,6 +111,9 @@ impl<'a> Run<'a> {
             terms: None,
             schema_version: SCHEMA_VERSION,
         });
+        if let Some(configuration) = &task.configuration {
+            journal.write(Progress::Configured(configuration.clone()));
+        }
         dir.write("task.md", task.prompt.as_str().as_bytes())?;
         stand(&task, &names, &dir, &ready.environment)?;
         let prompt = first_prompt(&task, ready.drive);
@@ -117,6 +123,7 @@ impl<'a> Run<'a> {
         }
         Ok(Self {
             shared,
+            notifier: Notifier::new(&task, &dir),
             task,
             run_id,
             ready,
@@ -134,6 +141,7 @@ impl<'a> Run<'a> {
             journal: &self.journal,
             tmux: &self.shared.tmux,
             keep: self.task.keep,
+            notifier: &self.notifier,
             cancel,
             executor: self.task.agent.executor,
         }
@@ -146,7 +154,7 @@ impl<'a> Run<'a> {
             // A long preflight is over, and nothing is made yet.
             let end = End::cancelled(by);
             (outcome.status, outcome.error) = (end.status, end.error);
-            return teardown::record(&self.context(cancel), outcome, true);
+            return teardown::record(&self.context(cancel), outcome, true).await;
         }
         // A server needs no worktree to start.
         let (added, server) = tokio::join!(self.add_worktree(), self.start_server());
@@ -172,7 +180,7 @@ impl<'a> Run<'a> {
             self.ready.program.forget(self.shared.store.root());
         }
         outcome.duration_ms = millis(self.started.elapsed());
-        teardown::record(&self.context(cancel), outcome, clean);
+        teardown::record(&self.context(cancel), outcome, clean).await;
     }
 
     fn describe(&self, outcome: &mut Outcome) {
@@ -331,6 +339,7 @@ impl<'a> Run<'a> {
             permissions: self.task.permissions,
             judges: self.task.policy.is_some(),
             budget: &self.task.budget,
+            notifier: &self.notifier,
             trust: self.task.agent.trust,
             executor: self.task.agent.executor,
         };

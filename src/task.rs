@@ -3,6 +3,7 @@
 pub mod budget;
 mod error;
 pub mod name;
+pub mod notifications;
 pub mod policy;
 pub mod prompt;
 pub mod question;
@@ -10,6 +11,7 @@ pub mod respond;
 
 pub use error::Error;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::agent::executor::Options;
 use crate::policy::NamedPolicy;
 use crate::task::budget::Budget;
 use crate::task::name::{Names, TaskName};
+use crate::task::notifications::Notifications;
 use crate::task::policy::{Keep, Limits, Permissions};
 use crate::task::prompt::Prompt;
 use crate::task::respond::Responder;
@@ -63,6 +66,12 @@ pub struct Task {
     /// What the run may use. Default: no limit.
     #[serde(default)]
     pub budget: Budget,
+    /// The commands that tell others of the run. Default: none.
+    #[serde(default)]
+    pub notifications: Notifications,
+    /// The configuration file that the task was made with, for the journal. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
     /// Where worktrees are made. Default: `/tmp`.
     pub worktree_root: PathBuf,
     /// Where in the worktree the agent works, relative to its top. Default, `None`: where [`Task::repository`] is in its
@@ -70,6 +79,31 @@ pub struct Task {
     pub directory: Option<PathBuf>,
     /// The things that stay after the run.
     pub keep: Keep,
+}
+
+/// What a configuration file gave to a task.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Configuration {
+    /// The file.
+    pub file: PathBuf,
+    /// The profile.
+    pub profile: Option<String>,
+    /// The values that are in force by it, by their keys.
+    pub values: BTreeMap<String, String>,
+}
+
+impl Configuration {
+    /// What that file gave.
+    #[must_use]
+    pub fn new(file: PathBuf, profile: Option<String>, values: BTreeMap<String, String>) -> Self {
+        Self {
+            file,
+            profile,
+            values,
+        }
+    }
 }
 
 impl Task {
@@ -91,6 +125,8 @@ impl Task {
             responders: Vec::new(),
             limits: Limits::default(),
             budget: Budget::default(),
+            notifications: Notifications::default(),
+            configuration: None,
             worktree_root: PathBuf::from("/tmp"),
             directory: None,
             keep: Keep::default(),

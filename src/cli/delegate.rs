@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -13,19 +13,21 @@ use crate::agent::executor::{Ask, Options, Sandbox, TrustPolicy};
 use crate::operator::starting::{Order, say_name};
 use crate::policy::NamedPolicy;
 use crate::record::{Claim, Key, Outcome, Store};
-use crate::task::Task;
 use crate::task::name::{RunId, TaskName, task_of};
 use crate::task::policy::{Keep, Limits, Permissions};
 use crate::task::prompt::{self, Prompt};
+use crate::task::{Configuration, Task};
 use crate::worktree::Repository;
 use crate::{Error, Operator};
 use clap::Args;
 use serde_json::Value;
 
 use super::asking;
+use super::config::{self, InForce};
 use super::detached::{self, Supervisor};
 use super::follow::{Audience, Responders, duration, follow, print_outcome};
-use super::{AgentProgram, State, block_on, print_failure, print_record, usage};
+use super::spending::Spending;
+use super::{AgentProgram, Command, State, block_on, print_failure, print_record, usage};
 
 /// How long a person's reply is waited for, where nothing else is said.
 const WAIT: Duration = Duration::from_secs(30 * 60);
@@ -97,9 +99,15 @@ pub(crate) struct Delegate {
     json: bool,
     #[command(flatten)]
     state: State,
+    /// A profile of your configuration file (`cx-operator config show`), whose values hold where this command line has none.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// The call that this process carries out for another one.
     #[arg(skip)]
     order: Option<Order>,
+    /// What the configuration file says.
+    #[arg(skip)]
+    in_force: InForce,
 }
 
 #[derive(Args)]
@@ -120,9 +128,9 @@ struct Agent {
     /// The model, instead of the configured one.
     #[arg(long)]
     model: Option<String>,
-    /// A profile of the agent's configuration.
-    #[arg(long)]
-    profile: Option<String>,
+    /// A profile of the agent's own configuration.
+    #[arg(long, value_name = "NAME")]
+    agent_profile: Option<String>,
     /// Answer the agent's question about trust in the folder with yes, or end the run with the question.
     #[arg(long, value_enum, default_value = "accept")]
     trust: TrustPolicy,
@@ -174,24 +182,37 @@ struct Deadlines {
     queue_timeout: Duration,
 }
 
-#[derive(Args)]
-#[command(next_help_heading = "Budget")]
-struct Spending {
-    /// End the run (`over_budget`) when its session has used so many tokens, as `usage.total_tokens` counts them.
-    #[arg(long, value_name = "N")]
-    max_tokens: Option<NonZeroU64>,
-}
-
 impl Delegate {
     /// Takes the call of another process for this one's.
     pub(super) fn be_told(&mut self, order: Order) {
         self.order = Some(order);
     }
 
+    /// The same call, with what the configuration file says where the command line says nothing.
+    fn completed(self) -> Result<Self, Error> {
+        let words = match &self.order {
+            Some(order) => order.arguments().collect(),
+            None => std::env::args_os().collect::<Vec<_>>(),
+        };
+        let (cli, in_force) = config::complete(&words)?;
+        match cli.command {
+            Command::Delegate(delegate) => Ok(Self {
+                order: self.order,
+                in_force,
+                ..*delegate
+            }),
+            _ => Ok(self),
+        }
+    }
+
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         if self.order.is_some() {
             return self.supervise();
         }
+        self.completed()?.carry_out()
+    }
+
+    fn carry_out(self) -> Result<ExitCode, Error> {
         let done = if self.detach {
             self.detach()
         } else {
@@ -216,24 +237,28 @@ impl Delegate {
     }
 
     /// Does it for another process, to which it says how the start went.
-    fn supervise(&self) -> Result<ExitCode, Error> {
+    fn supervise(self) -> Result<ExitCode, Error> {
         let mut supervisor = Supervisor::begin();
-        let done = match self.claim_key() {
-            Ok(Some((store, Claim::Of(run)))) => {
+        let task = self.task.clone();
+        let claimed = self
+            .completed()
+            .and_then(|call| Ok((call.claim_key()?, call)));
+        let done = match claimed {
+            Ok((Some((store, Claim::Of(run))), _)) => {
                 supervisor.tell_known(&store, &run);
                 return Ok(ExitCode::SUCCESS);
             }
             // Held to the run's end.
-            Ok(Some((_, Claim::Ours(mut key)))) => {
-                self.delegate(Some(&mut supervisor), Some(&mut key))
+            Ok((Some((_, Claim::Ours(mut key))), call)) => {
+                call.delegate(Some(&mut supervisor), Some(&mut key))
             }
-            Ok(None) => self.delegate(Some(&mut supervisor), None),
+            Ok((None, call)) => call.delegate(Some(&mut supervisor), None),
             Err(error) => Err(error),
         };
         let outcome = match done {
             Ok(outcome) => outcome,
             Err(error) => {
-                let name = TaskName::parse(&self.task)?;
+                let name = TaskName::parse(&task)?;
                 Outcome::not_begun(&name, error.to_failure())
             }
         };
@@ -327,7 +352,13 @@ impl Delegate {
             turns: self.replies.max_turns,
             ..Limits::default()
         };
-        task.budget.tokens = self.spending.max_tokens.map(NonZeroU64::get);
+        let (model, prices) = (self.agent.model.as_deref(), &self.in_force.prices);
+        task.budget = self.spending.budget(model, prices)?;
+        task.notifications = self.in_force.notifications();
+        let given = self.in_force.given();
+        let file = self.in_force.path.clone().filter(|_| !given.is_empty());
+        let profile = self.in_force.profile.clone();
+        task.configuration = file.map(|file| Configuration::new(file, profile, given));
         task.keep = self.keep.unwrap_or_default();
         Ok(task)
     }
@@ -390,7 +421,7 @@ impl Agent {
             sandbox: self.sandbox,
             ask: self.ask,
             model: self.model.clone(),
-            profile: self.profile.clone(),
+            profile: self.agent_profile.clone(),
             trust: self.trust,
             arguments: self.agent_arg.clone(),
             ..self.program.options()

@@ -8,7 +8,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, CommandFactory, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{Cli, State, block_on, print_json, usage};
+use super::{Cli, State, block_on, config, print_json, usage};
 use crate::Error;
 use crate::agent::ExecutorId;
 use crate::agent::executor::ToolServer;
@@ -120,7 +120,10 @@ fn check(words: &[String]) -> Result<(), Error> {
         return Err(usage("an argument has a NUL byte"));
     }
     match Cli::command().try_get_matches_from(words) {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            let words: Vec<_> = words.iter().map(Into::into).collect();
+            config::complete(&words).map(drop)
+        }
         Err(error) => {
             // Its first paragraph: the rest is about the command line.
             let text = error.to_string();

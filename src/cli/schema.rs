@@ -8,7 +8,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::json;
 
-use super::{capabilities, cleanup, hooks, policy, print_text, prune, recover, refusal};
+use super::{capabilities, cleanup, config, hooks, policy, print_text, prune, recover, refusal};
 use crate::Error;
 use crate::operator::apply::Applied;
 use crate::operator::events::RunEvent;
@@ -19,6 +19,7 @@ use crate::operator::status::RunStatus;
 use crate::operator::waiting::WaitReport;
 use crate::record::Outcome;
 use crate::record::journal::Entry;
+use crate::run::notify::Notification;
 use crate::run::preflight::Readiness;
 use crate::turn::classify::Classification;
 
@@ -39,12 +40,13 @@ pub(crate) struct SchemaOf {
 type Make = fn(SchemaGenerator) -> Schema;
 
 /// The documents, by their names.
-const SCHEMAS: [(&str, Make); 22] = [
+const SCHEMAS: [(&str, Make); 24] = [
     ("abort", of::<Aborted>),
     ("apply", of::<Applied>),
     ("capabilities", of::<capabilities::Document>),
     ("classify", of::<Classification>),
     ("cleanup", of::<cleanup::Document>),
+    ("config", of::<config::Document>),
     ("detached", of::<Detached>),
     ("doctor", of::<Readiness>),
     ("error", of::<refusal::Refusal>),
@@ -53,6 +55,7 @@ const SCHEMAS: [(&str, Make); 22] = [
     ("hooks-verify", of::<hooks::Verification<'static>>),
     ("list", of::<Vec<Summary>>),
     ("log", of::<Vec<Entry>>),
+    ("notification", of::<Notification<'static>>),
     ("policy-check", of::<policy::Checked>),
     ("policy-test", of::<policy::Tested>),
     ("prune", of::<prune::Document>),

@@ -57,8 +57,8 @@ pub(super) struct Delegate {
     executor: Option<String>,
     /// The agent's model, instead of the configured one.
     model: Option<String>,
-    /// A profile of the agent's configuration.
-    profile: Option<String>,
+    /// A profile of the agent's own configuration.
+    agent_profile: Option<String>,
     /// What the agent's commands may write to: `read-only`; `workspace-write` (default): its worktree, without network;
     /// `danger-full-access`, only where this server allows it.
     sandbox: Option<Sandbox>,

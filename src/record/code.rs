@@ -33,6 +33,7 @@ pub enum Code {
     Prompt,
     AnswersFile,
     PolicyFile,
+    ConfigFile,
     ArgumentsTooLong,
     RunNotFound,
     RunAlive,
@@ -92,6 +93,7 @@ impl Code {
             | Self::Prompt
             | Self::AnswersFile
             | Self::PolicyFile
+            | Self::ConfigFile
             | Self::ArgumentsTooLong
             | Self::RunNotFound
             | Self::RunAlive
@@ -147,6 +149,9 @@ impl Code {
             Self::AnswersFile => "see `--answers` in `cx-operator delegate --help`",
             Self::PolicyFile => {
                 "`cx-operator policy show` lists the presets; `cx-operator policy test FILE` checks a file"
+            }
+            Self::ConfigFile => {
+                "`cx-operator config check` reads that file; only you may be able to write it and its directory"
             }
             Self::ArgumentsTooLong => "put long values into the agent's configuration",
             Self::RunNotFound => "`cx-operator list` names the runs",

@@ -8,6 +8,7 @@ use crate::os::process::{Exit, Process};
 use crate::record::RunDir;
 use crate::record::journal::Journal;
 use crate::run::cancel::Cancel;
+use crate::run::notify::Notifier;
 use crate::task::policy::Keep;
 use crate::tmux::{Pane, Server};
 
@@ -17,6 +18,7 @@ pub(crate) struct RunContext<'a> {
     pub(crate) journal: &'a Journal,
     pub(crate) tmux: &'a Server,
     pub(crate) keep: Keep,
+    pub(crate) notifier: &'a Notifier,
     pub(crate) cancel: &'a Cancel,
     pub(crate) executor: ExecutorId,
 }

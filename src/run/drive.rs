@@ -21,6 +21,7 @@ use crate::record::RunDir;
 use crate::record::journal::{Journal, Progress};
 use crate::run::drive::recorded::{Recorded, reached};
 use crate::run::drive::sources::{Signals, Transcript, wait_for_error};
+use crate::run::notify::Notifier;
 use crate::task::budget::Budget;
 use crate::task::policy::Permissions;
 use crate::task::question::Question;
@@ -74,6 +75,7 @@ pub(crate) struct Parts<'a> {
     /// Whether hooks decide by a policy.
     pub(crate) judges: bool,
     pub(crate) budget: &'a Budget,
+    pub(crate) notifier: &'a Notifier,
     pub(crate) trust: TrustPolicy,
     pub(crate) executor: ExecutorId,
 }

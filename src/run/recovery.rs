@@ -22,6 +22,7 @@ use crate::run::collect::miss_worktree;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Driver, Ending, Parts};
 use crate::run::inbox::{self, CancelByMessage};
+use crate::run::notify::Notifier;
 use crate::run::recovery::evidence::{Judgement, judge};
 use crate::run::shared::Shared;
 use crate::run::teardown;
@@ -63,6 +64,7 @@ struct DeadRun {
 pub(crate) struct TakenOverRun {
     found: DeadRun,
     journal: Journal,
+    notifier: Notifier,
     _lock: Lock,
 }
 
@@ -165,6 +167,7 @@ impl TakenOverRun {
         let journal =
             Journal::resume(&dir.events(), listener).map_err(io_error("open the journal"))?;
         Ok(Claim::Taken(Box::new(Self {
+            notifier: Notifier::new(&found.journal_state.order, dir),
             found,
             journal,
             _lock: lock,
@@ -215,6 +218,7 @@ impl TakenOverRun {
             journal: &self.journal,
             tmux: &self.found.tmux,
             keep,
+            notifier: &self.notifier,
             cancel,
             executor: self.found.journal_state.order.agent.executor,
         };
@@ -265,7 +269,7 @@ impl TakenOverRun {
             }
         }
         outcome.notices.extend(left);
-        teardown::record(&context, &mut outcome, clean);
+        teardown::record(&context, &mut outcome, clean).await;
         outcome
     }
 
@@ -395,6 +399,7 @@ impl TakenOverRun {
             permissions: self.found.journal_state.order.permissions,
             judges: self.found.journal_state.order.policy.is_some(),
             budget: &self.found.journal_state.order.budget,
+            notifier: &self.notifier,
             trust: self.found.journal_state.order.agent.trust,
             executor: self.found.journal_state.order.agent.executor,
         };

@@ -349,8 +349,21 @@ async fn conclude(
 
 /// Writes the record for good, and removes what the agent's program kept for itself. A run of which nothing is left that
 /// should be gone is finished with it.
-pub(crate) fn record(context: &RunContext<'_>, outcome: &mut Outcome, clean: bool) {
-    let written = context.dir.write_record(outcome);
+pub(crate) async fn record(context: &RunContext<'_>, outcome: &mut Outcome, clean: bool) {
+    let mut written = context.dir.write_record(outcome);
+    let told = context
+        .notifier
+        .tell_finished(context.journal, outcome, context.cancel);
+    let failed = told.await;
+    if !failed.is_empty() {
+        for text in &failed {
+            context
+                .journal
+                .write(Progress::Notice { text: text.clone() });
+        }
+        outcome.notices.extend(failed);
+        written = context.dir.write_record(outcome);
+    }
     context.journal.write(Progress::Recorded {
         status: outcome.status,
     });

@@ -26,6 +26,7 @@ pub struct Budget {
 pub struct Usd(u64);
 
 /// What a million tokens of a model cost.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prices {
     /// Of those that are sent.

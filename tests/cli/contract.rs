@@ -65,7 +65,7 @@ fn a_document_that_does_not_fit_is_found() {
 }
 
 /// Each command with `--json` and something that it can't do.
-const REFUSED: [&[&str]; 25] = [
+const REFUSED: [&[&str]; 26] = [
     &["delegate", "--json"],
     &["delegate", "--task", "t", "--json", "--bogus"],
     &["delegate", "--task", "t", "--json", "--max-turns", "99"],
@@ -99,6 +99,7 @@ const REFUSED: [&[&str]; 25] = [
     &["prune", "--json", "--older-than", "soon"],
     &["doctor", "--json", "--executor", "nobody"],
     &["hooks", "install", "--json", "--executor", "nobody"],
+    &["config", "show", "--json", "--profile", "none"],
     &["policy", "check", "none", "--json", "--", "ls"],
 ];
 

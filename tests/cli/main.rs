@@ -5,6 +5,7 @@ mod apply;
 mod cleanup;
 mod codes;
 mod commands;
+mod config;
 mod contract;
 mod dependency;
 mod doctor_of_claude;

@@ -14,6 +14,8 @@ pub(crate) struct Help {
     positionals: usize,
     optional_positionals: usize,
     needs_subcommand: bool,
+    /// Whether words of another command may follow a `--`.
+    passes_on: bool,
     pub(crate) subcommands: BTreeMap<String, Help>,
 }
 
@@ -106,6 +108,8 @@ impl Help {
             .lines()
             .find_map(|line| line.strip_prefix("Usage: "))
             .expect("help has a usage line");
+        let (usage, passed_on) = usage.split_once(" [-- ").unwrap_or((usage, ""));
+        self.passes_on = !passed_on.is_empty();
         let words: Vec<&str> = usage.split_whitespace().collect();
         self.needs_subcommand = words.contains(&"<COMMAND>");
         for (index, word) in words.iter().enumerate() {
@@ -147,6 +151,9 @@ impl Help {
         }
         let (mut given, mut positionals) = (BTreeSet::new(), 0);
         while let Some(word) = words.next() {
+            if word == "--" && help.passes_on {
+                break;
+            }
             if !word.starts_with("--") {
                 positionals += 1;
                 continue;

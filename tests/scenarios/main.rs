@@ -161,6 +161,7 @@ mod kill;
 mod left_at_work;
 mod many;
 mod mcp;
+mod notifications;
 mod parents;
 mod permissions;
 mod policies;

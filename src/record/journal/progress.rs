@@ -10,6 +10,7 @@ use crate::agent::report::{Item, Usage};
 use crate::agent::screen_state::AnswerOption;
 use crate::policy::Action;
 use crate::record::{Failure, Pending, Status};
+use crate::task::Configuration;
 use crate::task::name::{Names, RunId, TaskName};
 
 /// The format of the journals that this version writes, and the newest that it understands.
@@ -102,6 +103,16 @@ pub enum Progress {
         terms: Option<Value>,
         /// The version of the journal's format.
         schema_version: u32,
+    },
+    /// The user's configuration file gave something to the run.
+    Configured(Configuration),
+    /// A command that tells others of the run is about to be run; it is run once.
+    Notified {
+        /// `waiting` or `finished`.
+        of: String,
+        /// The question that the run waits with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<String>,
     },
     /// Another operator took the run over, after the one before had died.
     TakenOver {

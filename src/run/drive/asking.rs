@@ -24,12 +24,13 @@ impl<'a> Driver<'a> {
             question: open.id.clone(),
             ..self.parts.context.clone()
         };
-        let (turn, journal) = (question.turn, self.parts.journal);
+        let (turn, journal, notifier) = (question.turn, self.parts.journal, self.parts.notifier);
         let waiting = move |responder: &dyn Responder| {
             let waits = matches!(responder.recipe(), Some(Recipe::Message { .. }));
             if let (true, Some(until)) = (waits, open.until.clone()) {
                 let id = open.id.clone();
                 journal.write(Progress::Waiting { turn, id, until });
+                notifier.tell_waiting(journal, &open);
             }
         };
         let limit = self.parts.machine.answer_limit();

@@ -66,7 +66,7 @@ impl Readiness {
 }
 
 impl Check {
-    fn of(name: impl Into<String>, result: Result<String, Error>) -> Self {
+    pub(crate) fn of(name: impl Into<String>, result: Result<String, Error>) -> Self {
         let name = name.into();
         match result {
             Ok(found) => Self {
