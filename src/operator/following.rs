@@ -15,8 +15,10 @@ use crate::record::journal::{Follower, Numbered, Progress};
 use crate::task::name::RunId;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// Between two looks whether the run's operator still lives, and at a journal whose changes are not notified.
-const RESCAN: Duration = Duration::from_secs(1);
+/// Between two looks whether the run's operator still lives, and at a journal, where nothing is notified.
+const RESCAN: Duration = Duration::from_secs(10);
+/// Between two looks at the queue.
+const QUEUE_PACE: Duration = Duration::from_secs(1);
 
 /// So many looks later a run whose turn has come has a directory.
 const BEGINNING: u32 = 30;
@@ -44,6 +46,7 @@ pub(super) async fn wait_until(
     let source = (Source::Signals, &wakeup);
     let watch = FileWatcher::new()?;
     let _watched = watch.watch(run.path(), None, source)?;
+    let _lock = watch.watch(run.path(), Some("lock"), source)?;
     let until = Instant::now() + limit;
     loop {
         // Looked at before: a living operator may write more.
@@ -75,7 +78,7 @@ impl Operator {
                     loaded => return Ok(loaded.map(drop)?),
                 }
             }
-            tokio::time::sleep(RESCAN).await;
+            tokio::time::sleep(QUEUE_PACE).await;
         }
     }
 
@@ -122,9 +125,11 @@ impl Operator {
             .shared
             .watch
             .watch(run.path(), Some("events.jsonl"), source)?;
+        // Its operator lets go of it when it dies.
+        let lock = self.shared.watch.watch(run.path(), Some("lock"), source)?;
         let (run, mut journal) = (run.clone(), Follower::new(run.events()));
         tokio::spawn(async move {
-            let _watched = watched;
+            let _watched = (watched, lock);
             loop {
                 // Looked at before the lines are read: a living operator may write more.
                 let alive = run.is_alive();

@@ -9,13 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use strum::VariantArray;
 use tokio::sync::Notify;
 
 use poll::Poller;
 
 mod poll;
+
+/// A file that was open for writing is closed.
+const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
 
 /// What a run is woken for.
 #[derive(Debug, Default)]
@@ -81,6 +85,8 @@ impl FileWatcher {
         let for_handler = Arc::clone(&routes);
         let watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
+                // Whoever held a lock has let go of it.
+                Ok(event) if event.kind == CLOSED => dispatch(&for_handler, &event),
                 Ok(event) if event.kind.is_access() => {}
                 Ok(event) => dispatch(&for_handler, &event),
                 // An overflow names no path: everybody reads again.
@@ -196,12 +202,15 @@ fn dispatch(routes: &Routes, event: &notify::Event) {
         return everybody(routes);
     }
     let routes = lock(routes);
+    let is_closed = event.kind == CLOSED;
     for path in &event.paths {
         let (Some(dir), name) = (path.parent(), path.file_name()) else {
             continue;
         };
         for route in routes.get(dir).into_iter().flatten() {
-            if route.file.is_none() || route.file.as_deref() == name {
+            // All else that was written was told of before.
+            let is_any = route.file.is_none() && !is_closed;
+            if is_any || route.file.as_deref() == name {
                 route.wake.mark(route.part);
             }
         }

@@ -15,7 +15,7 @@ use crate::task::respond::{Chain, Context, Recipe, RespondError, Responder};
 /// How a run is said to be ended by a message.
 const BY: &str = "a message";
 /// Between two looks where nothing is notified.
-const RESCAN: Duration = Duration::from_secs(1);
+const RESCAN: Duration = Duration::from_secs(10);
 
 /// Waits until `look` finds something in the run's inbox.
 async fn wait_for<T>(

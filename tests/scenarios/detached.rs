@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cx_operator::record::Outcome;
 use cx_operator::record::journal::{self, Progress};
@@ -19,6 +20,10 @@ on_both!(
     told_something_more,
     told_by_the_next_operator
 );
+tests_of! { it_costs_nothing_while_it_waits:
+    scripted on Scripted;
+    requests_0_169 on Requests(testkit::agents::PINNED);
+}
 tests_of! { a_start_that_fails_is_told_as_ever:
     scripted on Scripted;
 }
@@ -271,4 +276,48 @@ async fn told_by_the_next_operator(rig: &Rig) {
     let (outcome, code) = rig.document(&resumed.expect("it runs"));
     assert_eq!(code, 0, "{outcome:?}");
     assert_both_told(&outcome);
+}
+
+/// The ticks of the processor, of 10 ms, that a run's operator and its hooks have used.
+fn ticks(run_dir: &Path) -> u64 {
+    let run_dir = run_dir.display().to_string();
+    let own = supervisor(Path::new(&run_dir)).to_string();
+    let processes = fs::read_dir("/proc").expect("it is listed").flatten();
+    let is_ours = |pid: &String| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        *pid == own || line.contains("cx-helper permission") && line.contains(&run_dir)
+    };
+    let pids = processes.filter_map(|entry| entry.file_name().into_string().ok());
+    let used = pids.filter(is_ours).map(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
+        let count = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
+        count(11).unwrap_or(0) + count(12).unwrap_or(0)
+    });
+    used.sum()
+}
+
+/// Neither the operator nor the hook of an approval looks again and again.
+async fn it_costs_nothing_while_it_waits(rig: &Rig) {
+    let brief = crate::permissions::brief();
+    let document = detach(rig, "t", (&brief, &[])).await;
+    let run_id = document["run_id"].as_str().expect("an id");
+    let run_dir = PathBuf::from(document["run_dir"].as_str().expect("a path"));
+    assert_eq!(
+        call(rig, &["wait", run_id, "--or-waiting", "--json"])
+            .await
+            .1,
+        3
+    );
+    let before = ticks(&run_dir);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let used = ticks(&run_dir) - before;
+    assert!(used <= 5, "{used} ticks in 10 s");
+    assert_eq!(
+        call(rig, &["reply", run_id, "--leave", "--json"]).await.1,
+        0
+    );
+    assert_eq!(call(rig, &["wait", run_id, "--json"]).await.1, 3);
+    remember(rig, run_id);
 }

@@ -6,9 +6,13 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify;
 
 use super::{Kind, SignalFile, session_part, store};
 
@@ -21,8 +25,10 @@ pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// The longest wait for a decision: a week, the most that a person is given, and a day.
 pub const MAX_WAIT: Duration = Duration::from_secs(8 * 24 * 3600);
 
-/// Between two looks for a decision: a look costs 2 µs, a person's answer takes seconds.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// Between two looks for a decision where the kernel tells of changes; it may lose one.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// The same where it doesn't: a user may have no more watches.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The permission hook's answer to every permission of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +184,7 @@ pub(super) fn decide(dir: &Path, asked: &SignalFile, is_form: bool) -> Decision 
 
 fn wait_decision(path: &Path, limit: Duration) -> Decision {
     let started = Instant::now();
+    let changes = Changes::of(path.parent().unwrap_or(path));
     loop {
         // Read the clock first: a decision written in the last interval still counts.
         let late = started.elapsed() >= limit;
@@ -187,7 +194,34 @@ fn wait_decision(path: &Path, limit: Duration) -> Decision {
         if late {
             return Decision::Pass;
         }
-        thread::sleep(LOOK_INTERVAL);
+        changes.wait(limit.saturating_sub(started.elapsed()));
+    }
+}
+
+/// The files that come into a directory. A hook that waits for a person costs nothing meanwhile.
+struct Changes(Option<OwnedFd>);
+
+impl Changes {
+    fn of(dir: &Path) -> Self {
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        let watch = || {
+            let watch = inotify::init(flags)?;
+            let comes = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
+            inotify::add_watch(&watch, dir, comes)?;
+            Ok::<_, rustix::io::Errno>(watch)
+        };
+        Self(watch().ok())
+    }
+
+    /// Waits for a change, no longer than that.
+    fn wait(&self, limit: Duration) {
+        let Some(watch) = &self.0 else {
+            return thread::sleep(limit.min(POLL_INTERVAL));
+        };
+        let limit = Timespec::try_from(limit.min(LOOK_INTERVAL)).ok();
+        let _at_intervals = poll(&mut [PollFd::new(watch, PollFlags::IN)], limit.as_ref());
+        let mut events = [0; 4096];
+        while rustix::io::read(watch, &mut events).is_ok_and(|read| read > 0) {}
     }
 }
 

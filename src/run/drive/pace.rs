@@ -25,7 +25,9 @@ impl Driver<'_> {
     /// When the driver wakes if nothing else wakes it.
     pub(super) fn wake_at(&self, rescan: Instant) -> Instant {
         // At work the pane's log is not watched: whether it has grown is seen at the next look.
-        let wanted = self.screen_due || self.pane_watched.is_none();
+        // While somebody is asked it matters to nobody.
+        let looks = self.pane_watched.is_none() && self.asking.is_none();
+        let wanted = self.screen_due || looks;
         let screen = wanted.then(|| self.next_look().unwrap_or_else(Instant::now));
         [Some(rescan), self.parts.machine.deadline(), screen]
             .into_iter()
