@@ -160,6 +160,7 @@ impl Site {
             worktree: &repository,
             directory: &repository,
             settings: &[],
+            resumed: None,
             hooks,
             environment: &environment,
             home: &self.path(&format!("home-{round}")),

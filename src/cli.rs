@@ -34,6 +34,7 @@ mod capabilities;
 mod classify;
 mod cleanup;
 mod config;
+mod continuing;
 mod delegate;
 mod detached;
 mod doctor;
@@ -74,6 +75,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Delegate(Box<delegate::Delegate>),
+    Continue(continuing::Continue),
     #[command(hide = true)]
     Supervise(detached::Supervise),
     Resume(resume::Resume),
@@ -169,6 +171,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Supervise(_) => Err(usage("`supervise` is started by `delegate --detach` alone")),
         Command::Delegate(command) => command.run(),
+        Command::Continue(command) => command.run(),
         Command::Resume(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Events(command) => command.run(),
@@ -213,15 +216,23 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
     let mut command = Cli::command();
     let mut matches = command.try_get_matches_from_mut(words)?;
     refusal::note_wish(&matches);
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    let given = continuing::given(&matches);
+    let cli = Cli::from_arg_matches_mut(&mut matches);
+    let mut cli = cli.map_err(|error| error.format(&mut command))?;
+    if let Command::Continue(command) = &mut cli.command {
+        command.note(given);
+    }
+    Ok(cli)
 }
 
 /// The command line of the caller of a supervising process, with the brief that it has read.
 fn take_order() -> Result<Cli, clap::Error> {
     let order = Order::read().map_err(clap::Error::from)?;
     let mut cli = parse(order.arguments())?;
-    if let Command::Delegate(delegate) = &mut cli.command {
-        delegate.be_told(order);
+    match &mut cli.command {
+        Command::Delegate(delegate) => delegate.be_told(order),
+        Command::Continue(command) => command.be_told(order),
+        _ => {}
     }
     Ok(cli)
 }
@@ -252,7 +263,7 @@ fn advice(text: &str) -> String {
     let Some(root) = NAMED_STATE.get() else {
         return text.to_owned();
     };
-    let command = r"cx-operator (?:resume|status|events|wait|reply|send|abort|list|show|diff|log|apply|attach|recover|cleanup|prune|doctor)\b";
+    let command = r"cx-operator (?:resume|status|events|wait|reply|send|abort|continue|list|show|diff|log|apply|attach|recover|cleanup|prune|doctor)\b";
     let command = Regex::new(command).expect("the pattern is constant");
     let flag = format!(" --state-dir {}", quoted(root));
     let with_flag = |found: &regex::Captures| format!("{}{flag}", &found[0]);

@@ -156,6 +156,7 @@ impl Error {
                 record::Error::NotAsked { .. } | record::Error::Answered { .. } => Code::StaleReply,
                 record::Error::NotAccepted { .. } => Code::Usage,
                 record::Error::TakesNoMessage { .. } => Code::TakesNoMessage,
+                record::Error::ResultGone { .. } => Code::ResultGone,
                 record::Error::Dead { .. } => Code::RunOrphaned,
                 record::Error::Newer { .. } => Code::NewerRun,
                 record::Error::NoStateDirectory

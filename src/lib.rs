@@ -122,10 +122,11 @@ pub use record::code::Code;
 pub use record::inbox::OpenQuestion;
 pub use record::journal::{Entry, Progress, Step};
 pub use record::{
-    BudgetRecord, Failure, Outcome, Pending, PolicyDecision, PolicyRecord, Reply, Status,
+    BudgetRecord, Continued, Failure, Outcome, Pending, PolicyDecision, PolicyRecord, Reply, Status,
 };
 pub use run::cancel::Cancel;
 pub use task::budget::{Budget, Prices, Usd};
+pub use task::earlier::Earlier;
 pub use task::name::{RunId, TaskName};
 pub use task::notifications::Notifications;
 pub use task::policy::{Keep, Limits, Permissions};

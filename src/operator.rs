@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod cleanup;
+pub(crate) mod continuing;
 mod earlier;
 pub mod events;
 pub mod following;

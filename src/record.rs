@@ -13,7 +13,7 @@ pub use lock::Lock;
 pub(crate) use mark::Found as FoundMark;
 use mark::Mark;
 pub use outcome::{
-    BudgetRecord, Failure, Outcome, Pending, PolicyDecision, PolicyRecord, Reply, Status,
+    BudgetRecord, Continued, Failure, Outcome, Pending, PolicyDecision, PolicyRecord, Reply, Status,
 };
 pub use store::Store;
 

@@ -6,6 +6,7 @@
 //!
 //! Whatever ends a run after its worktree was made, the same steps take the work in and remove what is ours.
 
+mod brief;
 pub mod cancel;
 pub(crate) mod collect;
 pub(crate) mod context;
@@ -33,7 +34,8 @@ use crate::os::process::boot_id;
 use crate::os::time::millis;
 use crate::record::code::Code;
 use crate::record::journal::{Entry, Journal, Progress, SCHEMA_VERSION, Step};
-use crate::record::{Lock, Outcome, RunDir};
+use crate::record::{Continued, Lock, Outcome, RunDir};
+use crate::run::brief::Brief;
 use crate::run::cancel::Cancel;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Continuation, Driver, Ending, Parts};
@@ -41,10 +43,9 @@ use crate::run::inbox::CancelByMessage;
 use crate::run::notify::Notifier;
 use crate::run::recovery::sweep_once;
 use crate::run::shared::Shared;
+use crate::task::Task;
 use crate::task::name::{Names, RunId};
 use crate::task::respond::Context;
-use crate::task::{Task, prompt};
-use crate::turn::classify::PREAMBLE;
 use crate::turn::{End, Machine, Plan};
 use crate::worktree::{self, Owner, Worktree, WorktreeSpec};
 use preflight::Ready;
@@ -116,7 +117,16 @@ impl<'a> Run<'a> {
         }
         dir.write("task.md", task.prompt.as_str().as_bytes())?;
         stand(&task, &names, &dir, &ready.environment)?;
-        let prompt = first_prompt(&task, ready.drive);
+        if let Some(earlier) = &task.earlier {
+            journal.write(Progress::Continues {
+                run_id: earlier.run.clone(),
+                session: ready.resumed.clone(),
+            });
+            shared.store.note_continuation(&earlier.run, &run_id);
+        }
+        let brief = Brief::of(&task, ready.resumed.is_some());
+        ready.notices.extend(brief.notices(&task, ready.drive));
+        let prompt = brief.prompt(&task, ready.drive);
         dir.write(&RunDir::prompt_name(1), prompt.as_bytes())?;
         for text in &ready.notices {
             journal.write(Progress::Notice { text: text.clone() });
@@ -192,28 +202,10 @@ impl<'a> Run<'a> {
         outcome.common_dir = Some(self.ready.repository.common_dir().to_owned());
         outcome.run_dir = Some(self.dir.path().to_owned());
         outcome.notices.clone_from(&self.ready.notices);
-        let wants_preamble = self.task.preamble && self.task.agent.output_schema.is_none();
-        if wants_preamble && !has_preamble(&self.task) {
-            let agent = self.task.agent.executor.name();
-            outcome.notices.push(format!(
-                "the brief was sent without the preamble: together they are longer than {agent} accepts"
-            ));
-        }
-        let executor = self.task.agent.executor;
-        let brief = self.task.prompt.as_str();
-        let is_typed = self.ready.drive != Drive::Requests;
-        if is_typed && !self.task.preamble && executor.prompt(brief) != brief {
-            let agent = executor.name();
-            outcome.notices.push(format!(
-                "{agent} would read the brief as a command of its own or an attachment: a line `Message:` was put before it"
-            ));
-        }
-        if self.task.prompt.neutralised() > 0 {
-            let count = self.task.prompt.neutralised();
-            outcome.notices.push(format!(
-                "{count} control characters of the prompt were replaced by their pictures"
-            ));
-        }
+        outcome.continues = self.task.earlier.as_ref().map(|earlier| Continued {
+            run_id: earlier.run.clone(),
+            session_id: self.ready.resumed.clone().map(|resumed| resumed.session_id),
+        });
     }
 
     async fn add_worktree(&self) -> Result<Worktree, Error> {
@@ -304,8 +296,9 @@ impl<'a> Run<'a> {
     ) -> Ending {
         let (watch, responders) = (&self.shared.watch, &self.task.responders);
         let responder = inbox::responders(&self.dir, watch, responders);
+        let brief = Brief::of(&self.task, self.ready.resumed.is_some());
         let plan = Plan {
-            prompt: first_prompt(&self.task, agent.drive),
+            prompt: brief.prompt(&self.task, agent.drive),
             limits: responder.limits(self.task.limits),
             permissions: self.task.permissions,
             responder: !responder.is_empty(),
@@ -340,6 +333,7 @@ impl<'a> Run<'a> {
             judges: self.task.policy.is_some(),
             budget: &self.task.budget,
             notifier: &self.notifier,
+            resumed: self.ready.resumed.as_ref(),
             trust: self.task.agent.trust,
             executor: self.task.agent.executor,
         };
@@ -365,28 +359,4 @@ fn stand(
     let standing = Standing::new(policy, names.worktree.clone(), home);
     let written = standing.write(&dir.signals());
     written.map_err(io_error("write the policy for the hooks"))
-}
-
-/// The first prompt. By requests it is taken literally.
-fn first_prompt(task: &Task, drive: Drive) -> String {
-    let prompt = if has_preamble(task) {
-        format!("{PREAMBLE}\n\n{}", task.prompt)
-    } else {
-        task.prompt.as_str().to_owned()
-    };
-    match drive {
-        Drive::Requests => prompt,
-        Drive::Keys | Drive::Headless | Drive::Auto => {
-            task.agent.executor.prompt(&prompt).into_owned()
-        }
-    }
-}
-
-/// Whether the preamble is put before the brief. It is left out where the answer must have a form of its own, and if both
-/// together are longer than the agent accepts.
-///
-/// Source: codex 0.169.0, "Message exceeds the maximum length of 1048576 characters".
-fn has_preamble(task: &Task) -> bool {
-    let is_free = task.agent.output_schema.is_none();
-    task.preamble && is_free && task.prompt.as_str().len() + PREAMBLE.len() + 2 <= prompt::LIMIT
 }

@@ -1,6 +1,7 @@
 //! The order: what a caller asks for.
 
 pub mod budget;
+pub mod earlier;
 mod error;
 pub mod name;
 pub mod notifications;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::executor::Options;
 use crate::policy::NamedPolicy;
 use crate::task::budget::Budget;
+use crate::task::earlier::Earlier;
 use crate::task::name::{Names, TaskName};
 use crate::task::notifications::Notifications;
 use crate::task::policy::{Keep, Limits, Permissions};
@@ -79,6 +81,9 @@ pub struct Task {
     pub directory: Option<PathBuf>,
     /// The things that stay after the run.
     pub keep: Keep,
+    /// The run that it goes on from; see [`Operator::continuation`](crate::Operator::continuation). Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
 }
 
 /// What a configuration file gave to a task.
@@ -130,6 +135,7 @@ impl Task {
             worktree_root: PathBuf::from("/tmp"),
             directory: None,
             keep: Keep::default(),
+            earlier: None,
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Terms<'a> {
     pub worktree: &'a Path,
     /// Where in it the agent works.
     pub directory: &'a Path,
-    /// The agent's environment; not known where a session is continued.
+    /// The agent's environment; not known where a lost conversation is continued.
     pub environment: &'a [(String, String)],
     /// The name that the session gets in the program's own lists.
     pub name: &'a str,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::conversation::{Conversation, Joining, NoConversation, Terminal, Terms};
 use super::global_hooks::GlobalHooks;
@@ -102,6 +103,17 @@ pub trait Executor: fmt::Debug + Send + Sync {
 
     /// A trouble that the screen shows while nothing has failed yet: a connection that is tried again, say.
     fn trouble(&self, _screen: &str) -> Option<String> {
+        None
+    }
+
+    /// The transcript of an earlier run's session with which a start can go on; `None` where the program can't, or has it no more.
+    /// `kept`: the copy that the run kept of it.
+    fn find_session(
+        &self,
+        _session: &str,
+        _kept: &Path,
+        _environment: &[(String, String)],
+    ) -> Option<PathBuf> {
         None
     }
 
@@ -352,6 +364,18 @@ pub struct Hooks<'a> {
     pub judges: bool,
 }
 
+/// A session of an earlier run with which a start goes on.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Its id.
+    pub session_id: String,
+    /// Its transcript.
+    pub transcript: PathBuf,
+    /// How long that was, in bytes, when the run began.
+    pub length: u64,
+}
+
 /// A start of an agent.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
@@ -367,6 +391,8 @@ pub struct Launch<'a> {
     pub settings: &'a [String],
     /// The run's hooks.
     pub hooks: Hooks<'a>,
+    /// The session that it goes on with; `None` for a new one.
+    pub resumed: Option<&'a Resumed>,
     /// The agent's environment.
     pub environment: &'a [(String, String)],
     /// A directory of the run for what the program keeps for itself; it goes when the agent has ended.

@@ -1,21 +1,19 @@
 //! `cx-operator delegate`.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use crate::agent::answer::{self, AnswerSchema};
 use crate::agent::conversation::Drive;
 use crate::agent::executor::{Ask, Options, Sandbox, TrustPolicy};
+use crate::operator::continuing::continuation;
 use crate::operator::starting::{Order, say_name};
 use crate::policy::NamedPolicy;
 use crate::record::{Claim, Key, Outcome, Store};
 use crate::task::name::{RunId, TaskName, task_of};
 use crate::task::policy::{Keep, Limits, Permissions};
-use crate::task::prompt::{self, Prompt};
+use crate::task::prompt::Prompt;
 use crate::task::{Configuration, Task};
 use crate::worktree::Repository;
 use crate::{Error, Operator};
@@ -24,8 +22,10 @@ use serde_json::Value;
 
 use super::asking;
 use super::config::{self, InForce};
+use super::continuing::Continues;
 use super::detached::{self, Supervisor};
 use super::follow::{Audience, Responders, duration, follow, print_outcome};
+use super::said::{load_brief, load_schema};
 use super::spending::Spending;
 use super::{AgentProgram, Command, State, block_on, print_failure, print_record, usage};
 
@@ -98,10 +98,13 @@ pub(crate) struct Delegate {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    state: State,
+    pub(super) state: State,
     /// A profile of your configuration file (`cx-operator config show`), whose values hold where this command line has none.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// The run that it goes on from.
+    #[arg(skip)]
+    continues: Option<Continues>,
     /// The call that this process carries out for another one.
     #[arg(skip)]
     order: Option<Order>,
@@ -203,6 +206,17 @@ impl Delegate {
             }),
             _ => Ok(self),
         }
+    }
+
+    /// Goes on from an earlier run, which may name the task.
+    pub(super) fn go_on(&mut self, continues: Continues) {
+        if let Ok(Some(order)) = continues.run.load_order() {
+            self.repo = order.repository;
+        }
+        if self.task.is_empty() {
+            self.task = continues.run.task().unwrap_or_default().to_owned();
+        }
+        self.continues = Some(continues);
     }
 
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
@@ -328,30 +342,45 @@ impl Delegate {
         let prompt = self.load_prompt()?;
         let absolute =
             |path: &PathBuf| std::path::absolute(path).map_err(|_| usage("a path is empty"));
-        let mut task = Task::new(name, absolute(&self.repo)?, prompt);
-        task.base.clone_from(&self.base);
-        task.include_dirty = self.include_dirty;
+        let is_given = |option: &str| {
+            let continues = self.continues.as_ref();
+            continues.is_none_or(|continues| continues.is_given(option))
+        };
+        let mut task = match &self.continues {
+            Some(continues) => {
+                let store = self.state.open()?;
+                let mut task = continuation(&store, &continues.run.id(), prompt)?;
+                if let Some(earlier) = task.earlier.as_mut().filter(|_| continues.fresh) {
+                    earlier.session = None;
+                }
+                task.name = name;
+                task
+            }
+            None => {
+                let mut task = Task::new(name, absolute(&self.repo)?, prompt);
+                task.base.clone_from(&self.base);
+                task.include_dirty = self.include_dirty;
+                task
+            }
+        };
         task.preamble = !self.no_preamble;
         task.probe = !self.no_probe;
-        task.worktree_root = absolute(&self.worktree_root)?;
-        task.directory.clone_from(&self.cwd);
-        task.agent = self.agent.options()?;
+        if is_given("worktree_root") {
+            task.worktree_root = absolute(&self.worktree_root)?;
+        }
+        if is_given("cwd") {
+            task.directory.clone_from(&self.cwd);
+        }
+        task.agent = self.agent.options((task.agent, &is_given))?;
         task.environment = self.agent.environment()?;
-        task.permissions = self.replies.permissions;
-        task.policy = match &self.replies.policy {
-            Some(name) => Some(NamedPolicy::load(name)?),
-            None => None,
-        };
+        if is_given("permissions") {
+            task.permissions = self.replies.permissions;
+        }
+        if let Some(name) = &self.replies.policy {
+            task.policy = Some(NamedPolicy::load(name)?);
+        }
         task.responders = self.replies.responders.load(self.wait())?;
-        task.limits = Limits {
-            startup: self.deadlines.startup_timeout,
-            turn: self.deadlines.turn_timeout,
-            run: self.deadlines.timeout,
-            answer: self.replies.responders.responder_timeout,
-            linger: self.deadlines.linger,
-            turns: self.replies.max_turns,
-            ..Limits::default()
-        };
+        task.limits = self.limits();
         let (model, prices) = (self.agent.model.as_deref(), &self.in_force.prices);
         task.budget = self.spending.budget(model, prices)?;
         task.notifications = self.in_force.notifications();
@@ -361,6 +390,18 @@ impl Delegate {
         task.configuration = file.map(|file| Configuration::new(file, profile, given));
         task.keep = self.keep.unwrap_or_default();
         Ok(task)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            startup: self.deadlines.startup_timeout,
+            turn: self.deadlines.turn_timeout,
+            run: self.deadlines.timeout,
+            answer: self.replies.responders.responder_timeout,
+            linger: self.deadlines.linger,
+            turns: self.replies.max_turns,
+            ..Limits::default()
+        }
     }
 
     /// How long a reply is waited for where nothing is said.
@@ -379,53 +420,54 @@ impl Delegate {
         if let Some(text) = &self.prompt {
             return Ok(Prompt::parse(text.as_bytes())?);
         }
-        let file = self
-            .prompt_file
-            .as_deref()
-            .filter(|path| path.as_os_str() != "-");
-        let read = |source: &mut dyn Read, name: &str| {
-            let mut bytes = Vec::new();
-            // One byte more than allowed, so that what is too long is seen to be.
-            let limit = prompt::LIMIT as u64 + 1;
-            source
-                .take(limit)
-                .read_to_end(&mut bytes)
-                .map_err(|source| Error::Io {
-                    what: format!("read the prompt from {name}"),
-                    source,
-                })?;
-            Ok(Prompt::parse(&bytes)?)
-        };
-        match file {
-            Some(path) => {
-                let name = path.display().to_string();
-                let mut file = File::open(path).map_err(|error| {
-                    usage(format!("the prompt can't be read from {name}: {error}"))
-                })?;
-                read(&mut file, &name)
-            }
-            None if io::stdin().is_terminal() => Err(usage(
-                "there is no prompt: give --prompt or --prompt-file, or pipe it to stdin",
-            )),
-            None => read(&mut io::stdin().lock(), "stdin"),
-        }
+        load_brief(self.prompt_file.as_deref())
     }
 }
 
 impl Agent {
-    fn options(&self) -> Result<Options, Error> {
+    /// The options that are given, and else those of an earlier run: of another executor only what it may do.
+    fn options(
+        &self,
+        (earlier, is_given): (Options, &dyn Fn(&str) -> bool),
+    ) -> Result<Options, Error> {
         let schema = self.output_schema.as_deref().map(load_schema);
-        Ok(Options {
-            output_schema: schema.transpose()?,
-            drive: self.drive,
-            sandbox: self.sandbox,
-            ask: self.ask,
-            model: self.model.clone(),
-            profile: self.agent_profile.clone(),
-            trust: self.trust,
-            arguments: self.agent_arg.clone(),
-            ..self.program.options()
-        })
+        let is_other = is_given("executor") && self.program.executor != earlier.executor;
+        let mut options = match is_other {
+            true => Options {
+                sandbox: earlier.sandbox,
+                ask: earlier.ask,
+                trust: earlier.trust,
+                ..self.program.options()
+            },
+            false => earlier,
+        };
+        options.output_schema = schema.transpose()?;
+        options.arguments.clone_from(&self.agent_arg);
+        let given = |name: &str, given: &Option<String>, earlier: Option<String>| {
+            if is_given(name) {
+                given.clone()
+            } else {
+                earlier
+            }
+        };
+        options.model = given("model", &self.model, options.model);
+        options.profile = given("agent_profile", &self.agent_profile, options.profile);
+        if is_given("program") {
+            options.program = self.program.options().program;
+        }
+        if is_given("drive") {
+            options.drive = self.drive;
+        }
+        if is_given("sandbox") {
+            options.sandbox = self.sandbox;
+        }
+        if is_given("ask") {
+            options.ask = self.ask;
+        }
+        if is_given("trust") {
+            options.trust = self.trust;
+        }
+        Ok(options)
     }
 
     fn environment(&self) -> Result<Vec<(String, String)>, Error> {
@@ -446,18 +488,6 @@ fn key(text: &str) -> Result<String, String> {
         1..=200 => Ok(text.to_owned()),
         _ => Err("it must have 1 to 200 bytes".to_owned()),
     }
-}
-
-fn load_schema(path: &Path) -> Result<AnswerSchema, Error> {
-    let refuse = |why: &str| usage(format!("--output-schema {}: {why}", path.display()));
-    let mut bytes = Vec::new();
-    // One byte more than allowed, so that what is too long is seen to be.
-    let read = File::open(path).and_then(|file| {
-        let mut file = file.take(answer::LIMIT as u64 + 1);
-        file.read_to_end(&mut bytes)
-    });
-    read.map_err(|error| refuse(&error.to_string()))?;
-    AnswerSchema::parse(&bytes).map_err(|error| refuse(&error.to_string()))
 }
 
 fn is_name(name: &str) -> bool {

@@ -1,13 +1,14 @@
 //! What a caller says to a run.
 
-use std::fs;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::Error;
-use crate::task::prompt::Prompt;
+use crate::agent::answer::{self, AnswerSchema};
+use crate::task::prompt::{self, Prompt};
 
 use super::{safe, tell, usage};
 
@@ -60,4 +61,47 @@ pub(super) fn tell_unread(run: &str, taken: bool) {
             "note: nobody has read it yet: `cx-operator status {name}` tells whether it is driven"
         ));
     }
+}
+
+/// The brief in a file, or on stdin where none is named.
+pub(super) fn load_brief(file: Option<&Path>) -> Result<Prompt, Error> {
+    let file = file.filter(|path| path.as_os_str() != "-");
+    let read = |source: &mut dyn Read, name: &str| {
+        let mut bytes = Vec::new();
+        // One byte more than allowed, so that what is too long is seen to be.
+        let limit = prompt::LIMIT as u64 + 1;
+        source
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(|source| Error::Io {
+                what: format!("read the prompt from {name}"),
+                source,
+            })?;
+        Ok(Prompt::parse(&bytes)?)
+    };
+    match file {
+        Some(path) => {
+            let name = path.display().to_string();
+            let mut file = File::open(path)
+                .map_err(|error| usage(format!("the prompt can't be read from {name}: {error}")))?;
+            read(&mut file, &name)
+        }
+        None if io::stdin().is_terminal() => Err(usage(
+            "there is no prompt: give --prompt or --prompt-file, or pipe it to stdin",
+        )),
+        None => read(&mut io::stdin().lock(), "stdin"),
+    }
+}
+
+/// The form of an answer, from a file.
+pub(super) fn load_schema(path: &Path) -> Result<AnswerSchema, Error> {
+    let refuse = |why: &str| usage(format!("--output-schema {}: {why}", path.display()));
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that what is too long is seen to be.
+    let read = File::open(path).and_then(|file| {
+        let mut file = file.take(answer::LIMIT as u64 + 1);
+        file.read_to_end(&mut bytes)
+    });
+    read.map_err(|error| refuse(&error.to_string()))?;
+    AnswerSchema::parse(&bytes).map_err(|error| refuse(&error.to_string()))
 }

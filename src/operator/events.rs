@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::agent::conversation::Drive;
 use crate::agent::report::{Item, Usage};
 use crate::agent::screen_state::AnswerOption;
+use crate::policy::Action;
 use crate::record::journal::{self, Entry, Numbered, Progress};
 use crate::record::{Failure, Pending, RunDir, Status};
 use crate::task::question::QuestionKind;
@@ -133,6 +134,19 @@ pub enum Happening {
         id: String,
         /// Until when, RFC 3339.
         until: String,
+    },
+    /// The run's policy decided.
+    Decided {
+        /// The turn.
+        turn: u32,
+        /// The agent's name of the tool.
+        tool: String,
+        /// The command, or the tool and what it is about.
+        command: String,
+        /// `allow`, `deny` or `ask`.
+        action: Action,
+        /// The rule that says it, or `default`.
+        rule: String,
     },
     /// The agent was answered.
     Reply {
@@ -329,6 +343,20 @@ fn of_turn(progress: Progress) -> Option<Happening> {
             id,
             text,
             now,
+        },
+        Progress::Decided {
+            turn,
+            tool,
+            command,
+            action,
+            rule,
+            ..
+        } => Happening::Decided {
+            turn,
+            tool,
+            command,
+            action,
+            rule,
         },
         Progress::Steered { turn, id } => Happening::Steered { turn, id },
         Progress::Replied {

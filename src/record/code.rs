@@ -60,6 +60,7 @@ pub enum Code {
     Watch,
     Repository,
     NameTaken,
+    ResultGone,
     WorktreeGone,
     ApplyConflict,
     LocalChanges,
@@ -119,6 +120,7 @@ impl Code {
             | Self::Watch => 7,
             Self::Repository
             | Self::NameTaken
+            | Self::ResultGone
             | Self::WorktreeGone
             | Self::ApplyConflict
             | Self::LocalChanges => 8,
@@ -190,6 +192,9 @@ impl Code {
             }
             Self::Watch => {
                 "Linux allows a user 128 inotify instances: see /proc/sys/fs/inotify/max_user_instances"
+            }
+            Self::ResultGone => {
+                "`prune` removed it, or somebody deleted the ref; `patch.diff` in the run's directory has it as a patch"
             }
             Self::WorktreeGone => {
                 "commits made there are kept; look whether the directory was moved, and run the task again"

@@ -95,6 +95,12 @@ pub enum Error {
         /// The kinds that it takes.
         accepts: String,
     },
+    /// The commit that the run left is not kept any more.
+    #[error("the result of the run {name} is not kept any more")]
+    ResultGone {
+        /// The run's id.
+        name: String,
+    },
     /// The agent of the run has its one prompt, and takes nothing more.
     #[error("{executor}, which runs {name}, is headless: it takes no message after its prompt")]
     TakesNoMessage {

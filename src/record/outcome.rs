@@ -123,6 +123,17 @@ pub struct Reply {
     pub reply: String,
 }
 
+/// The run that another one goes on from.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Continued {
+    /// Its id.
+    pub run_id: RunId,
+    /// The session of its agent that was gone on with; absent where a summary was put before the brief.
+    pub session_id: Option<String>,
+}
+
 /// The policy of a run, and what was decided by it.
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,6 +285,12 @@ pub struct Outcome {
     pub commits: Vec<AgentCommit>,
     /// The changed files.
     pub files: Vec<FileChange>,
+    /// The run that this one goes on from; absent in one that began anew.
+    #[serde(default)]
+    pub continues: Option<Continued>,
+    /// The runs that go on from this one, in their order.
+    #[serde(default)]
+    pub continued_by: Vec<RunId>,
     /// The policy and its decisions; absent in a run without one.
     #[serde(default)]
     pub policy: Option<PolicyRecord>,
@@ -379,6 +396,8 @@ impl Outcome {
             error: None,
             commits: Vec::new(),
             files: Vec::new(),
+            continues: None,
+            continued_by: Vec::new(),
             policy: None,
             budget: None,
             replies: Vec::new(),

@@ -142,6 +142,26 @@ impl Store {
         }
     }
 
+    /// Writes into the record of an ended run which one goes on from it. Without that record, or while somebody takes the run
+    /// over, nothing is written.
+    pub(crate) fn note_continuation(&self, earlier: &RunId, by: &RunId) {
+        let note = || {
+            let run = self.load(earlier)?;
+            let Some(_lock) = Lock::take(&run.lock())? else {
+                return Ok(());
+            };
+            let Some(mut record) = run.load_record()? else {
+                return Ok(());
+            };
+            record.continued_by.push(by.clone());
+            run.write_record(&record)
+        };
+        let noted: Result<(), Error> = note();
+        if let Err(error) = noted {
+            tracing::warn!(%error, run = %earlier, "its record can't say what goes on from it");
+        }
+    }
+
     /// The runs that are alive, and those whose operator died before all was collected and removed; oldest first.
     ///
     /// # Errors

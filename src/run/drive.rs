@@ -12,7 +12,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::agent::ExecutorId;
 use crate::agent::conversation::{Conversation, Drive, Told};
-use crate::agent::executor::TrustPolicy;
+use crate::agent::executor::{Resumed, TrustPolicy};
 use crate::agent::report::Usage;
 
 use crate::os::process::Exit;
@@ -20,7 +20,7 @@ use crate::os::watch::{FileWatcher, Source, Wakeup, Watched};
 use crate::record::RunDir;
 use crate::record::journal::{Journal, Progress};
 use crate::run::drive::recorded::{Recorded, reached};
-use crate::run::drive::sources::{Signals, Transcript, wait_for_error};
+use crate::run::drive::sources::{Signals, Transcript};
 use crate::run::notify::Notifier;
 use crate::task::budget::Budget;
 use crate::task::policy::Permissions;
@@ -31,9 +31,8 @@ use crate::turn::classify::{self, Evidence};
 use crate::turn::{End, Event, Machine, Reaction, ResumePoint};
 
 use asking::{Asking, replied};
-pub(crate) use continuation::Continuation;
+pub(crate) use continuation::{Continuation, has_turn, prompt_name};
 use conversing::{Asked, told};
-pub(crate) use conversing::{has_turn, prompt_name};
 pub(crate) use ending::Ending;
 use ending::{explained, tmux_failed, troubled};
 pub(crate) use messages::has_untold;
@@ -76,6 +75,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) judges: bool,
     pub(crate) budget: &'a Budget,
     pub(crate) notifier: &'a Notifier,
+    /// The session of an earlier run that the agent goes on with.
+    pub(crate) resumed: Option<&'a Resumed>,
     pub(crate) trust: TrustPolicy,
     pub(crate) executor: ExecutorId,
 }
@@ -147,6 +148,8 @@ pub(crate) struct Driver<'a> {
     idle_looks: u8,
     /// The last turn that was seen to begin, and when.
     turn_begun: Option<(Option<String>, SystemTime)>,
+    /// The last turn of a session that the agent goes on with, from before the run.
+    turn_before: Option<String>,
 }
 
 impl<'a> Driver<'a> {
@@ -191,6 +194,7 @@ impl<'a> Driver<'a> {
             by_hooks: HashSet::new(),
             idle_looks: 0,
             turn_begun: None,
+            turn_before: None,
         };
         driver.join();
         driver.open_stream();
@@ -439,68 +443,5 @@ impl<'a> Driver<'a> {
             Reaction::End(end) => return Ok(Some(*end)),
         }
         Ok(None)
-    }
-
-    pub(super) async fn read_transcript(&mut self) {
-        let events = self
-            .transcript
-            .as_mut()
-            .map(Transcript::read)
-            .unwrap_or_default();
-        let items = self.transcript.as_mut().map(Transcript::take_items);
-        for (id, item) in items.into_iter().flatten() {
-            self.take_item(id, item);
-        }
-        // A turn's end is written when its Stop hooks have run: a stop that is there by now came first, and a
-        // turn that ended without a message is then no failed one.
-        if !events.is_empty() {
-            self.queue.extend(self.signals.read());
-        }
-        let stops = events
-            .iter()
-            .any(|event| matches!(event, Event::TurnStopped { .. }));
-        if stops {
-            self.look_for_work();
-        }
-        for event in events {
-            let event = match event {
-                Event::TurnFailed {
-                    turn_id,
-                    error: None,
-                } if !self.is_silent(&turn_id) => {
-                    let (executor, exit) = (self.parts.executor, self.parts.exit);
-                    let error = match self.parts.pane {
-                        Some(pane) => wait_for_error(executor, pane, exit).await,
-                        None => None,
-                    };
-                    Event::TurnFailed { turn_id, error }
-                }
-                other => other,
-            };
-            self.queue.push_back(event);
-        }
-        if !stops && self.parts.machine.is_holding() {
-            self.look_for_work();
-        }
-    }
-
-    /// Tells the machine whether sub-agents or commands are at work that a turn began.
-    fn look_for_work(&mut self) {
-        let any = self
-            .transcript
-            .as_mut()
-            .is_some_and(Transcript::look_for_work);
-        self.queue.push_back(Event::LeftAtWork(any));
-    }
-
-    /// Whether a Stop told that the turn ends without a message, be it still in the queue.
-    fn is_silent(&self, turn: &str) -> bool {
-        let told = |event: &Event| match event {
-            Event::TurnStopping {
-                turn_id, message, ..
-            } => message.is_none() && turn_id.as_deref().is_none_or(|turn_id| turn_id == turn),
-            _ => false,
-        };
-        self.parts.machine.stops_silently(turn) || self.queue.iter().any(told)
     }
 }

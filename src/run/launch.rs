@@ -51,6 +51,7 @@ impl Run<'_> {
             worktree,
             directory,
             settings: &self.ready.settings,
+            resumed: self.ready.resumed.as_ref(),
             hooks: Hooks {
                 helper: &self.ready.helper,
                 signals,
@@ -216,7 +217,7 @@ impl Run<'_> {
             directory: launch.directory,
             environment: &self.ready.environment,
             name: &name,
-            session: None,
+            session: launch.resumed.map(|resumed| resumed.session_id.as_str()),
         };
         let limit = self.task.limits.startup;
         let begun = tokio::select! {
@@ -250,6 +251,7 @@ impl Run<'_> {
             session_id: session.id.clone(),
             transcript: session.transcript.clone(),
             directory: Some(launch.directory.to_owned()),
+            after_turn: session.turns.last().map(|turn| turn.id.clone()),
         });
         Ok(Some(conversation))
     }

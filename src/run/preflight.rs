@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use crate::agent::conversation::Drive;
 use crate::agent::environment::agent_environment;
-use crate::agent::executor::{Installed, Place, TrustPolicy};
+use crate::agent::executor::{Installed, Place, Resumed, TrustPolicy};
 use crate::agent::helper::Helper;
 use crate::error::{Error, io as io_error};
 use crate::os::chain::chain;
 use crate::os::files::private_file;
 use crate::os::given;
 use crate::os::search_path::{find_program, search_path};
-use crate::record::Store;
+use crate::record::{Store, TRANSCRIPT};
 use crate::run::shared::Shared;
 use crate::task::Task;
 use crate::task::name::{Names, RunId};
@@ -44,6 +44,8 @@ pub(crate) struct Ready {
     /// Settings that the user's configuration makes necessary.
     pub(crate) settings: Vec<String>,
     pub(crate) helper: Helper,
+    /// The session that the agent goes on with.
+    pub(crate) resumed: Option<Resumed>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) notices: Vec<String>,
 }
@@ -112,6 +114,8 @@ pub(crate) async fn check(
         state: store.root(),
     };
     let access = program.query_access(options, place).await?;
+    let resumed = find_session(store, task, &environment);
+    notices.extend(resumed.as_ref().err().cloned());
     let name = executor.name();
     if access.is_billed && note_once(store, "cost-note-shown") {
         notices.push(format!(
@@ -139,9 +143,51 @@ pub(crate) async fn check(
         drive,
         settings: access.settings,
         helper,
+        resumed: resumed.ok().flatten(),
         environment,
         notices,
     })
+}
+
+/// The session of an earlier run that the agent goes on with; else why a summary has to do.
+fn find_session(
+    store: &Store,
+    task: &Task,
+    environment: &[(String, String)],
+) -> Result<Option<Resumed>, String> {
+    let Some((earlier, session_id)) = task
+        .earlier
+        .as_ref()
+        .and_then(|earlier| Some((earlier, earlier.session.clone()?)))
+    else {
+        return Ok(None);
+    };
+    let executor = task.agent.executor;
+    let name = executor.name();
+    if name != earlier.executor.name() {
+        return Err(format!(
+            "{name} can't go on with a session of {}: a summary of {} is put before the brief",
+            earlier.executor.name(),
+            earlier.run
+        ));
+    }
+    let run = store.load(&earlier.run).ok();
+    let kept = run.map(|run| run.path().join(TRANSCRIPT));
+    let kept = kept.unwrap_or_default();
+    let found = executor.find_session(&session_id, &kept, environment);
+    let length = |path: &PathBuf| Some(fs::metadata(path).ok()?.len());
+    let found = found.and_then(|path| Some((length(&path)?, path)));
+    let (length, transcript) = found.ok_or_else(|| {
+        format!(
+            "{name} can't go on with the session of {}: a summary is put before the brief",
+            earlier.run
+        )
+    })?;
+    Ok(Some(Resumed {
+        session_id,
+        transcript,
+        length,
+    }))
 }
 
 /// Refuses what a headless program can't do.

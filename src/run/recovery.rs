@@ -93,7 +93,11 @@ impl DeadRun {
         let machine = Machine::resume(self.plan(responder), resume_point.clone(), Instant::now());
         let Judgement { end, mut ending } = judge(
             machine,
-            (&self.dir, self.journal_state.transcript.as_deref()),
+            (
+                &self.dir,
+                self.journal_state.transcript.as_deref(),
+                self.journal_state.resumed(),
+            ),
             (&resume_point, &self.journal_state.replies),
             self.is_running(),
         );
@@ -400,6 +404,7 @@ impl TakenOverRun {
             judges: self.found.journal_state.order.policy.is_some(),
             budget: &self.found.journal_state.order.budget,
             notifier: &self.notifier,
+            resumed: self.found.journal_state.resumed(),
             trust: self.found.journal_state.order.agent.trust,
             executor: self.found.journal_state.order.agent.executor,
         };

@@ -65,7 +65,7 @@ fn a_document_that_does_not_fit_is_found() {
 }
 
 /// Each command with `--json` and something that it can't do.
-const REFUSED: [&[&str]; 26] = [
+const REFUSED: [&[&str]; 27] = [
     &["delegate", "--json"],
     &["delegate", "--task", "t", "--json", "--bogus"],
     &["delegate", "--task", "t", "--json", "--max-turns", "99"],
@@ -79,6 +79,7 @@ const REFUSED: [&[&str]; 26] = [
         "--sandbox",
         "none",
     ],
+    &["continue", "--json", "none", "--prompt", "x"],
     &["resume", "--json", "none"],
     &["status", "--json", "none"],
     &["events", "--json", "none"],

@@ -3,6 +3,7 @@
 mod commands;
 mod gate;
 mod links;
+mod parents;
 mod rooms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,6 +228,7 @@ fn full_record() -> Outcome {
         json!({"tool": "t", "command": "c", "action": "deny", "rule": "r", "message": "m"});
     record["answer"] = json!(true);
     record["budget"] = json!({"max_tokens": 1, "max_cost_usd": 1.5, "cost_usd": 0.5});
+    record["continues"] = json!({"run_id": "20260101-000000-t-0000", "session_id": "s"});
     record["policy"] = json!({"name": "n", "hash": "h", "decisions": [decision]});
     serde_json::from_value(record).expect("a record")
 }

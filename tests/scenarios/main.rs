@@ -143,6 +143,7 @@ mod changes;
 mod claude;
 mod configurations;
 mod connections;
+mod continuing;
 mod deadlines;
 mod detached;
 mod dialogs;

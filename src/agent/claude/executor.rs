@@ -107,6 +107,15 @@ impl Executor for Claude {
         screen::trouble(screen)
     }
 
+    fn find_session(
+        &self,
+        _session: &str,
+        kept: &Path,
+        _environment: &[(String, String)],
+    ) -> Option<PathBuf> {
+        kept.is_file().then(|| kept.to_owned())
+    }
+
     fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report> {
         payload::report(kind, payload)
     }

@@ -199,6 +199,14 @@ pub(super) fn prepare(
         &launch::settings(launch, events),
     )?;
     traces::note(launch)?;
+    if let Some(resumed) = launch.resumed {
+        let directory = launch.directory.canonicalize();
+        let directory = directory.unwrap_or_else(|_| launch.directory.to_owned());
+        let sessions = own.join("projects").join(traces::name_of(&directory));
+        fs::create_dir_all(&sessions)?;
+        let session = sessions.join(&resumed.session_id).with_extension("jsonl");
+        fs::copy(&resumed.transcript, session)?;
+    }
     let temporary = home.join("tmp");
     make_private_directory(&temporary)?;
     let text = |path: &Path| path.to_string_lossy().into_owned();

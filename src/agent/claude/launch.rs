@@ -27,11 +27,26 @@ const REFUSED: [(&str, &str); 14] = [
         "--input-format",
         "a run gives the program its prompt itself",
     ),
-    ("--resume", "a run begins a session of its own"),
-    ("-r", "a run begins a session of its own"),
-    ("--continue", "a run begins a session of its own"),
-    ("-c", "a run begins a session of its own"),
-    ("--session-id", "a run begins a session of its own"),
+    (
+        "--resume",
+        "`cx-operator continue` goes on with the session of an earlier run",
+    ),
+    (
+        "-r",
+        "`cx-operator continue` goes on with the session of an earlier run",
+    ),
+    (
+        "--continue",
+        "`cx-operator continue` goes on with the session of an earlier run",
+    ),
+    (
+        "-c",
+        "`cx-operator continue` goes on with the session of an earlier run",
+    ),
+    (
+        "--session-id",
+        "`cx-operator continue` goes on with the session of an earlier run",
+    ),
     ("--worktree", "a run has a worktree of its own"),
     ("-w", "a run has a worktree of its own"),
     ("--tmux", "a run has a tmux session of its own"),
@@ -98,6 +113,9 @@ pub(super) fn argv(program: &Path, launch: &Launch<'_>, arguments: &[String]) ->
     argv.extend(["--permission-mode", mode(options)].map(str::to_owned));
     if let Some(model) = &options.model {
         argv.extend(["--model".to_owned(), model.clone()]);
+    }
+    if let Some(resumed) = launch.resumed {
+        argv.extend(["--resume".to_owned(), resumed.session_id.clone()]);
     }
     argv.extend_from_slice(arguments);
     let settings = settings_file(launch.home);

@@ -97,7 +97,7 @@ fn absent(directory: &Path, names: &[&str]) -> Vec<PathBuf> {
 }
 
 /// A directory as the program names what belongs to it.
-fn name_of(directory: &Path) -> String {
+pub(super) fn name_of(directory: &Path) -> String {
     let plain = |letter: char| {
         if letter.is_ascii_alphanumeric() {
             letter

@@ -100,6 +100,15 @@ impl Executor for Codex {
         screen::trouble(screen)
     }
 
+    fn find_session(
+        &self,
+        session: &str,
+        _kept: &Path,
+        environment: &[(String, String)],
+    ) -> Option<PathBuf> {
+        transcript::find(session, environment)
+    }
+
     fn report(&self, kind: Kind, payload: &[u8]) -> Option<Report> {
         let payload = Payload::parse(payload).ok()?;
         Some(payload.into_report(kind))

@@ -116,6 +116,9 @@ impl Start<'_> {
         let (program, launch) = (self.program, self.launch);
         let options = launch.options;
         let mut argv = vec![program.path.to_string_lossy().into_owned()];
+        if let Some(resumed) = launch.resumed {
+            argv.extend(["resume".to_owned(), resumed.session_id.clone()]);
+        }
         if program.has_flag("--no-daemon") {
             argv.push("--no-daemon".to_owned());
         }
@@ -336,6 +339,7 @@ mod tests {
             directory: Path::new("/work tree"),
             settings: &["tui.keymap.composer.queue=[]".to_owned()],
             hooks,
+            resumed: None,
             environment: &[],
             home: Path::new("/run/home"),
         };

@@ -384,14 +384,14 @@ fn thread_params(terms: &Terms<'_>) -> Result<Value, NoConversation> {
     if let Some(model) = &options.model {
         params["model"] = json!(model);
     }
-    match terms.session {
-        Some(session) => params["threadId"] = json!(session),
-        None => {
-            if let Some(profile) = setup::profile_of(options, terms.environment)
-                .map_err(crate::agent::executor::Refusal::from)?
-            {
-                params["config"] = profile;
-            }
+    if let Some(session) = terms.session {
+        params["threadId"] = json!(session);
+    }
+    if !terms.environment.is_empty() || terms.session.is_none() {
+        let profile = setup::profile_of(options, terms.environment);
+        let profile = profile.map_err(crate::agent::executor::Refusal::from)?;
+        if let Some(profile) = profile {
+            params["config"] = profile;
         }
     }
     Ok(params)

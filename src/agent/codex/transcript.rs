@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::program::codex_home;
+use crate::agent::environment::value;
 use crate::agent::report::{Line, Phase, TurnError, Usage};
 use crate::agent::screen_state::{AnswerOption, Inquiry};
 
@@ -267,12 +269,26 @@ fn status_in(message: &str) -> Option<u16> {
 
 /// The transcripts that began after `own`, in order: `YEAR/MONTH/DAY/rollout-TIME-SESSION.jsonl`, whose names sort by time.
 pub(super) fn younger(own: &Path) -> Vec<PathBuf> {
-    let mut dirs: Vec<PathBuf> = own
-        .ancestors()
-        .nth(4)
-        .map(Path::to_owned)
-        .into_iter()
-        .collect();
+    let Some(top) = own.ancestors().nth(4) else {
+        return Vec::new();
+    };
+    let mut found = list(top, |path| path > own || own.starts_with(path));
+    found.retain(|path| path != own);
+    found
+}
+
+/// The transcript of a session, wherever it began.
+pub(super) fn find(session: &str, environment: &[(String, String)]) -> Option<PathBuf> {
+    let variable = |name: &str| value(environment, name).and_then(|value| value.into_string().ok());
+    let top = codex_home(variable)?.join("sessions");
+    let ending = format!("-{session}.jsonl");
+    let is_it = |path: &Path| path.is_dir() || path.to_string_lossy().ends_with(&ending);
+    list(&top, is_it).pop()
+}
+
+/// The transcripts below a directory that are wanted, in the order of their beginning; a directory that is not is passed over.
+fn list(top: &Path, is_wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut dirs = vec![top.to_owned()];
     let of_kind: [fn(&str) -> bool; 4] = [is_number, is_number, is_number, |name| {
         name.ends_with(".jsonl")
     }];
@@ -281,12 +297,11 @@ pub(super) fn younger(own: &Path) -> Vec<PathBuf> {
         let mut next: Vec<PathBuf> = entries
             .filter(|entry| entry.file_name().to_str().is_some_and(is_one))
             .map(|entry| entry.path())
-            .filter(|path| path.as_path() > own || own.starts_with(path))
+            .filter(|path| is_wanted(path))
             .collect();
         next.sort_unstable();
         dirs = next;
     }
-    dirs.retain(|path| path != own);
     dirs
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::agent::conversation::Drive;
+use crate::agent::executor::Resumed;
 use crate::agent::report::{Item, Usage};
 use crate::agent::screen_state::AnswerOption;
 use crate::policy::Action;
@@ -104,6 +105,13 @@ pub enum Progress {
         /// The version of the journal's format.
         schema_version: u32,
     },
+    /// The run goes on from an earlier one.
+    Continues {
+        /// That run.
+        run_id: RunId,
+        /// The session of its agent; absent where a summary is put before the brief.
+        session: Option<Resumed>,
+    },
     /// The user's configuration file gave something to the run.
     Configured(Configuration),
     /// A command that tells others of the run is about to be run; it is run once.
@@ -161,6 +169,9 @@ pub enum Progress {
         transcript: Option<PathBuf>,
         /// Where the agent works.
         directory: Option<PathBuf>,
+        /// The last turn of the session before the run, where that goes on with one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_turn: Option<String>,
     },
     /// Something that people should know.
     Notice {

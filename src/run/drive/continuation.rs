@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::agent::conversation::{Conversation, NoConversation, Terms};
+use crate::agent::conversation::{Conversation, NoConversation, PastTurn, Session, Terms, Told};
 use crate::agent::executor::Options;
 use crate::record::journal::{Journal, Progress};
 
@@ -55,6 +55,7 @@ impl Continuation {
             session_id: session.id.clone(),
             transcript: session.transcript.clone(),
             directory: Some(self.directory.clone()),
+            after_turn: None,
         });
         Ok(begun)
     }
@@ -82,4 +83,37 @@ impl Continuation {
             ))),
         }
     }
+}
+
+/// The turns of a session from a known one on, or from behind it, where another prompt was sent since.
+pub(super) fn since<'a>(session: &'a Session, known: Option<&str>, pasted: bool) -> &'a [PastTurn] {
+    let turns = &session.turns;
+    let at = known.and_then(|known| turns.iter().position(|turn| turn.id == known));
+    let first = match (at, pasted) {
+        (Some(at), false) => at,
+        (Some(at), true) => at + 1,
+        (None, true) => 0,
+        (None, false) => turns.len(),
+    };
+    &turns[first..]
+}
+
+/// The name that the prompt of a run's turn is submitted under.
+pub(crate) fn prompt_name(run: &str, turn: u32) -> String {
+    format!("{run}-{turn}")
+}
+
+/// Whether the session has a prompt since that turn, as far as the program tells now: by its name, or where the program keeps none
+/// by its text.
+pub(crate) fn has_turn(
+    conversation: &dyn Conversation,
+    since_turn: Option<&str>,
+    (name, prompt): (&str, &str),
+) -> bool {
+    let turns = since(conversation.session(), since_turn, true);
+    turns.iter().any(|turn| {
+        let by_text =
+            |told: &Told| matches!(told, Told::Prompt { name: None, text, .. } if text == prompt);
+        turn.names.iter().any(|known| known == name) || turn.told.iter().any(by_text)
+    })
 }

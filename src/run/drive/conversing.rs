@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::agent::conversation::{Conversation, Drive, NoConversation, PastTurn, Session, Told};
+use crate::agent::conversation::{Conversation, Drive, NoConversation, Session, Told};
 use crate::agent::report::{Item, Line};
 use crate::agent::screen_state::Inquiry;
 use crate::agent::signals::Decision;
@@ -16,6 +16,7 @@ use crate::task::policy::Permissions;
 use crate::task::question::Answer;
 use crate::turn::{Asker, Event};
 
+use super::continuation::{has_turn, prompt_name, since};
 use super::sources::Transcript;
 use super::{Driver, End, ending};
 
@@ -58,7 +59,9 @@ impl Driver<'_> {
             return;
         };
         let session = conversation.session().clone();
-        self.transcript = Some(transcript_of(&session, self.parts.executor));
+        self.transcript = Some(self.transcript_of(&session));
+        let before = session.turns.last().map(|turn| turn.id.clone());
+        self.turn_before = before.filter(|_| self.parts.machine.turns() == 0);
         self.queue.push_back(Event::SessionStarted {
             session: session.id,
             cwd: None,
@@ -412,13 +415,14 @@ impl Driver<'_> {
         };
         let machine = &self.parts.machine;
         let ((turn_id, is_sent), turns) = (machine.under_way(), machine.turns());
+        let turn_id = turn_id.or(self.turn_before.clone());
         let (name, prompt) = (self.prompt_name(turns + 1), machine.prompt().to_owned());
         let has_it = |conversation: &dyn Conversation| {
             has_turn(conversation, turn_id.as_deref(), (&name, &prompt))
         };
         let joined = match continuation.rejoin(session, is_sent, has_it).await {
             // A session without a turn is in no file, and can't be continued.
-            Err(NoConversation::Unusable(_)) if turns == 0 => {
+            Err(NoConversation::Unusable(_)) if turns == 0 && self.parts.resumed.is_none() => {
                 let task = &self.parts.context.task;
                 continuation.begin(task, self.parts.journal).await?
             }
@@ -432,8 +436,8 @@ impl Driver<'_> {
     fn go_on(&mut self, conversation: Box<dyn Conversation>, has_prompt: bool) {
         if self.parts.machine.turns() == 0 {
             // It may be another session.
-            let session = conversation.session();
-            self.transcript = Some(transcript_of(session, self.parts.executor));
+            let session = conversation.session().clone();
+            self.transcript = Some(self.transcript_of(&session));
         }
         self.parts.conversation = Some(conversation);
         let (turn_id, is_sent) = self.parts.machine.under_way();
@@ -441,7 +445,23 @@ impl Driver<'_> {
             let prompt = self.parts.machine.prompt().to_owned();
             self.submit(self.parts.machine.turns() + 1, &prompt);
         }
+        let turn_id = turn_id.or(self.turn_before.clone());
         self.recount(turn_id.as_deref(), is_sent);
+    }
+
+    fn transcript_of(&self, session: &Session) -> Transcript {
+        let path = session.transcript.clone().unwrap_or_default();
+        let mut transcript = Transcript::of_run(path, self.parts.executor, self.parts.resumed);
+        let line = Line::Session {
+            id: session.id.clone(),
+            parent: None,
+            name: None,
+            version: session.version.clone(),
+        };
+        transcript.take(line, &mut Vec::new());
+        // The server tells of the end of each command, so that one of whose end it has not told still runs.
+        transcript.take(Line::Ended { process: None }, &mut Vec::new());
+        transcript
     }
 }
 
@@ -454,52 +474,4 @@ fn redacted(item: Item) -> Item {
         0 => item,
         _ => serde_json::from_value(value).unwrap_or(item),
     }
-}
-
-/// The turns of a session from a known one on, or from behind it, where another prompt was sent since.
-fn since<'a>(session: &'a Session, known: Option<&str>, pasted: bool) -> &'a [PastTurn] {
-    let turns = &session.turns;
-    let at = known.and_then(|known| turns.iter().position(|turn| turn.id == known));
-    let first = match (at, pasted) {
-        (Some(at), false) => at,
-        (Some(at), true) => at + 1,
-        (None, true) => 0,
-        (None, false) => turns.len(),
-    };
-    &turns[first..]
-}
-
-/// The name that the prompt of a run's turn is submitted under.
-pub(crate) fn prompt_name(run: &str, turn: u32) -> String {
-    format!("{run}-{turn}")
-}
-
-/// Whether the session has a prompt since that turn, as far as the program tells now: by its name, or where the program keeps none
-/// by its text.
-pub(crate) fn has_turn(
-    conversation: &dyn Conversation,
-    since_turn: Option<&str>,
-    (name, prompt): (&str, &str),
-) -> bool {
-    let turns = since(conversation.session(), since_turn, true);
-    turns.iter().any(|turn| {
-        let by_text =
-            |told: &Told| matches!(told, Told::Prompt { name: None, text, .. } if text == prompt);
-        turn.names.iter().any(|known| known == name) || turn.told.iter().any(by_text)
-    })
-}
-
-fn transcript_of(session: &Session, executor: crate::agent::ExecutorId) -> Transcript {
-    let path = session.transcript.clone().unwrap_or_default();
-    let mut transcript = Transcript::new(path, executor);
-    let line = Line::Session {
-        id: session.id.clone(),
-        parent: None,
-        name: None,
-        version: session.version.clone(),
-    };
-    transcript.take(line, &mut Vec::new());
-    // The server tells of the end of each command, so that one of whose end it has not told still runs.
-    transcript.take(Line::Ended { process: None }, &mut Vec::new());
-    transcript
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::agent::conversation::Drive;
+use crate::agent::executor::Resumed;
 use crate::record::{self, RunDir};
 use crate::run::drive::Ending;
 use crate::run::drive::recorded::{Recorded, reached};
@@ -29,7 +30,7 @@ pub(crate) struct Judgement {
 /// end of a run of which they tell none.
 pub(crate) fn judge(
     mut machine: Machine,
-    (dir, named): (&RunDir, Option<&Path>),
+    (dir, named, resumed): (&RunDir, Option<&Path>, Option<&Resumed>),
     (resume_point, replies): (&ResumePoint, &[record::Reply]),
     is_running: bool,
 ) -> Judgement {
@@ -70,7 +71,7 @@ pub(crate) fn judge(
             .session()
             .and_then(|session| signals.transcript_of(session))
             .or(named);
-        let mut read = path.map(|path| Transcript::new(path.to_owned(), executor));
+        let mut read = path.map(|path| Transcript::of_run(path.to_owned(), executor, resumed));
         let mut lines = read.as_mut().map(Transcript::read).unwrap_or_default();
         if machine.drive() == Drive::Requests {
             prove(&machine, &mut lines);

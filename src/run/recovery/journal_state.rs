@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::agent::conversation::Drive;
+use crate::agent::executor::Resumed;
 use crate::error::{Error, io as io_error};
 use crate::os::process::{Process, boot_id};
 use crate::os::time::millis;
 use crate::record::journal::{self, Entry, Progress, SCHEMA_VERSION, Step};
-use crate::record::{self, Outcome, Reply, RunDir};
+use crate::record::{self, Continued, Outcome, Reply, RunDir};
 use crate::task::Task;
 use crate::task::name::{RunId, TaskName};
 use crate::task::prompt::Prompt;
@@ -44,6 +45,8 @@ pub(crate) struct JournalState {
     turns: Turns,
     waits: Waits,
     pub(crate) replies: Vec<Reply>,
+    /// The run that this one goes on from, and its session.
+    continues: Option<(RunId, Option<Resumed>)>,
     /// The transcript that the agent's server named.
     pub(crate) transcript: Option<PathBuf>,
     /// The steps that the journal has.
@@ -75,6 +78,8 @@ struct Turns {
     submitted: u32,
     submitted_at: Option<String>,
     turn_id: Option<String>,
+    /// The last turn of a session that the run goes on with, from before.
+    before: Option<String>,
     pasted: u32,
     last_message: Option<String>,
     /// The message that was on its way into the turn, and whether a key was pressed for it.
@@ -215,6 +220,7 @@ impl JournalState {
             turns: Turns::default(),
             waits: Waits::default(),
             replies: Vec::new(),
+            continues: None,
             transcript: None,
             items: HashSet::new(),
             notices: Vec::new(),
@@ -258,8 +264,10 @@ impl JournalState {
                 session_id,
                 transcript,
                 directory,
+                after_turn,
             } => {
                 self.turns.session = Some(session_id);
+                self.turns.before = after_turn;
                 self.transcript = transcript;
                 if let (Some(launched), Some(directory)) = (&mut self.launched, directory) {
                     launched.directory = Some(directory);
@@ -268,6 +276,7 @@ impl JournalState {
             Progress::Item { id, .. } | Progress::Decided { id, .. } => {
                 self.items.insert(id);
             }
+            Progress::Continues { run_id, session } => self.continues = Some((run_id, session)),
             Progress::Notice { text } => self.notices.push(text),
             Progress::Pasted { turn, .. } => self.turns.pasted = turn,
             Progress::Submitted {
@@ -339,6 +348,11 @@ impl JournalState {
         self.boot_id != boot_id()
     }
 
+    /// The session of an earlier run that the agent goes on with.
+    pub(crate) fn resumed(&self) -> Option<&Resumed> {
+        self.continues.as_ref()?.1.as_ref()
+    }
+
     /// The way in which the agent is driven.
     pub(crate) fn drive(&self) -> Drive {
         match &self.launched {
@@ -362,7 +376,7 @@ impl JournalState {
         ResumePoint {
             session: self.turns.session.clone(),
             turns: self.turns.submitted,
-            turn_id: self.turns.turn_id.clone(),
+            turn_id: self.turns.turn_id.clone().or(self.turns.before.clone()),
             pasted: self.turns.pasted > self.turns.submitted,
             last_message: self.turns.last_message.clone(),
             probed,
@@ -410,6 +424,11 @@ impl JournalState {
             outcome.changes = Changes::Unknown;
         }
         outcome.base_commit = Some(self.base_commit.clone());
+        let continues = self.continues.clone();
+        outcome.continues = continues.map(|(run_id, session)| Continued {
+            run_id,
+            session_id: session.map(|session| session.session_id),
+        });
         outcome.session_id.clone_from(&self.turns.session);
         outcome.turns = self.turns.submitted;
         outcome.last_message = self.resume_point().last_message;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::agent::ExecutorId;
+use crate::agent::executor::Resumed;
 use crate::agent::report::{Item, Line, TranscriptReader, TurnError, Usage};
 use crate::os::process::Exit;
 use crate::tmux::Pane;
@@ -43,6 +44,8 @@ pub(crate) struct Transcript {
     /// The sub-agents, whose transcripts are beside this one.
     children: Children,
     usage: Option<Usage>,
+    /// Those of the session before the run.
+    before: Usage,
     /// The steps that nobody has taken note of yet.
     items: Vec<(String, Item)>,
     in_turn: bool,
@@ -80,6 +83,7 @@ impl Transcript {
             version: None,
             children: Children::default(),
             usage: None,
+            before: Usage::default(),
             items: Vec::new(),
             in_turn: false,
             has_begun: false,
@@ -93,6 +97,31 @@ impl Transcript {
             blocked: None,
             trouble: None,
         }
+    }
+
+    /// The transcript of a run's session. Of one that the agent goes on with, what an earlier run left in it is passed over.
+    pub(crate) fn of_run(path: PathBuf, executor: ExecutorId, resumed: Option<&Resumed>) -> Self {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let resumed = resumed.filter(|resumed| name.ends_with(&resumed.session_id));
+        let length = resumed.map(|resumed| resumed.length);
+        let mut transcript = Self::new(path, executor);
+        if let Some(length) = length {
+            let read = transcript.read_lines(length, &mut Vec::new());
+            if let Err(error) = read {
+                tracing::warn!(%error, "the transcript of the earlier run can't be read");
+            }
+            transcript = Self {
+                before: transcript.usage.unwrap_or_default(),
+                reader: transcript.reader,
+                offset: transcript.offset,
+                partial: transcript.partial,
+                skipping: transcript.skipping,
+                session: transcript.session,
+                version: transcript.version,
+                ..Self::new(transcript.path, executor)
+            };
+        }
+        transcript
     }
 
     /// The session, as the first line names it.
@@ -201,7 +230,7 @@ impl Transcript {
     /// What the lines since the last reading say of a turn's end.
     pub(crate) fn read(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        match self.read_lines(&mut events) {
+        match self.read_lines(u64::MAX, &mut events) {
             Ok(()) => {}
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
@@ -215,8 +244,9 @@ impl Transcript {
         events
     }
 
-    fn read_lines(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
-        let file = File::open(&self.path)?;
+    /// Reads on, to that place at most.
+    fn read_lines(&mut self, end: u64, events: &mut Vec<Event>) -> io::Result<()> {
+        let mut file = File::open(&self.path)?;
         if file.metadata()?.len() < self.offset {
             // Truncated or replaced: what is there now is read from its start.
             self.offset = 0;
@@ -224,8 +254,9 @@ impl Transcript {
             self.partial.clear();
             self.skipping = false;
         }
-        let mut reader = BufReader::with_capacity(BUFFER, file);
-        reader.seek(SeekFrom::Start(self.offset))?;
+        file.seek(SeekFrom::Start(self.offset))?;
+        let rest = file.take(end.saturating_sub(self.offset));
+        let mut reader = BufReader::with_capacity(BUFFER, rest);
         loop {
             let room = (LINE_LIMIT - self.partial.len()) as u64;
             let mut within = reader.by_ref().take(room);
@@ -273,7 +304,7 @@ impl Transcript {
                     reason: None,
                 }));
             }
-            Line::Tokens(usage) => self.usage = Some(usage),
+            Line::Tokens(usage) => self.usage = Some(usage.minus(self.before)),
             Line::TurnStarted { turn_id } => {
                 self.in_turn = true;
                 self.has_begun = true;
