@@ -233,6 +233,8 @@ fn a_file_that_others_may_write_is_refused() {
     fs::rename(&file, elsewhere.join("c.toml")).expect("moved");
     std::os::unix::fs::symlink(elsewhere.join("c.toml"), &file).expect("linked");
     assert_unusable(&place, "other users may write to");
+    fs::remove_dir_all(&elsewhere).expect("removed");
+    assert_unusable(&place, "No such file");
     fs::remove_file(&file).expect("removed");
     fs::create_dir(&file).expect("made");
     assert_unusable(&place, "is a directory");
