@@ -25,6 +25,7 @@ use crate::os::blocking::blocking;
 use crate::os::files::private_file;
 use crate::os::watch::{FileWatcher, Source, Wakeup};
 use crate::record::{self, Store};
+use crate::task::name::RunId;
 
 /// How often the first in the queue looks whether a run has died.
 const FIRST_LOOKS: Duration = Duration::from_millis(500);
@@ -55,6 +56,22 @@ impl Store {
     /// # Errors
     /// [`record::Error::Io`](crate::record::Error::Io) when the queue can't be listed.
     pub fn load_queue(&self) -> Result<Vec<Queued>, record::Error> {
+        let waiting = self.load_places(false)?.into_iter().enumerate();
+        let placed = waiting.map(|(index, queued)| Queued {
+            position: index + 1,
+            ..queued
+        });
+        Ok(placed.collect())
+    }
+
+    /// The run of that id, where its turn has come and it has no directory yet; its position is 0.
+    pub(crate) fn find_beginning(&self, id: &str) -> Result<Option<Queued>, record::Error> {
+        let mut running = self.load_places(true)?.into_iter();
+        let begins = running.find(|run| run.run_id == id);
+        Ok(begins.filter(|run| self.load(&RunId::of_directory(&run.run_id)).is_err()))
+    }
+
+    fn load_places(&self, running: bool) -> Result<Vec<Queued>, record::Error> {
         let queue = Queue::of(self.root(), None);
         let tickets = match queue.list() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -64,15 +81,13 @@ impl Store {
                 source,
             })?,
         };
-        let waiting = tickets.into_iter().filter(|ticket| !ticket.running);
-        let waiting = waiting.filter(|ticket| queue.is_held(*ticket));
-        let named = waiting.enumerate().filter_map(|(index, ticket)| {
+        let held = tickets
+            .into_iter()
+            .filter(|ticket| ticket.running == running);
+        let held = held.filter(|ticket| queue.is_held(*ticket));
+        let named = held.filter_map(|ticket| {
             let text = fs::read(queue.dir.join(ticket.name())).ok()?;
-            let queued: Queued = serde_json::from_slice(&text).ok()?;
-            Some(Queued {
-                position: index + 1,
-                ..queued
-            })
+            serde_json::from_slice(&text).ok()
         });
         Ok(named.collect())
     }

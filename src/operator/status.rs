@@ -76,7 +76,10 @@ pub fn load_status(store: &Store, name: &str) -> Result<RunStatus, Error> {
 pub(crate) fn find_queued(store: &Store, name: &str) -> Result<Option<Queued>, Error> {
     let queue = store.load_queue()?;
     let waits = |run: &Queued| run.run_id == name || run.task == name;
-    Ok(queue.into_iter().rev().find(waits))
+    match queue.into_iter().rev().find(waits) {
+        Some(run) => Ok(Some(run)),
+        None => Ok(store.find_beginning(name)?),
+    }
 }
 
 impl RunStatus {
@@ -112,7 +115,7 @@ impl RunStatus {
             task: Some(run.task.clone()),
             status: "queued".to_owned(),
             phase: "queued",
-            position: Some(run.position),
+            position: (run.position > 0).then_some(run.position),
             driven: true,
             ..Self::blank(&run.run_id)
         }
