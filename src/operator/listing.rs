@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::prune::disk_use;
 use super::queue::Queued;
+use super::status::RunStatus;
 use crate::agent::ExecutorId;
 use crate::error::Error;
 use crate::os::time::timestamp;
@@ -79,7 +80,9 @@ impl Summary {
             duration_ms: None,
             disk_bytes: disk_use(run.path()),
         };
-        if let Some(outcome) = run.load_record()?.filter(|_| !alive) {
+        // Its operator may still tell of the end when it has been told to whoever waited.
+        let is_over = || !alive || RunStatus::load(run).is_ok_and(|status| status.phase == "ended");
+        if let Some(outcome) = run.load_record()?.filter(|_| is_over()) {
             summary.status = outcome.status.as_str().to_owned();
             summary.task = Some(outcome.task.to_string());
             summary.executor = Some(outcome.executor);
