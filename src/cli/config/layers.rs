@@ -63,7 +63,8 @@ impl InForce {
 /// # Errors
 /// [`Error::Config`], [`Error::ConfigUnusable`]; [`Error::Usage`] where there is no such profile.
 pub(crate) fn complete(words: &[OsString]) -> Result<(Cli, InForce), Error> {
-    let path = file::path()?;
+    // Without a home there is no file, as there is none in an empty one.
+    let path = file::path().unwrap_or_default();
     let file = file::load(&path)?;
     let misread = |error: clap::Error| usage(error.to_string());
     let first = Cli::command()
