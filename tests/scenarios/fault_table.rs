@@ -254,7 +254,9 @@ fn word(rig: &Rig) -> PathBuf {
 /// Starts such a task, lets the fault come about, and gives the word.
 async fn fault_in_a_turn(rig: &Rig, then: &str, fault: impl AsyncFnOnce(&Run)) -> Ended {
     let mut task = rig.task(&held(rig, then));
-    task.limits.turn = Duration::from_secs(6);
+    // For some seconds, before it gives up.
+    let asks_again = rig.is_claude() && then.contains("[[http");
+    task.limits.turn = Duration::from_secs(if asks_again { 20 } else { 6 });
     let run = submit(rig, task).await;
     fault(&run).await;
     fs::write(word(rig), "").expect("the word");
