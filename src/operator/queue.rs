@@ -137,7 +137,10 @@ pub(crate) struct QueuePlace {
 impl QueuePlace {
     /// Writes on the ticket whose it is.
     fn sign(&mut self, whose: &Queued) -> io::Result<()> {
-        let text = serde_json::to_vec(whose).expect("a ticket has string keys only");
+        let mut whose = whose.clone();
+        // A path that is no text is refused when the run begins.
+        whose.repository.take_if(|path| path.to_str().is_none());
+        let text = serde_json::to_vec(&whose).expect("a ticket is text");
         self.held.write_all(&text)
     }
 
