@@ -16,6 +16,22 @@ use super::usage;
 /// The options of `delegate` that the earlier run decides.
 const DECIDED: [&str; 3] = ["repo", "base", "include_dirty"];
 
+/// Those that are the earlier run's where they are not given.
+const INHERITED: [&str; 12] = [
+    "executor",
+    "program",
+    "model",
+    "agent_profile",
+    "drive",
+    "sandbox",
+    "ask",
+    "trust",
+    "permissions",
+    "policy",
+    "worktree_root",
+    "cwd",
+];
+
 /// Go on from a run that has ended: a new run, from its result, whose agent knows what was done.
 ///
 /// Its session is gone on with where the agent's program can, else a summary of what was done is put before the brief. Task's name,
@@ -62,6 +78,11 @@ impl Continue {
         self.delegate.be_told(order);
     }
 
+    /// The options of `delegate` that it has.
+    pub(super) fn into_delegate(self) -> Box<Delegate> {
+        self.delegate
+    }
+
     /// Takes note of which options were given.
     pub(super) fn note(&mut self, given: Vec<String>) {
         self.given = given;
@@ -84,6 +105,11 @@ impl Continue {
         });
         delegate.run()
     }
+}
+
+/// Whether an option is the earlier run's where it is not given: what your configuration says in general has no say in it.
+pub(super) fn inherits(option: &str) -> bool {
+    INHERITED.contains(&option)
 }
 
 /// The options of `continue` that are on the command line; what the environment says in general, the earlier run says in particular.

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use super::asking;
 use super::config::{self, InForce};
-use super::continuing::Continues;
+use super::continuing::{self, Continues};
 use super::detached::{self, Supervisor};
 use super::follow::{Audience, Responders, duration, follow, print_outcome};
 use super::said::{load_brief, load_schema};
@@ -198,14 +198,20 @@ impl Delegate {
             None => std::env::args_os().collect::<Vec<_>>(),
         };
         let (cli, in_force) = config::complete(&words)?;
-        match cli.command {
-            Command::Delegate(delegate) => Ok(Self {
-                order: self.order,
-                in_force,
-                ..*delegate
-            }),
-            _ => Ok(self),
+        let completed = match cli.command {
+            Command::Delegate(delegate) => delegate,
+            Command::Continue(again) => again.into_delegate(),
+            _ => return Ok(self),
+        };
+        let mut completed = Self {
+            order: self.order,
+            in_force,
+            ..*completed
+        };
+        if let Some(continues) = self.continues {
+            completed.go_on(continues);
         }
+        Ok(completed)
     }
 
     /// Goes on from an earlier run, which may name the task.
@@ -376,15 +382,17 @@ impl Delegate {
         if is_given("permissions") {
             task.permissions = self.replies.permissions;
         }
-        if let Some(name) = &self.replies.policy {
+        let policy = self.replies.policy.as_ref();
+        if let Some(name) = policy.filter(|_| is_given("policy")) {
             task.policy = Some(NamedPolicy::load(name)?);
         }
         task.responders = self.replies.responders.load(self.wait())?;
         task.limits = self.limits();
-        let (model, prices) = (self.agent.model.as_deref(), &self.in_force.prices);
+        let (model, prices) = (task.agent.model.as_deref(), &self.in_force.prices);
         task.budget = self.spending.budget(model, prices)?;
         task.notifications = self.in_force.notifications();
-        let given = self.in_force.given();
+        let mut given = self.in_force.given();
+        given.retain(|option, _| self.continues.is_none() || !continuing::inherits(option));
         let file = self.in_force.path.clone().filter(|_| !given.is_empty());
         let profile = self.in_force.profile.clone();
         task.configuration = file.map(|file| Configuration::new(file, profile, given));

@@ -80,7 +80,7 @@ impl Summary {
             duration_ms: None,
             disk_bytes: disk_use(run.path()),
         };
-        // Its operator may still tell of the end when it has been told to whoever waited.
+        // The end is told to whoever waits for it a moment before the operator lets go of the run.
         let is_over = || !alive || RunStatus::load(run).is_ok_and(|status| status.phase == "ended");
         if let Some(outcome) = run.load_record()?.filter(|_| is_over()) {
             summary.status = outcome.status.as_str().to_owned();

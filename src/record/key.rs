@@ -87,7 +87,9 @@ impl Store {
                 Err(TryLockError::Error(error)) => return Err(error),
             }
         }
-        Err(io::Error::other("another process holds it without a run"))
+        Err(io::Error::other(
+            "another call with it is at its very beginning: make this one again in a moment",
+        ))
     }
 
     /// Removes the keys whose runs are on record no more.

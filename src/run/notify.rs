@@ -1,5 +1,5 @@
 //! The commands that tell others of a run. Each is run once at most: it is in the journal before it begins. None takes longer than its
-//! limit, and none outlives the run.
+//! limit.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;

@@ -24,7 +24,12 @@ tests_of! { with_a_summary:
     exec_0_169 on Exec(testkit::agents::PINNED);
     print_2_1_332 on Print(testkit::agents::PINNED_CLAUDE);
 }
-on_scripted!(refused);
+tests_of! { with_a_budget_of_its_own:
+    codex_0_169 on Codex(testkit::agents::PINNED);
+    requests_0_169 on Requests(testkit::agents::PINNED);
+    claude_2_1_332 on Claude(testkit::agents::PINNED_CLAUDE);
+}
+on_scripted!(refused, with_the_configuration);
 
 const FIRST: &str = "Say zebra. [[shell echo one > one; echo 'STATUS: DONE']]";
 const SECOND: &str = "And then. [[shell cat one > two; echo 'STATUS: DONE']]";
@@ -148,6 +153,61 @@ async fn with_a_summary(rig: &Rig) {
     for words in ["> Say zebra.", "> one", "The task now:\n\nAnd then."] {
         assert!(prompt.contains(words), "{prompt}");
     }
+}
+
+/// What the earlier run used is not this one's.
+async fn with_a_budget_of_its_own(rig: &Rig) {
+    let step = r#"{"shell":"echo one > one"}"#;
+    let brief =
+        format!(r#"<<<steps [{step},{step},{step},{step},{{"say":"Done.\n\nSTATUS: DONE"}}]>>>"#);
+    let output = rig.delegation(&brief, &[]).output().await.expect("it runs");
+    let (first, code) = rig.document(&output);
+    assert_eq!(code, 0, "{first:?}");
+    let used = |outcome: &Outcome| outcome.usage.expect("the tokens").total_tokens;
+    let limit = (used(&first) - 1).to_string();
+    let (second, code) = go_on(rig, &["--max-tokens", &limit]).await;
+    assert_eq!(code, 0, "{second:?}");
+    assert_continued(rig, (&first, &second));
+    assert!(
+        second
+            .continues
+            .as_ref()
+            .is_some_and(|run| run.session_id.is_some())
+    );
+    assert!(used(&second) < used(&first), "{second:?}");
+}
+
+/// The file has its say where the earlier run has none.
+async fn with_the_configuration(rig: &Rig) {
+    let first = first(rig).await;
+    let dir = rig.path("xdg/cx-operator");
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let file = "[defaults]\npolicy = \"read-only\"\nmax_tokens = 987654\n[profiles.slow]\nturn_timeout = \"7m\"\n";
+    std::fs::write(dir.join("config.toml"), file).expect("a file");
+    let with = async |profile: &str| {
+        let mut command = rig.binary(&["continue", "t", "--prompt", SECOND, "--json"]);
+        command.env("XDG_CONFIG_HOME", rig.path("xdg"));
+        let output = command.args(["--fresh", "--profile", profile]).output();
+        output.await.expect("it runs")
+    };
+    let (second, code) = rig.document(&with("slow").await);
+    assert_eq!(code, 0, "{second:?}");
+    assert_continued(rig, (&first, &second));
+    assert_eq!(second.policy, None);
+    let record = serde_json::to_value(&second).expect("JSON");
+    assert_eq!(record["budget"]["max_tokens"], 987_654, "{record:#}");
+    let journal = rig.journal(&second);
+    let told = journal
+        .iter()
+        .map(|entry| serde_json::to_value(entry).expect("JSON"));
+    let told: Vec<_> = told
+        .filter(|entry| entry["event"] == "configured")
+        .collect();
+    let given = serde_json::json!({"max_tokens": "987654", "turn_timeout": "7m"});
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["values"], given, "{told:?}");
+    let refused = with("nobody").await;
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }
 
 /// What has not ended, and what is not kept any more.

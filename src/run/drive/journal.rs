@@ -137,7 +137,8 @@ impl Driver<'_> {
             .map(|conversation| conversation.session());
         let path = session.and_then(|session| session.transcript.clone());
         if let Some(path) = path.filter(|_| self.parts.budget.is_set()) {
-            let mut transcript = Transcript::new(path, self.parts.executor);
+            let (executor, resumed) = (self.parts.executor, self.parts.resumed);
+            let mut transcript = Transcript::of_run(path, executor, resumed);
             let _the_server_tells_of_turns = transcript.read();
             self.used_before = transcript.own_usage();
         }
