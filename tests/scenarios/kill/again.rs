@@ -8,7 +8,7 @@ use cx_operator::record::Outcome;
 use cx_operator::record::journal::{Progress, Step};
 
 use super::classes::ANSWERED;
-use super::{Heir, Kill, Killed, Reference, entries, kill_operator, outcome, recover, run};
+use super::{Heir, Kill, Killed, Reference, delegation, entries, kill_operator, recover, run};
 use crate::rig::{Agent, Rig, on};
 
 fn killing(line: usize, heir: Heir) -> Kill {
@@ -113,36 +113,22 @@ fn one_of_five_recovers() {
             recovered_by_five_at_once(rig, line, &reference).await;
         });
     }
-    // What is gone after a removal that was cut short says nothing of the work. Two runs need not have the same number of
-    // lines.
-    let cut = AtomicBool::new(false);
-    for _ in 0..10 {
-        on(Agent::Scripted, async |rig| {
-            cut.store(cut_removal(rig, &reference).await, Ordering::Relaxed);
-        });
-        if cut.load(Ordering::Relaxed) {
-            return;
-        }
-    }
-    panic!("no removal was cut short");
+    on(Agent::Scripted, async |rig| {
+        cut_removal(rig, &reference).await
+    });
 }
 
-/// Returns whether the operator was killed at the removal.
-async fn cut_removal(rig: &Rig, reference: &Reference) -> bool {
+/// What is gone after a removal that was cut short says nothing of the work.
+async fn cut_removal(rig: &Rig, reference: &Reference) {
     let begun = "\"event\":\"begun\",\"step\":\"remove_worktree\"";
-    let at = reference
-        .journal
-        .iter()
-        .position(|line| line.contains(begun));
-    let kill = killing(at.expect("it is removed") + 1, Heir::Resume);
-    assert!(kill_operator(rig, kill).await.status.code().is_none());
+    let kill = killing(reference.lines, Heir::Resume);
+    let mut command = delegation(rig, kill.class);
+    command.env("CX_OPERATOR_CRASH", format!("after:{begun}"));
+    let output = run(rig, command, kill.class).await;
+    assert!(output.status.code().is_none(), "it is removed");
     let killed = Killed::now(rig);
-    let removing = Progress::Begun(Step::RemoveWorktree);
-    if killed.entries.last().map(|entry| &entry.progress) != Some(&removing) {
-        recover(rig, kill).await;
-        outcome::remove_kept(rig).await;
-        return false;
-    }
+    let last = killed.entries.last().map(|entry| &entry.progress);
+    assert_eq!(last, Some(&Progress::Begun(Step::RemoveWorktree)));
     // The killed one may have come as far itself.
     match std::fs::remove_dir_all(rig.worktree()) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -153,6 +139,4 @@ async fn cut_removal(rig: &Rig, reference: &Reference) -> bool {
     rig.git(&["update-ref", "-d", "refs/heads/cx-t"]);
     recover(rig, kill).await;
     killed.assert_recovered(rig, kill, reference);
-    outcome::remove_kept(rig).await;
-    true
 }
