@@ -32,6 +32,7 @@ mod read;
 mod resources;
 mod server;
 mod tasks;
+mod tooling;
 mod tools;
 mod wait;
 mod words;

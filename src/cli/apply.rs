@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::follow::Signals;
 use super::report::files;
+use super::signals::Signals;
 use super::{
     State, block_on, one_line, print_failure, print_json, print_text, refusal::print_refusal, safe,
 };

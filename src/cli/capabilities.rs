@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{print_json, print_text, schema};
+use super::{print_json, print_text};
 use crate::Error;
 use crate::agent::EXECUTORS;
 use crate::policy::PRESETS;
@@ -48,7 +48,7 @@ impl Capabilities {
         let executors = EXECUTORS.iter().map(|executor| executor.name());
         capabilities.extend(executors.map(|name| format!("executor.{name}")));
         capabilities.extend(PRESETS.iter().map(|(name, _)| format!("preset.{name}")));
-        capabilities.extend(schema::names().map(|name| format!("schema.{name}")));
+        capabilities.extend(schemas(&command).map(|name| format!("schema.{name}")));
         if let Some(name) = &self.supports {
             let is_known = capabilities.contains(name);
             return Ok(ExitCode::from(u8::from(!is_known)));
@@ -65,6 +65,16 @@ impl Capabilities {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The names that the command `schema` takes.
+fn schemas(command: &Command) -> impl Iterator<Item = String> {
+    let schema = command.find_subcommand("schema");
+    let taken = schema
+        .into_iter()
+        .flat_map(Command::get_positionals)
+        .flat_map(Arg::get_possible_values);
+    taken.map(|value| value.get_name().to_owned())
 }
 
 /// The commands below one, with their options and what those take.

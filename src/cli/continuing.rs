@@ -8,29 +8,13 @@ use clap::{ArgMatches, Args};
 use crate::Error;
 use crate::operator::listing::find_run;
 use crate::operator::starting::Order;
-use crate::record::RunDir;
 
 use super::delegate::Delegate;
+use super::earlier::Continues;
 use super::usage;
 
 /// The options of `delegate` that the earlier run decides.
 const DECIDED: [&str; 3] = ["repo", "base", "include_dirty"];
-
-/// Those that are the earlier run's where they are not given.
-const INHERITED: [&str; 12] = [
-    "executor",
-    "program",
-    "model",
-    "agent_profile",
-    "drive",
-    "sandbox",
-    "ask",
-    "trust",
-    "permissions",
-    "policy",
-    "worktree_root",
-    "cwd",
-];
 
 /// Go on from a run that has ended: a new run, from its result, whose agent knows what was done.
 ///
@@ -56,20 +40,6 @@ pub(super) struct Continue {
     /// The options that were given.
     #[arg(skip)]
     given: Vec<String>,
-}
-
-/// What a call goes on from.
-pub(super) struct Continues {
-    pub(super) run: RunDir,
-    pub(super) fresh: bool,
-    given: Vec<String>,
-}
-
-impl Continues {
-    /// Whether that option was given, and does not leave it to the earlier run.
-    pub(super) fn is_given(&self, option: &str) -> bool {
-        self.given.iter().any(|given| given == option)
-    }
 }
 
 impl Continue {
@@ -105,11 +75,6 @@ impl Continue {
         });
         delegate.run()
     }
-}
-
-/// Whether an option is the earlier run's where it is not given: what your configuration says in general has no say in it.
-pub(super) fn inherits(option: &str) -> bool {
-    INHERITED.contains(&option)
 }
 
 /// The options of `continue` that are on the command line; what the environment says in general, the earlier run says in particular.

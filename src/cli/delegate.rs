@@ -22,9 +22,10 @@ use serde_json::Value;
 
 use super::asking;
 use super::config::{self, InForce};
-use super::continuing::{self, Continues};
 use super::detached::{self, Supervisor};
-use super::follow::{Audience, Responders, duration, follow, print_outcome};
+use super::earlier::{self, Continues};
+use super::follow::{Audience, Responders, duration, follow};
+use super::report::print_outcome;
 use super::said::{load_brief, load_schema};
 use super::spending::Spending;
 use super::{AgentProgram, Command, State, block_on, print_failure, print_record, usage};
@@ -392,7 +393,7 @@ impl Delegate {
         task.budget = self.spending.budget(model, prices)?;
         task.notifications = self.in_force.notifications();
         let mut given = self.in_force.given();
-        given.retain(|option, _| self.continues.is_none() || !continuing::inherits(option));
+        given.retain(|option, _| self.continues.is_none() || !earlier::inherits(option));
         let file = self.in_force.path.clone().filter(|_| !given.is_empty());
         let profile = self.in_force.profile.clone();
         task.configuration = file.map(|file| Configuration::new(file, profile, given));

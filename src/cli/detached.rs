@@ -18,7 +18,8 @@ use crate::record::{Outcome, RunDir, Store};
 use crate::task::name::RunId;
 use crate::{Error, Run};
 
-use super::follow::{Signals, print_outcome};
+use super::report::print_outcome;
+use super::signals::Signals;
 use super::{block_on, print_json, print_text, safe, tell};
 
 /// The name of the log of a detached run's operator, in the run's directory.

@@ -1,14 +1,10 @@
 //! Following a run from the command line: its progress on stderr, the signals that end it, its report.
 
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use crate::os::signal::ENDING;
 use crate::record::Outcome;
 use crate::record::journal::Progress;
 use crate::run::cancel::Cancel;
@@ -16,12 +12,11 @@ use crate::task::name::RunId;
 use crate::task::respond::{Answers, Command, Recipe, Responder};
 use crate::{Error, Operator, Run};
 use clap::Args;
-use rustix::process::Signal as Number;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::asking::Person;
 use super::detached::Supervisor;
-use super::{print_failure, print_record, print_text, report, tell, usage};
+use super::signals::Signals;
+use super::{report, tell, usage};
 
 /// The responders.
 #[derive(Args)]
@@ -145,64 +140,6 @@ async fn show_terminal(operator: &Operator, started: Option<&RunId>) {
     if let Err(error) = operator.open_terminal(run).await {
         tell(&format!("note: {}", error.message()));
     }
-}
-
-/// Prints how a run ended, and returns its exit status.
-pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, Error> {
-    // Of a run that never came to be there is nothing to report but why.
-    let why = outcome.error.as_ref().filter(|_| outcome.run_dir.is_none());
-    if let Some(failure) = why {
-        print_failure(failure);
-    }
-    if json {
-        print_record(outcome)?;
-    } else if why.is_none() {
-        print_text(&report::of(outcome))?;
-    }
-    Ok(ExitCode::from(outcome.exit_code()))
-}
-
-/// The signals that end a run, each under its name.
-pub(super) struct Signals(Vec<(&'static str, Signal)>);
-
-impl Signals {
-    /// Signals that were ignored at our start stay ignored: `nohup` and `trap ''` mean it.
-    pub(super) fn catch() -> io::Result<Self> {
-        let ignored = ignored_signals();
-        let heard = ENDING
-            .iter()
-            .filter(|(_, number)| !ignored.contains(number));
-        let caught = heard.map(|(name, number)| {
-            let kind = SignalKind::from_raw(number.as_raw());
-            signal(kind).map(|signal| (*name, signal))
-        });
-        caught.collect::<io::Result<_>>().map(Self)
-    }
-
-    /// The next one's name; never, where all are ignored.
-    pub(super) async fn next(&mut self) -> &'static str {
-        std::future::poll_fn(|context| {
-            let come = self
-                .0
-                .iter_mut()
-                .find_map(|(name, signal)| signal.poll_recv(context).is_ready().then_some(*name));
-            come.map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
-    }
-}
-
-/// The signals of [`ENDING`] that this process inherited as ignored.
-fn ignored_signals() -> Vec<Number> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
-    let is_ignored = |number: &Number| mask >> (number.as_raw() - 1) & 1 == 1;
-    let numbers = ENDING.iter().map(|(_, number)| *number);
-    numbers.filter(is_ignored).collect()
 }
 
 /// The first signal ends the run in good order, the second faster.

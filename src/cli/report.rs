@@ -1,13 +1,15 @@
 //! The progress of a run, and its report, for people.
 
 use std::fmt::Write;
+use std::process::ExitCode;
 
+use crate::Error;
 use crate::agent::report::Item;
 use crate::record::journal::{Entry, Progress, Step};
 use crate::record::{Outcome, Status};
 use crate::worktree::Changes;
 
-use super::{advice, one_line, quoted, safe, tell};
+use super::{advice, one_line, print_failure, print_record, print_text, quoted, safe, tell};
 
 /// Files listed in a report; the record has all.
 const FILES_SHOWED: usize = 20;
@@ -18,6 +20,21 @@ pub(super) fn print_progress(entry: &Entry, quiet: bool) {
         let time = entry.at.get(11..19).unwrap_or("");
         tell(&format!("{time} {}", one_line(&safe(&line))));
     }
+}
+
+/// Prints how a run ended, and returns its exit status.
+pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, Error> {
+    // Of a run that never came to be there is nothing to report but why.
+    let why = outcome.error.as_ref().filter(|_| outcome.run_dir.is_none());
+    if let Some(failure) = why {
+        print_failure(failure);
+    }
+    if json {
+        print_record(outcome)?;
+    } else if why.is_none() {
+        print_text(&of(outcome))?;
+    }
+    Ok(ExitCode::from(outcome.exit_code()))
 }
 
 fn line_of(progress: &Progress, quiet: bool) -> Option<String> {

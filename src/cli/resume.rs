@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::{Error, Operator};
 use clap::Args;
 
-use super::follow::{Audience, Responders, follow, print_outcome};
+use super::follow::{Audience, Responders, follow};
+use super::report::print_outcome;
 use super::{State, block_on};
 
 /// Take over a run whose operator died, and wait for its result as `delegate` does.

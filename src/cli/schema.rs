@@ -67,7 +67,7 @@ const SCHEMAS: [(&str, Make); 24] = [
     ("wait", of::<WaitReport>),
 ];
 
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+fn names() -> impl Iterator<Item = &'static str> {
     SCHEMAS.iter().map(|(name, _)| *name)
 }
 

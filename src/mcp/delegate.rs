@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Risk;
 use super::call::{Answer, Call, WithNext};
-use super::tools::{Effect, Tooling};
+use super::tooling::{Effect, Tooling};
 use super::{tasks, wait};
 use crate::agent::executor::{Ask, Sandbox};
 use crate::error::Error;

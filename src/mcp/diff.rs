@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Answer, Call, safe};
-use super::tools::{Effect, Tooling};
+use super::tooling::{Effect, Tooling};
 use crate::error::{Error, io as io_error};
 use crate::operator::listing::load_record;
 use crate::os::blocking::blocking;

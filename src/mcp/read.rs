@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Risk;
 use super::call::{Answer, Call};
 use super::reach::Found;
-use super::tools::{Effect, Tooling};
+use super::tooling::{Effect, Tooling};
 use crate::agent::ExecutorId;
 use crate::agent::executor::Options;
 use crate::error::Error;

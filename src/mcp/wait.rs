@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::call::{Answer, Call, WithNext};
-use super::tools::{Effect, Tooling};
+use super::tooling::{Effect, Tooling};
 use crate::error::Error;
 use crate::operator::events::{Happening, RunEvent};
 use crate::operator::status::RunStatus;

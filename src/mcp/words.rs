@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::Risk;
 use super::asking::{self, Asking};
 use super::call::{Answer, Call, WithNext};
-use super::tools::{Effect, Tooling};
+use super::tooling::{Effect, Tooling};
 use crate::error::Error;
 use crate::operator::apply::{Applied, ApplyRequest, apply};
 use crate::operator::replying::{self, Aborted, Replied, Sent};

@@ -12,7 +12,6 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::follow::duration;
 use super::keys::{self, Key, Kind, NOTIFY_TIMEOUT};
-use super::layers;
 use crate::Error;
 use crate::os::{bounded, given};
 use crate::policy::PRESETS;
@@ -210,7 +209,7 @@ impl Reader<'_> {
         };
         let checked = match key.name {
             NOTIFY_TIMEOUT => duration(&words[0]).map(drop),
-            _ if key.is_option() => layers::check_option(key.name, &words[0]),
+            _ if key.is_option() => keys::check_option(key.name, &words[0]),
             _ => Ok(()),
         };
         let start = value.span().start;

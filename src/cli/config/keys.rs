@@ -1,5 +1,10 @@
 //! The keys of a table of settings. Each but those of the notifications is an option of `delegate`.
 
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue};
+
+use super::super::Cli;
+
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -104,4 +109,25 @@ pub(super) const KEYS: [Key; 28] = [
 
 pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// Whether an option of `delegate` takes that value, as the command line would.
+pub(super) fn check_option(key: &str, value: &str) -> Result<(), String> {
+    let option = format!("--{}={value}", key.replace('_', "-"));
+    let words = ["cx-operator", "delegate", "--task", "t", &option];
+    match Cli::command().try_get_matches_from(words) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(mistake(&error)),
+    }
+}
+
+/// What is wrong with a value, without the command line around it.
+fn mistake(error: &clap::Error) -> String {
+    if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue)
+        && !valid.is_empty()
+    {
+        return format!("it must be one of: {}", valid.join(", "));
+    }
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    source.unwrap_or_else(|| error.kind().to_string())
 }

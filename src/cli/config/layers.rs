@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
@@ -148,25 +147,4 @@ fn with_defaults(command: Command, name: &str, in_force: &InForce) -> Command {
         }
         own
     })
-}
-
-/// Whether an option of `delegate` takes that value, as the command line would.
-pub(super) fn check_option(key: &str, value: &str) -> Result<(), String> {
-    let option = format!("--{}={value}", key.replace('_', "-"));
-    let words = ["cx-operator", "delegate", "--task", "t", &option];
-    match Cli::command().try_get_matches_from(words) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(mistake(&error)),
-    }
-}
-
-/// What is wrong with a value, without the command line around it.
-fn mistake(error: &clap::Error) -> String {
-    if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue)
-        && !valid.is_empty()
-    {
-        return format!("it must be one of: {}", valid.join(", "));
-    }
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    source.unwrap_or_else(|| error.kind().to_string())
 }
