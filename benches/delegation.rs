@@ -141,7 +141,7 @@ impl Site {
         let hooks = Hooks {
             helper: &Helper::find(Some(Self::bins())).expect("cx-helper"),
             signals: &signals,
-            judges: false,
+            judged_within: None,
         };
         let tmux = |arguments: &[&str]| {
             let mut command = Command::new("tmux");

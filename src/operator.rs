@@ -31,15 +31,20 @@ use crate::error::Error;
 use crate::operator::queue::{Queue, QueuePlace, Queued};
 use crate::os::time::{millis, timestamp};
 use crate::os::watch::FileWatcher;
+use crate::record::code::Code;
+use crate::record::inbox::OpenQuestion;
 use crate::record::journal::{Entry, Progress};
 use crate::record::{Outcome, RunDir, Store};
 use crate::run::cancel::{Cancel, CancelOnDrop};
+use crate::run::inbox::by_message;
 use crate::run::preflight::find_helper;
 use crate::run::recovery::{sweep_once, take_over};
 use crate::run::shared::Shared;
 use crate::run::{delegate, preflight};
 use crate::task::Task;
+use crate::task::judge::Policy;
 use crate::task::name::RunId;
+use crate::task::question::Answer;
 use crate::task::respond::Responder;
 use crate::tmux::Server;
 use crate::turn::End;
@@ -187,7 +192,7 @@ impl Operator {
         let (sender, receiver) = unbounded_channel();
         let cancel = Cancel::new();
         let (operator, ours) = (self.clone(), cancel.clone());
-        let (store, id) = (self.shared.store.clone(), run_id.clone());
+        let id = run_id.clone();
         let handle = tokio::spawn(async move {
             let place = operator.wait_for_place((&task, &run_id), &ours, &sender);
             match place.await {
@@ -198,7 +203,7 @@ impl Operator {
         });
         Run {
             id,
-            store,
+            operator: self.clone(),
             cancel,
             events: Events { receiver },
             handle,
@@ -209,11 +214,12 @@ impl Operator {
     /// ends the run by what the files of its hooks and transcript tell. The record of a run that has ended is told again.
     ///
     /// `responders`: who may answer from now on; `None` for those that the run had, as far as they can be made again.
+    /// `policy`: for a run whose policy was code of its program, that code again; without it every call is denied.
     ///
     /// # Errors
     /// [`Error::Run`] with the code [`RunAlive`](crate::Code::RunAlive) where an operator owns the run,
     /// [`RunNotFound`](crate::Code::RunNotFound) where it never began, [`NewerRun`](crate::Code::NewerRun) where a newer
-    /// version wrote it.
+    /// version wrote it; [`Error::Usage`] for a policy in place of rules or of none.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -221,19 +227,29 @@ impl Operator {
         &self,
         run: &RunId,
         responders: Option<Vec<Arc<dyn Responder>>>,
+        policy: Option<Arc<dyn Policy>>,
     ) -> Result<Run, Error> {
+        let dir = self.store().load(run)?;
+        if policy.is_some() {
+            let had = dir.load_order()?.and_then(|order| order.policy);
+            if had.is_none_or(|had| had.rules().is_some()) {
+                let why = format!("the run {run} has no policy that was code of its program");
+                return Err(Error::Usage(why));
+            }
+        }
         let (sender, receiver) = unbounded_channel();
         let cancel = Cancel::new();
         let (shared, ours) = (Arc::clone(&self.shared), cancel.clone());
-        let handle = match take_over(&shared.store, &shared.store.load(run)?, Some(sender))? {
+        let handle = match take_over(&shared.store, &dir, Some(sender))? {
             Ok(taken_over) => {
-                tokio::spawn(async move { taken_over.follow(&shared, responders, &ours).await })
+                let who = taken_over.deciders(responders, policy);
+                tokio::spawn(async move { taken_over.follow(&shared, who, &ours).await })
             }
             Err(ended) => tokio::spawn(async move { *ended }),
         };
         Ok(Run {
             id: run.clone(),
-            store: self.shared.store.clone(),
+            operator: self.clone(),
             cancel,
             events: Events { receiver },
             handle,
@@ -296,10 +312,25 @@ impl Operator {
 }
 
 /// A run in progress.
+///
+/// ```no_run
+/// # use cx_operator::{Answer, Error, Outcome, Progress, Run};
+/// # async fn follow(mut run: Run) -> Result<Outcome, Error> {
+/// while let Some(entry) = run.events().next().await {
+///     if let Progress::Waiting { .. } = entry.progress
+///         && let Some(question) = run.question()?
+///     {
+///         run.reply(&question.id, &Answer::Text("Use ISO 8601.".to_owned())).await?;
+///     }
+/// }
+/// let outcome = run.outcome().await;
+/// # Ok(outcome)
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Run {
     id: RunId,
-    store: Store,
+    operator: Operator,
     cancel: Cancel,
     events: Events,
     handle: JoinHandle<Outcome>,
@@ -323,7 +354,53 @@ impl Run {
         expect(dead_code, reason = "the command line asks")
     )]
     pub(crate) fn directory(&self) -> Option<RunDir> {
-        self.store.load(&self.id).ok()
+        self.operator.store().load(&self.id).ok()
+    }
+
+    /// The question that the run asks at this moment.
+    ///
+    /// # Errors
+    /// [`Error::Run`], with the code [`RunNotFound`](crate::Code::RunNotFound) before the run has begun, as with all that follow.
+    pub fn question(&self) -> Result<Option<OpenQuestion>, Error> {
+        self.operator.question(&self.id)
+    }
+
+    /// Answers the question of that id, as [`Operator::reply`] does.
+    ///
+    /// # Errors
+    /// As [`Operator::reply`].
+    pub async fn reply(&self, question: &str, answer: &Answer) -> Result<bool, Error> {
+        self.operator.reply(&self.id, question, answer).await
+    }
+
+    /// Tells the agent more when its turn ends, as [`Operator::send`] does.
+    ///
+    /// # Errors
+    /// As [`Operator::send`].
+    pub async fn send(&self, text: &str) -> Result<String, Error> {
+        self.operator.send(&self.id, text).await
+    }
+
+    /// Tells the agent more within the turn that runs, as [`Operator::steer`] does.
+    ///
+    /// # Errors
+    /// As [`Operator::send`].
+    pub async fn steer(&self, text: &str) -> Result<String, Error> {
+        self.operator.steer(&self.id, text).await
+    }
+
+    /// Ends the run in good order, whether it has begun or waits for its place. The reason, which may be empty, is in the record.
+    ///
+    /// # Errors
+    /// [`Error::Run`], with the code [`RunEnded`](crate::Code::RunEnded) where it has ended.
+    pub fn abort(&self, reason: &str) -> Result<(), Error> {
+        match self.operator.abort(&self.id, reason) {
+            Err(error) if error.code() == Code::RunNotFound && !self.handle.is_finished() => {
+                self.cancel.cancel(by_message(reason));
+                Ok(())
+            }
+            aborted => aborted,
+        }
     }
 
     /// A handle that ends the run.

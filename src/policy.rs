@@ -23,7 +23,7 @@ mod shell;
 pub use act::{Act, Effect, EffectKind};
 pub use file::{Error, Policy};
 pub use ground::Ground;
-pub use judge::{Judged, Verdict};
+pub use judge::{Judged, Ruling, Verdict};
 pub use load::{LoadError, NamedPolicy};
 pub use preset::PRESETS;
 pub use request::{Request, Wish};

@@ -13,6 +13,7 @@ pub(crate) mod context;
 pub(crate) mod drive;
 mod headless;
 pub(crate) mod inbox;
+mod judging;
 mod launch;
 pub(crate) mod notify;
 pub mod preflight;
@@ -40,6 +41,7 @@ use crate::run::cancel::Cancel;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Continuation, Driver, Ending, Parts};
 use crate::run::inbox::CancelByMessage;
+use crate::run::judging::Judging;
 use crate::run::notify::Notifier;
 use crate::run::recovery::sweep_once;
 use crate::run::shared::Shared;
@@ -308,11 +310,12 @@ impl<'a> Run<'a> {
             drive: agent.drive,
             answer: self.task.agent.output_schema.clone(),
         };
-        let context = Context::new(
+        let mut context = Context::new(
             self.run_id.as_str(),
             self.task.name.as_str(),
             worktree.path().to_owned(),
         );
+        context.home = home(&self.ready.environment);
         let parts = Parts {
             machine: Machine::new(plan, Instant::now()),
             pane: agent.pane.as_ref(),
@@ -337,11 +340,20 @@ impl<'a> Run<'a> {
             trust: self.task.agent.trust,
             executor: self.task.agent.executor,
         };
-        match Driver::new(parts) {
-            Ok(driver) => driver.follow(cancel.cancelled()).await,
+        let policy = self.task.policy.as_ref();
+        let policy = policy.filter(|policy| policy.rules().is_none());
+        let judging = Judging::begin(policy, &self.dir, watch, &context);
+        match judging.and_then(|judging| Ok((judging, Driver::new(parts)?))) {
+            Ok((_judging, driver)) => driver.follow(cancel.cancelled()).await,
             Err(error) => Ending::failed(Error::from(error).to_failure()),
         }
     }
+}
+
+/// The home directory that an environment names.
+pub(crate) fn home(environment: &[(String, String)]) -> Option<PathBuf> {
+    let home = environment.iter().rev().find(|(name, _)| name == "HOME");
+    home.map(|(_, home)| PathBuf::from(home))
 }
 
 /// Puts the policy where the hooks find it.
@@ -351,12 +363,14 @@ fn stand(
     dir: &RunDir,
     environment: &[(String, String)],
 ) -> Result<(), Error> {
-    let Some(policy) = task.policy.clone() else {
+    let Some(policy) = &task.policy else {
         return Ok(());
     };
-    let home = environment.iter().rev().find(|(name, _)| name == "HOME");
-    let home = home.map(|(_, home)| PathBuf::from(home));
-    let standing = Standing::new(policy, names.worktree.clone(), home);
+    let worktree = names.worktree.clone();
+    let standing = match policy.rules() {
+        Some(rules) => Standing::new(rules.clone(), worktree, home(environment)),
+        None => Standing::of_operator(judging::limit_of(&**policy), worktree),
+    };
     let written = standing.write(&dir.signals());
     written.map_err(io_error("write the policy for the hooks"))
 }

@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod earlier;
 mod error;
+pub mod judge;
 pub mod name;
 pub mod notifications;
 pub mod policy;
@@ -19,9 +20,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::executor::Options;
-use crate::policy::NamedPolicy;
 use crate::task::budget::Budget;
 use crate::task::earlier::Earlier;
+use crate::task::judge::Policy;
 use crate::task::name::{Names, TaskName};
 use crate::task::notifications::Notifications;
 use crate::task::policy::{Keep, Limits, Permissions};
@@ -32,7 +33,7 @@ use crate::task::respond::Responder;
 ///
 /// As a document it is the order that a run carries out: `order.json` in the run's directory, from which an operator takes
 /// the run over. What may hold a credential is not in it: [`Task::environment`] and [`Options::arguments`]. A responder of a
-/// caller's own, without a [`Recipe`](respond::Recipe), is not in it either.
+/// caller's own, without a [`Recipe`](respond::Recipe), is not in it either, and of a policy of its own only the name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Task {
@@ -57,9 +58,13 @@ pub struct Task {
     pub environment: Vec<(String, String)>,
     /// The policy for approvals.
     pub permissions: Permissions,
-    /// The rules on what the agent may do, which go before all other answers. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<NamedPolicy>,
+    /// Who decides what the agent may do, before all other answers. Default: nobody.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "judge::document"
+    )]
+    pub policy: Option<Arc<dyn Policy>>,
     /// Who may answer, asked in order.
     #[serde(with = "respond::recipes")]
     pub responders: Vec<Arc<dyn Responder>>,

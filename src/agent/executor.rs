@@ -11,7 +11,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -360,8 +360,8 @@ pub struct Hooks<'a> {
     pub helper: &'a Helper,
     /// The run's `signals/`.
     pub signals: &'a Path,
-    /// Whether each call is judged by a policy.
-    pub judges: bool,
+    /// Where each call is judged by a policy: how long one decision may take.
+    pub judged_within: Option<Duration>,
 }
 
 /// A session of an earlier run with which a start goes on.

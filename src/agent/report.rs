@@ -26,7 +26,8 @@ pub struct Report {
 }
 
 /// A call of a tool, as the hook before it tells of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Call {
     /// What a policy judges.
     pub request: Request,

@@ -13,7 +13,7 @@
 //! stop            stop-<uuid>-<seq>.json         sentinel-<uuid>.json    .done-<uuid> (empty)
 //! ```
 //!
-//! The files of a policy are in `verdict`.
+//! The files of a policy are in `verdict` and `ruling`.
 //!
 //! `malformed` replaces a missing `<uuid>`. `<seq>` is 20 digits of nanoseconds since 1970, a hyphen and
 //! the pid of the hook: one per event, in the order of the events. The files with a `<seq>` are never replaced, so a turn's stop
@@ -21,9 +21,11 @@
 //!
 //! A hook that no directory was named to writes into the current one, a user's own: there it leaves out the files with a `<seq>`.
 
+mod changes;
 mod input;
 mod payload;
 mod permission;
+mod ruling;
 mod store;
 mod verdict;
 
@@ -39,6 +41,8 @@ pub use permission::{
     Decision, MAX_MESSAGE_BYTES, MAX_WAIT, POLICY_NAME, Policy, decision_name, load_policy,
     pass_undecided, write_decision, write_policy,
 };
+pub(crate) use ruling::HOOK_GRACE;
+pub use ruling::{open_calls, write_ruling};
 pub use verdict::{Decided, Standing};
 
 /// Name of the file with the UUID of the session that started last.

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::agent::conversation::Drive;
@@ -385,7 +386,7 @@ impl Delegate {
         }
         let policy = self.replies.policy.as_ref();
         if let Some(name) = policy.filter(|_| is_given("policy")) {
-            task.policy = Some(NamedPolicy::load(name)?);
+            task.policy = Some(Arc::new(NamedPolicy::load(name)?));
         }
         task.responders = self.replies.responders.load(self.wait())?;
         task.limits = self.limits();

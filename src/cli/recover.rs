@@ -84,7 +84,11 @@ impl Recover {
                     let outcome = if end {
                         operator.end(&run.id()).await
                     } else {
-                        follow(|| operator.resume(&run.id(), None), Audience::default()).await
+                        follow(
+                            || operator.resume(&run.id(), None, None),
+                            Audience::default(),
+                        )
+                        .await
                     };
                     describe(&run, outcome)
                 })

@@ -37,7 +37,7 @@ impl Resume {
         let run = operator.store().find(&self.run)?.id();
         let responders = (!given.is_empty()).then_some(given);
         let outcome = block_on(follow(
-            || operator.resume(&run, responders),
+            || operator.resume(&run, responders, None),
             Audience::default(),
         ))??;
         print_outcome(&outcome, self.json)

@@ -23,6 +23,7 @@ const SUBJECT: usize = 72;
 
 /// A request to bring a result home.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ApplyRequest {
     /// The branch; `None`: the one that is checked out. One that is not there is made, where the run began.
     pub branch: Option<String>,

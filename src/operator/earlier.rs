@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::apply::{Applied, ApplyRequest, apply};
 use super::status::{self, RunStatus};
-use super::{Operator, listing};
+use super::{Operator, listing, replying};
 use crate::error::Error;
 use crate::record::Outcome;
 use crate::record::inbox::OpenQuestion;
@@ -52,6 +53,15 @@ impl Operator {
         Ok(self.store().load(run)?.load_record()?)
     }
 
+    /// Brings the result of an ended run onto a branch of the user's. Never pushes. The words of a check go to stderr.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a run without a record and a checkout of another repository; [`Error::Worktree`] for a conflict, local
+    /// changes, a branch that can't take it; [`Error::CheckFailed`]. After an error everything of the user's is as it was.
+    pub async fn apply(&self, run: &RunId, request: ApplyRequest) -> Result<Applied, Error> {
+        apply(&self.store().load(run)?, request).await
+    }
+
     /// The question that a run asks at this moment.
     ///
     /// # Errors
@@ -60,37 +70,49 @@ impl Operator {
         Ok(self.store().load(run)?.load_question()?)
     }
 
-    /// Answers the question of that id ([`OpenQuestion::id`]), from any process.
+    /// Answers the question of that id ([`OpenQuestion::id`]), from any process, and waits until the run has read it. Returns whether
+    /// it has: where no operator lives, the next one reads it.
     ///
     /// # Errors
-    /// [`Error::Run`], with the code [`StaleReply`](crate::Code::StaleReply) where the run doesn't ask it (any more).
-    pub fn answer(&self, run: &RunId, question: &str, answer: &Answer) -> Result<(), Error> {
-        Ok(self.store().load(run)?.send_answer(question, answer)?)
+    /// [`Error::Run`], with the code [`StaleReply`](crate::Code::StaleReply) where the run doesn't ask it (any more) and
+    /// [`RunEnded`](crate::Code::RunEnded) where it has ended; [`Error::Usage`] for an answer of another kind than it takes, and where
+    /// no reply is waited for, as by [`Recipe::Message`](crate::Recipe::Message).
+    pub async fn reply(&self, run: &RunId, question: &str, answer: &Answer) -> Result<bool, Error> {
+        let run = self.store().load(run)?;
+        let replied = replying::reply(&run, Some(question), Some(answer)).await?;
+        Ok(replied.taken)
     }
 
     /// Leaves the question of that id without an answer, from any process: the run ends with it.
     ///
     /// # Errors
-    /// As [`Operator::answer`].
-    pub fn leave(&self, run: &RunId, question: &str) -> Result<(), Error> {
-        Ok(self.store().load(run)?.leave_question(question)?)
+    /// As [`Operator::reply`].
+    pub async fn leave(&self, run: &RunId, question: &str) -> Result<bool, Error> {
+        let run = self.store().load(run)?;
+        let replied = replying::reply(&run, Some(question), None).await?;
+        Ok(replied.taken)
     }
 
-    /// Tells the agent of a run something, from any process: it is its next prompt when the turn ends. Returns the message's id.
+    /// Tells the agent of a run something, from any process: it is its next prompt when the turn ends. Waits until the run has read it,
+    /// some seconds at most; where no operator lives, the next one does. Returns the message's id.
     ///
     /// # Errors
     /// [`Error::Run`], with the code [`RunEnded`](crate::Code::RunEnded) where it has ended, and
-    /// [`TakesNoMessage`](crate::Code::TakesNoMessage) for a headless agent.
-    pub fn send(&self, run: &RunId, text: &str) -> Result<String, Error> {
-        Ok(self.store().load(run)?.send_message(text)?)
+    /// [`TakesNoMessage`](crate::Code::TakesNoMessage) for a headless agent; [`Error::Usage`] where it waits for an answer.
+    pub async fn send(&self, run: &RunId, text: &str) -> Result<String, Error> {
+        let run = self.store().load(run)?;
+        let sent = replying::send(&run, (text, false)).await?;
+        Ok(sent.message)
     }
 
     /// The same within the turn that runs; where that ends before, it is the next prompt.
     ///
     /// # Errors
     /// As [`Operator::send`].
-    pub fn steer(&self, run: &RunId, text: &str) -> Result<String, Error> {
-        Ok(self.store().load(run)?.steer(text)?)
+    pub async fn steer(&self, run: &RunId, text: &str) -> Result<String, Error> {
+        let run = self.store().load(run)?;
+        let sent = replying::send(&run, (text, true)).await?;
+        Ok(sent.message)
     }
 
     /// What a run does at this moment.
@@ -106,7 +128,8 @@ impl Operator {
     ///
     /// # Errors
     /// [`Error::Run`], with the code [`RunEnded`](crate::Code::RunEnded) where it has ended.
-    pub fn cancel(&self, run: &RunId, reason: &str) -> Result<(), Error> {
-        Ok(self.store().load(run)?.send_cancel(reason)?)
+    pub fn abort(&self, run: &RunId, reason: &str) -> Result<(), Error> {
+        let run = self.store().load(run)?;
+        replying::abort(&[run], reason).map(drop)
     }
 }

@@ -24,8 +24,73 @@ pub struct Verdict {
     /// The word for the agent, of a `deny`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Each thing that would be done, in the order of the command; at least one.
+    /// Each thing that would be done, in the order of the command. None where a program's own code decided.
     pub acts: Vec<Judged>,
+}
+
+/// The word of a policy on a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Ruling {
+    /// What is to happen.
+    pub action: Action,
+    /// The rule that says it, for the record.
+    pub rule: String,
+    /// The word for the agent, of a `deny`.
+    pub message: Option<String>,
+}
+
+impl Ruling {
+    /// Go on, by that rule.
+    #[must_use]
+    pub fn allow(rule: impl Into<String>) -> Self {
+        Self::new(Action::Allow, rule)
+    }
+
+    /// Not before somebody says so: who answers without a policy.
+    #[must_use]
+    pub fn ask(rule: impl Into<String>) -> Self {
+        Self::new(Action::Ask, rule)
+    }
+
+    /// No, by that rule; the message tells the agent what to do instead.
+    #[must_use]
+    pub fn deny(rule: impl Into<String>, message: impl Into<String>) -> Self {
+        let message = Some(message.into());
+        Self {
+            message,
+            ..Self::new(Action::Deny, rule)
+        }
+    }
+
+    fn new(action: Action, rule: impl Into<String>) -> Self {
+        Self {
+            action,
+            rule: rule.into(),
+            message: None,
+        }
+    }
+}
+
+impl From<Verdict> for Ruling {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            action: verdict.action,
+            rule: verdict.rule,
+            message: verdict.message,
+        }
+    }
+}
+
+impl From<Ruling> for Verdict {
+    fn from(ruling: Ruling) -> Self {
+        Self {
+            action: ruling.action,
+            rule: ruling.rule,
+            message: ruling.message,
+            acts: Vec::new(),
+        }
+    }
 }
 
 /// The verdict on one thing of a request.

@@ -76,6 +76,11 @@ impl NamedPolicy {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// The rules, whose examples were checked when they were loaded.
+    pub(crate) fn parse(&self) -> Option<Policy> {
+        Policy::parse_unchecked(&self.text).ok()
+    }
 }
 
 impl Policy {

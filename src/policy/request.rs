@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// One wish of an agent: the call of a tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The agent's own name of the tool, such as `Bash` or `mcp__github__create_issue`.
     pub tool: String,
@@ -14,7 +16,9 @@ pub struct Request {
 }
 
 /// What a tool is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Wish {
     /// Run a shell's script.
     Shell(String),

@@ -14,9 +14,10 @@ use crate::agent::screen_state::AnswerOption;
 use crate::agent::signals::Decided;
 use crate::os::signal::exit_after;
 use crate::os::time::timestamp;
-use crate::policy::{Action, NamedPolicy};
+use crate::policy::Action;
 use crate::record::code::Code;
 use crate::task::budget::{Budget, Usd};
+use crate::task::judge::Policy;
 use crate::task::name::{RunId, TaskName};
 use crate::worktree::diff::FileChange;
 use crate::worktree::{AgentCommit, Changes};
@@ -139,10 +140,10 @@ pub struct Continued {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PolicyRecord {
-    /// The preset, or the file as it was named.
+    /// The preset, the file as it was named, or the name of a program's own policy.
     pub name: String,
-    /// `sha256:` and 64 hex digits, of the document that was in force.
-    pub hash: String,
+    /// `sha256:` and 64 hex digits, of the document that was in force; absent where a program's own code decided.
+    pub hash: Option<String>,
     /// The decisions, oldest first: each denial, and the answer to each approval that the agent asked for.
     pub decisions: Vec<PolicyDecision>,
 }
@@ -165,8 +166,8 @@ pub struct PolicyDecision {
 }
 
 impl PolicyRecord {
-    /// The record of a policy, with the decisions that its hooks wrote into `signals`.
-    pub(crate) fn load(policy: &NamedPolicy, signals: &Path) -> Self {
+    /// The record of a policy, with the decisions that the hooks wrote into `signals`.
+    pub(crate) fn load(policy: &dyn Policy, signals: &Path) -> Self {
         let decision = |(_, decided): (String, Decided)| PolicyDecision {
             tool: decided.tool,
             command: decided.command,
@@ -176,7 +177,7 @@ impl PolicyRecord {
         };
         Self {
             name: policy.name().to_owned(),
-            hash: policy.hash().to_owned(),
+            hash: policy.rules().map(|rules| rules.hash().to_owned()),
             decisions: Decided::list(signals).into_iter().map(decision).collect(),
         }
     }

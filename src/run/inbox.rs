@@ -33,6 +33,14 @@ async fn wait_for<T>(
     }
 }
 
+/// By what a run is said to be ended, for that reason.
+pub(crate) fn by_message(reason: &str) -> String {
+    match reason.trim() {
+        "" => BY.to_owned(),
+        _ => format!("{BY}: {reason}"),
+    }
+}
+
 /// Cancels a run when a message asks for it, until dropped.
 pub(crate) struct CancelByMessage(JoinHandle<()>);
 
@@ -41,8 +49,7 @@ impl CancelByMessage {
         let (dir, watch, cancel) = (dir.clone(), Arc::clone(watch), cancel.clone());
         Self(tokio::spawn(async move {
             match wait_for(&dir, &watch, || dir.load_abort()).await {
-                Ok(abort) if abort.reason.trim().is_empty() => cancel.cancel(BY),
-                Ok(abort) => cancel.cancel(format!("{BY}: {}", abort.reason)),
+                Ok(abort) => cancel.cancel(by_message(&abort.reason)),
                 Err(error) => tracing::warn!(%error, "the run's inbox can't be watched"),
             }
         }))

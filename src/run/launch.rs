@@ -17,6 +17,7 @@ use crate::record::journal::{Progress, Step};
 use crate::run::cancel::Cancel;
 use crate::run::context::Agent;
 use crate::run::drive::denial;
+use crate::run::judging::limit_of;
 use crate::run::{Run, preflight, teardown};
 use crate::task::policy::Permissions;
 use crate::tmux::{Pane, SessionSpec};
@@ -55,7 +56,7 @@ impl Run<'_> {
             hooks: Hooks {
                 helper: &self.ready.helper,
                 signals,
-                judges: self.task.policy.is_some(),
+                judged_within: self.task.policy.as_deref().map(limit_of),
             },
             environment: &self.ready.environment,
             home,

@@ -17,6 +17,7 @@ use crate::os::search_path::{find_program, search_path};
 use crate::record::{Store, TRANSCRIPT};
 use crate::run::shared::Shared;
 use crate::task::Task;
+use crate::task::judge::is_gone;
 use crate::task::name::{Names, RunId};
 use crate::task::policy::{Keep, Permissions};
 use crate::tmux::{self, Server};
@@ -80,6 +81,12 @@ pub(crate) async fn check(
         let name = executor.name();
         return Err(Error::Usage(format!(
             "{name} can't be held to --output-schema: use a headless executor (`cx-operator doctor --help` lists them)"
+        )));
+    }
+    if let Some(policy) = task.policy.as_ref().filter(|policy| is_gone(policy)) {
+        let name = policy.name();
+        return Err(Error::Usage(format!(
+            "the policy `{name}` was code of the program that began the earlier run: name one with --policy, or set Task::policy"
         )));
     }
     if task.budget.is_set() && task.keep == Keep::Session {

@@ -7,12 +7,14 @@
 //! Only what is provably ours is touched: the processes with the run's mark, the session on our own socket that runs
 //! the run's launcher, the worktree whose marker names run and state directory.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::{Error, io as io_error};
+use crate::os::given;
 use crate::os::process::{Process, RunProcesses, boot_id, holds_this_process};
 use crate::os::time::millis;
 use crate::record::journal::{Entry, Journal, Progress};
@@ -22,10 +24,12 @@ use crate::run::collect::miss_worktree;
 use crate::run::context::{Agent, RunContext};
 use crate::run::drive::{Driver, Ending, Parts};
 use crate::run::inbox::{self, CancelByMessage};
+use crate::run::judging::Judging;
 use crate::run::notify::Notifier;
 use crate::run::recovery::evidence::{Judgement, judge};
 use crate::run::shared::Shared;
 use crate::run::teardown;
+use crate::task::judge::Policy;
 use crate::task::policy::Keep;
 use crate::task::respond::{Context, Responder};
 use crate::tmux::Server;
@@ -318,19 +322,30 @@ impl TakenOverRun {
         (outcome.status, outcome.error) = (Status::Failed, Some(trouble));
     }
 
+    /// Those who are named, else those that the run had, as far as they can be made again.
+    pub(crate) fn deciders(
+        &self,
+        responders: Option<Vec<Arc<dyn Responder>>>,
+        policy: Option<Arc<dyn Policy>>,
+    ) -> Deciders {
+        let order = &self.found.journal_state.order;
+        Deciders {
+            responders: responders.unwrap_or_else(|| order.responders.clone()),
+            policy: policy.or_else(|| order.policy.clone()),
+        }
+    }
+
     /// Follows the agent on, as its first operator would have, and ends the run.
     pub(crate) async fn follow(
         &self,
         shared: &Shared,
-        responders: Option<Vec<Arc<dyn Responder>>>,
+        deciders: Deciders,
         cancel: &Cancel,
     ) -> Outcome {
         self.take_over();
         let _until_the_end = CancelByMessage::listen(&self.found.dir, &shared.watch, cancel);
         let started = Instant::now();
-        let responders =
-            responders.unwrap_or_else(|| self.found.journal_state.order.responders.clone());
-        let (found, mut ending) = self.found.judge(!responders.is_empty());
+        let (found, mut ending) = self.found.judge(!deciders.responders.is_empty());
         let agent = self.found.find_agent().await;
         let found = found.filter(|_| agent.is_none() || !self.found.is_told_more());
         // A server may have been started beside a worktree that never came to be.
@@ -339,7 +354,7 @@ impl TakenOverRun {
             (self.found.journal_state.made, &found, &agent, prompt)
         {
             ending = self
-                .drive((shared, agent), responders, cancel)
+                .drive((shared, agent), &deciders, cancel)
                 .await
                 .unwrap_or_else(|error| Ending::failed(error.to_failure()));
         }
@@ -352,10 +367,10 @@ impl TakenOverRun {
     async fn drive(
         &self,
         (shared, agent): (&Shared, &Agent),
-        responders: Vec<Arc<dyn Responder>>,
+        deciders: &Deciders,
         cancel: &Cancel,
     ) -> Result<Ending, Error> {
-        let responder = inbox::responders(&self.found.dir, &shared.watch, &responders);
+        let responder = inbox::responders(&self.found.dir, &shared.watch, &deciders.responders);
         let (mut plan, mut resume_point) = (
             self.found.plan(!responder.is_empty()),
             self.found.journal_state.resume_point(),
@@ -379,7 +394,7 @@ impl TakenOverRun {
         if resume_point.pasted && !was_pasted {
             (resume_point.pasted, resume_point.probed) = (false, None);
         }
-        let context = Context::new(
+        let mut context = Context::new(
             self.found.journal_state.run_id.as_str(),
             self.found.journal_state.task.as_str(),
             self.found
@@ -389,6 +404,7 @@ impl TakenOverRun {
                 .map(|(path, _)| path.clone())
                 .unwrap_or_default(),
         );
+        context.home = given::variable("HOME").map(PathBuf::from);
         let parts = Parts {
             machine: Machine::resume(plan, resume_point.clone(), Instant::now()),
             pane: pane.as_ref(),
@@ -408,6 +424,8 @@ impl TakenOverRun {
             trust: self.found.journal_state.order.agent.trust,
             executor: self.found.journal_state.order.agent.executor,
         };
+        let dir = &self.found.dir;
+        let _judging = Judging::begin(deciders.policy.as_ref(), dir, &shared.watch, &context)?;
         let driver = Driver::resume(
             parts,
             &resume_point,
@@ -416,6 +434,12 @@ impl TakenOverRun {
         )?;
         Ok(driver.follow(cancel.cancelled()).await)
     }
+}
+
+/// Who answers and decides in a run that is taken over.
+pub(crate) struct Deciders {
+    responders: Vec<Arc<dyn Responder>>,
+    policy: Option<Arc<dyn Policy>>,
 }
 
 /// Takes a run over to bring it to its end; hands back the record of one that has ended.

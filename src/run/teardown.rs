@@ -278,7 +278,7 @@ fn describe_terms(context: &RunContext<'_>, outcome: &mut Outcome) {
     };
     let signals = context.dir.signals();
     let policy = order.policy.as_ref();
-    outcome.policy = policy.map(|policy| PolicyRecord::load(policy, &signals));
+    outcome.policy = policy.map(|policy| PolicyRecord::load(&**policy, &signals));
     let usage = outcome.usage.as_ref();
     outcome.budget = BudgetRecord::of(&order.budget, usage);
     let excess = usage.and_then(|usage| order.budget.find_excess(usage));

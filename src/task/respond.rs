@@ -45,7 +45,7 @@ pub enum RespondError {
     Answer(String),
 }
 
-/// The run that a responder is asked for.
+/// The run that a responder or a policy is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Context {
@@ -55,7 +55,9 @@ pub struct Context {
     pub task: String,
     /// The worktree, as it is at this moment.
     pub worktree: PathBuf,
-    /// The question's id within the run, for an answer from another process.
+    /// The home directory of the agent's user.
+    pub home: Option<PathBuf>,
+    /// The question's id within the run, for an answer from another process. Empty for a policy.
     pub question: String,
 }
 
@@ -67,6 +69,7 @@ impl Context {
             run_id: run_id.into(),
             task: task.into(),
             worktree,
+            home: None,
             question: String::new(),
         }
     }
@@ -114,7 +117,7 @@ pub enum Recipe {
         #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]
         limit: Duration,
     },
-    /// Another process that sends an answer to the run ([`Operator::answer`](crate::Operator::answer)).
+    /// Another process that sends an answer to the run ([`Operator::reply`](crate::Operator::reply)).
     Message {
         /// How long its answer may take.
         #[serde(rename = "limit_ms", with = "crate::os::time::milliseconds")]

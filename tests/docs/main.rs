@@ -382,16 +382,31 @@ fn the_pages_name_the_versions_that_were_tried() {
     assert!(readme.contains(&format!("Rust {rust} or later")));
 }
 
+/// Its blocks are parts of examples and of the documentation of items, which are compiled.
 #[test]
-fn the_page_of_the_library_shows_the_example() {
+fn the_page_of_the_library_shows_what_compiles() {
     let page = load("docs/library.md");
-    let (_, rest) = page.split_once("```rust\n").expect("a block of Rust");
-    let (block, _) = rest.split_once("```").expect("its end");
-    let example = load("examples/delegate.rs");
-    let example: Vec<&str> = example.lines().map(str::trim).collect();
-    let block: Vec<&str> = block.lines().map(str::trim).collect();
-    assert!(block.len() > 3);
-    assert!(example.windows(block.len()).any(|lines| lines == block));
+    let compiled = [
+        "examples/delegate.rs",
+        "src/operator.rs",
+        "src/task/judge.rs",
+    ]
+    .map(|file| {
+        let text = load(file);
+        let lines = text
+            .lines()
+            .map(|line| line.trim().trim_start_matches("///"));
+        lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    });
+    let blocks: Vec<&str> = page.split("```rust\n").skip(1).collect();
+    assert_eq!(blocks.len(), 3);
+    for block in blocks {
+        let (block, _) = block.split_once("```").expect("its end");
+        let block: Vec<&str> = block.lines().map(str::trim).collect();
+        assert!(block.len() > 3);
+        let shows = |text: &Vec<String>| text.windows(block.len()).any(|lines| lines == block);
+        assert!(compiled.iter().any(shows), "{block:#?}");
+    }
 }
 
 #[test]

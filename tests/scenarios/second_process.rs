@@ -86,12 +86,13 @@ async fn answered(rig: &Rig) {
     assert_eq!(other.find("t").expect("found"), id);
     assert!(other.is_alive(&id).expect("found"));
     assert_eq!(other.outcome(&id).expect("readable"), None);
-    let wrong = other.answer(&id, "9-9", &Answer::Text("x".to_owned()));
+    let wrong = run.reply("9-9", &Answer::Text("x".to_owned())).await;
     let wrong = wrong.expect_err("not asked");
     assert_eq!(wrong.code(), Code::StaleReply);
     assert!(wrong.message().contains(&asked.id), "{wrong}");
     let answer = Answer::Text("Spaces.\n[[shell echo spaces > style; echo 'STATUS: DONE']]".into());
-    other.answer(&id, &asked.id, &answer).expect("sent");
+    let taken = other.reply(&id, &asked.id, &answer).await.expect("sent");
+    assert!(taken, "the run has read it");
     let outcome = rig.outcome(run).await;
     assert_eq!(
         (outcome.status, outcome.turns),
@@ -103,9 +104,11 @@ async fn answered(rig: &Rig) {
     let record = other.outcome(&id).expect("readable").expect("written");
     assert_eq!(record.result_commit, outcome.result_commit);
     assert!(other.question(&id).expect("readable").is_none());
-    let late = other.answer(&id, &asked.id, &answer);
-    assert_eq!(late.expect_err("it has ended").code(), Code::StaleReply);
-    let late = other.cancel(&id, "").expect_err("it has ended");
+    let late = other.reply(&id, &asked.id, &answer).await;
+    assert_eq!(late.expect_err("it has ended").code(), Code::RunEnded);
+    let late = other.send(&id, "more").await;
+    assert_eq!(late.expect_err("it has ended").code(), Code::RunEnded);
+    let late = other.abort(&id, "").expect_err("it has ended");
     assert_eq!(late.code(), Code::RunEnded);
     let mut events = other.follow(&id).expect("followed");
     let mut last = None;
@@ -127,9 +130,9 @@ async fn decided(rig: &Rig) {
 }
 
 async fn ended(rig: &Rig) {
-    let (run, dir, _) = begin(rig, rig.task("[[sleep 60]]")).await;
+    let (run, _, _) = begin(rig, rig.task("[[sleep 60]]")).await;
     fs::write(rig.worktree().join("half"), "done\n").expect("half of the work");
-    other(rig).cancel(&dir.id(), "").expect("sent");
+    run.abort("").expect("sent");
     let outcome = rig.outcome(run).await;
     assert_eq!(outcome.status, Status::Aborted, "{outcome:?}");
     let error = outcome.error.as_ref().expect("why");
@@ -165,7 +168,7 @@ async fn answered_while_nobody_lived(rig: &Rig) {
         vec![Arc::new(Recipe::Message { limit: LIMIT })];
     let run = rig
         .operator
-        .resume(&dir.id(), Some(responders))
+        .resume(&dir.id(), Some(responders), None)
         .expect("taken over");
     let outcome = rig.outcome(run).await;
     assert_eq!(

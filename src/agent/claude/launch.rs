@@ -159,9 +159,10 @@ pub(super) fn settings(launch: &Launch<'_>, events: &[(&str, Kind)]) -> Value {
         let hook = json!({"type": "command", "command": command, "timeout": timeout});
         hooks.insert(event.to_owned(), json!([{"hooks": [hook]}]));
     }
-    if launch.hooks.judges {
+    if let Some(limit) = launch.hooks.judged_within {
         let command = launch.hooks.helper.judge(launch.hooks.signals, "claude");
-        let hook = json!({"type": "command", "command": command, "timeout": HOOK_LIMIT});
+        let timeout = (limit + signals::HOOK_GRACE).as_secs();
+        let hook = json!({"type": "command", "command": command, "timeout": timeout});
         hooks.insert("PreToolUse".to_owned(), json!([{"hooks": [hook]}]));
     }
     let mut settings = json!({

@@ -59,12 +59,14 @@ impl Hooks<'_> {
             };
             entries.push(entry(event_names(kind), command, timeout));
         }
-        if self.judges {
+        if let Some(limit) = self.judged_within {
             let judge = || self.helper.judge(self.signals, "codex");
-            entries.push(entry(BEFORE_TOOL, judge(), DEFAULT_TIMEOUT_SECS));
+            let timeout = (limit + signals::HOOK_GRACE).as_secs();
+            let timeout = timeout.max(DEFAULT_TIMEOUT_SECS);
+            entries.push(entry(BEFORE_TOOL, judge(), timeout));
             if !kinds.contains(&Kind::Permission) {
                 let names = event_names(Kind::Permission);
-                entries.push(entry(names, judge(), DEFAULT_TIMEOUT_SECS));
+                entries.push(entry(names, judge(), timeout));
             }
         }
         let state: Vec<String> = entries.iter().map(Entry::state).collect();
@@ -330,7 +332,7 @@ mod tests {
         let hooks = Hooks {
             helper: &Helper::at("/opt/it's here/cx-helper".into()),
             signals: Path::new("/s/\"x\""),
-            judges: false,
+            judged_within: None,
         };
         let launch = Launch {
             options,

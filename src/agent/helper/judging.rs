@@ -37,7 +37,7 @@ pub(super) fn judge(dir: &Path, executor: ExecutorId, payload: &[u8]) -> bool {
     let (Some(standing), Some(call)) = (Standing::load(dir), executor.call(payload)) else {
         return false;
     };
-    let Some(verdict) = standing.judge(&call.request) else {
+    let Some(verdict) = standing.judge(dir, &call) else {
         return false;
     };
     let is_told = match verdict.action {

@@ -6,14 +6,10 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify;
-
+use super::changes::Changes;
 use super::{Kind, SignalFile, session_part, store};
 
 /// Name of the file with the [`Policy`] of a signal directory.
@@ -24,11 +20,6 @@ pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// The longest wait for a decision: a week, the most that a person is given, and a day.
 pub const MAX_WAIT: Duration = Duration::from_secs(8 * 24 * 3600);
-
-/// Between two looks for a decision where the kernel tells of changes; it may lose one.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// The same where it doesn't: a user may have no more watches.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The permission hook's answer to every permission of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +150,7 @@ pub fn write_decision(dir: &Path, asked: &SignalFile, decision: &Decision) -> io
 /// Whatever the listing or an atomic write meets.
 pub fn pass_undecided(dir: &Path) -> io::Result<()> {
     write_policy(dir, &Policy::Ask)?;
+    super::Standing::release(dir)?;
     for asked in super::list(dir)? {
         if asked.kind == Kind::Permission && !dir.join(decision_name(&asked)).exists() {
             write_decision(dir, &asked, &Decision::Pass)?;
@@ -195,33 +187,6 @@ fn wait_decision(path: &Path, limit: Duration) -> Decision {
             return Decision::Pass;
         }
         changes.wait(limit.saturating_sub(started.elapsed()));
-    }
-}
-
-/// The files that come into a directory. A hook that waits for a person costs nothing meanwhile.
-struct Changes(Option<OwnedFd>);
-
-impl Changes {
-    fn of(dir: &Path) -> Self {
-        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-        let watch = || {
-            let watch = inotify::init(flags)?;
-            let comes = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
-            inotify::add_watch(&watch, dir, comes)?;
-            Ok::<_, rustix::io::Errno>(watch)
-        };
-        Self(watch().ok())
-    }
-
-    /// Waits for a change, no longer than that.
-    fn wait(&self, limit: Duration) {
-        let Some(watch) = &self.0 else {
-            return thread::sleep(limit.min(POLL_INTERVAL));
-        };
-        let limit = Timespec::try_from(limit.min(LOOK_INTERVAL)).ok();
-        let _at_intervals = poll(&mut [PollFd::new(watch, PollFlags::IN)], limit.as_ref());
-        let mut events = [0; 4096];
-        while rustix::io::read(watch, &mut events).is_ok_and(|read| read > 0) {}
     }
 }
 

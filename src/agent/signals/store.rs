@@ -106,3 +106,9 @@ impl Drop for Temporary<'_> {
         let _renamed_already = fs::remove_file(&self.path);
     }
 }
+
+/// A regular file, and no link.
+pub(super) fn load_file(path: &Path) -> Option<Vec<u8>> {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
+    is_file.then(|| fs::read(path).ok()).flatten()
+}
