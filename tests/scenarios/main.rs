@@ -178,5 +178,6 @@ mod secrets;
 mod shapes;
 mod soak;
 mod steering;
+mod stories;
 mod telling;
 mod user_hooks;
