@@ -18,7 +18,7 @@ use crate::record::code::Code;
 use crate::record::redact::redact;
 use crate::record::shown::{self, Shown, harmless, one_line};
 use crate::record::{Failure, Store};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use refusal::print_refusal;
 use regex::Regex;
 use rustix::process::Signal;
@@ -42,6 +42,7 @@ mod earlier;
 mod events;
 mod follow;
 mod hooks;
+mod look;
 mod mcp;
 mod policy;
 mod prune;
@@ -69,6 +70,9 @@ struct Cli {
     /// Print more on stderr; -vv prints everything. RUST_LOG takes precedence.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Colours: auto is where a terminal shows them and neither NO_COLOR nor TERM=dumb forbids them, or CLICOLOR_FORCE is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
 
     #[command(subcommand)]
     command: Command,
@@ -170,6 +174,7 @@ pub fn main() -> ExitCode {
         _ => cli,
     };
     start_log(cli.verbose);
+    look::note_wish(cli.color);
     let done = match cli.command {
         Command::Supervise(_) => Err(usage("`supervise` is started by `delegate --detach` alone")),
         Command::Delegate(command) => command.run(),

@@ -12,12 +12,13 @@ use crate::operator::listing::{Listing, Wanted, find_run, list, load_record};
 use crate::record::{RunDir, Status, journal};
 use clap::Args;
 
+use super::look::Look;
 use super::prune::age;
-use super::report::files;
 use super::{
-    State, find_executor, harmless, one_line, print_json, print_record, print_text, report, safe,
-    tell,
+    State, find_executor, harmless, print_json, print_record, print_text, report, safe, tell,
 };
+
+mod listed;
 
 /// List the runs, newest first, with the disk space of their records.
 #[derive(Args)]
@@ -123,20 +124,9 @@ impl List {
             let bytes = runs.iter().map(|run| run.disk_bytes).sum();
             tell(&format!("{} runs, {} on the disk", runs.len(), size(bytes)));
         }
-        let mut text = String::new();
-        for run in runs {
-            let changed = run.files_changed.map_or_else(|| "-".to_owned(), files);
-            let size = size(run.disk_bytes);
-            let place = run.position.map(|place| format!("queued ({place})"));
-            let line = format!(
-                "{:<60} {:<7} {:<16} {size:>9}  {changed}\n",
-                one_line(&run.run_id),
-                one_line(run.executor.as_deref().unwrap_or("-")),
-                place.unwrap_or(run.status)
-            );
-            text.push_str(&line);
+        if !runs.is_empty() {
+            print_text(&listed::draw(&runs, &Look::of_stdout()))?;
         }
-        print_text(&safe(&text))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -253,8 +243,7 @@ impl Log {
         if self.json {
             print_json(&entries)?;
         } else {
-            let lines: Vec<String> = entries.iter().map(report::line_of_any).collect();
-            print_text(&format!("{}\n", lines.join("\n")))?;
+            print_text(&report::draw_log(&entries, &Look::of_stdout()))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -3,12 +3,15 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use anstyle::Style;
+
 use crate::Error;
 use crate::agent::report::Item;
 use crate::record::journal::{Entry, Progress, Step};
 use crate::record::{Outcome, Status};
 use crate::worktree::Changes;
 
+use super::look::{self, BOLD, DIM, Look, time, words_of};
 use super::{advice, one_line, print_failure, print_record, print_text, quoted, safe, tell};
 
 /// Files listed in a report; the record has all.
@@ -17,8 +20,9 @@ const FILES_SHOWED: usize = 20;
 /// Prints what just happened, in a line; only the essential lines if stderr is not a terminal.
 pub(super) fn print_progress(entry: &Entry, quiet: bool) {
     if let Some(line) = line_of(&entry.progress, quiet) {
-        let time = entry.at.get(11..19).unwrap_or("");
-        tell(&format!("{time} {}", one_line(&safe(&line))));
+        let look = Look::of_stderr();
+        let time = time::parse(&entry.at).map_or_else(String::new, |at| look.clock(at));
+        tell(&format!("{time} {}", words_of(&line)));
     }
 }
 
@@ -113,8 +117,8 @@ pub(super) fn item_line(item: &Item) -> Option<String> {
     })
 }
 
-/// Any event in a line, for `log`.
-pub(super) fn line_of_any(entry: &Entry) -> String {
+/// Any event in a line.
+fn words_of_any(entry: &Entry) -> String {
     let words = line_of(&entry.progress, false).unwrap_or_else(|| {
         let json = serde_json::to_value(&entry.progress).unwrap_or_default();
         let pairs = json
@@ -134,7 +138,51 @@ pub(super) fn line_of_any(entry: &Entry) -> String {
             .collect::<Vec<_>>()
             .join(" ")
     });
-    one_line(&safe(&format!("{} {words}", entry.at)))
+    words_of(&words)
+}
+
+/// The events of a journal, a line each. At a terminal each day has a heading, and the lines tell the time.
+pub(super) fn draw_log(entries: &[Entry], look: &Look) -> String {
+    let (mut text, mut today) = (String::new(), String::new());
+    for entry in entries {
+        text += &log_line(entry, &mut today, look);
+    }
+    text
+}
+
+/// The same of one event, below the heading of its day unless that is `today`.
+pub(super) fn log_line(entry: &Entry, today: &mut String, look: &Look) -> String {
+    let words = words_of_any(entry);
+    let Some(at) = time::parse(&entry.at) else {
+        return format!("{} {words}\n", words_of(&entry.at));
+    };
+    if look.width.is_none() {
+        return format!("{} {words}\n", look.moment(at));
+    }
+    let mut line = String::new();
+    let day = look.day(at);
+    if day != *today {
+        line = look.paint(BOLD, &day) + "\n";
+        *today = day;
+    }
+    let clock = look.paint(DIM, &look.clock(at));
+    line + &format!(
+        "{clock} {}\n",
+        look.paint(of_event(&entry.progress), &words)
+    )
+}
+
+/// The style of an event: what went wrong and what asks is to be seen among the others.
+fn of_event(progress: &Progress) -> Style {
+    match progress {
+        Progress::StepFailed { .. } | Progress::TurnFailed { .. } => look::BAD,
+        Progress::PermissionAsked { .. } | Progress::Asked { .. } | Progress::Waiting { .. } => {
+            look::ASKS
+        }
+        Progress::Submitted { .. } | Progress::TurnEnded { .. } => look::MOVES,
+        Progress::Recorded { status } => look::of_status(status.as_str()),
+        _ => Style::new(),
+    }
 }
 
 /// The report of a run: outcome, what was done, what changed, what was observed, what's next.

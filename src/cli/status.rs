@@ -8,6 +8,7 @@ use crate::Error;
 use crate::operator::status::{RunStatus, load_status};
 use crate::record::inbox::OpenQuestion;
 
+use super::look::{Look, time};
 use super::report::item_line;
 use super::{State, one_line, print_json, print_text, safe};
 
@@ -39,7 +40,9 @@ impl Status {
 
 /// A run in some lines.
 pub(super) fn describe(status: &RunStatus) -> String {
-    let since = status.since.as_deref().unwrap_or("?");
+    let look = Look::of_stdout();
+    let since = status.since.as_deref().and_then(time::parse);
+    let since = since.map_or_else(|| "?".to_owned(), |since| look.moment(since));
     let mut text = format!(
         "{}  {}: {} since {since}, turn {}\n",
         one_line(&status.run_id),
@@ -79,7 +82,11 @@ pub(super) fn describe_question(question: &OpenQuestion) -> String {
         text += &format!("  * {label}: {description}\n");
     }
     if let Some(until) = &question.until {
-        text += &format!("  waits for an answer until {until}\n");
+        let moment = time::parse(until).map(|until| Look::of_stdout().moment(until));
+        text += &format!(
+            "  waits for an answer until {}\n",
+            moment.as_ref().unwrap_or(until)
+        );
     }
     text
 }

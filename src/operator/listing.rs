@@ -45,6 +45,9 @@ pub struct Summary {
     pub repository: Option<String>,
     /// The number of files that it changed.
     pub files_changed: Option<usize>,
+    /// The lines that it added and took away, for people.
+    #[serde(skip)]
+    pub(crate) lines: Option<(usize, usize)>,
     /// How long it took.
     pub duration_ms: Option<u64>,
     /// The size of the run's directory on the disk.
@@ -52,33 +55,39 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// A run of which only the name is known.
+    pub(crate) fn blank(run_id: &str, status: &str) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            status: status.to_owned(),
+            position: None,
+            task: None,
+            executor: None,
+            repository: None,
+            files_changed: None,
+            lines: None,
+            duration_ms: None,
+            disk_bytes: 0,
+        }
+    }
+
     fn of_queued(run: Queued) -> Self {
         Self {
-            run_id: run.run_id,
-            status: "queued".to_owned(),
             position: Some(run.position),
             task: Some(run.task),
             executor: run.executor,
-            repository: None,
-            files_changed: None,
-            duration_ms: None,
-            disk_bytes: 0,
+            ..Self::blank(&run.run_id, "queued")
         }
     }
 
     fn of(run: &RunDir) -> Result<Self, Error> {
         // Alive first: a living run writes its record before it removes what it made.
         let alive = run.is_alive();
+        let status = if alive { "running" } else { "orphaned" };
         let mut summary = Self {
-            run_id: run.name().to_owned(),
-            status: if alive { "running" } else { "orphaned" }.to_owned(),
-            position: None,
             task: run.task().map(str::to_owned),
-            executor: None,
-            repository: None,
-            files_changed: None,
-            duration_ms: None,
             disk_bytes: disk_use(run.path()),
+            ..Self::blank(run.name(), status)
         };
         // The end is told to whoever waits for it a moment before the operator lets go of the run.
         let is_over = || !alive || RunStatus::load(run).is_ok_and(|status| status.phase == "ended");
@@ -88,6 +97,7 @@ impl Summary {
             summary.executor = Some(outcome.executor);
             summary.repository = outcome.repository.map(|path| path.display().to_string());
             summary.files_changed = Some(outcome.files_changed);
+            summary.lines = Some((outcome.insertions, outcome.deletions));
             summary.duration_ms = Some(outcome.duration_ms);
             return Ok(summary);
         }

@@ -70,7 +70,7 @@ fn the_newest_are_listed_and_the_others_counted() {
         "{said}"
     );
     let ran = place.cli(&["list", "--all"]);
-    assert_eq!(ran.stdout.lines().count(), 52);
+    assert_eq!(ran.stdout.lines().count(), 1 + 52);
     assert!(ran.stderr.contains("52 runs, ") && ran.stderr.contains("B on the disk"));
     assert_eq!(place.cli(&["list", "--all", "--limit=1"]).code, 2);
 }
@@ -169,14 +169,12 @@ fn runs_are_listed_by_status_task_repository_and_age() {
 }
 
 #[test]
-fn a_heading_has_something_below_it_and_one_file_is_one() {
+fn a_heading_has_something_below_it() {
     let place = Place::new();
-    place.record(ONE, "one", |record| record["files_changed"] = json!(1));
+    place.record(ONE, "one", |_| {});
     let shown = place.cli(&["show", ONE]).stdout;
     // Its directory and its patch are gone: there is nothing to do next.
     assert!(!shown.contains("next:"), "{shown}");
-    let listed = place.cli(&["list"]).stdout;
-    assert!(listed.ends_with("  1 file\n"), "{listed}");
 }
 
 const ONE: &str = "20260101-000000-one-0001";

@@ -22,6 +22,10 @@ pub(crate) fn settled(place: &Place, text: &str) -> String {
             "[DATE]-$1-[ID]",
         ),
         (r"\b\d{4}-\d\d-\d\dT[\d:]+\.\d+Z", "[MOMENT]"),
+        (
+            r"\b\d{4}-\d\d-\d\d [\d:]{8} [+-]\d\d:\d\d",
+            "[LOCAL MOMENT]",
+        ),
         (r"(?m)^\d\d:\d\d:\d\d ", "[TIME] "),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[UUID]"),
         (r"\b[0-9a-f]{40}\b", "[COMMIT]"),
