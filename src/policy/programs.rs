@@ -5,6 +5,7 @@
 mod code;
 mod filters;
 mod git;
+mod runners;
 mod shells;
 mod table;
 mod wrappers;
@@ -118,6 +119,7 @@ pub(super) fn act(walk: &mut Walk<'_>, call: Call) {
         stdin: &call.stdin,
     };
     describe(walk, &command, &mut act);
+    runners::take_inner(walk, &command);
     if act.effects.is_empty() {
         act.add(EffectKind::Nothing);
     }

@@ -3,7 +3,7 @@
 use super::super::act::{Act, Effect, EffectKind, Word};
 use super::super::ground::Place;
 use super::super::shell::Walk;
-use super::Command;
+use super::{Command, runners};
 
 /// Builds and tests: the code is the repository's.
 const BUILDS: [&str; 50] = [
@@ -217,6 +217,7 @@ fn build(walk: &mut Walk<'_>, command: &Command<'_>, act: &mut Act) {
         act.add(EffectKind::Network);
     }
     leads_outside(walk, arguments, act);
+    runners::doubt_named(command.name, arguments, act);
 }
 
 /// What a program is told of other places may be written to.
@@ -260,6 +261,14 @@ fn interpret(walk: &mut Walk<'_>, command: &Command<'_>, act: &mut Act) {
         Some(["-m", _, ..] | ["--test", ..]) => {
             act.add(EffectKind::Code);
             leads_outside(walk, command.arguments, act);
+            // A module is a program: `python3 -m pytest`.
+            let (name, arguments) = match command.arguments {
+                [Word::Known(option), Word::Known(module), rest @ ..] if option == "-m" => {
+                    (module.as_str(), rest)
+                }
+                arguments => (command.name, arguments),
+            };
+            runners::doubt_named(name, arguments, act);
         }
         Some([file, ..]) if !file.starts_with('-') && file.contains('.') => {
             run_file(walk, file, act)
@@ -286,4 +295,6 @@ pub(super) fn script_of(walk: &mut Walk<'_>, program: &str, act: &mut Act) {
     let arguments: Vec<Word> = act.words[1..].to_vec();
     run_file(walk, program, act);
     leads_outside(walk, &arguments, act);
+    let name = program.rsplit('/').next().unwrap_or(program);
+    runners::doubt_named(name, &arguments, act);
 }
