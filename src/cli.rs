@@ -176,7 +176,7 @@ pub fn main() -> ExitCode {
     start_log(cli.verbose);
     look::note_wish(cli.color);
     let done = match cli.command {
-        Command::Supervise(_) => Err(usage("`supervise` is started by `delegate --detach` alone")),
+        Command::Supervise(_) => Err(usage("`supervise` is started by --detach alone")),
         Command::Delegate(command) => command.run(),
         Command::Continue(command) => command.run(),
         Command::Resume(command) => command.run(),
@@ -232,13 +232,14 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
     Ok(cli)
 }
 
-/// The command line of the caller of a supervising process, with the brief that it has read.
+/// The command line of the caller of a supervising process, with the brief that it has read, if it has one.
 fn take_order() -> Result<Cli, clap::Error> {
     let order = Order::read().map_err(clap::Error::from)?;
     let mut cli = parse(order.arguments())?;
     match &mut cli.command {
         Command::Delegate(delegate) => delegate.be_told(order),
         Command::Continue(command) => command.be_told(order),
+        Command::Resume(command) => command.be_told(),
         _ => {}
     }
     Ok(cli)

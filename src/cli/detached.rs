@@ -1,4 +1,5 @@
-//! `delegate --detach`: the run goes on in a process of its own session, and the call returns once the agent has the prompt.
+//! `delegate --detach` and `resume --detach`: the run goes on in a process of its own session, and the call returns once the agent has
+//! the prompt.
 //!
 //! That process is this program again (`operator::starting`).
 
@@ -11,21 +12,23 @@ use rustix::process::{Pid, kill_process};
 
 use crate::error::io as io_error;
 use crate::operator::starting::{Detached, Order, Start, Supervising, say_start};
-use crate::operator::status::load_status;
+use crate::operator::status::{RunStatus, load_status};
 use crate::os::signal::ENDING;
+use crate::record::code::Code;
 use crate::record::journal::{Entry, Progress};
 use crate::record::{Outcome, RunDir, Store};
 use crate::task::name::RunId;
 use crate::{Error, Run};
 
+use super::refusal::print_refusal;
 use super::report::print_outcome;
 use super::signals::Signals;
-use super::{block_on, print_json, print_text, safe, tell};
+use super::{block_on, print_failure, print_json, print_text, safe, tell};
 
 /// The name of the log of a detached run's operator, in the run's directory.
 const LOG: &str = "operator.log";
 
-/// Drive a run whose caller does not wait; started by `delegate --detach`.
+/// Drive a run whose caller does not wait; started by `delegate --detach` and `resume --detach`.
 #[derive(Args)]
 pub(super) struct Supervise {
     /// The task's name, for lists of processes.
@@ -37,6 +40,12 @@ pub(super) struct Supervise {
 pub(super) fn start(order: &Order, (task, json): (&str, bool)) -> Result<ExitCode, Error> {
     match block_on(hear_of_start(order, task))?? {
         Start::Over(outcome) => print_outcome(&outcome, json),
+        Start::Refused(failure) => {
+            print_failure(&failure);
+            let code: Result<Code, _> = failure.code.parse();
+            print_refusal(failure);
+            Ok(ExitCode::from(code.unwrap_or(Code::Io).exit()))
+        }
         Start::UnderWay {
             run_id,
             status,
@@ -69,7 +78,7 @@ async fn hear_of_start(order: &Order, task: &str) -> Result<Start, Error> {
         tokio::select! {
             heard = process.hear() => {
                 let start = heard?;
-                if matches!(start, Start::Over(_)) {
+                if !matches!(start, Start::UnderWay { .. }) {
                     process.ended().await;
                 }
                 return Ok(start);
@@ -111,6 +120,9 @@ impl Supervisor {
         match entry.progress {
             Progress::Queued { .. } => self.hand_over(run, "queued"),
             Progress::Submitted { turn: 1, .. } => self.hand_over(run, "running"),
+            Progress::TakenOver { follows: true, .. } if has_begun(run) => {
+                self.hand_over(run, "running");
+            }
             Progress::Started { .. } if self.has_told => self.log_to(run.directory().as_ref()),
             _ => {}
         }
@@ -150,6 +162,11 @@ impl Supervisor {
         }
     }
 
+    /// Says why nothing was begun.
+    pub(super) fn refuse(self, error: &Error) {
+        say_start(Start::Refused(error.to_failure()));
+    }
+
     /// Lets go of what the caller gave; what is said from now on is in the run's directory.
     fn log_to(&mut self, run: Option<&RunDir>) {
         if self.has_log {
@@ -170,4 +187,10 @@ impl Supervisor {
             tracing::warn!(%error, "the caller's files are still open");
         }
     }
+}
+
+/// Whether the agent had the prompt from the operator before.
+fn has_begun(run: &Run) -> bool {
+    let status = run.directory().map(|run| RunStatus::load(&run));
+    status.is_some_and(|status| status.is_ok_and(|status| status.turn > 0))
 }

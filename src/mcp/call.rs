@@ -30,6 +30,8 @@ pub(super) enum Answer {
     Document(Value),
     /// The record of a run that is over before its agent had the brief.
     Failed(Box<Outcome>),
+    /// Why nothing was begun.
+    Refused(Failure),
     /// The client is to ask its user something and to call again.
     Ask(InputRequiredResult),
     /// A task that the client follows.
@@ -94,9 +96,10 @@ pub(super) fn response(answer: Result<Answer, Error>) -> CallToolResponse {
             result.into()
         }
         Ok(Answer::Failed(record)) => error_of(shown::record(&*record).text).into(),
+        Ok(Answer::Refused(failure)) => error_of(error_document(&failure)).into(),
         Ok(Answer::Ask(asked)) => asked.into(),
         Ok(Answer::Task(task)) => CreateTaskResult::new(task).into(),
-        Err(error) => error_of(error_document(&error)).into(),
+        Err(error) => error_of(error_document(&failure(&error))).into(),
     }
 }
 
@@ -113,8 +116,8 @@ pub(super) fn failure(error: &Error) -> Failure {
     failure
 }
 
-fn error_document(error: &Error) -> String {
-    let document = json!({"schema_version": 1, "status": "failed", "error": failure(error)});
+fn error_document(failure: &Failure) -> String {
+    let document = json!({"schema_version": 1, "status": "failed", "error": failure});
     shown::line(&document).text
 }
 

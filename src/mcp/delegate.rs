@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,19 +9,17 @@ use serde_json::Value;
 
 use super::Risk;
 use super::call::{Answer, Call, WithNext};
+use super::starting::{Begun, start};
 use super::tooling::{Effect, Tooling};
 use super::{tasks, wait};
 use crate::agent::executor::{Ask, Sandbox};
 use crate::error::Error;
-use crate::operator::starting::{Detached, Order, Start, Supervising};
+use crate::operator::starting::Detached;
 use crate::os::blocking::blocking;
 use crate::policy::PRESETS;
 use crate::task::name::TaskName;
 use crate::task::policy::Permissions;
 use crate::task::prompt::Prompt;
-
-/// A client may give a call a minute.
-const START: Duration = Duration::from_secs(45);
 
 /// The properties that a risk guards whatever their value.
 pub(super) const GUARDED: [(Risk, &str); 6] = [
@@ -109,7 +106,7 @@ brief; the run goes on by itself. Use it for a task of minutes that the brief de
 Afterwards: `wait`, `reply` if it asks, `diff`, `apply`. Independent tasks may run at the same time, each under a name of its own.";
 
     async fn call(self, call: &Call) -> Result<Answer, Error> {
-        let name = TaskName::parse(&self.task)?;
+        TaskName::parse(&self.task)?;
         let prompt = Prompt::parse(self.prompt.as_bytes())?;
         self.refuse_risks(&call.desk.allowed)?;
         let (desk, path) = (Arc::clone(&call.desk), self.repo.clone());
@@ -117,44 +114,17 @@ Afterwards: `wait`, `reply` if it asks, `diff`, `apply`. Independent tasks may r
         let state = call.desk.operator.store().root();
         let arguments = self.arguments(&repo, state);
         (call.desk.check)(&arguments)?;
-        let order = Order::new(arguments.into_iter().map(Into::into), prompt.as_str());
-        let mut process = Supervising::start(&order, name.as_str()).await?;
-        let start = tokio::select! {
-            heard = process.hear() => Some(heard?),
-            () = tokio::time::sleep(START) => None,
-            () = call.given_up() => None,
-        };
-        let (run_id, status, run_dir) = match (start, process.run_id.take()) {
-            (Some(Start::Over(record)), _) => return Ok(Answer::Failed(record)),
-            (
-                Some(Start::UnderWay {
-                    run_id,
-                    status,
-                    run_dir,
-                }),
-                _,
-            ) => (run_id, status, run_dir),
-            (None, Some(run_id)) => (run_id, "starting".to_owned(), None),
-            (None, None) => return Err(slow()),
+        let begun = start(call, (arguments, prompt.as_str()), self.task.clone());
+        let document = match begun.await? {
+            Begun::Run(document) => document,
+            Begun::Over(answer) => return Ok(answer),
         };
         if tasks::are_followed(&call.context) {
-            return Ok(Answer::Task(tasks::begun(&run_id)));
+            return Ok(Answer::Task(tasks::begun(&document.run_id)));
         }
-        let next = wait::after_start(&status);
-        let document = Detached {
-            schema_version: 1,
-            run_id,
-            task: self.task,
-            status,
-            run_dir,
-        };
+        let next = wait::after_start(&document.status);
         Answer::with_next(document, next)
     }
-}
-
-fn slow() -> Error {
-    let slow = std::io::Error::other("the supervising process has said nothing yet");
-    crate::error::io("learn the run's id; `list` names the run once it has begun")(slow)
 }
 
 impl Delegate {

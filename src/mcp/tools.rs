@@ -12,6 +12,7 @@ use super::call::{Answer, Call};
 use super::delegate::Delegate;
 use super::diff::Diff;
 use super::read::{Doctor, Events, List, Status};
+use super::resume::Resume;
 use super::tooling::{Effect, Tooling};
 use super::wait::Wait;
 use super::words::{Abort, Apply, Reply, Send};
@@ -51,6 +52,7 @@ pub(super) fn all(allowed: &[Risk]) -> Vec<Tool> {
         tool::<Diff>(),
         apply,
         tool::<Abort>(),
+        tool::<Resume>(),
         tool::<List>(),
         doctor,
     ]
@@ -73,6 +75,7 @@ pub(super) async fn call(
         Diff::NAME => run::<Diff>(arguments, call).await,
         Apply::NAME => run::<Apply>(arguments, call).await,
         Abort::NAME => run::<Abort>(arguments, call).await,
+        Resume::NAME => run::<Resume>(arguments, call).await,
         List::NAME => run::<List>(arguments, call).await,
         Doctor::NAME => run::<Doctor>(arguments, call).await,
         _ => return None,

@@ -136,7 +136,7 @@ pub(super) fn after_start(status: &str) -> String {
     }
 }
 
-const ORPHANED: &str = "its operator died; `cx-operator resume` in a terminal takes it over";
+const ORPHANED: &str = "its operator died: call `resume`, and it goes on";
 
 /// What to do next about a run.
 pub(super) fn next(status: &RunStatus) -> String {

@@ -1,4 +1,4 @@
-//! Starting a run that a process of its own drives: the supervising process, which is this program again.
+//! Starting a run, or taking one over, that a process of its own drives: the supervising process, which is this program again.
 //!
 //! What it is to do comes on its stdin, so that nobody reads it in a list of processes; on its stdout it says in lines how the
 //! start goes. It outlives its caller, whatever becomes of that.
@@ -15,10 +15,10 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::error::{Error, io as io_error};
 use crate::os::given;
-use crate::record::Outcome;
+use crate::record::{Failure, Outcome};
 use crate::task::name::RunId;
 
-/// What a supervising process is to do: a command line of `delegate`, and the brief.
+/// What a supervising process is to do: a command line, and the brief where it has one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     arguments: Vec<Vec<u8>>,
@@ -59,7 +59,8 @@ pub(crate) struct Detached {
     pub(crate) run_id: String,
     /// The task's name.
     pub(crate) task: String,
-    /// `running`, or `queued` where the run waits for others; what a run does that an earlier call with the same key began.
+    /// `running`, or `queued` where the run waits for others; what a run does that an earlier call with the same key began, or how
+    /// one ended that was to be taken over.
     pub(crate) status: String,
     /// The run's directory, once there is one.
     pub(crate) run_dir: Option<PathBuf>,
@@ -80,6 +81,8 @@ pub(crate) enum Start {
     },
     /// It is over.
     Over(Box<Outcome>),
+    /// There is none.
+    Refused(Failure),
 }
 
 /// A line of what a supervising process says.

@@ -141,6 +141,11 @@ impl RunStatus {
             status.take(entry);
         }
         let question = run.load_question()?;
+        // Its answer is there, and about to be taken.
+        let is_answered = |open: &OpenQuestion| run.load_answer(&open.id).is_some();
+        if status.phase == "waiting" && question.as_ref().is_some_and(is_answered) {
+            status.phase = "asking";
+        }
         // One that is answered is open until the agent has the answer.
         status.question = question.filter(|_| matches!(status.phase, "asking" | "waiting"));
         status.status = match (driven, status.phase) {

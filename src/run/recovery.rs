@@ -182,16 +182,17 @@ impl TakenOverRun {
         })))
     }
 
-    fn take_over(&self) {
+    fn take_over(&self, follows: bool) {
         self.journal.write(Progress::TakenOver {
             boot_id: boot_id(),
             operator_pid: std::process::id(),
+            follows,
         });
     }
 
     /// Ends the run now, its agent with it.
     pub(crate) async fn finish(&self, keep: Keep) -> Outcome {
-        self.take_over();
+        self.take_over(false);
         let (_, ending) = self
             .found
             .judge(!self.found.journal_state.order.responders.is_empty());
@@ -342,17 +343,16 @@ impl TakenOverRun {
         deciders: Deciders,
         cancel: &Cancel,
     ) -> Outcome {
-        self.take_over();
         let _until_the_end = CancelByMessage::listen(&self.found.dir, &shared.watch, cancel);
         let started = Instant::now();
         let (found, mut ending) = self.found.judge(!deciders.responders.is_empty());
         let agent = self.found.find_agent().await;
         let found = found.filter(|_| agent.is_none() || !self.found.is_told_more());
         // A server may have been started beside a worktree that never came to be.
-        let prompt = self.found.dir.load_prompt(1);
-        if let (true, None, Some(agent), Some(_)) =
-            (self.found.journal_state.made, &found, &agent, prompt)
-        {
+        let is_made = self.found.journal_state.made && self.found.dir.load_prompt(1).is_some();
+        let followed = agent.as_ref().filter(|_| is_made && found.is_none());
+        self.take_over(followed.is_some());
+        if let Some(agent) = followed {
             ending = self
                 .drive((shared, agent), &deciders, cancel)
                 .await

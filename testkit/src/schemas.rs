@@ -34,7 +34,7 @@ pub fn check(arguments: &[&str], stdout: &str) {
         return;
     };
     let name = match (command, below) {
-        ("delegate", _) if document.get("agent_version").is_none() => "detached",
+        ("delegate" | "resume", _) if document.get("agent_version").is_none() => "detached",
         ("delegate" | "resume" | "show", _) => "run",
         ("hooks", "verify") => "hooks-verify",
         ("hooks", _) => "hooks",

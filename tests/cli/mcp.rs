@@ -11,6 +11,7 @@ use testkit::wait::wait_for;
 use crate::place::Place;
 
 mod asking;
+mod gone;
 mod install;
 mod protocol;
 mod reach;

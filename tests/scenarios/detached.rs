@@ -13,6 +13,7 @@ use crate::parents::call;
 use crate::rig::{Rig, wait_for};
 
 mod crowd;
+pub(crate) mod resumed;
 
 on_both!(
     it_goes_on_without_its_caller,
@@ -56,16 +57,18 @@ pub(crate) fn remember(rig: &Rig, run: &str) -> Outcome {
 }
 
 /// The process that drives the run.
-fn supervisor(run_dir: &Path) -> i32 {
+pub(crate) fn supervisor(run_dir: &Path) -> i32 {
     let entries = journal::load(&run_dir.join("events.jsonl")).expect("the journal");
-    let pid = entries.iter().find_map(|entry| match entry.progress {
-        Progress::Started { operator_pid, .. } => i32::try_from(operator_pid).ok(),
+    let pid = entries.iter().rev().find_map(|entry| match entry.progress {
+        Progress::Started { operator_pid, .. } | Progress::TakenOver { operator_pid, .. } => {
+            i32::try_from(operator_pid).ok()
+        }
         _ => None,
     });
     pid.expect("a run that began")
 }
 
-async fn until_gone(pid: i32) {
+pub(crate) async fn until_gone(pid: i32) {
     wait_for("the supervising process ends", || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
         // A zombie has ended; whoever runs the tests may not be one that buries it.

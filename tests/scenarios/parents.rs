@@ -17,7 +17,7 @@ on_both!(
     the_operator_dies_while_the_run_waits
 );
 
-const ANSWER: &str = "Spaces.\n[[shell echo spaces > style; echo 'STATUS: DONE']]";
+pub(crate) const ANSWER: &str = "Spaces.\n[[shell echo spaces > style; echo 'STATUS: DONE']]";
 
 /// What a command prints, and its exit status.
 pub(crate) async fn call(rig: &Rig, arguments: &[&str]) -> (Value, i32) {
@@ -71,7 +71,7 @@ fn has_in_order(events: &[Value], wanted: &[&str]) -> bool {
 }
 
 /// Waits until the run `t` waits for an answer; returns its status.
-async fn until_it_waits(rig: &Rig) -> Value {
+pub(crate) async fn until_it_waits(rig: &Rig) -> Value {
     rig.wait_for_event("the run waits", |progress| {
         matches!(progress, Progress::Waiting { .. })
     })
@@ -80,9 +80,11 @@ async fn until_it_waits(rig: &Rig) -> Value {
     assert_eq!((code, &waited["timed_out"]), (3, &Value::Bool(false)));
     let (mut status, code) = call(rig, &["status", "t", "--json"]).await;
     assert_eq!(code, 0);
-    // An operator that has taken the run over may still be writing.
-    status["seq"].take();
-    waited["runs"][0]["seq"].take();
+    // The operator may still be writing: what was used is told behind the question.
+    for told in ["seq", "usage"] {
+        status[told].take();
+        waited["runs"][0][told].take();
+    }
     assert_eq!(status, waited["runs"][0]);
     assert_eq!(status["status"], "waiting", "{status}");
     assert_eq!(status["driven"], true, "{status}");

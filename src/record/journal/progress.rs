@@ -128,6 +128,9 @@ pub enum Progress {
         boot_id: String,
         /// The operator's process.
         operator_pid: u32,
+        /// Whether its agent goes on; else the run is ended.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        follows: bool,
     },
     /// A step is about to be taken.
     Begun(Step),

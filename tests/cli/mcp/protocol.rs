@@ -9,9 +9,9 @@ use testkit::mcp_client::McpClient;
 use super::{client, server, task, text, wait};
 use crate::place::Place;
 
-const TOOLS: [&str; 11] = [
-    "delegate", "wait", "status", "reply", "send", "events", "diff", "apply", "abort", "list",
-    "doctor",
+const TOOLS: [&str; 12] = [
+    "delegate", "wait", "status", "reply", "send", "events", "diff", "apply", "abort", "resume",
+    "list", "doctor",
 ];
 /// Options that are offered only where they are allowed.
 const GUARDED: [&str; 6] = [
