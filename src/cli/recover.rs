@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::operator::cleanup::{Action, checks};
 use crate::record::{Outcome, RunDir};
 use crate::{Error, Operator};
 use clap::Args;
@@ -60,7 +61,17 @@ impl Recover {
             Some(name) => vec![operator.store().find(name)?],
             None => operator.store().load_unfinished()?,
         };
-        let runs = block_on(self.recover(&operator, runs))?;
+        let (runs, checks) = block_on(async {
+            let recovered = self.recover(&operator, runs).await;
+            (recovered, checks(operator.store(), false).await)
+        })?;
+        for left in checks? {
+            let verb = match left.action {
+                Action::Left => "left alone",
+                _ => "removed",
+            };
+            tell(&safe(&format!("{verb}: {} ({})", left.name, left.reason)));
+        }
         let failed = runs.iter().any(|run| run.error.is_some());
         if self.json {
             print_json(&Document {

@@ -5,14 +5,16 @@
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 
 use crate::error::{Error, io as io_error};
 use crate::os::blocking::blocking;
+use crate::os::process::{RUN_VARIABLE, RunProcesses, end_run_processes};
 use crate::os::search_path::search_path;
-use crate::record::{Outcome, RunDir};
+use crate::record::{Lock, Outcome, RunDir};
 use crate::worktree::apply::{ApplySpec, Form, Prepared, Trial};
 use crate::worktree::{CommitId, Repository};
 
@@ -177,7 +179,7 @@ fn find_repository(outcome: &Outcome, named: Option<&Path>) -> Result<Repository
         Some(common_dir) => found.common_dir() == common_dir,
         None => outcome.repository.as_deref() == Some(found.root()),
     };
-    let gone = || Error::Usage(format!("{} names no repository", outcome.run_id));
+    let gone = || gone(outcome);
     if let Some(path) = named {
         let found = Repository::discover(path)?;
         if !is_ours(&found) {
@@ -217,13 +219,21 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// Runs a command in a checkout of the new state. Its words go to stderr. Dropped, it ends the command.
+/// Runs a command in a checkout of the new state. Its words go to stderr. Dropped, it ends the command; killed, it leaves what
+/// [`clear_check`] finds.
 async fn check(
     run: &RunDir,
     command: &str,
     (repository, prepared): (&Repository, &Prepared),
 ) -> Result<(), Error> {
-    let path = run.path().join("check");
+    let Some(_alone) = Lock::take(&run.check_lock())? else {
+        let name = run.name();
+        return Err(Error::Usage(format!(
+            "another `apply` checks the result of {name} at this moment: try again when it has ended"
+        )));
+    };
+    let path = run.check();
+    end_check(run).await;
     let trial = Trial::new(repository, prepared, &path)?;
     let stderr = std::io::stderr().as_fd().try_clone_to_owned();
     let failed = || io_error(format!("run the check `{command}`"));
@@ -234,6 +244,7 @@ async fn check(
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE")
         .env_remove("GIT_INDEX_FILE")
+        .env(RUN_VARIABLE, check_mark(run))
         .stdin(Stdio::null())
         .stdout(Stdio::from(stderr.map_err(failed())?))
         // So that what it started ends with it.
@@ -247,6 +258,7 @@ async fn check(
     );
     let status = child.wait().await.map_err(failed())?;
     drop(group);
+    end_check(run).await;
     drop(trial);
     if status.success() {
         return Ok(());
@@ -255,4 +267,52 @@ async fn check(
         command: command.to_owned(),
         status,
     })
+}
+
+/// What the processes of a check are found by: its place, which no other has.
+fn check_mark(run: &RunDir) -> String {
+    run.check().display().to_string()
+}
+
+/// Ends what a check started.
+async fn end_check(run: &RunDir) {
+    let mark = check_mark(run);
+    let processes = RunProcesses {
+        run_id: &mark,
+        root: None,
+        cgroup: None,
+    };
+    if let Err(left) = end_run_processes(&processes, Duration::ZERO, || true).await {
+        tracing::warn!(%left, "what the check started is left");
+    }
+}
+
+/// Removes what a check of the run left that was killed; `false` where there is nothing, or it still goes on. `dry_run`: says only whether
+/// it would.
+///
+/// # Errors
+/// [`Error::Usage`] for a run whose repository is not known, [`Error::Worktree`].
+pub(super) async fn clear_check(run: &RunDir, dry_run: bool) -> Result<bool, Error> {
+    if !run.check().is_dir() {
+        return Ok(false);
+    }
+    let Some(_alone) = Lock::take(&run.check_lock())? else {
+        return Ok(false);
+    };
+    let outcome = load_record(run)?;
+    let root = outcome
+        .repository
+        .as_deref()
+        .ok_or_else(|| gone(&outcome))?;
+    let repository = Repository::open_of_run(root, outcome.common_dir.as_deref())?;
+    if !dry_run {
+        end_check(run).await;
+        let path = run.check();
+        blocking(move || Ok::<_, Error>(Trial::remove(&repository, &path)?)).await?;
+    }
+    Ok(true)
+}
+
+fn gone(outcome: &Outcome) -> Error {
+    Error::Usage(format!("{} names no repository", outcome.run_id))
 }

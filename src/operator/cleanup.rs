@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::apply::clear_check;
 use crate::error::Error;
 use crate::record::{RunDir, Store};
 use crate::run::recovery::{Claim, TakenOverRun};
@@ -69,6 +70,7 @@ pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> 
     for run in runs {
         found.extend(clean_run(store, &run, scope).await);
     }
+    found.extend(checks(store, scope.dry_run).await?);
     let server = Server::at(store.tmux_socket());
     if !scope.dry_run {
         server.stop_if_idle().await?;
@@ -79,6 +81,30 @@ pub async fn cleanup(store: &Store, scope: &Scope) -> Result<Vec<Found>, Error> 
     found.extend(lookalikes::sessions(store, &server).await?);
     if let Some(root) = &scope.worktree_root {
         found.extend(lookalikes::in_directory(root, repository.as_ref()));
+    }
+    Ok(found)
+}
+
+/// Removes the checkouts that an `apply --check` left which was killed.
+///
+/// # Errors
+/// [`Error::Run`] when the records can't be listed.
+pub(crate) async fn checks(store: &Store, dry_run: bool) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    for run in store.load_runs()? {
+        let why = format!("an `apply --check` of {} was killed", run.name());
+        let (action, reason) = match clear_check(&run, dry_run).await {
+            Ok(false) => continue,
+            Ok(true) if dry_run => (Action::WouldRemove, why),
+            Ok(true) => (Action::Removed, why),
+            Err(error) => (Action::Left, format!("{why}; {}", error.message())),
+        };
+        found.push(Found {
+            kind: "worktree",
+            name: run.check().display().to_string(),
+            action,
+            reason,
+        });
     }
     Ok(found)
 }

@@ -97,8 +97,14 @@ impl RunDir {
         self.close();
     }
 
-    /// Removes what operators and hooks were writing when they were killed.
+    /// Removes what operators, hooks and senders were writing when they were killed.
     fn remove_half_written(&self) {
+        for entry in fs::read_dir(self.inbox()).into_iter().flatten().flatten() {
+            // A sender may be at work at this moment.
+            if writer(&entry.file_name().to_string_lossy()).is_some_and(|pid| !is_there(pid)) {
+                let _gone_already = fs::remove_file(entry.path());
+            }
+        }
         for dir in [self.path.clone(), self.signals()] {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 if entry.file_name().to_string_lossy().contains(".tmp-") {
@@ -177,6 +183,16 @@ impl RunDir {
         self.path.join("lock")
     }
 
+    /// Where the result is checked before it is applied. Its name is one that git gives to nothing else.
+    pub(crate) fn check(&self) -> PathBuf {
+        self.path.join(format!("check-{}", self.name()))
+    }
+
+    /// The lock of whoever checks it.
+    pub(crate) fn check_lock(&self) -> PathBuf {
+        self.path.join("check.lock")
+    }
+
     /// Whether an operator owns the run at this moment.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -250,4 +266,14 @@ impl RunDir {
         let path = self.path.join(name);
         write_private(&path, bytes, Durability::Cached).map_err(io_error("write", &path))
     }
+}
+
+/// The process that writes a file which is not whole yet, by the file's name.
+fn writer(name: &str) -> Option<u32> {
+    let (_, behind) = name.split_once(".tmp-")?;
+    behind.split('-').next()?.parse().ok()
+}
+
+fn is_there(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }

@@ -1,5 +1,7 @@
 //! `apply`: a result on a branch of the user's, or everything as it was.
 
+mod killed;
+
 use std::fs;
 
 use serde_json::{Value, json};
@@ -370,7 +372,7 @@ fn a_check_sees_the_new_state_and_stops_what_it_refuses() {
         );
         place.git(&["reset", "-q", "--hard"]);
     }
-    assert!(!place.path("state/runs").join(RUN).join("check").exists());
+    assert!(!killed::check(&place).exists());
     assert_eq!(place.git(&["worktree", "list"]).lines().count(), 1);
 }
 

@@ -88,6 +88,12 @@ fn judge(
     if !run.is_closed() {
         return Err("it needs recovery: `cx-operator recover` does that".to_owned());
     }
+    if run.check().is_dir() {
+        return Err(
+            "its result is checked, or an `apply --check` was killed: `cx-operator cleanup` removes what that left"
+                .to_owned(),
+        );
+    }
     let record = load(run)?;
     if record.schema_version != 1 {
         return Err(format!(
