@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -161,13 +161,39 @@ impl RunDir {
     fn say(&self, question: &str, said: &Said) -> Result<(), Error> {
         let text = serde_json::to_vec(said).expect("an answer has string keys only");
         let path = self.make_inbox()?.join(format!("reply-{question}.json"));
-        match write_new(&path, &text) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Answered {
-                name: self.name().to_owned(),
-                question: question.to_owned(),
-            }),
-            written => written.map_err(io_error("write", &path)),
+        loop {
+            match write_new(&path, &text) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if !self.clear_unreadable(question, &path)? {
+                        return Err(Error::Answered {
+                            name: self.name().to_owned(),
+                            question: question.to_owned(),
+                        });
+                    }
+                }
+                written => return written.map_err(io_error("write", &path)),
+            }
         }
+    }
+
+    /// Takes an answer away that nobody can read, as a lost power leaves one; `false` for one that counts.
+    fn clear_unreadable(&self, question: &str, path: &Path) -> Result<bool, Error> {
+        if self.load_answer(question).is_some() {
+            return Ok(false);
+        }
+        let aside = path.with_extension(format!("json.unreadable-{}", std::process::id()));
+        match fs::rename(path, &aside) {
+            // Another sender did.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            moved => moved.map_err(io_error("rename", path))?,
+        }
+        // Another sender may have put a whole one in its place just before.
+        let is_whole = fs::read(&aside).is_ok_and(|text| read_answer(&text).is_some());
+        if is_whole {
+            let _another_is_there = fs::hard_link(&aside, path);
+        }
+        fs::remove_file(&aside).map_err(io_error("remove", &aside))?;
+        Ok(!is_whole)
     }
 
     /// Ends the run in good order, from any process. Where no operator lives, the next one does it. The reason, which may be
@@ -274,10 +300,7 @@ impl RunDir {
     /// read as an answer.
     pub(crate) fn load_answer(&self, question: &str) -> Option<Option<Answer>> {
         let text = fs::read(self.inbox().join(format!("reply-{question}.json"))).ok()?;
-        match serde_json::from_slice(&text).ok()? {
-            Said::Leave => Some(None),
-            Said::Answer(answer) => Some(Some(answer)),
-        }
+        read_answer(&text)
     }
 
     pub(crate) fn write_question(&self, open: &OpenQuestion) -> Result<(), Error> {
@@ -292,5 +315,12 @@ impl RunDir {
         {
             tracing::warn!(%error, "a question that is answered can't be removed");
         }
+    }
+}
+
+fn read_answer(text: &[u8]) -> Option<Option<Answer>> {
+    match serde_json::from_slice(text).ok()? {
+        Said::Leave => Some(None),
+        Said::Answer(answer) => Some(Some(answer)),
     }
 }

@@ -1,5 +1,8 @@
 //! A parent that is another process: it asks what a run does, answers it, and ends it, by commands alone.
 
+mod gone;
+mod inbox;
+
 use std::process::Output;
 
 use cx_operator::record::Status;
