@@ -120,11 +120,16 @@ impl<'a> Run<'a> {
         dir.write("task.md", task.prompt.as_str().as_bytes())?;
         stand(&task, &names, &dir, &ready.environment)?;
         if let Some(earlier) = &task.earlier {
+            let (store, from, by) = (shared.store.clone(), earlier.run.clone(), run_id.clone());
+            let note = move || {
+                store.note_continuation(&from, &by);
+                Ok::<_, Error>(())
+            };
+            blocking(note).await?;
             journal.write(Progress::Continues {
                 run_id: earlier.run.clone(),
                 session: ready.resumed.clone(),
             });
-            shared.store.note_continuation(&earlier.run, &run_id);
         }
         let brief = Brief::of(&task, ready.resumed.is_some());
         ready.notices.extend(brief.notices(&task, ready.drive));

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::Access;
 
@@ -15,6 +16,8 @@ use crate::task::name::RunId;
 
 /// The longest path that a socket's address holds, in bytes, on Linux.
 const SOCKET_PATH_LIMIT: usize = 107;
+/// How long the record of a run may be in another process's hands that wants to write into it.
+const NOTING: Duration = Duration::from_secs(30);
 
 /// The state directory: every record, the tmux socket, and what was learnt of the agents' programs.
 #[derive(Clone, Debug)]
@@ -142,13 +145,22 @@ impl Store {
         }
     }
 
-    /// Writes into the record of an ended run which one goes on from it. Without that record, or while somebody takes the run
-    /// over, nothing is written.
+    /// Writes into the record of an ended run which one goes on from it. Without that record, or where somebody has the run for longer
+    /// than it takes to write a record, nothing is written.
     pub(crate) fn note_continuation(&self, earlier: &RunId, by: &RunId) {
         let note = || {
             let run = self.load(earlier)?;
-            let Some(_lock) = Lock::take(&run.lock())? else {
-                return Ok(());
+            let until = Instant::now() + NOTING;
+            // Another run may note itself at the same moment.
+            let _lock = loop {
+                match Lock::take(&run.lock())? {
+                    Some(lock) => break lock,
+                    None if Instant::now() < until => {}
+                    None => {
+                        let name = earlier.to_string();
+                        return Err(Error::Alive { name });
+                    }
+                }
             };
             let Some(mut record) = run.load_record()? else {
                 return Ok(());

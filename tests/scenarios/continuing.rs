@@ -2,12 +2,12 @@
 
 use std::process::Output;
 
-use cx_operator::record::{Outcome, Status};
+use cx_operator::record::{Lock, Outcome, Status};
 use testkit::git::git;
 
 use crate::detached::{detach, remember};
 use crate::parents::call;
-use crate::rig::{Agent, Rig};
+use crate::rig::{Agent, Rig, wait_for};
 
 tests_of! { with_its_session:
     codex_0_169 on Codex(testkit::agents::PINNED);
@@ -29,7 +29,7 @@ tests_of! { with_a_budget_of_its_own:
     requests_0_169 on Requests(testkit::agents::PINNED);
     claude_2_1_332 on Claude(testkit::agents::PINNED_CLAUDE);
 }
-on_scripted!(refused, with_the_configuration);
+on_scripted!(refused, with_the_configuration, two_at_once);
 
 const FIRST: &str = "Say zebra. [[shell echo one > one; echo 'STATUS: DONE']]";
 const SECOND: &str = "And then. [[shell cat one > two; echo 'STATUS: DONE']]";
@@ -239,4 +239,40 @@ async fn refused(rig: &Rig) {
     let output = run(rig, &[]).await;
     git(&rig.repo(), &["update-ref", &kept, &result]);
     assert_eq!(code(&output), ("result_gone".to_owned(), Some(8)));
+}
+
+/// Both are in the record of the run that they go on from, which another process has at that moment.
+async fn two_at_once(rig: &Rig) {
+    let first = first(rig).await;
+    let run_dir = first.run_dir.as_ref().expect("a directory");
+    let held = Lock::take(&run_dir.join("lock"))
+        .expect("a lock")
+        .expect("it is free");
+    let runs = ["u", "v"].map(|task| {
+        let mut command = rig.binary(&["continue", "t", "--prompt", SECOND, "--json"]);
+        command
+            .args(["--task", task, "--fresh"])
+            .spawn()
+            .expect("it starts")
+    });
+    for task in ["u", "v"] {
+        wait_for("it has begun", || {
+            let run = rig.operator.store().find(task).ok()?;
+            run.path().join("task.md").exists().then_some(())
+        })
+        .await;
+    }
+    drop(held);
+    let mut ids = Vec::new();
+    for run in runs {
+        let output = run.wait_with_output().await.expect("it ends");
+        let (outcome, code) = rig.document(&output);
+        assert_eq!(code, 0, "{outcome:?}");
+        ids.push(outcome.run_id);
+    }
+    let earlier = rig.operator.outcome(&first.run_id);
+    let earlier = earlier.expect("readable").expect("a record");
+    assert_eq!(earlier.continued_by.len(), 2, "{earlier:?}");
+    assert!(ids.iter().all(|id| earlier.continued_by.contains(id)));
+    rig.expect_record(earlier);
 }
