@@ -170,6 +170,16 @@ pub(crate) fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
+/// The processes of a group that have not ended. As long as there is one, the number is not given to another group.
+pub(crate) fn group_members(group: u32) -> Vec<Process> {
+    let member = |pid| {
+        let stat = Stat::load(pid)?;
+        let start = stat.start;
+        (stat.group == group && !stat.is_dead()).then_some(Process { pid, start })
+    };
+    pids().filter_map(member).collect()
+}
+
 /// Returns whether a process has the mark of that run in its environment.
 pub(crate) fn is_marked(pid: u32, run_id: &str) -> bool {
     let mark = format!("{RUN_VARIABLE}={run_id}");

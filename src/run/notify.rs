@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::agent::EXECUTORS;
 use crate::os::given;
-use crate::os::process::RUN_VARIABLE;
+use crate::os::process::{RUN_VARIABLE, group_members};
 use crate::os::time::words;
 use crate::record::inbox::OpenQuestion;
 use crate::record::journal::{self, Journal, Progress};
@@ -45,6 +45,9 @@ pub(crate) struct Notification<'a> {
     /// Of `finished`: the run's record.
     record: Option<&'a Outcome>,
 }
+
+/// Between two looks whether what a command left still runs.
+const PACE: Duration = Duration::from_millis(50);
 
 /// The commands of a run.
 #[derive(Debug)]
@@ -156,7 +159,7 @@ struct Call {
 }
 
 impl Call {
-    /// Runs it. The error is why it failed.
+    /// Runs it, and waits for what it leaves in the background too. The error is why it failed.
     async fn run(self) -> Result<(), String> {
         let (program, arguments) = self.words.split_first().ok_or("is empty")?;
         let mut command = Command::new(program);
@@ -174,15 +177,22 @@ impl Call {
         let child = command
             .spawn()
             .map_err(|error| format!("could not be run: {error}"))?;
-        let mut group = Group(child);
-        let stdin = group.0.stdin.take();
+        let id = child.id().unwrap_or_default();
+        let mut group = Group { child, id };
+        let stdin = group.child.stdin.take();
         let tell = async {
             if let Some(mut stdin) = stdin {
                 // One that reads nothing is told nothing.
                 let _closed_early = stdin.write_all(self.document.as_bytes()).await;
             }
         };
-        let ended = async { tokio::join!(group.0.wait(), tell).0 };
+        let ended = async {
+            let status = tokio::join!(group.child.wait(), tell).0;
+            while !group_members(id).is_empty() {
+                tokio::time::sleep(PACE).await;
+            }
+            status
+        };
         match tokio::time::timeout(self.limit, ended).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(format!(
@@ -204,18 +214,24 @@ impl Call {
     }
 }
 
-/// A command with what it starts: it ends when it is let go of.
-struct Group(Child);
+/// A command with what it starts: all of it ends when it is let go of.
+struct Group {
+    child: Child,
+    /// Of the group, which is the command's own.
+    id: u32,
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Not one that has been waited for: its id may be another's by now.
-        let pid = self
-            .0
-            .id()
-            .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        if let Some(pid) = pid {
-            let _gone_already = kill_process_group(pid, Signal::KILL);
+        // The number of one that has been waited for is another's by now, unless a member holds it.
+        let group = match self.child.id() {
+            Some(pid) => Some(pid),
+            None if !group_members(self.id).is_empty() => Some(self.id),
+            None => None,
+        };
+        let group = group.and_then(|group| Pid::from_raw(i32::try_from(group).ok()?));
+        if let Some(group) = group {
+            let _gone_already = kill_process_group(group, Signal::KILL);
         }
     }
 }

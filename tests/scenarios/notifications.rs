@@ -19,6 +19,7 @@ on_both!(
 );
 on_scripted!(
     failing_commands_are_notices,
+    what_a_command_leaves_in_the_background_is_waited_for,
     a_profile_is_in_the_journal,
     a_cost_ends_the_run
 );
@@ -202,6 +203,10 @@ async fn failing_commands_are_notices(rig: &Rig) {
             "[\"sh\", \"-c\", \"sleep 600 & sleep 600\"]",
             "on_finished took longer than",
         ),
+        (
+            "[\"sh\", \"-c\", \"sleep 600 &\"]",
+            "on_finished took longer than",
+        ),
     ] {
         let settings = format!("[defaults]\non_finished = {command}\nnotify_timeout = \"1s\"\n");
         let home = configure(rig, &settings);
@@ -220,6 +225,18 @@ async fn failing_commands_are_notices(rig: &Rig) {
             outcome.notices
         );
     }
+}
+
+async fn what_a_command_leaves_in_the_background_is_waited_for(rig: &Rig) {
+    let file = rig.path("told");
+    let shown = file.display();
+    let command = format!("[\"sh\", \"-c\", \"(sleep 1; echo told > {shown}) &\"]");
+    let home = configure(rig, &format!("[defaults]\non_finished = {command}\n"));
+    let (outcome, exit) = delegated(rig, &home, &[]).await;
+    assert_eq!(exit, 0, "{outcome:?}");
+    let is_told = |notice: &String| notice.contains("on_finished");
+    assert!(!outcome.notices.iter().any(is_told), "{outcome:?}");
+    assert_eq!(fs::read_to_string(file).expect("it was told"), "told\n");
 }
 
 async fn a_profile_is_in_the_journal(rig: &Rig) {
