@@ -8,10 +8,14 @@ use tokio::task::JoinSet;
 
 use super::Operator;
 use super::events::{Happening, RunEvent};
+use super::following::wait_until;
 use super::status::RunStatus;
 use crate::error::Error;
 use crate::record::code::Code;
 use crate::task::name::RunId;
+
+/// How long a run may take to be closed once its end is told.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// When a wait is over.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,6 +134,11 @@ async fn listen(
         if waits {
             let _wait_is_over = sender.send(Heard::Waits);
         }
+    }
+    // Recorded, it is closed a moment later: then it can be gone on from.
+    let run = operator.store().load(id)?;
+    if !run.is_closed() {
+        wait_until(&run, CLOSING, || run.is_closed()).await?;
     }
     Ok(())
 }
