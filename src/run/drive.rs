@@ -18,6 +18,7 @@ use crate::agent::report::Usage;
 use crate::os::process::Exit;
 use crate::os::watch::{FileWatcher, Source, Wakeup, Watched};
 use crate::record::RunDir;
+use crate::record::inbox::OpenQuestion;
 use crate::record::journal::{Journal, Progress};
 use crate::run::drive::recorded::{Recorded, reached};
 use crate::run::drive::sources::{Signals, Transcript};
@@ -110,6 +111,8 @@ pub(crate) struct Driver<'a> {
     asking: Option<(Question, Asking<'a>)>,
     /// How many questions the run has asked.
     questions: usize,
+    /// The one that an operator before was about to write down for other processes.
+    half_asked: Option<OpenQuestion>,
     /// The messages of other processes that were taken, and those of which the journal tells.
     messages: HashSet<String>,
     acknowledged: HashSet<String>,
@@ -170,6 +173,7 @@ impl<'a> Driver<'a> {
             transcript: None,
             asking: None,
             questions: 0,
+            half_asked: None,
             messages: HashSet::new(),
             acknowledged: HashSet::new(),
             tokens: None,
@@ -212,6 +216,7 @@ impl<'a> Driver<'a> {
         driver.items = items;
         driver.load_tokens();
         driver.questions = driver.count_questions();
+        driver.half_asked = driver.find_half_asked();
         driver.pass_over_messages(resume_point);
         let decided = driver.signals.pass_over(resume_point);
         driver.recorded = Recorded::of_turn(resume_point.turns, &replies, decided);

@@ -18,6 +18,16 @@ pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>
 
 impl<'a> Driver<'a> {
     pub(super) fn ask(&mut self, question: Question) {
+        if let Some((by, answer)) = self.recorded.answer(&question) {
+            // Asked and answered before: it is only to be told.
+            let known = Response {
+                by,
+                answer: Some(answer),
+                problems: Vec::new(),
+            };
+            self.asking = Some((question, Box::pin(std::future::ready(known))));
+            return;
+        }
         let responder = self.parts.responder;
         let open = self.open_question(&question);
         let context = Context {
@@ -34,21 +44,12 @@ impl<'a> Driver<'a> {
             }
         };
         let limit = self.parts.machine.answer_limit();
-        let (asked, known) = (question.clone(), self.recorded.answer(&question));
+        let asked = question.clone();
         let reply = async move {
-            match known {
-                Some((by, answer)) => Response {
-                    by,
-                    answer: Some(answer),
-                    problems: Vec::new(),
-                },
-                None => {
-                    let reply = responder.ask(&asked, &context, waiting);
-                    match tokio::time::timeout(limit, reply).await {
-                        Ok(reply) => reply,
-                        Err(_elapsed) => Response::late(limit),
-                    }
-                }
+            let reply = responder.ask(&asked, &context, waiting);
+            match tokio::time::timeout(limit, reply).await {
+                Ok(reply) => reply,
+                Err(_elapsed) => Response::late(limit),
             }
         };
         self.asking = Some((question, Box::pin(reply)));
@@ -60,19 +61,26 @@ impl<'a> Driver<'a> {
         if let Some(known) = known.filter(|known| known.is_about(question)) {
             return known;
         }
-        self.questions += 1;
-        let id = format!("{}-{}", question.turn, self.questions);
+        let half = self.half_asked.take();
+        let half = half.filter(|half| half.is_about(question));
+        let id = half.as_ref().map(|half| half.id.clone());
+        let id = id.unwrap_or_else(|| {
+            self.questions += 1;
+            format!("{}-{}", question.turn, self.questions)
+        });
         let limit = self.parts.responder.message_limit();
         let until = limit.map(|limit| SystemTime::now() + limit);
         let open = OpenQuestion::new(&id, question, until);
-        self.parts.journal.write(Progress::Asked {
-            turn: open.turn,
-            id,
-            kind: open.kind.clone(),
-            text: open.text.clone(),
-            reason: open.reason.clone(),
-            options: open.options.clone(),
-        });
+        if half.is_none() {
+            self.parts.journal.write(Progress::Asked {
+                turn: open.turn,
+                id,
+                kind: open.kind.clone(),
+                text: open.text.clone(),
+                reason: open.reason.clone(),
+                options: open.options.clone(),
+            });
+        }
         if let Err(error) = self.parts.dir.write_question(&open) {
             tracing::warn!(%error, "the question can't be written down");
         }

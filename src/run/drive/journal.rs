@@ -3,6 +3,7 @@
 use super::{Driver, Transcript};
 use crate::agent::signals::Decided;
 use crate::record;
+use crate::record::inbox::OpenQuestion;
 use crate::record::journal::{self, Entry, Progress};
 use crate::task::policy::Permissions;
 use crate::task::question::Answer;
@@ -166,6 +167,41 @@ impl Driver<'_> {
         let entries = journal::load(&self.parts.dir.events()).unwrap_or_default();
         let asked = |entry: &&Entry| matches!(entry.progress, Progress::Asked { .. });
         entries.iter().filter(asked).count()
+    }
+
+    /// The last question that the journal of an operator before has, if nothing became of it.
+    pub(super) fn find_half_asked(&self) -> Option<OpenQuestion> {
+        let entries = journal::load(&self.parts.dir.events()).unwrap_or_default();
+        let events = entries.into_iter().map(|entry| entry.progress).rev();
+        for progress in events {
+            match progress {
+                Progress::Asked {
+                    turn,
+                    id,
+                    kind,
+                    text,
+                    reason,
+                    options,
+                } => {
+                    return Some(OpenQuestion {
+                        schema_version: 1,
+                        id,
+                        kind,
+                        turn,
+                        text,
+                        reason,
+                        options,
+                        accepts: Vec::new(),
+                        until: None,
+                    });
+                }
+                Progress::Replied { .. } | Progress::Pasted { .. } | Progress::Submitted { .. } => {
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     /// Writes down what was answered, once it is on its way to the agent. Until then the question is open for an operator that
