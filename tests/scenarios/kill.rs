@@ -16,9 +16,11 @@ mod reboot;
 use std::fs;
 use std::process::Output;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use cx_operator::record::journal::{self, Entry, Progress};
-use cx_operator::record::{Outcome, Status};
+use cx_operator::record::{Outcome, RunDir, Status};
+use cx_operator::task::question::Answer;
 use rustix::process::Signal;
 use tokio::process::Command;
 
@@ -85,13 +87,14 @@ impl Reference {
     fn of(class: &Class, agent: Agent) -> Self {
         let found = Mutex::new(None);
         on(agent, async |rig| {
-            let (outcome, _) = rig.document(&run(rig, delegation(rig, class), class).await);
+            let output = run(rig, delegation(rig, class), class).await;
+            let outcome = find_outcome(rig, &output, class).expect("it ends");
             assert_eq!(outcome.status, class.status, "{outcome:?}");
             let reference = Self {
                 lines: rig.journal(&outcome).len(),
                 journal: journal_lines(&outcome),
                 tree: tree_of(rig, &outcome),
-                asked: asked(rig),
+                asked: asked(rig, class),
                 outcome,
             };
             *found.lock().expect("no panic holds it") = Some(reference);
@@ -106,6 +109,9 @@ fn delegation(rig: &Rig, class: &Class) -> Command {
     let setup = (class.setup)(rig);
     let arguments: Vec<&str> = setup.arguments.iter().map(String::as_str).collect();
     let mut command = rig.delegation(&setup.brief, &arguments);
+    if class.detached {
+        command.arg("--detach");
+    }
     if let Some(script) = setup.script {
         fs::write(rig.path("script"), script).expect("the script");
         command.env("CX_SCRIPT", rig.path("script"));
@@ -113,8 +119,60 @@ fn delegation(rig: &Rig, class: &Class) -> Command {
     command
 }
 
+/// The record of a run that came to its end; `None` where its operator was killed.
+fn find_outcome(rig: &Rig, output: &Output, class: &Class) -> Option<Outcome> {
+    if !class.detached {
+        output.status.code()?;
+        return Some(rig.document(output).0);
+    }
+    let run = rig.operator.store().find("t").ok();
+    let ended = run.filter(RunDir::is_closed)?;
+    let outcome = ended.load_record().expect("readable")?;
+    rig.keep_in_mind(&outcome);
+    Some(outcome)
+}
+
+/// Runs an operator to its end, a process of its own included, while another process replies to what the run asks.
+async fn run(rig: &Rig, command: Command, class: &Class) -> Output {
+    let ended = async {
+        let output = run_alone(rig, command, class).await;
+        if class.detached {
+            // Whether it was handed over or not.
+            wait_for("nobody drives the run", || {
+                let run = rig.operator.store().find("t");
+                let is_driven = run.is_ok_and(|run| run.is_alive());
+                (!is_driven).then_some(())
+            })
+            .await;
+        }
+        output
+    };
+    match class.reply {
+        None => ended.await,
+        Some(answer) => tokio::select! {
+            output = ended => output,
+            () = reply_to_all(rig, answer) => unreachable!("it goes on"),
+        },
+    }
+}
+
+/// Replies to each question that the run `t` asks.
+async fn reply_to_all(rig: &Rig, answer: fn() -> Answer) {
+    loop {
+        let run = rig.operator.store().find("t").ok();
+        let asked = run
+            .as_ref()
+            .and_then(|run| run.load_question().ok().flatten());
+        if let (Some(run), Some(open)) = (run, asked) {
+            // One that has its reply, or is gone, refuses it.
+            let _taken_once = run.send_answer(&open.id, &answer());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Runs an operator to its end; one of an interrupted class gets SIGINT when it follows the first turn.
-async fn run(rig: &Rig, mut command: Command, class: &Class) -> Output {
+async fn run_alone(rig: &Rig, mut command: Command, class: &Class) -> Output {
     let owners = owners(&entries(rig));
     let child = command.spawn().expect("cx-operator starts");
     let pid = child.id().expect("it was not waited for");
@@ -153,8 +211,12 @@ fn entries(rig: &Rig) -> Vec<Entry> {
         .unwrap_or_default()
 }
 
-/// How often the responder was asked.
-fn asked(rig: &Rig) -> usize {
+/// How often the responder was asked, or other processes.
+fn asked(rig: &Rig, class: &Class) -> usize {
+    if class.reply.is_some() {
+        let is_asked = |entry: &&Entry| matches!(entry.progress, Progress::Asked { .. });
+        return entries(rig).iter().filter(is_asked).count();
+    }
     let text = fs::read_to_string(rig.path("asked")).unwrap_or_default();
     text.lines().count()
 }
@@ -175,13 +237,12 @@ async fn kill_operator(rig: &Rig, kill: Kill) -> Output {
 /// Kills an operator, has the run brought to its end, and looks at what came out.
 async fn kill_and_recover(rig: &Rig, kill: Kill, reference: &Reference) {
     let output = kill_operator(rig, kill).await;
-    if output.status.code().is_some() {
+    if find_outcome(rig, &output, kill.class).is_some() {
         // Two runs need not have the same number of lines: an event more or less is ignored.
         assert!(kill.line + 2 > reference.lines, "{kill}: it was not killed");
-        rig.document(&output);
         return outcome::remove_kept(rig).await;
     }
-    let killed = Killed::now(rig);
+    let killed = Killed::now(rig, kill.class);
     recover(rig, kill).await;
     killed.assert_recovered(rig, kill, reference);
     outcome::remove_kept(rig).await;
@@ -195,17 +256,18 @@ struct Killed {
 }
 
 impl Killed {
-    fn now(rig: &Rig) -> Self {
+    fn now(rig: &Rig, class: &Class) -> Self {
         Self {
             entries: entries(rig),
             tree: work_tree(rig),
-            asked: asked(rig),
+            asked: asked(rig, class),
         }
     }
 }
 
 async fn recover(rig: &Rig, kill: Kill) {
     let mut command = match kill.heir {
+        Heir::Resume if kill.class.detached => rig.binary(&["resume", "t", "--detach", "--json"]),
         Heir::Resume => rig.binary(&["resume", "t", "--json"]),
         Heir::Recover => rig.binary(&["recover", "--json"]),
         Heir::End => rig.binary(&["recover", "--end", "--json"]),

@@ -103,6 +103,11 @@ pub(crate) fn on_thoroughly(agent: Agent, scenario: impl AsyncFn(&Rig)) {
 
 /// Runs a scenario on an agent, and sees that nothing is left. Without that agent nothing is run, which is said loudly.
 pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
+    on_for(LIMIT, agent, scenario);
+}
+
+/// The same for a scenario that takes longer than others.
+pub(crate) fn on_for(limit: Duration, agent: Agent, scenario: impl AsyncFn(&Rig)) {
     let Some(program) = agent.program() else {
         return;
     };
@@ -118,8 +123,8 @@ pub(crate) fn on(agent: Agent, scenario: impl AsyncFn(&Rig)) {
             _ => Some(REAL.acquire().await.expect("never closed")),
         };
         let rig = Rig::new(agent, program);
-        let done = tokio::time::timeout(LIMIT, scenario(&rig)).await;
-        assert!(done.is_ok(), "the scenario did not end within {LIMIT:?}");
+        let done = tokio::time::timeout(limit, scenario(&rig)).await;
+        assert!(done.is_ok(), "the scenario did not end within {limit:?}");
         rig.assert_clean();
     });
 }

@@ -2,27 +2,29 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use cx_operator::record::{Outcome, Status};
 use testkit::random::Random;
 
 use super::{detach, remember};
 use crate::parents::call;
-use crate::rig::Rig;
+use crate::rig::{Agent, Rig, on_for};
 
 tests_of! { a_few_runs:
     scripted on Scripted;
-}
-tests_of! { fifty_runs:
-    thorough_scripted on_thoroughly Scripted;
 }
 
 async fn a_few_runs(rig: &Rig) {
     play(rig, 4).await;
 }
 
-async fn fifty_runs(rig: &Rig) {
-    assert!(play(rig, 50).await >= 500);
+#[test]
+#[ignore = "takes minutes"]
+fn fifty_runs() {
+    on_for(Duration::from_secs(1_200), Agent::Scripted, async |rig| {
+        assert!(play(rig, 50).await >= 500);
+    });
 }
 
 /// What was said to a run.
@@ -41,7 +43,9 @@ struct Said {
 async fn play(rig: &Rig, runs: usize) -> usize {
     let plays = (0..runs).map(|number| async move {
         let name = format!("r{number}");
-        let document = detach(rig, &name, ("[[question]]", &[])).await;
+        // Many start at once.
+        let patient = ["--startup-timeout", "300s"];
+        let document = detach(rig, &name, ("[[question]]", &patient)).await;
         let run = document["run_id"].as_str().expect("an id").to_owned();
         let said = talk(rig, &run, Random::of_run(11, number)).await;
         (run, said)

@@ -33,7 +33,7 @@ fn killed_again(line: usize, step: usize) {
             resume.env("CX_OPERATOR_CRASH", format!("after:{again}"));
             let output = run(rig, resume, kill.class).await;
             ended.store(output.status.code().is_some(), Ordering::Relaxed);
-            let killed = Killed::now(rig);
+            let killed = Killed::now(rig, kill.class);
             recover(rig, kill).await;
             killed.assert_recovered(rig, kill, &reference);
         });
@@ -61,7 +61,7 @@ fn killed_at_each_line_while_it_resumes() {
 async fn recovered_by_five_at_once(rig: &Rig, line: usize, reference: &Reference) {
     let kill = killing(line, Heir::Start);
     assert!(kill_operator(rig, kill).await.status.code().is_none());
-    let killed = Killed::now(rig);
+    let killed = Killed::now(rig, kill.class);
     let commands = [
         rig.binary(&["resume", "t", "--json"]),
         rig.binary(&["recover", "--json"]),
@@ -126,7 +126,7 @@ async fn cut_removal(rig: &Rig, reference: &Reference) {
     command.env("CX_OPERATOR_CRASH", format!("after:{begun}"));
     let output = run(rig, command, kill.class).await;
     assert!(output.status.code().is_none(), "it is removed");
-    let killed = Killed::now(rig);
+    let killed = Killed::now(rig, kill.class);
     let last = killed.entries.last().map(|entry| &entry.progress);
     assert_eq!(last, Some(&Progress::Begun(Step::RemoveWorktree)));
     // The killed one may have come as far itself.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use cx_operator::record::Status;
+use cx_operator::task::question::Answer;
 
 use crate::rig::Rig;
 
@@ -14,6 +15,10 @@ pub(super) struct Class {
     pub(super) setup: fn(&Rig) -> Setup,
     /// Whether the operator gets SIGINT when the prompt is submitted.
     pub(super) interrupted: bool,
+    /// What another process says to each question, whether an operator lives at that moment or not.
+    pub(super) reply: Option<fn() -> Answer>,
+    /// Whether a process of its own drives the run.
+    pub(super) detached: bool,
 }
 
 /// A command line, and what the scripted agent does beyond the brief's directives.
@@ -59,9 +64,12 @@ fn committed(_: &Rig) -> Setup {
     setup(&brief, &["--sandbox", "danger-full-access"])
 }
 
+const SPACES: &str = "Spaces.\n[[shell echo spaces > style; echo 'STATUS: DONE']]";
+const ESCALATE: &str = "[[shell touch asked && echo 'STATUS: DONE']] [[escalate]]";
+const WAIT: [&str; 2] = ["--wait-for-reply", "60s"];
+
 fn question(rig: &Rig) -> Setup {
-    let reply = "Spaces.\n[[shell echo spaces > style; echo 'STATUS: DONE']]";
-    answered_by(rig, "[[question]]", &serde_json::json!({ "reply": reply }))
+    answered_by(rig, "[[question]]", &serde_json::json!({ "reply": SPACES }))
 }
 
 fn permission(rig: &Rig) -> Setup {
@@ -87,6 +95,8 @@ const fn class(name: &'static str, status: Status, setup: fn(&Rig) -> Setup) -> 
         status,
         setup,
         interrupted: false,
+        reply: None,
+        detached: false,
     }
 }
 
@@ -103,7 +113,7 @@ pub(super) static FAILED: Class = class("agent_failed", Status::AgentFailed, |_|
 });
 
 /// Those that need no script, and those that need one.
-pub(super) static MORE: [Class; 15] = [
+pub(super) static MORE: [Class; 18] = [
     class("completed, committed", Status::Completed, committed),
     class("continued", Status::Completed, |_| setup("[[status]]", &[])),
     class("needs_input", Status::NeedsInput, |_| {
@@ -152,6 +162,25 @@ pub(super) static MORE: [Class; 15] = [
     class("--keep session", Status::Completed, |_| {
         setup(DONE, &["--keep", "session"])
     }),
+    Class {
+        reply: Some(|| Answer::Text(SPACES.to_owned())),
+        ..class("parked question", Status::Completed, |_| {
+            setup("[[question]]", &WAIT)
+        })
+    },
+    Class {
+        reply: Some(|| Answer::Allow),
+        ..class("parked permission", Status::Completed, |_| {
+            setup(ESCALATE, &WAIT)
+        })
+    },
+    Class {
+        reply: Some(|| Answer::Text(SPACES.to_owned())),
+        detached: true,
+        ..class("parked, detached", Status::Completed, |_| {
+            setup("[[question]]", &WAIT)
+        })
+    },
 ];
 
 /// Two that codex's server brings about without a script.

@@ -96,6 +96,13 @@ fn killed_after_lines_of_a_run_that_was_asked_thorough() {
     after_lines(&PROBED, Agent::Scripted, size(3, 1));
 }
 
+/// Its operator is a process of its own, and so is the one that takes over.
+#[test]
+fn killed_after_lines_of_a_detached_run_that_is_parked_thorough() {
+    let class = class_named("parked, detached");
+    after_lines(class, Agent::Scripted, size(7, 1));
+}
+
 /// Some killings of all kinds; `CX_KILL_SEED` repeats a choice.
 #[test]
 fn killed_anywhere_thorough() {
@@ -125,13 +132,13 @@ fn killed_anywhere_thorough() {
     assert_all(&kills, &references);
 }
 
-/// Every line of every class, each way; `CX_KILL_CLASS` names the only class to try.
+/// Every line of every class, each way; `CX_KILL_CLASS` names the only classes to try, each behind a `;`.
 #[test]
 #[ignore = "takes half an hour"]
 fn full_matrix() {
     let only = std::env::var("CX_KILL_CLASS").ok();
     let classes = all();
-    let wanted = |class: &&&'static Class| only.as_ref().is_none_or(|only| class.name == only);
+    let wanted = |class: &&&'static Class| is_wanted(only.as_deref(), class);
     let (mut table, mut told) = (Vec::new(), Vec::new());
     for class in classes.iter().filter(wanted) {
         let started = Instant::now();
@@ -162,8 +169,18 @@ fn full_matrix() {
     assert!(told.is_empty(), "{}", told.join("\n"));
 }
 
+/// Whether a class is to be tried, where only some are.
+pub(super) fn is_wanted(only: Option<&str>, class: &Class) -> bool {
+    only.is_none_or(|only| only.split(';').any(|name| name == class.name))
+}
+
+pub(super) fn class_named(name: &str) -> &'static Class {
+    let mut all = all().into_iter();
+    all.find(|class| class.name == name).expect("there is one")
+}
+
 /// Shown where the test fails, and with `--nocapture`.
-fn tell(text: &str) {
+pub(super) fn tell(text: &str) {
     drop(writeln!(io::stdout(), "{text}"));
 }
 

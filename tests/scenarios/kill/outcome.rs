@@ -181,7 +181,11 @@ impl Killed {
         let replied = |progress: &Progress| matches!(progress, Progress::Replied { .. });
         let replies = self.entries.iter().filter(|entry| replied(&entry.progress));
         let open = reference.asked.saturating_sub(replies.count());
-        let again = asked(rig) - self.asked;
+        let all = asked(rig, kill.class);
+        if kill.class.reply.is_some() {
+            assert!(all <= reference.asked, "{kill}: asked {all} times");
+        }
+        let again = all - self.asked;
         assert!(
             again <= open,
             "{kill}: asked {again} times more, {open} replies were missing"

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::classes::{self, ANSWERED, COMPLETED, Class, FAILED};
-use super::matrix::{assert_all, failures};
+use super::matrix::{assert_all, class_named, failures, is_wanted, tell};
 use super::{Heir, Kill, Reference};
 use crate::rig::Agent;
-use testkit::agents::{PINNED, PINNED_CLAUDE, native_codex, real_claude};
+use testkit::agents::{OLDER_CLAUDE, PINNED, PINNED_CLAUDE, native_codex, real_claude};
 use testkit::size::size;
 
 const BY_KEYS: Agent = Agent::Codex(PINNED);
 const BY_REQUESTS: Agent = Agent::Requests(PINNED);
 const CLAUDE: Agent = Agent::Claude(PINNED_CLAUDE);
+const OLD_CLAUDE: Agent = Agent::Claude(OLDER_CLAUDE);
 
 const HEADLESS: Agent = Agent::Exec(PINNED);
 const PRINT: Agent = Agent::Print(PINNED_CLAUDE);
@@ -152,10 +153,20 @@ fn killed_after_each_line_with_the_real_codex() {
 #[test]
 #[ignore = "takes minutes"]
 fn killed_after_each_line_with_claude() {
+    killed_after_each_line(CLAUDE);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn killed_after_each_line_with_an_old_claude() {
+    killed_after_each_line(OLD_CLAUDE);
+}
+
+fn killed_after_each_line(agent: Agent) {
     for class in [&COMPLETED, &ANSWERED, &FAILED] {
-        killed_after(CLAUDE, class, |lines| (1..=lines.len()).collect());
+        killed_after(agent, class, |lines| (1..=lines.len()).collect());
         let others = [Heir::Cleanup, Heir::Recover, Heir::End, Heir::Start];
-        inherited_after(CLAUDE, class, &others, |lines| (1..=lines.len()).collect());
+        inherited_after(agent, class, &others, |lines| (1..=lines.len()).collect());
     }
 }
 
@@ -173,7 +184,7 @@ fn at_each_line(class: &'static Class, whens: &[&'static str], reference: &Refer
     ways.zip(Heir::ALL.iter().cycle()).map(kill).collect()
 }
 
-/// Each class that needs no script: before, within and after each line. `CX_KILL_CLASS` names the only class to try.
+/// Each class that needs no script: before, within and after each line. `CX_KILL_CLASS` names the only classes to try.
 #[test]
 #[ignore = "takes half an hour"]
 fn killed_at_each_line_by_requests() {
@@ -183,13 +194,17 @@ fn killed_at_each_line_by_requests() {
     let only = std::env::var("CX_KILL_CLASS").ok();
     let mut told = Vec::new();
     for class in by_requests() {
-        if only.as_ref().is_some_and(|only| class.name != only) {
+        if !is_wanted(only.as_deref(), class) {
             continue;
         }
         let reference = Reference::of(class, BY_REQUESTS);
+        let (name, lines) = (class.name, reference.lines);
         let kills = at_each_line(class, &["before", "within", "after"], &reference);
         let references = BTreeMap::from([(class.name, reference)]);
-        told.extend(failures(&kills, &references));
+        let failures = failures(&kills, &references);
+        let (kills, failed) = (kills.len(), failures.len());
+        tell(&format!("{name} | {lines} | {kills} | {failed} failed"));
+        told.extend(failures);
     }
     assert!(
         told.is_empty(),
@@ -239,8 +254,3 @@ const SCRIPTED: [&str; 5] = [
     "timed_out",
     "failed launch",
 ];
-
-fn class_named(name: &str) -> &'static Class {
-    let mut all = classes::all().into_iter();
-    all.find(|class| class.name == name).expect("there is one")
-}
