@@ -222,19 +222,21 @@ impl Error {
         chain(self)
     }
 
-    /// The advice: the code's, and for a full disk which one.
+    /// The advice: the code's, and what is known beyond that.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
+        let code = self.code();
         let flag = match self {
             Self::DiskFull { flag, .. } => flag,
-            Self::Agent(refusal) => return Some(refusal.hint.to_owned()),
+            Self::Agent(refusal) => return refusal.hint.to_owned(),
             // A record's own directory, or what is beside it.
-            Self::Run(_) if self.code() == Code::DiskFull => "--state-dir",
-            _ => return self.code().hint().map(str::to_owned),
+            Self::Run(_) if code == Code::DiskFull => "--state-dir",
+            Self::Worktree(error) if code == Code::Repository => {
+                return error.hint().unwrap_or(code.hint()).to_owned();
+            }
+            _ => return code.hint().to_owned(),
         };
-        Some(format!(
-            "free some space there, or choose another place with {flag}"
-        ))
+        format!("free some space there, or choose another place with {flag}")
     }
 
     /// The error as a record carries it.
@@ -242,7 +244,7 @@ impl Error {
         record::Failure {
             code: self.code().as_str().to_owned(),
             message: self.message(),
-            hint: self.hint(),
+            hint: Some(self.hint()),
             signal: None,
         }
     }

@@ -135,7 +135,7 @@ async fn play(operator: &Operator, agent: &Agent, drive: Drive) -> Result<Played
 }
 
 async fn check_tools() -> Result<()> {
-    let install = Code::TmuxMissing.hint().unwrap_or_default();
+    let install = Code::TmuxMissing.hint();
     let tmux = tmux::query_version()
         .await
         .map_err(|_| format!("tmux is missing; {install}"))?;

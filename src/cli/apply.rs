@@ -95,7 +95,7 @@ fn interrupted(signal: &str) -> ExitCode {
     let failure = Failure {
         code: "cancelled".to_owned(),
         message: format!("{signal} came before anything was applied"),
-        hint: None,
+        hint: Some("apply it again".to_owned()),
         signal: Some(signal.to_owned()),
     };
     print_failure(&failure);

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use crate::Error;
 use crate::agent::report::Phase;
-use crate::turn::classify::{Evidence, classify_with};
+use crate::turn::classify::{Classification, Evidence, classify_with};
 use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{print_json, print_text, usage};
 
@@ -28,6 +30,15 @@ pub(crate) struct Classify {
     /// The phase that the agent's model gave the message.
     #[arg(long, value_name = "PHASE")]
     phase: Option<Phase>,
+}
+
+/// The document of a message that was read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Reading {
+    /// 1.
+    schema_version: u32,
+    #[serde(flatten)]
+    read: Classification,
 }
 
 impl Classify {
@@ -57,7 +68,10 @@ impl Classify {
         })?;
         let read = classify_with(&message, self.evidence());
         if self.json {
-            print_json(&read)?;
+            print_json(&Reading {
+                schema_version: 1,
+                read,
+            })?;
         } else {
             print_text(&format!("{} ({})\n", read.verdict.as_str(), read.rule))?;
         }

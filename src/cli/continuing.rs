@@ -6,12 +6,13 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
 use crate::Error;
+use crate::operator::continuing::wait_for_close;
 use crate::operator::listing::find_run;
 use crate::operator::starting::Order;
 
 use super::delegate::Delegate;
 use super::earlier::Continues;
-use super::usage;
+use super::{block_on, usage};
 
 /// The options of `delegate` that the earlier run decides.
 const DECIDED: [&str; 3] = ["repo", "base", "include_dirty"];
@@ -68,6 +69,7 @@ impl Continue {
         }
         let mut delegate = *self.delegate;
         let run = find_run(&delegate.state.open()?, &self.run)?;
+        block_on(wait_for_close(&run))??;
         delegate.go_on(Continues {
             run,
             fresh: self.fresh,

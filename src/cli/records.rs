@@ -8,9 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use crate::Error;
 use crate::agent::ExecutorId;
-use crate::operator::listing::{Listing, Wanted, find_run, list, load_record};
-use crate::record::{RunDir, Status, journal};
+use crate::operator::listing::{Listed, Listing, Wanted, find_run, list, load_record};
+use crate::record::journal::{self, Entry};
+use crate::record::{RunDir, Status};
 use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::look::Look;
 use super::prune::age;
@@ -110,7 +113,7 @@ impl List {
             ));
         }
         if self.json {
-            print_json(&runs)?;
+            print_json(&Listed::new(runs, older))?;
             return Ok(ExitCode::SUCCESS);
         }
         if none {
@@ -232,6 +235,17 @@ pub(crate) struct Log {
     state: State,
 }
 
+/// The document of a journal.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Logged {
+    /// 1.
+    schema_version: u32,
+    /// The run's id.
+    run_id: String,
+    /// Its events, oldest first.
+    entries: Vec<Entry>,
+}
+
 impl Log {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let run = find(&self.state, &self.run)?;
@@ -241,7 +255,11 @@ impl Log {
             source,
         })?;
         if self.json {
-            print_json(&entries)?;
+            print_json(&Logged {
+                schema_version: 1,
+                run_id: run.name().to_owned(),
+                entries,
+            })?;
         } else {
             print_text(&report::draw_log(&entries, &Look::of_stdout()))?;
         }

@@ -8,20 +8,21 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::json;
 
-use super::{capabilities, cleanup, config, hooks, policy, print_text, prune, recover, refusal};
+use super::{
+    capabilities, classify, cleanup, config, hooks, policy, print_text, prune, records, recover,
+    refusal,
+};
 use crate::Error;
 use crate::operator::apply::Applied;
 use crate::operator::events::RunEvent;
-use crate::operator::listing::Summary;
+use crate::operator::listing::Listed;
 use crate::operator::replying::{Aborted, Replied, Sent};
 use crate::operator::starting::Detached;
 use crate::operator::status::RunStatus;
 use crate::operator::waiting::WaitReport;
 use crate::record::Outcome;
-use crate::record::journal::Entry;
 use crate::run::notify::Notification;
 use crate::run::preflight::Readiness;
-use crate::turn::classify::Classification;
 
 /// Print the JSON Schema of a document, or the names of all schemas.
 ///
@@ -44,7 +45,7 @@ const SCHEMAS: [(&str, Make); 24] = [
     ("abort", of::<Aborted>),
     ("apply", of::<Applied>),
     ("capabilities", of::<capabilities::Document>),
-    ("classify", of::<Classification>),
+    ("classify", of::<classify::Reading>),
     ("cleanup", of::<cleanup::Document>),
     ("config", of::<config::Document>),
     ("detached", of::<Detached>),
@@ -53,8 +54,8 @@ const SCHEMAS: [(&str, Make); 24] = [
     ("event", of::<RunEvent>),
     ("hooks", of::<hooks::Installed<'static>>),
     ("hooks-verify", of::<hooks::Verification<'static>>),
-    ("list", of::<Vec<Summary>>),
-    ("log", of::<Vec<Entry>>),
+    ("list", of::<Listed>),
+    ("log", of::<records::Logged>),
     ("notification", of::<Notification<'static>>),
     ("policy-check", of::<policy::Checked>),
     ("policy-test", of::<policy::Tested>),

@@ -13,7 +13,7 @@ use crate::agent::ExecutorId;
 use crate::agent::executor::Options;
 use crate::error::Error;
 use crate::operator::events::RunEvent;
-use crate::operator::listing::{Summary, Wanted, list_among};
+use crate::operator::listing::{Listed, Wanted, list_among};
 use crate::operator::status::RunStatus;
 use crate::os::blocking::blocking;
 use crate::run::preflight::{Readiness, doctor};
@@ -123,17 +123,6 @@ pub(super) struct List {
     executor: Option<String>,
 }
 
-/// The runs of the repositories in reach.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Listed {
-    /// 1.
-    schema_version: u32,
-    /// The runs, newest first.
-    runs: Vec<Summary>,
-    /// How many older ones were left out.
-    older: usize,
-}
-
 impl Tooling for List {
     type Output = Listed;
     const NAME: &str = "list";
@@ -158,11 +147,7 @@ don't know any more.";
             list_among(store, count, &wanted, &desk.reach)
         })
         .await?;
-        Answer::document(&Listed {
-            schema_version: 1,
-            runs: listing.runs,
-            older: listing.older,
-        })
+        Answer::document(&Listed::new(listing.runs, listing.older))
     }
 }
 

@@ -1,8 +1,10 @@
 //! A new run that goes on from an earlier one.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::Operator;
+use super::following::wait_until;
 use crate::agent::ExecutorId;
 use crate::agent::report::cut;
 use crate::error::Error;
@@ -13,6 +15,8 @@ use crate::task::name::RunId;
 use crate::task::prompt::Prompt;
 use crate::worktree::Repository;
 
+/// How long an operator may take after its run's end is on record.
+const CLOSING: Duration = Duration::from_secs(20);
 /// So many files are named in a summary.
 const FILES: usize = 50;
 
@@ -28,6 +32,14 @@ impl Operator {
     pub fn continuation(&self, run: &RunId, prompt: Prompt) -> Result<Task, Error> {
         continuation(self.store(), run, prompt)
     }
+}
+
+/// Waits for an operator that still tells others of the run's end.
+pub(crate) async fn wait_for_close(run: &RunDir) -> Result<(), Error> {
+    if run.load_record()?.is_some() {
+        wait_until(run, CLOSING, || run.is_closed()).await?;
+    }
+    Ok(())
 }
 
 /// As [`Operator::continuation`].

@@ -26,6 +26,28 @@ pub struct Listing {
     pub unreadable: Vec<(String, Error)>,
 }
 
+/// The document of a list.
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    /// 1.
+    schema_version: u32,
+    /// The runs, newest first.
+    runs: Vec<Summary>,
+    /// How many older ones were left out.
+    older: usize,
+}
+
+impl Listed {
+    pub(crate) fn new(runs: Vec<Summary>, older: usize) -> Self {
+        Self {
+            schema_version: 1,
+            runs,
+            older,
+        }
+    }
+}
+
 /// One run of a list.
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

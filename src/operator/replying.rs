@@ -76,7 +76,8 @@ pub(crate) async fn reply(
 /// # Errors
 /// As [`reply`].
 pub(crate) fn find_question(run: &RunDir, wanted: Option<&str>) -> Result<OpenQuestion, Error> {
-    let open = run.load_question()?.filter(|_| !run.is_closed());
+    let has_ended = has_ended(run);
+    let open = run.load_question()?.filter(|_| !has_ended);
     let name = || run.name().to_owned();
     match open {
         Some(open) if wanted.is_none_or(|wanted| open.id == wanted) => {
@@ -88,7 +89,7 @@ pub(crate) fn find_question(run: &RunDir, wanted: Option<&str>) -> Result<OpenQu
             }
             Ok(open)
         }
-        None if run.is_closed() => Err(record::Error::Ended { name: name() }.into()),
+        None if has_ended => Err(record::Error::Ended { name: name() }.into()),
         open => Err(record::Error::NotAsked {
             name: name(),
             question: wanted.unwrap_or("").to_owned(),
@@ -103,6 +104,7 @@ pub(crate) fn find_question(run: &RunDir, wanted: Option<&str>) -> Result<OpenQu
 /// # Errors
 /// [`Error::Usage`] for a run that waits for an answer, [`Error::Run`] for one that has ended or whose agent is headless.
 pub(crate) async fn send(run: &RunDir, (text, now): (&str, bool)) -> Result<Sent, Error> {
+    refuse_ended(run)?;
     let question = RunStatus::load(run)?.question;
     let asks = question.filter(|open| open.accepts.iter().any(|kind| kind == "text"));
     if let Some(open) = asks {
@@ -138,6 +140,22 @@ pub(crate) async fn send(run: &RunDir, (text, now): (&str, bool)) -> Result<Sent
     })
 }
 
+/// Whether the run has ended, though its operator may still tell others of it.
+fn has_ended(run: &RunDir) -> bool {
+    let has_exit = |now: RunStatus| now.exit_code.is_some();
+    run.is_closed() || RunStatus::load(run).is_ok_and(has_exit)
+}
+
+fn refuse_ended(run: &RunDir) -> Result<(), Error> {
+    match has_ended(run) {
+        true => Err(record::Error::Ended {
+            name: run.name().to_owned(),
+        }
+        .into()),
+        false => Ok(()),
+    }
+}
+
 /// The document of an abort.
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Serialize)]
@@ -155,6 +173,7 @@ pub(crate) struct Aborted {
 pub(crate) fn abort(runs: &[RunDir], reason: &str) -> Result<Aborted, Error> {
     let mut aborted = Vec::new();
     for run in runs {
+        refuse_ended(run)?;
         run.send_cancel(reason)?;
         aborted.push(run.name().to_owned());
     }

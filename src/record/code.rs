@@ -138,8 +138,8 @@ impl Code {
 
     /// The advice on what to do now.
     #[must_use]
-    pub fn hint(self) -> Option<&'static str> {
-        Some(match self {
+    pub fn hint(self) -> &'static str {
+        match self {
             Self::Usage => "see the command's --help",
             Self::NotAllowed => {
                 "the person who configured the server decides: see `cx-operator mcp --help`"
@@ -215,7 +215,16 @@ impl Code {
                 "a person typed into the pane; run the task again and attach read-only"
             }
             Self::ConnectionLost => "run the task again, perhaps with --drive keys",
-            Self::Repository | Self::Record | Self::GlobalHooks | Self::Io => return None,
-        })
+            Self::Repository => {
+                "see what git says of that repository (`git status`, `git worktree list`, `git fsck`), then try again"
+            }
+            Self::Record => {
+                "see whether the file that the message names is yours, and its disk in order; `cx-operator doctor` checks the state directory"
+            }
+            Self::GlobalHooks => {
+                "fix the file that the message names, or move it away; `cx-operator hooks verify` tells what it has"
+            }
+            Self::Io => "the system's own reason is in the message: see to it, then try again",
+        }
     }
 }

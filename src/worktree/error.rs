@@ -248,6 +248,36 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do now, where more is known than that the repository is in trouble.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotARepository { .. } => "go into a git repository, or name one with --repo",
+            Self::NoCommit { .. } => "make a first commit there",
+            Self::Unsupported { .. } => "take a clone without it",
+            Self::UnsafeOwnership { .. } => "do that only if you trust whoever owns it",
+            Self::RepositoryGone { .. } => {
+                "bring it back, or take its records away with `cx-operator prune`"
+            }
+            Self::NotText { .. } => "name it by a path that is text, such as that of a link",
+            Self::OpenDirectory { .. } => "choose another place with --worktree-root",
+            Self::UnknownRevision { .. } => "`git log --oneline --all` names commits",
+            Self::BaseIsNotHead { .. } => {
+                "check that commit out, or leave out one of --base and --include-dirty"
+            }
+            Self::NoCheckout { .. } => "begin in a checkout, or leave out --include-dirty",
+            Self::Detached { .. } => "check a branch out, or name one with --branch",
+            Self::Busy { .. } => "`git status` says how to finish or to abort it",
+            Self::ResultGone { .. } => "`patch.diff` in the run's directory has it as a patch",
+            Self::Rewritten => "`cx-operator show` names the commits",
+            Self::NoIdentity => "`git config --global user.name NAME`, and user.email",
+            Self::InvalidName { .. } => "`git help check-ref-format` says what a name may have",
+            Self::GitTimedOut { .. } => "see what keeps git busy, or a hanging disk",
+            _ => return None,
+        })
+    }
+}
+
+impl Error {
     /// Whether a disk, or the user's part of it, is full.
     pub(crate) fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};

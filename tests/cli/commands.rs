@@ -98,7 +98,7 @@ fn classify_reads_stdin() {
     );
     assert_eq!(
         ran.document(),
-        json!({"verdict": "result", "rule": "trailer_done"})
+        json!({"schema_version": 1, "verdict": "result", "rule": "trailer_done"})
     );
     let ran = Ran::of(
         place.command(built::operator()).arg("classify"),

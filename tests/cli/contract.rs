@@ -45,7 +45,7 @@ fn the_committed_schemas_are_those_of_the_program() {
 
 #[test]
 fn a_document_that_does_not_fit_is_found() {
-    let good = json!({"verdict": "result", "rule": "r"});
+    let good = json!({"schema_version": 1, "verdict": "result", "rule": "r"});
     schemas::check_document("classify", &good);
     let mut asked = json!({
         "schema_version": 1, "seq": 1, "run_id": "r", "at": "2026-01-01T00:00:00Z", "type": "question", "turn": 1,
@@ -55,9 +55,9 @@ fn a_document_that_does_not_fit_is_found() {
     asked["more"] = json!(1);
     assert!(std::panic::catch_unwind(|| schemas::check_document("event", &asked)).is_err());
     for bad in [
-        json!({"verdict": "result"}),
-        json!({"verdict": "other", "rule": "r"}),
-        json!({"verdict": "result", "rule": "r", "more": 1}),
+        json!({"schema_version": 1, "verdict": "result"}),
+        json!({"schema_version": 1, "verdict": "other", "rule": "r"}),
+        json!({"schema_version": 1, "verdict": "result", "rule": "r", "more": 1}),
     ] {
         let checked = std::panic::catch_unwind(|| schemas::check_document("classify", &bad));
         assert!(checked.is_err(), "{bad}");
@@ -243,7 +243,7 @@ fn the_documents_of_released_versions_are_read() {
                 );
             }
             let listed = place.cli(&["list", "--json"]).document();
-            assert_eq!(listed[0]["run_id"], id);
+            assert_eq!(listed["runs"][0]["run_id"], id);
             let shown = place.cli(&["show", id, "--json"]).document();
             for (field, value) in record.as_object().expect("a record") {
                 assert_eq!(&shown[field], value, "{field}");

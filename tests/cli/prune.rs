@@ -230,7 +230,7 @@ fn a_pruning_that_was_cut_short_is_finished_by_the_next() {
     let moved = place.path("state/pruned").join(run_id(1));
     fs::rename(place.run_dir(&run_id(1)), &moved).expect("moved");
     let listed = place.cli(&["list", "--json"]).document();
-    assert_eq!(ids(&listed), [run_id(0)], "half of a run is none");
+    assert_eq!(ids(&listed["runs"]), [run_id(0)], "half of a run is none");
     assert_eq!(ids(&place.prune(&["--dry-run"])["pruned"]), [run_id(0)]);
     assert!(moved.exists());
     assert_eq!(ids(&place.prune(&[])["pruned"]), [run_id(0)]);

@@ -51,7 +51,7 @@ fn the_newest_are_listed_and_the_others_counted() {
     place.put("20250101-000000-t-0001", "run.json", b"{");
     let rows = |arguments: &[&str]| {
         let ran = place.cli(&[&["list", "--json"], arguments].concat());
-        let rows = ran.document().as_array().expect("rows").clone();
+        let rows = ran.document()["runs"].as_array().expect("rows").clone();
         (rows, ran.stderr)
     };
     let (newest, said) = rows(&[]);
@@ -95,7 +95,7 @@ fn the_runs_of_one_executor_are_listed_alone() {
     place.put(ONE, "order.json", &order);
     let of = |arguments: &[&str]| {
         let ran = place.cli(&[&["list", "--json", "--executor"], arguments].concat());
-        let rows = ran.document().as_array().expect("rows").clone();
+        let rows = ran.document()["runs"].as_array().expect("rows").clone();
         let ids = rows
             .iter()
             .map(|row| row["run_id"].as_str().expect("an id"));
@@ -134,7 +134,7 @@ fn runs_are_listed_by_status_task_repository_and_age() {
     let of = |arguments: &[&str]| {
         let ran = place.cli(&[&["list", "--json"], arguments].concat());
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        let rows = ran.document().as_array().expect("rows").clone();
+        let rows = ran.document()["runs"].as_array().expect("rows").clone();
         let ids = rows
             .iter()
             .map(|row| row["run_id"].as_str().expect("an id"));
@@ -187,7 +187,8 @@ fn no_runs_are_no_mistake() {
     assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
     assert!(ran.stderr.contains("no runs yet"));
     let ran = place.cli(&["list", "--json"]);
-    assert_eq!((ran.code, ran.document()), (0, json!([])));
+    let none = json!({"schema_version": 1, "runs": [], "older": 0});
+    assert_eq!((ran.code, ran.document()), (0, none));
 }
 
 #[test]
@@ -225,7 +226,7 @@ fn the_newest_run_of_a_task_is_the_one_that_is_meant() {
         place.cli(&["show", "one", "--json"]).document()["run_id"],
         newer
     );
-    let listed = place.cli(&["list", "--json"]).document();
+    let listed = place.cli(&["list", "--json"]).document()["runs"].take();
     assert_eq!(
         (&listed[0]["run_id"], &listed[1]["run_id"]),
         (&json!(newer), &json!(ONE))
@@ -240,7 +241,7 @@ fn a_record_that_is_none_hides_no_other() {
         place.put(run_id, "run.json", text.as_bytes());
         let ran = place.cli(&["list", "--json"]);
         assert_eq!(ran.code, 0);
-        assert_eq!(ran.document().as_array().expect("rows").len(), 1);
+        assert_eq!(ran.document()["runs"].as_array().expect("rows").len(), 1);
         assert!(ran.stderr.contains(run_id), "{}", ran.stderr);
         let ran = place.cli(&["show", run_id]);
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
@@ -256,7 +257,7 @@ fn a_run_whose_operator_died_is_named_as_one() {
         "events.jsonl",
         b"{\"at\":\"2026-01-01T00:00:00.000Z\",\"eve",
     );
-    let listed = place.cli(&["list", "--json"]).document();
+    let listed = place.cli(&["list", "--json"]).document()["runs"].take();
     assert_eq!(
         (&listed[0]["status"], &listed[0]["task"]),
         (&json!("orphaned"), &json!("one"))
@@ -266,7 +267,8 @@ fn a_run_whose_operator_died_is_named_as_one() {
     let told = format!("`cx-operator resume {ONE}`");
     assert!(ran.stderr.contains(&told), "{}", ran.stderr);
     let ran = place.cli(&["log", "one", "--json"]);
-    assert_eq!((ran.code, ran.document()), (0, json!([])));
+    let none = json!({"schema_version": 1, "run_id": ONE, "entries": []});
+    assert_eq!((ran.code, ran.document()), (0, none));
     let ran = place.cli(&["cleanup", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(

@@ -205,7 +205,7 @@ fn errors() -> Vec<Error> {
 fn errors_that_no_command_line_brings_about() {
     let mut text = String::new();
     for error in errors() {
-        let (code, hint) = (error.code(), error.hint().unwrap_or_default());
+        let (code, hint) = (error.code(), error.hint());
         text += &format!("{code}\nerror: {}\nhint: {hint}\n\n", error.message());
     }
     insta::assert_snapshot!("errors", text);
@@ -214,7 +214,7 @@ fn errors_that_no_command_line_brings_about() {
 /// What to do about each code, wherever its error comes from.
 #[test]
 fn hints_of_all_codes() {
-    let hint = |code: &Code| format!("{code} ({}): {}\n", code.exit(), code.hint().unwrap_or("-"));
+    let hint = |code: &Code| format!("{code} ({}): {}\n", code.exit(), code.hint());
     let hints: String = Code::ALL.iter().map(hint).collect();
     insta::assert_snapshot!("codes", hints);
 }

@@ -9,7 +9,8 @@ on_both!(the_queue_is_listed, work_is_kept_only_where_it_is);
 
 pub(crate) async fn rows(rig: &Rig) -> Vec<Value> {
     let output = rig.binary(&["list", "--json"]).output().await;
-    serde_json::from_slice(&output.expect("it runs").stdout).expect("a list")
+    let document: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("a list");
+    document["runs"].as_array().expect("runs").clone()
 }
 
 /// A run that waits for its place is listed as such, with its position, and becomes a run like any other.

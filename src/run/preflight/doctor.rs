@@ -79,7 +79,7 @@ impl Check {
                 name,
                 level: Level::Fail,
                 found: error.message(),
-                fix: error.hint(),
+                fix: Some(error.hint()),
             },
         }
     }
