@@ -25,6 +25,7 @@ use server::Server;
 
 mod asking;
 mod call;
+mod continuing;
 mod delegate;
 mod diff;
 mod reach;
@@ -42,7 +43,7 @@ mod words;
 /// An option that lets a parent do more than the person who configured the server may think of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Risk {
-    /// `delegate` with `sandbox: danger-full-access`.
+    /// `delegate` and `continue` with `sandbox: danger-full-access`.
     DangerFullAccess,
     /// `delegate` with `permissions: allow`: every approval is given.
     PermissionsAllow,

@@ -29,14 +29,17 @@ pub(super) fn asking(context: &RequestContext<RoleServer>) -> Asking {
         .and_then(|client| client.elicitation);
     // Without a mode it is by forms.
     let forms = offered.is_some_and(|offered| offered.form.is_some() || offered.url.is_none());
-    let newest = context
-        .protocol_version()
-        .is_some_and(|version| version.as_str() >= ProtocolVersion::NO_INITIALIZE.as_str());
-    match (forms, newest) {
+    match (forms, is_newest(context)) {
         (false, _) => Asking::Never,
         (true, true) => Asking::ByResult,
         (true, false) => Asking::ByRequest,
     }
+}
+
+/// Whether the client of a request speaks a version in which a server sends no requests, and nothing that nobody listens for.
+pub(super) fn is_newest(context: &RequestContext<RoleServer>) -> bool {
+    let version = context.protocol_version();
+    version.is_some_and(|version| version.as_str() >= ProtocolVersion::NO_INITIALIZE.as_str())
 }
 
 /// The form for a question.

@@ -106,31 +106,72 @@ brief; the run goes on by itself. Use it for a task of minutes that the brief de
 Afterwards: `wait`, `reply` if it asks, `diff`, `apply`. Independent tasks may run at the same time, each under a name of its own.";
 
     async fn call(self, call: &Call) -> Result<Answer, Error> {
-        TaskName::parse(&self.task)?;
+        let name = TaskName::parse(&self.task)?;
         let prompt = Prompt::parse(self.prompt.as_bytes())?;
         self.refuse_risks(&call.desk.allowed)?;
         let (desk, path) = (Arc::clone(&call.desk), self.repo.clone());
         let repo = blocking(move || desk.reach.repository(path.as_deref())).await?;
         let state = call.desk.operator.store().root();
         let arguments = self.arguments(&repo, state);
-        (call.desk.check)(&arguments)?;
-        let begun = start(call, (arguments, prompt.as_str()), self.task.clone());
-        let document = match begun.await? {
-            Begun::Run(document) => document,
-            Begun::Over(answer) => return Ok(answer),
-        };
-        if tasks::are_followed(&call.context) {
-            return Ok(Answer::Task(tasks::begun(&document.run_id)));
-        }
-        let next = wait::after_start(&document.status);
-        Answer::with_next(document, next)
+        begin(call, &name, (arguments, &prompt)).await
     }
+}
+
+/// Begins the run that a command line describes, and tells of it.
+pub(super) async fn begin(
+    call: &Call,
+    name: &TaskName,
+    (arguments, prompt): (Vec<String>, &Prompt),
+) -> Result<Answer, Error> {
+    (call.desk.check)(&arguments)?;
+    let begun = start(call, (arguments, prompt.as_str()), name.to_string());
+    let document = match begun.await? {
+        Begun::Run(document) => document,
+        Begun::Over(answer) => return Ok(answer),
+    };
+    if tasks::are_followed(&call.context) {
+        tasks::tell(call, &document.run_id);
+        return Ok(Answer::Task(tasks::begun(&document.run_id)));
+    }
+    let next = wait::after_start(&document.status);
+    Answer::with_next(document, next)
+}
+
+/// Whether a policy of that name is a file.
+pub(super) fn is_file(policy: &String) -> bool {
+    !PRESETS.iter().any(|(preset, _)| preset == policy)
+}
+
+/// The command of that name with the options that are given, but for those `without`.
+pub(super) fn command_line(
+    command: &str,
+    state: &Path,
+    (given, without): (&impl Serialize, &[&str]),
+) -> Vec<String> {
+    let beginning = ["cx-operator", command, "--detach", "--json"];
+    let mut line = beginning.map(str::to_owned).to_vec();
+    line.push(format!("--state-dir={}", state.display()));
+    let given = serde_json::to_value(given).expect("it has string keys only");
+    for (name, value) in given.as_object().into_iter().flatten() {
+        let flag = format!("--{}", name.replace('_', "-"));
+        match value {
+            _ if without.contains(&name.as_str()) => {}
+            Value::String(text) => line.push(format!("{flag}={text}")),
+            Value::Number(number) => line.push(format!("{flag}={number}")),
+            Value::Bool(true) => line.push(flag),
+            Value::Array(several) => {
+                let several = several.iter().filter_map(Value::as_str);
+                line.extend(several.map(|text| format!("{flag}={text}")));
+            }
+            _ => {}
+        }
+    }
+    line
 }
 
 impl Delegate {
     /// Refuses what only the person who configured the server can allow.
     fn refuse_risks(&self, allowed: &[Risk]) -> Result<(), Error> {
-        let is_file = |policy: &String| !PRESETS.iter().any(|(preset, _)| preset == policy);
         let given = serde_json::to_value(self).expect("it has string keys only");
         let by_value = [
             (
@@ -159,25 +200,8 @@ impl Delegate {
 
     /// The command line that does the same.
     fn arguments(&self, repo: &Path, state: &Path) -> Vec<String> {
-        let beginning = ["cx-operator", "delegate", "--detach", "--json"];
-        let mut line = beginning.map(str::to_owned).to_vec();
+        let mut line = command_line("delegate", state, (self, &["repo", "prompt"]));
         line.push(format!("--repo={}", repo.display()));
-        line.push(format!("--state-dir={}", state.display()));
-        let given = serde_json::to_value(self).expect("it has string keys only");
-        for (name, value) in given.as_object().into_iter().flatten() {
-            let flag = format!("--{}", name.replace('_', "-"));
-            match value {
-                _ if name == "prompt" || name == "repo" => {}
-                Value::String(text) => line.push(format!("{flag}={text}")),
-                Value::Number(number) => line.push(format!("{flag}={number}")),
-                Value::Bool(true) => line.push(flag),
-                Value::Array(several) => {
-                    let several = several.iter().filter_map(Value::as_str);
-                    line.extend(several.map(|text| format!("{flag}={text}")));
-                }
-                _ => {}
-            }
-        }
         line
     }
 }

@@ -2,23 +2,30 @@
 //!
 //! A task is nothing but a view of the run's records: it is there for every server and after every restart.
 
-use rmcp::RoleServer;
+use std::io;
+use std::sync::Arc;
+
 use rmcp::model::{
     CallToolResponse, DetailedTask, ElicitRequest, ElicitResult, InputRequest, InputRequests,
-    InputResponses, JsonObject, Task, TaskPayload, TaskStatus,
+    InputResponses, JsonObject, Task, TaskPayload, TaskStatus, TaskStatusNotification,
+    TaskStatusNotificationParams,
 };
 use rmcp::service::RequestContext;
+use rmcp::{Peer, RoleServer};
 
 use super::Desk;
-use super::call::{Answer, response};
+use super::call::{Answer, Call, response};
 use super::reach::Found;
 use super::{asking, wait};
-use crate::error::Error;
+use crate::error::{Error, io as io_error};
+use crate::operator::events::Happening;
 use crate::operator::replying;
 use crate::operator::starting::Detached;
 use crate::operator::status::RunStatus;
+use crate::os::blocking::blocking;
 use crate::os::time::timestamp;
 use crate::record::{RunDir, Status};
+use crate::task::name::RunId;
 
 /// How often a client should look.
 const POLL_MS: u64 = 2_000;
@@ -33,6 +40,65 @@ pub(super) fn are_followed(context: &RequestContext<RoleServer>) -> bool {
 pub(super) fn begun(run_id: &str) -> Task {
     let now = timestamp(std::time::SystemTime::now());
     Task::new(run_id, TaskStatus::Working, now.clone(), now).with_poll_interval_ms(POLL_MS)
+}
+
+/// Tells the client of each change of a task, as it would be told if it asked. From the version 2026-07-28 on a server sends only what a
+/// client listens for, and the protocol's library can't be listened to for tasks: such a client asks.
+pub(super) fn tell(call: &Call, run_id: &str) {
+    if asking::is_newest(&call.context) {
+        return;
+    }
+    let can_ask = asking::asking(&call.context) != asking::Asking::Never;
+    let (desk, peer) = (Arc::clone(&call.desk), call.context.peer.clone());
+    let id = RunId::of_directory(run_id);
+    tokio::spawn(async move {
+        let gone = desk.gone.clone();
+        tokio::select! {
+            told = tell_changes(&desk, &peer, (&id, can_ask)) => {
+                if let Err(error) = told {
+                    tracing::info!(%error, "a task's client is told no more");
+                }
+            }
+            () = gone.cancelled() => {}
+        }
+    });
+}
+
+async fn tell_changes(
+    desk: &Arc<Desk>,
+    peer: &Peer<RoleServer>,
+    (id, can_ask): (&RunId, bool),
+) -> Result<(), Error> {
+    desk.operator.wait_for_begin(id).await?;
+    let mut events = desk.operator.watch(id, 0)?;
+    let mut told = None;
+    loop {
+        let event = events.next().await;
+        let is_change = event.as_ref().is_none_or(|event| {
+            matches!(
+                event.event,
+                Happening::Submitted { .. }
+                    | Happening::Waiting { .. }
+                    | Happening::Reply { .. }
+                    | Happening::Finished { .. }
+            )
+        });
+        if !is_change {
+            continue;
+        }
+        let (there, name) = (Arc::clone(desk), id.to_string());
+        let task = blocking(move || load(&there, &name, can_ask)).await?;
+        if told.as_ref() != Some(&task.payload) {
+            told = Some(task.payload.clone());
+            let params = TaskStatusNotificationParams::new(task);
+            let notification = TaskStatusNotification::new(params).into();
+            let sent = peer.send_notification(notification).await;
+            sent.map_err(|error| io_error("tell the client")(io::Error::other(error)))?;
+        }
+        if event.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// How a task is.

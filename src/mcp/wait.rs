@@ -154,7 +154,7 @@ pub(super) fn next(status: &RunStatus) -> String {
             "the agent says that it is done: read the whole `diff`, then `apply` it".to_owned()
         }
         ("needs_input" | "needs_permission" | "blocked_dialog", _) => {
-            "it ended with an open question: `diff` has what was done; delegate anew with a brief that answers it".to_owned()
+            "it ended with an open question: `diff` has what was done; `continue` it with a prompt that answers it".to_owned()
         }
         _ => "it ended without a result: see `error`; `diff` has the work that was kept".to_owned(),
     };

@@ -135,6 +135,35 @@ fn a_task_is_delegated_answered_read_and_applied() {
     assert!(client.end().success());
 }
 
+/// A run that another began with what this server does not allow is not gone on with.
+#[test]
+fn a_run_is_gone_on_with() {
+    let place = Place::new();
+    let mut client = client(&place);
+    let first = client.call("delegate", task(&place, "t", "[[shell echo one > one]]"));
+    let early = client.call_raw("continue", json!({"run": "t", "prompt": "x", "odd": 1}));
+    assert_eq!(early["result"]["isError"], true, "{early:#}");
+    assert_eq!(wait(&mut client, "t")["status"], "completed");
+    let more = json!({
+        "run": first["run_id"], "prompt": "[[shell echo two > two]]", "fresh": true, "idempotency_key": "k",
+    });
+    let begun = client.call("continue", more.clone());
+    assert_eq!(
+        (&begun["task"], &begun["status"]),
+        (&json!("t"), &json!("running"))
+    );
+    assert_eq!(client.call("continue", more)["run_id"], begun["run_id"]);
+    let run = text(&begun["run_id"]).to_owned();
+    assert_eq!(wait(&mut client, &run)["status"], "completed");
+    // The stand-in does again what the summary says that the brief was.
+    let diff = client.call("diff", json!({"run": run}));
+    let earlier = client.call("diff", json!({"run": first["run_id"]}));
+    assert_eq!(diff["base_commit"], earlier["result_commit"], "{diff:#}");
+    let mut strict = McpClient::begin(&mut place.operator(&["mcp"]), &json!({})).0;
+    let error = strict.refuse("continue", json!({"run": run, "prompt": "x"}));
+    assert_eq!(error["code"], "not_allowed", "{error}");
+}
+
 #[test]
 fn an_approval_is_denied_a_message_is_told_and_a_run_is_ended() {
     let place = Place::new();

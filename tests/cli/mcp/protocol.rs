@@ -9,9 +9,9 @@ use testkit::mcp_client::McpClient;
 use super::{client, server, task, text, wait};
 use crate::place::Place;
 
-const TOOLS: [&str; 12] = [
-    "delegate", "wait", "status", "reply", "send", "events", "diff", "apply", "abort", "resume",
-    "list", "doctor",
+const TOOLS: [&str; 13] = [
+    "delegate", "wait", "status", "reply", "send", "events", "diff", "apply", "continue", "abort",
+    "resume", "list", "doctor",
 ];
 /// Options that are offered only where they are allowed.
 const GUARDED: [&str; 6] = [
@@ -153,12 +153,21 @@ fn results_fit_the_schemas_of_their_tools() {
         ("diff", json!({"run": "t"})),
         ("diff", json!({"run": "t", "file": "made"})),
         ("apply", json!({"run": "t", "form": "patch"})),
+        (
+            "continue",
+            json!({"run": "t", "task": "t2", "prompt": "x", "fresh": true}),
+        ),
+        ("wait", json!({"runs": ["t2"]})),
+        ("delegate", task(&place, "u", "[[question]]")),
+        ("wait", json!({"runs": ["u"]})),
+        ("reply", json!({"run": "u", "decision": "leave"})),
+        ("wait", json!({"runs": ["u"]})),
         ("list", json!({})),
         ("doctor", json!({})),
     ];
     for (name, arguments) in calls {
-        let document = client.call(name, arguments);
-        if name == "wait" {
+        let document = client.call(name, arguments.clone());
+        if arguments["runs"][0] == "t" {
             assert_eq!(document["runs"][0]["status"], "completed", "{document:#}");
         }
         let tool = schemas.iter().find(|tool| tool["name"] == name);

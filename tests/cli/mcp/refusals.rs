@@ -131,6 +131,18 @@ fn arguments_that_are_none_are_refused_with_a_document() {
             "run_not_found",
         ),
         ("send", json!({"run": "none", "text": "x"}), "run_not_found"),
+        (
+            "continue",
+            json!({"run": "none", "prompt": "x"}),
+            "run_not_found",
+        ),
+        ("continue", json!({"run": "none"}), "usage"),
+        ("continue", json!({"run": "none", "prompt": " "}), "prompt"),
+        (
+            "continue",
+            json!({"run": "none", "prompt": "x", "base": "HEAD"}),
+            "usage",
+        ),
         ("abort", json!({"runs": []}), "usage"),
         ("abort", json!({"runs": "none"}), "usage"),
         ("diff", json!({"run": "none"}), "run_not_found"),

@@ -82,3 +82,41 @@ fn a_client_that_follows_no_tasks_gets_none() {
     assert!(got["error"].is_object(), "{got:#}");
     assert_eq!(super::wait(&mut client, "t")["status"], "completed");
 }
+
+/// A client that began a session is told of each change.
+#[test]
+fn a_client_is_told_how_its_task_goes() {
+    let place = Place::new();
+    let (mut client, _) = McpClient::begin(&mut server(&place), &capabilities());
+    let id = begin(&mut client, task(&place, "t", "[[question]]"));
+    let asks = until(&mut client, &id, &["input_required"]);
+    let question = asks["inputRequests"].as_object().expect("requests");
+    let question = question.keys().next().expect("a request");
+    let answer = json!({"action": "accept", "content": {"answer": ANSWER}});
+    let update = json!({"taskId": id, "inputResponses": {question: answer}});
+    client.request("tasks/update", update);
+    until(&mut client, &id, &["completed"]);
+    // The last word may come after the answer to that.
+    let told = wait_for("the last word", || {
+        client.request("tasks/get", json!({"taskId": id}));
+        let told: Vec<Value> = client.notifications.clone();
+        let ended = |told: &Value| told["params"]["status"] == "completed";
+        told.iter().any(ended).then_some(told)
+    });
+    let told: Vec<&Value> = told
+        .iter()
+        .filter(|told| told["method"] == "notifications/tasks")
+        .map(|told| &told["params"])
+        .collect();
+    assert!(told.iter().all(|task| task["taskId"] == *id), "{told:#?}");
+    // Whether it is seen at work before and between depends on the moment.
+    let changes: Vec<&&Value> = told
+        .iter()
+        .filter(|task| task["status"] != "working")
+        .collect();
+    let [asked, ended] = &changes[..] else {
+        panic!("a question and an end: {told:#?}");
+    };
+    assert_eq!(asked["inputRequests"], asks["inputRequests"]);
+    assert_eq!(ended["result"]["structuredContent"]["status"], "completed");
+}
