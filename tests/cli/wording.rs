@@ -31,6 +31,8 @@ pub(crate) fn settled(place: &Place, text: &str) -> String {
         (r"\b[0-9a-f]{40}\b", "[COMMIT]"),
         (r"(Chunk ID|Wall time): [0-9a-f.]+", "$1: [N]"),
         (r#"("(?:duration_ms|disk_bytes)": )\d+"#, "${1}[NUMBER]"),
+        // The age of a run whose time is fixed.
+        (r"\b\d{3,}d\b", "[N]d"),
         (r"\b\d+(\.\d+)? (ms|s|kB|MB|GB|TB)\b", "[N] $2"),
         (r"/\S*/git\b", "[GIT]"),
         (r"/\S*/target/tmp/\.tmp\w+", "[ELSEWHERE]"),
