@@ -18,11 +18,13 @@ use crate::record::code::Code;
 use crate::record::redact::redact;
 use crate::record::shown::{self, Shown, harmless, one_line};
 use crate::record::{Failure, Store};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use refusal::print_refusal;
 use regex::Regex;
 use rustix::process::Signal;
 use serde::Serialize;
+use status_line::print_above;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -33,6 +35,7 @@ mod attach;
 mod capabilities;
 mod classify;
 mod cleanup;
+mod completions;
 mod config;
 mod continuing;
 mod delegate;
@@ -43,7 +46,10 @@ mod events;
 mod follow;
 mod hooks;
 mod look;
+mod man;
 mod mcp;
+mod pager;
+mod peek;
 mod policy;
 mod prune;
 mod records;
@@ -56,8 +62,10 @@ mod said;
 mod schema;
 mod send;
 mod signals;
+mod skill;
 mod spending;
 mod status;
+mod status_line;
 mod wait;
 
 /// Delegate a coding task to another agent's interactive CLI, and get back a typed result with the complete diff.
@@ -65,7 +73,7 @@ mod wait;
 /// Exit status: 0 completed; 3 an answer is needed; 4 turn cap or budget; 5 the agent failed or died; 6 a deadline passed; 7 not
 /// ready; 8 the repository can't be used; 2 wrong usage; 9, or 128 plus the signal, aborted; 1 any other error.
 #[derive(Parser)]
-#[command(name = "cx-operator", version, max_term_width = 100)]
+#[command(name = "cx-operator", version, max_term_width = 100, after_long_help = MORE_HELP)]
 struct Cli {
     /// Print more on stderr; -vv prints everything. RUST_LOG takes precedence.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -73,10 +81,31 @@ struct Cli {
     /// Colours: auto is where a terminal shows them and neither NO_COLOR nor TERM=dumb forbids them, or CLICOLOR_FORCE is set.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
+    /// Never show what `list`, `show`, `diff` and `log` print in a pager. At a terminal they use the one of git: GIT_PAGER,
+    /// `core.pager`, PAGER, or less.
+    #[arg(long, global = true)]
+    no_pager: bool,
 
     #[command(subcommand)]
     command: Command,
 }
+
+/// Below the options of the whole command line.
+const MORE_HELP: &str = "\
+Examples:
+  cx-operator delegate --task fix-it --prompt-file brief.md   a task from its brief to its result
+  cx-operator list --waiting                                  who asks something
+  cx-operator log -f fix-it                                   follow it
+  cx-operator diff fix-it                                     what it changed, or has changed so far
+  cx-operator apply fix-it                                    take it over
+
+Environment:
+  CX_OPERATOR_STATE          the directory of the records [default: ~/.local/state/cx-operator]
+  CX_OPERATOR_DRIVE          the value of --drive where it is not given
+  NO_COLOR, CLICOLOR_FORCE   no colours; colours also where no terminal is
+  GIT_PAGER, PAGER           the pager, as for git
+  GIT_EDITOR, EDITOR         the editor in which an answer is written, as for git
+  TZ                         the zone of the times that people read";
 
 #[derive(Subcommand)]
 enum Command {
@@ -97,6 +126,7 @@ enum Command {
     Log(records::Log),
     Apply(apply::Apply),
     Attach(attach::Attach),
+    Peek(peek::Peek),
     Recover(recover::Recover),
     Cleanup(cleanup::Cleanup),
     Prune(prune::Prune),
@@ -108,6 +138,9 @@ enum Command {
     Config(config::Config),
     Capabilities(capabilities::Capabilities),
     Schema(schema::SchemaOf),
+    Skill(skill::Skill),
+    Completions(completions::Completions),
+    Man(man::ManPages),
 }
 
 /// The agent's program.
@@ -162,9 +195,10 @@ impl State {
 }
 
 pub fn main() -> ExitCode {
+    completions::answer_shell(Cli::command);
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&without_removals(error)),
     };
     let cli = match cli.command {
         Command::Supervise(_) => match take_order() {
@@ -175,6 +209,7 @@ pub fn main() -> ExitCode {
     };
     start_log(cli.verbose);
     look::note_wish(cli.color);
+    pager::note_wish(cli.no_pager);
     let done = match cli.command {
         Command::Supervise(_) => Err(usage("`supervise` is started by --detach alone")),
         Command::Delegate(command) => command.run(),
@@ -192,6 +227,7 @@ pub fn main() -> ExitCode {
         Command::Log(command) => command.run(),
         Command::Apply(command) => command.run(),
         Command::Attach(command) => command.run(),
+        Command::Peek(command) => command.run(),
         Command::Recover(command) => command.run(),
         Command::Cleanup(command) => command.run(),
         Command::Prune(command) => command.run(),
@@ -203,6 +239,9 @@ pub fn main() -> ExitCode {
         Command::Config(command) => command.run(),
         Command::Capabilities(command) => command.run(Cli::command()),
         Command::Schema(command) => command.run(),
+        Command::Skill(command) => command.run(),
+        Command::Completions(command) => command.run(&Cli::command()),
+        Command::Man(command) => command.run(Cli::command()),
     };
     let status = done.unwrap_or_else(|error| {
         let failure = error.to_failure();
@@ -248,6 +287,26 @@ fn take_order() -> Result<Cli, clap::Error> {
 /// How many keys were taken out of what was printed.
 static REDACTED: AtomicUsize = AtomicUsize::new(0);
 
+/// Commands that end or remove something.
+const REMOVALS: [&str; 4] = ["abort", "cleanup", "prune", "uninstall"];
+
+/// The same error, without a hint that would have a typing mistake end in a removal.
+fn without_removals(mut error: clap::Error) -> clap::Error {
+    let kind = ContextKind::SuggestedSubcommand;
+    let is_harmless = |name: &String| !REMOVALS.contains(&name.as_str());
+    let mut names = match error.remove(kind) {
+        Some(ContextValue::Strings(names)) => names,
+        Some(ContextValue::String(name)) => vec![name],
+        _ => Vec::new(),
+    };
+    // The last one is the likeliest: the others are no help where that is left out.
+    if names.last().is_some_and(is_harmless) {
+        names.retain(is_harmless);
+        error.insert(kind, ContextValue::Strings(names));
+    }
+    error
+}
+
 /// Prints help where it was asked for, else what is wrong with the command line: its words may come from anywhere.
 fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
@@ -271,7 +330,7 @@ fn advice(text: &str) -> String {
     let Some(root) = NAMED_STATE.get() else {
         return text.to_owned();
     };
-    let command = r"cx-operator (?:resume|status|events|wait|reply|send|abort|continue|list|show|diff|log|apply|attach|recover|cleanup|prune|doctor)\b";
+    let command = r"cx-operator (?:resume|status|events|wait|reply|send|abort|continue|list|show|diff|log|apply|attach|peek|recover|cleanup|prune|doctor)\b";
     let command = Regex::new(command).expect("the pattern is constant");
     let flag = format!(" --state-dir {}", quoted(root));
     let with_flag = |found: &regex::Captures| format!("{}{flag}", &found[0]);
@@ -304,7 +363,7 @@ impl Write for Log {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let text = harmless(&redact(&text).text);
-        io::stderr().write_all(text.as_bytes())?;
+        print_above(&text);
         Ok(event.len())
     }
 
@@ -363,7 +422,7 @@ fn print_failure(failure: &Failure) {
 /// Prints a line on stderr. If the pipe or terminal is closed, the run continues: `eprintln!`
 /// would panic, and a run whose operator dies is not torn down.
 fn tell(line: &str) {
-    let _nobody_reads = writeln!(io::stderr(), "{line}");
+    print_above(&format!("{line}\n"));
 }
 
 /// Prints the one JSON document of `--json`, its keys taken out.
@@ -392,6 +451,11 @@ fn print_shown(shown: Shown) -> Result<(), Error> {
 
 /// Prints to stdout; a closed pipe is not an error.
 fn print_text(text: &str) -> Result<(), Error> {
+    print_part(text).map(drop)
+}
+
+/// The same; `false` where nobody reads any more.
+fn print_part(text: &str) -> Result<bool, Error> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
@@ -401,7 +465,7 @@ fn print_text(text: &str) -> Result<(), Error> {
             what: "print".to_owned(),
             source: error,
         }),
-        _ => Ok(()),
+        written => Ok(written.is_ok()),
     }
 }
 

@@ -31,6 +31,7 @@ mod agent_head;
 mod ancestry;
 pub mod apply;
 mod branch;
+pub mod caller;
 mod capture;
 pub mod diff;
 mod dirty;

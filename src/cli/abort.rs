@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::Error;
 use crate::operator::listing::find_run;
 use crate::operator::replying::abort;
 
-use super::{State, print_json, print_text, safe};
+use super::{State, completions, print_json, print_text, safe};
 
 /// End runs in good order: their work is kept, and everything made for them is removed.
 ///
@@ -19,6 +20,7 @@ use super::{State, print_json, print_text, safe};
 pub(crate) struct Abort {
     /// Runs: ids, beginnings of ids, or names of tasks.
     #[arg(required = true)]
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     runs: Vec<String>,
     /// Why: it is in the record.
     #[arg(long, value_name = "TEXT", default_value = "")]

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::report::files;
 use super::signals::Signals;
 use super::{
-    State, block_on, one_line, print_failure, print_json, print_text, refusal::print_refusal, safe,
+    State, block_on, completions, one_line, print_failure, print_json, print_text,
+    refusal::print_refusal, safe,
 };
 use crate::Error;
 use crate::error::io as io_error;
@@ -25,6 +27,7 @@ use crate::worktree::apply::Form;
 #[derive(Args)]
 pub(crate) struct Apply {
     /// A run's id, its beginning, or a task's name (then the newest run of it).
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     run: String,
     /// The branch [default: the one that is checked out]. It is made where it does not exist, at the commit that the run began
     /// with.

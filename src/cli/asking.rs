@@ -1,29 +1,35 @@
 //! Asking the person at the terminal what the agent asks.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use rustix::termios::{QueueSelector, tcflush};
-
+use crate::operator::listing::find_worktree;
 use crate::record::RunDir;
 use crate::record::inbox::OpenQuestion;
-use crate::record::journal::{Entry, Progress, Step};
+use crate::record::journal::{Entry, Progress};
 use crate::task::prompt::Prompt;
 use crate::task::question::Answer;
 use crate::worktree::Glance;
 
+use super::look::{self, Look};
+use super::records::draw_patch;
+use super::report::files;
 use super::status::describe_question;
-use super::{safe, tell};
+use super::status_line::hide;
+use super::{advice, safe, tell};
+
+mod editor;
 
 /// The person at the terminal, who is asked while the run waits for an answer.
+#[derive(Default)]
 pub(super) struct Person {
     /// What is typed, line by line; none where nothing was asked yet.
-    lines: Option<UnboundedReceiver<String>>,
+    typing: Option<Typing>,
     asked: Option<(RunDir, OpenQuestion)>,
-    base: Option<String>,
-    worktree: Option<std::path::PathBuf>,
 }
 
 /// Whether there is somebody at the terminal to be asked.
@@ -34,24 +40,19 @@ pub(super) fn is_there() -> bool {
 impl Person {
     /// `None` where nobody is at the terminal.
     pub(super) fn at_terminal() -> Option<Self> {
-        is_there().then_some(Self {
-            lines: None,
-            asked: None,
-            base: None,
-            worktree: None,
-        })
+        is_there().then(Self::default)
+    }
+
+    /// Whether something is asked at this moment.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// The next line that answers; never where nothing is asked.
     pub(super) async fn line(person: &mut Option<Self>) -> String {
         let asked = person.as_mut().filter(|person| person.asked.is_some());
-        let lines = asked.and_then(|person| person.lines.as_mut());
-        match lines {
-            Some(lines) => match lines.recv().await {
-                Some(line) => line,
-                // The terminal is closed: others may answer.
-                None => std::future::pending().await,
-            },
+        match asked.and_then(|person| person.typing.as_mut()) {
+            Some(typing) => typing.line().await,
             None => std::future::pending().await,
         }
     }
@@ -59,8 +60,6 @@ impl Person {
     /// Asks, or asks no longer, as the run goes on. `run`: its directory, once it has one.
     pub(super) fn take_note(&mut self, entry: &Entry, run: Option<&RunDir>) {
         match &entry.progress {
-            Progress::Started { base_commit, .. } => self.base = Some(base_commit.clone()),
-            Progress::Done(Step::Worktree { path, .. }) => self.worktree = Some(path.clone()),
             Progress::Waiting { .. } => {
                 let Some(run) = run else { return };
                 if let Ok(Some(question)) = run.load_question() {
@@ -75,31 +74,49 @@ impl Person {
     }
 
     fn ask(&mut self, run: RunDir, question: OpenQuestion) {
+        hide();
         tell(&safe(describe_question(&question).trim_end()));
-        let glance = self.worktree.as_deref().zip(self.base.as_deref());
-        if let Some(glance) = glance.and_then(|(path, base)| Glance::at(path, base)) {
-            tell(&format!(
-                "  so far: {} files, +{} -{}",
-                glance.files, glance.insertions, glance.deletions
-            ));
+        let glance = place_of(&run).and_then(|(path, base)| Glance::at(&path, &base));
+        if let Some(glance) = glance.filter(|glance| glance.files > 0) {
+            let (count, look) = (files(glance.files), Look::of_stderr());
+            let added = look.paint(look::ADDED, &format!("+{}", glance.insertions));
+            let removed = look.paint(look::REMOVED, &format!("-{}", glance.deletions));
+            tell(&format!("  so far: {count}, {added} {removed}"));
         }
-        tell(&format!("  {}", usage_of(&question)));
+        tell(&usage_of(&question));
         self.asked = Some((run, question));
         // What was typed before the question is no answer to it.
         let _no_terminal = tcflush(io::stdin(), QueueSelector::IFlush);
-        match &mut self.lines {
-            Some(lines) => while lines.try_recv().is_ok() {},
-            None => self.lines = Some(read_lines()),
-        }
+        self.typing.get_or_insert_with(Typing::new).begin_anew();
     }
 
-    /// Sends what was typed, if it is an answer.
+    /// Does what was typed: sends an answer, or lets the person look and write first.
     pub(super) fn answer(&mut self, line: &str) {
         let Some((run, question)) = &self.asked else {
             return;
         };
-        let sent = match parse(question, line) {
-            Parsed::Nothing => return tell(&format!("  {}", usage_of(question))),
+        let mut parsed = parse(question, line);
+        if parsed == Parsed::Edit {
+            parsed = match editor::write(&describe_question(question)) {
+                Ok(text) => parse_text(question, &text),
+                Err(why) => {
+                    tell(&format!("note: {}", safe(&why)));
+                    Parsed::Nothing
+                }
+            };
+        }
+        let sent = match parsed {
+            Parsed::Nothing | Parsed::Edit => return tell(&usage_of(question)),
+            Parsed::Diff => {
+                show_diff(run);
+                return tell(&usage_of(question));
+            }
+            Parsed::Later => {
+                let reply = advice(&format!("cx-operator reply {}", task_of(run)));
+                tell(&format!("  it waits: `{reply}` answers it from anywhere"));
+                self.asked = None;
+                return;
+            }
             Parsed::Leave => run.leave_question(&question.id),
             Parsed::Answer(answer) => run.send_answer(&question.id, &answer),
         };
@@ -113,44 +130,113 @@ impl Person {
     }
 }
 
-/// The lines that are typed from now on. The thread ends with the process.
-fn read_lines() -> UnboundedReceiver<String> {
-    let (sender, receiver) = unbounded_channel();
-    let read = move || {
-        for line in io::stdin().lock().lines() {
-            match line {
-                Ok(line) => {
-                    if sender.send(line).is_err() {
-                        return;
-                    }
-                }
-                Err(_) => return,
+fn task_of(run: &RunDir) -> &str {
+    run.task().unwrap_or(run.name())
+}
+
+/// The run's worktree, and the commit that it started from.
+fn place_of(run: &RunDir) -> Option<(std::path::PathBuf, String)> {
+    find_worktree(run).ok().flatten()
+}
+
+fn show_diff(run: &RunDir) {
+    let patch = place_of(run).and_then(|(path, base)| Glance::patch(&path, &base));
+    match patch.filter(|patch| !patch.is_empty()) {
+        Some(patch) => {
+            // stdout may be a pipe that is to get the result alone.
+            for line in draw_patch(&patch, &Look::of_stderr()).lines() {
+                tell(line);
             }
         }
-    };
-    let started = thread::Builder::new().spawn(read);
-    if let Err(error) = started {
-        tracing::warn!(%error, "the terminal can't be read");
+        None => tell("  nothing has changed so far"),
     }
-    receiver
+}
+
+/// Lines that are typed. None is read while none is wanted: an editor has the terminal to itself.
+struct Typing {
+    wanted: Sender<()>,
+    lines: UnboundedReceiver<String>,
+    /// Whether one is being read.
+    is_read: bool,
+}
+
+impl Typing {
+    /// The thread that reads ends with the process.
+    fn new() -> Self {
+        let (wanted, wishes) = channel();
+        let (sender, lines) = unbounded_channel();
+        let read = move || {
+            for () in wishes {
+                let mut line = String::new();
+                match io::stdin().read_line(&mut line) {
+                    Ok(length) if length > 0 && sender.send(line).is_ok() => {}
+                    _ => return,
+                }
+            }
+        };
+        if let Err(error) = thread::Builder::new().spawn(read) {
+            tracing::warn!(%error, "the terminal can't be read");
+        }
+        Self {
+            wanted,
+            lines,
+            is_read: false,
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        while self.lines.try_recv().is_ok() {
+            self.is_read = false;
+        }
+    }
+
+    async fn line(&mut self) -> String {
+        if !self.is_read {
+            self.is_read = self.wanted.send(()).is_ok();
+        }
+        match self.lines.recv().await {
+            Some(line) => {
+                self.is_read = false;
+                line
+            }
+            // The terminal is closed: others may answer.
+            None => std::future::pending().await,
+        }
+    }
 }
 
 fn takes(question: &OpenQuestion, kind: &str) -> bool {
     question.accepts.iter().any(|accepted| accepted == kind)
 }
 
-fn usage_of(question: &OpenQuestion) -> &'static str {
-    match (takes(question, "allow"), takes(question, "text")) {
-        (true, true) => "type an answer, `/allow`, `/deny [why]`, or `/leave` to end the run",
-        (true, false) => "type `/allow`, `/deny [why]`, or `/leave` to end the run",
-        _ => "type an answer, or `/leave` to end the run",
+/// What can be typed, a line for each.
+fn usage_of(question: &OpenQuestion) -> String {
+    let (text, decides) = (takes(question, "text"), takes(question, "allow"));
+    let mut lines = Vec::new();
+    if text {
+        lines.push("type an answer in a line, or one of");
+        lines.push("  /edit         write the answer in your editor");
+    } else {
+        lines.push("type one of");
     }
+    if decides {
+        lines.push("  /allow        allow it this time");
+        lines.push("  /deny [WHY]   refuse it, and say why");
+    }
+    lines.push("  /diff         see what has changed so far");
+    lines.push("  /later        let it wait for `cx-operator reply`");
+    lines.push("  /leave        end the run with its question");
+    let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
+    lines.join("\n")
 }
 
 /// What a line means.
 #[derive(Debug, PartialEq)]
 enum Parsed {
     Nothing,
+    Edit,
+    Diff,
+    Later,
     Leave,
     Answer(Answer),
 }
@@ -161,14 +247,22 @@ fn parse(question: &OpenQuestion, line: &str) -> Parsed {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match word {
         "/leave" if rest.is_empty() => return Parsed::Leave,
+        "/later" if rest.is_empty() => return Parsed::Later,
+        "/diff" if rest.is_empty() => return Parsed::Diff,
+        "/edit" if rest.is_empty() && takes(question, "text") => return Parsed::Edit,
         "/allow" if decides && rest.is_empty() => return Parsed::Answer(Answer::Allow),
         "/deny" if decides => return Parsed::Answer(Answer::Deny(rest.trim().to_owned())),
         _ => {}
     }
+    parse_text(question, line)
+}
+
+/// A text that is an answer, whatever it begins with.
+fn parse_text(question: &OpenQuestion, text: &str) -> Parsed {
     if !takes(question, "text") {
         return Parsed::Nothing;
     }
-    match Prompt::parse(line.as_bytes()) {
+    match Prompt::parse(text.trim().as_bytes()) {
         Ok(text) => Parsed::Answer(Answer::Text(text.as_str().to_owned())),
         Err(_) => Parsed::Nothing,
     }
@@ -188,8 +282,13 @@ mod tests {
         assert_eq!(parse(&question, ""), Parsed::Nothing);
         assert_eq!(parse(&question, "/allow"), text("/allow"));
         assert_eq!(parse(&question, "/leave"), Parsed::Leave);
+        assert_eq!(parse(&question, "/later "), Parsed::Later);
+        assert_eq!(parse(&question, "/diff"), Parsed::Diff);
+        assert_eq!(parse(&question, "/diff of what?"), text("/diff of what?"));
+        assert_eq!(parse(&question, "/edit"), Parsed::Edit);
         let permission = of(QuestionKind::Permission);
         assert_eq!(parse(&permission, "yes"), Parsed::Nothing);
+        assert_eq!(parse(&permission, "/edit"), Parsed::Nothing);
         let allowed = Parsed::Answer(Answer::Allow);
         assert_eq!(parse(&permission, "/allow"), allowed);
         let denied = Parsed::Answer(Answer::Deny("use the copy".to_owned()));

@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::Error;
 use crate::operator::continuing::wait_for_close;
 use crate::operator::listing::find_run;
 use crate::operator::starting::Order;
 
+use super::completions;
 use super::delegate::Delegate;
 use super::earlier::Continues;
 use super::{block_on, usage};
@@ -32,6 +34,7 @@ const DECIDED: [&str; 3] = ["repo", "base", "include_dirty"];
 )]
 pub(super) struct Continue {
     /// The earlier run's id, its beginning, or a task's name (then the newest run of it).
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     run: String,
     /// Begin a new session of the agent's, with a summary of what was done.
     #[arg(long)]

@@ -96,6 +96,9 @@ pub(crate) struct Delegate {
     /// again once that run is on record no more.
     #[arg(long, value_name = "KEY", requires = "detach", value_parser = key)]
     idempotency_key: Option<String>,
+    /// Say nothing of the progress on stderr.
+    #[arg(short, long)]
+    quiet: bool,
     /// Print the record as one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -328,6 +331,7 @@ impl Delegate {
         let audience = Audience {
             shown: self.show.then(|| operator.clone()),
             supervisor,
+            quiet: self.quiet,
         };
         block_on(follow(|| Ok(operator.start_as(run_id, task)), audience))?
     }

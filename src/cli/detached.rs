@@ -62,7 +62,7 @@ pub(super) fn start(order: &Order, (task, json): (&str, bool)) -> Result<ExitCod
             } else {
                 print_text(&safe(&format!("{run_id}\n")))?;
                 tell(&format!(
-                    "it goes on without this call: `cx-operator wait {run_id}` waits for it"
+                    "it goes on without this call: `cx-operator wait {task}` waits for it"
                 ));
             }
             Ok(ExitCode::SUCCESS)

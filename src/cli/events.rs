@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::Value;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -10,7 +11,7 @@ use crate::operator::events::RunEvent;
 use crate::task::name::RunId;
 use crate::{Error, Operator};
 
-use super::{State, block_on, one_line, print_json_line, print_text, safe};
+use super::{State, block_on, completions, one_line, print_json_line, print_text, safe};
 
 /// Tell the events of runs: tools, questions, replies, turns, the end.
 ///
@@ -20,6 +21,7 @@ use super::{State, block_on, one_line, print_json_line, print_text, safe};
 #[derive(Args)]
 pub(crate) struct Events {
     /// Runs: ids, beginnings of ids, or names of tasks [default: all that are under way].
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     runs: Vec<String>,
     /// Go on until the runs have ended.
     #[arg(long)]

@@ -16,6 +16,7 @@ use clap::Args;
 use super::asking::Person;
 use super::detached::Supervisor;
 use super::signals::Signals;
+use super::status_line::{Pace, StatusLine};
 use super::{report, tell, usage};
 
 /// The responders.
@@ -91,6 +92,8 @@ pub(super) struct Audience<'a> {
     pub(super) shown: Option<Operator>,
     /// The side of a detached run that tells its caller of the start.
     pub(super) supervisor: Option<&'a mut Supervisor>,
+    /// Whether nothing is said of the progress.
+    pub(super) quiet: bool,
 }
 
 /// Starts a run and follows it to its end. Signals are caught before: one would end us without a teardown.
@@ -98,14 +101,22 @@ pub(super) async fn follow(
     start: impl FnOnce() -> Result<Run, Error>,
     mut audience: Audience<'_>,
 ) -> Result<Outcome, Error> {
-    let quiet = !io::stderr().is_terminal();
+    let essential = !io::stderr().is_terminal();
     let caught = Signals::catch();
     let mut run = start()?;
     let (mut started, mut person) = (None, Person::at_terminal());
     let signals = tokio::spawn(forward_signals(caught, run.canceller()));
+    let mut pace = Pace::new(!audience.quiet && audience.supervisor.is_none());
+    let mut line = StatusLine::new();
     loop {
         let entry = tokio::select! {
             entry = run.events().next() => entry,
+            () = pace.next() => {
+                if !person.as_ref().is_some_and(Person::is_asked) {
+                    line.draw(run.directory()).await;
+                }
+                continue;
+            }
             line = Person::line(&mut person) => {
                 if let Some(person) = &mut person {
                     person.answer(&line);
@@ -114,7 +125,12 @@ pub(super) async fn follow(
             }
         };
         let Some(entry) = entry else { break };
-        report::print_progress(&entry, quiet);
+        if !audience.quiet {
+            report::print_progress(&entry, essential);
+        }
+        if pace.is_kept() {
+            line.take_note(&entry, run.directory().as_ref());
+        }
         match (&entry.progress, &audience.shown) {
             (Progress::Started { run_id, .. }, _) => started = Some(run_id.clone()),
             (Progress::Submitted { turn: 1, .. }, Some(operator)) => {
@@ -129,6 +145,7 @@ pub(super) async fn follow(
             person.take_note(&entry, run.directory().as_ref());
         }
     }
+    drop(pace);
     let outcome = run.outcome().await;
     signals.abort();
     Ok(outcome)

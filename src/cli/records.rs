@@ -1,27 +1,35 @@
-//! `list`, `show`, `diff`, `log`: what earlier runs left on record.
+//! `list`, `show`, `diff`, `log`: what earlier runs left on record, and how far the others are.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use crate::Error;
 use crate::agent::ExecutorId;
-use crate::operator::listing::{Listed, Listing, Wanted, find_run, list, load_record};
+use crate::operator::listing::{
+    Listed, Listing, Wanted, find_newest, find_run, find_worktree, list, load_record, short_name,
+};
+use crate::operator::status::RunStatus;
 use crate::record::journal::{self, Entry};
-use crate::record::{RunDir, Status};
+use crate::record::{RunDir, Status, Store};
+use crate::worktree::Glance;
+use crate::{Error, Operator};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::look::Look;
 use super::prune::age;
 use super::{
-    State, find_executor, harmless, print_json, print_record, print_text, report, safe, tell,
+    State, block_on, completions, find_executor, pager, print_json, print_part, print_record,
+    report, safe, tell,
 };
 
+pub(super) use diff::{Diff, draw_patch};
+
+mod diff;
 mod listed;
+mod live;
 
 /// List the runs, newest first, with the disk space of their records.
 #[derive(Args)]
@@ -128,7 +136,8 @@ impl List {
             tell(&format!("{} runs, {} on the disk", runs.len(), size(bytes)));
         }
         if !runs.is_empty() {
-            print_text(&listed::draw(&runs, &Look::of_stdout()))?;
+            let look = Look::of_stdout();
+            pager::page("list", &listed::draw(&runs, &look), &look)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -148,91 +157,67 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-/// Show the report of a run.
+/// Which run is meant.
 #[derive(Args)]
-pub(crate) struct Show {
-    /// A run's id, its beginning, or a task's name (then the newest run of it).
-    run: String,
-    /// Print the record as JSON.
-    #[arg(long)]
-    json: bool,
+pub(super) struct Which {
+    /// A run's id, its beginning, or a task's name (then the newest run of it) [default: the newest of all].
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
+    run: Option<String>,
     #[command(flatten)]
     state: State,
 }
 
+impl Which {
+    pub(super) fn find(&self) -> Result<(Store, RunDir), Error> {
+        let store = self.state.open()?;
+        let run = match &self.run {
+            Some(name) => find_run(&store, name)?,
+            None => find_newest(&store)?,
+        };
+        Ok((store, run))
+    }
+}
+
+/// Show the report of a run, or how far one is that goes on.
+#[derive(Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    which: Which,
+    /// Print the record as JSON; there is none while the run goes on.
+    #[arg(long)]
+    json: bool,
+}
+
 impl Show {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let outcome = load_record(&find(&self.state, &self.run)?)?;
+        let (store, run) = self.which.find()?;
+        let look = Look::of_stdout();
         if self.json {
-            print_record(&outcome)?
+            print_record(&load_record(&run)?)?;
+        } else if run.is_alive() && run.load_record()?.is_none() {
+            let status = RunStatus::load(&run)?;
+            let place = find_worktree(&run)?;
+            let glance = place.and_then(|(worktree, base)| Glance::at(&worktree, &base));
+            let name = short_name(&store, &run);
+            pager::page("show", &live::draw(&status, (glance, &name), &look), &look)?;
         } else {
-            print_text(&report::of(&outcome))?
+            pager::page("show", &report::of(&load_record(&run)?, &look), &look)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn find(state: &State, name: &str) -> Result<RunDir, Error> {
-    find_run(&state.open()?, name)
-}
-
-/// Print the complete diff of a run, for `git apply`.
-#[derive(Args)]
-pub(crate) struct Diff {
-    /// A run's id, its beginning, or a task's name (then the newest run of it).
-    run: String,
-    #[command(flatten)]
-    state: State,
-}
-
-impl Diff {
-    pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let run = find(&self.state, &self.run)?;
-        let outcome = load_record(&run)?;
-        let Some(patch) = outcome.patch else {
-            let why = if outcome.status == Status::Failed {
-                "it failed"
-            } else {
-                "it changed nothing"
-            };
-            tell(&format!("run {} has no diff: {why}", safe(run.name())));
-            return Ok(ExitCode::SUCCESS);
-        };
-        let failed = |source| Error::Io {
-            what: format!("print {}", patch.display()),
-            source,
-        };
-        let mut file = File::open(&patch).map_err(failed)?;
-        let mut stdout = io::stdout().lock();
-        // Copied as it is: a patch with its control characters replaced, or its keys, would apply something else.
-        match copy(&mut file, &mut stdout) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
-            _ => Ok(ExitCode::SUCCESS),
-        }
-    }
-}
-
-fn copy(from: &mut File, to: &mut impl Write) -> io::Result<()> {
-    use std::io::IsTerminal;
-    if io::stdout().is_terminal() {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        return to.write_all(harmless(&String::from_utf8_lossy(&bytes)).as_bytes());
-    }
-    io::copy(from, to)?;
-    to.flush()
-}
-
 /// Print the journal of a run: what happened, in order.
 #[derive(Args)]
 pub(crate) struct Log {
-    /// A run's id, its beginning, or a task's name (then the newest run of it).
-    run: String,
+    #[command(flatten)]
+    which: Which,
+    /// Go on until the run has ended.
+    #[arg(short, long, conflicts_with = "json")]
+    follow: bool,
     /// Print a JSON array.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    state: State,
 }
 
 /// The document of a journal.
@@ -248,7 +233,13 @@ pub(super) struct Logged {
 
 impl Log {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let run = find(&self.state, &self.run)?;
+        let (store, run) = self.which.find()?;
+        let look = Look::of_stdout();
+        if self.follow {
+            let operator = Operator::builder().state_directory(store.root());
+            block_on(follow(&operator.build()?, &run, &look))??;
+            return Ok(ExitCode::SUCCESS);
+        }
         let path = run.path().join("events.jsonl");
         let entries = journal::load(&path).map_err(|source| Error::Io {
             what: format!("read {}", path.display()),
@@ -261,10 +252,22 @@ impl Log {
                 entries,
             })?;
         } else {
-            print_text(&report::draw_log(&entries, &Look::of_stdout()))?;
+            pager::page("log", &report::draw_log(&entries, &look), &look)?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Prints what happens, as long as the run goes on and somebody reads.
+async fn follow(operator: &Operator, run: &RunDir, look: &Look) -> Result<(), Error> {
+    let mut today = String::new();
+    let mut events = operator.follow(&run.id())?;
+    while let Some(entry) = events.next().await {
+        if !print_part(&report::log_line(&entry, &mut today, look))? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use crate::operator::cleanup::{Action, checks};
 use crate::record::{Outcome, RunDir};
 use crate::{Error, Operator};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::follow::{Audience, follow};
-use super::{State, block_on, print_json, print_text, safe, tell};
+use super::{State, block_on, completions, print_json, print_text, safe, tell};
 
 /// End the runs whose operator died: collect their work, write their record, remove what they left.
 ///
@@ -19,6 +20,7 @@ use super::{State, block_on, print_json, print_text, safe, tell};
 #[derive(Args)]
 pub(crate) struct Recover {
     /// Only this run: its id, its beginning, or a task's name (then the newest run of it).
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     run: Option<String>,
     /// Also end agents that still work.
     #[arg(long)]

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::Error;
 use crate::operator::listing::find_run;
@@ -10,7 +11,7 @@ use crate::operator::replying::reply;
 use crate::task::question::Answer;
 
 use super::said::{Text, tell_unread};
-use super::{State, block_on, print_json, print_text, safe};
+use super::{State, block_on, completions, print_json, print_text, safe};
 
 /// Answer the question that a run waits with. The agent goes on in the same session.
 ///
@@ -23,6 +24,7 @@ use super::{State, block_on, print_json, print_text, safe};
 #[command(group = ArgGroup::new("said").args(["text", "text_file", "allow", "deny", "leave"]).required(true))]
 pub(crate) struct Reply {
     /// A run's id, its beginning, or a task's name (then the newest run of it).
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     run: String,
     #[command(flatten)]
     text: Text,

@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstyle::Style;
 
 use crate::Error;
 use crate::agent::report::Item;
+use crate::operator::listing::short_name;
 use crate::record::journal::{Entry, Progress, Step};
-use crate::record::{Outcome, Status};
+use crate::record::{Outcome, Status, Store};
 use crate::worktree::Changes;
 
 use super::look::{self, BOLD, DIM, Look, time, words_of};
@@ -36,7 +38,7 @@ pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, E
     if json {
         print_record(outcome)?;
     } else if why.is_none() {
-        print_text(&of(outcome))?;
+        print_text(&of(outcome, &Look::of_stdout()))?;
     }
     Ok(ExitCode::from(outcome.exit_code()))
 }
@@ -186,19 +188,64 @@ fn of_event(progress: &Progress) -> Style {
 }
 
 /// The report of a run: outcome, what was done, what changed, what was observed, what's next.
-pub(super) fn of(outcome: &Outcome) -> String {
+pub(super) fn of(outcome: &Outcome, look: &Look) -> String {
     let mut text = String::new();
-    let _written_to_a_string = write_report(&mut text, outcome);
-    safe(&text)
+    let _written_to_a_string = write_report(&mut text, outcome, look);
+    coloured(&safe(&text), outcome.status, look)
 }
 
-fn write_report(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    let seconds = outcome.duration_ms as f64 / 1000.0;
+/// A report in colours. Its own headings alone begin in the first column: the words of others are indented.
+fn coloured(text: &str, status: Status, look: &Look) -> String {
+    if !look.colour {
+        return text.to_owned();
+    }
+    let (mut drawn, mut heading) = (String::new(), "");
+    for (at, line) in text.lines().enumerate() {
+        let own = line.split_once(':').filter(|_| !line.starts_with(' '));
+        let changes = |line: &str| numbers(line).filter(|_| heading == "changes").is_some();
+        drawn += &match (at, own) {
+            (0, _) => {
+                let (words, rest) = line.split_at(headline(status).len());
+                look.paint(look::of_status(status.as_str()).bold(), words) + rest
+            }
+            (_, Some((words, rest))) => {
+                heading = words;
+                format!("{}:{}", look.paint(BOLD, words), painted(rest, look))
+            }
+            (_, None) if changes(line) => painted(line, look),
+            _ => line.to_owned(),
+        };
+        drawn.push('\n');
+    }
+    drawn
+}
+
+/// Where `+N -M` stands in a line, and what follows it.
+fn numbers(line: &str) -> Option<(&str, &str, &str, &str)> {
+    let (before, rest) = line.rsplit_once(" +")?;
+    let (added, rest) = rest.split_once(" -")?;
+    let end = rest.find(',').unwrap_or(rest.len());
+    let (removed, after) = rest.split_at(end);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (is_number(added) && is_number(removed)).then_some((before, added, removed, after))
+}
+
+fn painted(line: &str, look: &Look) -> String {
+    let Some((before, added, removed, after)) = numbers(line) else {
+        return line.to_owned();
+    };
+    let added = look.paint(look::ADDED, &format!("+{added}"));
+    let removed = look.paint(look::REMOVED, &format!("-{removed}"));
+    format!("{before} {added} {removed}{after}")
+}
+
+fn write_report(to: &mut String, outcome: &Outcome, look: &Look) -> std::fmt::Result {
     writeln!(
         to,
-        "{}  {} ({seconds:.1} s, {})",
+        "{}  {} ({}, {})",
         headline(outcome.status),
         outcome.task,
+        time::took(Duration::from_millis(outcome.duration_ms)),
         turns(outcome.turns)
     )?;
     if let Some(error) = &outcome.error {
@@ -224,7 +271,7 @@ fn write_report(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     }
     if outcome.run_dir.is_some() {
         write_changes(to, outcome)?;
-        write_observations(to, outcome)?;
+        write_observations(to, outcome, look)?;
     }
     let mut next = String::new();
     write_next(&mut next, outcome)?;
@@ -306,8 +353,11 @@ fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_observations(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
+fn write_observations(to: &mut String, outcome: &Outcome, look: &Look) -> std::fmt::Result {
     writeln!(to, "\nobserved:")?;
+    if let Some(began) = time::parse(&outcome.started_at) {
+        writeln!(to, "  began {}", look.moment(began))?;
+    }
     if let Some(version) = &outcome.agent_version {
         let session = outcome.session_id.as_deref().unwrap_or("none");
         let line = format!("{} {version}, session {session}", outcome.executor);
@@ -352,7 +402,7 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
     {
         writeln!(to, "  {}", continued(&advice(hint)))?;
     }
-    let run = &outcome.run_id;
+    let run = name_of(outcome);
     // What was there at the end of the run may have been removed since.
     if let Some(worktree) = outcome.worktree.as_ref().filter(|path| path.exists()) {
         let worktree = worktree.display().to_string();
@@ -375,6 +425,20 @@ fn write_next(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         Some(_) => Ok(()),
         None => writeln!(to, "  nothing was created"),
     }
+}
+
+/// What people can call the run by.
+fn name_of(outcome: &Outcome) -> String {
+    let dir = outcome.run_dir.as_deref();
+    let root = dir.and_then(|dir| dir.parent()?.parent());
+    let store = root.filter(|root| root.is_dir()).map(Store::open);
+    let id = outcome.run_id.as_str();
+    let short = store.and_then(|store| {
+        let store = store.ok()?;
+        let run = store.find(id).ok()?;
+        Some(short_name(&store, &run))
+    });
+    short.unwrap_or_else(|| id.to_owned())
 }
 
 /// How to apply the work from any directory.

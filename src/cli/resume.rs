@@ -7,11 +7,12 @@ use crate::operator::starting::Order;
 use crate::record::{Outcome, RunDir};
 use crate::{Error, Operator};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::detached::{self, Supervisor};
 use super::follow::{Audience, Responders, follow};
 use super::report::print_outcome;
-use super::{State, block_on};
+use super::{State, block_on, completions};
 
 /// Take over a run whose operator died, and wait for its result as `delegate` does.
 ///
@@ -20,6 +21,7 @@ use super::{State, block_on};
 #[derive(Args)]
 pub(crate) struct Resume {
     /// A run's id, its beginning, or a task's name (then the newest run of it).
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     run: String,
     /// Without --answers, --responder and --wait-for-reply, those of the run answer.
     #[command(flatten)]
@@ -28,6 +30,9 @@ pub(crate) struct Resume {
     /// to be ended is ended first, and its record printed.
     #[arg(long)]
     detach: bool,
+    /// Say nothing of the progress on stderr.
+    #[arg(short, long)]
+    quiet: bool,
     /// Print the record as one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -56,7 +61,10 @@ impl Resume {
             let task = run.task().unwrap_or(&self.run);
             return detached::start(&order, (task, self.json));
         }
-        let outcome = self.resume(Audience::default())?;
+        let outcome = self.resume(Audience {
+            quiet: self.quiet,
+            ..Audience::default()
+        })?;
         print_outcome(&outcome, self.json)
     }
 

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::Error;
 use crate::operator::listing::find_run;
 use crate::operator::replying::send;
 
 use super::said::{Text, tell_unread};
-use super::{State, block_on, print_json, print_text, safe, usage};
+use super::{State, block_on, completions, print_json, print_text, safe, usage};
 
 /// Tell a working agent something more: it is the next prompt when the turn ends, or steers the turn with --now.
 ///
@@ -22,6 +23,7 @@ use super::{State, block_on, print_json, print_text, safe, usage};
 #[command(group = ArgGroup::new("said").args(["text", "text_file"]).required(true))]
 pub(crate) struct Send {
     /// A run's id, its beginning, or a task's name (then the newest run of it).
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     run: String,
     #[command(flatten)]
     text: Text,

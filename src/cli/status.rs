@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::Error;
 use crate::operator::status::{RunStatus, load_status};
@@ -10,7 +11,7 @@ use crate::record::inbox::OpenQuestion;
 
 use super::look::{Look, time};
 use super::report::item_line;
-use super::{State, one_line, print_json, print_text, safe};
+use super::{State, completions, one_line, print_json, print_text, safe};
 
 /// Tell what a run does at this moment: its phase, its turn, and the question that is open.
 ///
@@ -18,6 +19,7 @@ use super::{State, one_line, print_json, print_text, safe};
 #[derive(Args)]
 pub(crate) struct Status {
     /// A run's id, its beginning, or a task's name (then the newest run of it).
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     run: String,
     /// Print one JSON document.
     #[arg(long)]

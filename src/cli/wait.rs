@@ -1,19 +1,24 @@
 //! `cx-operator wait`.
 
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
-use crate::operator::status::find_queued;
-use crate::operator::waiting::{Patience, Waited, exit_of};
+use crate::operator::events::RunEvent;
+use crate::operator::status::{find_queued, load_status};
+use crate::operator::waiting::{Patience, WaitReport, Waited, exit_of};
 use crate::record::Store;
 use crate::task::name::RunId;
 use crate::{Error, Operator};
 
 use super::follow::duration;
 use super::status::describe;
-use super::{State, block_on, print_json, print_text, safe};
+use super::status_line::{Pace, draw_all};
+use super::{State, block_on, completions, print_json, print_text, safe};
 
 /// The exit status of a wait whose time is up, as of `timeout`.
 const TIME_IS_UP: u8 = 124;
@@ -30,6 +35,7 @@ const WAITS: u8 = 3;
 pub(crate) struct Wait {
     /// Runs: ids, beginnings of ids, or names of tasks.
     #[arg(required = true)]
+    #[arg(add = ArgValueCompleter::new(completions::runs))]
     runs: Vec<String>,
     /// Return when one of them has ended.
     #[arg(long, conflicts_with = "all")]
@@ -43,6 +49,9 @@ pub(crate) struct Wait {
     /// Wait no longer than that.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
+    /// Draw no line on a terminal's stderr that says how far they are.
+    #[arg(short, long)]
+    quiet: bool,
     /// Print one JSON document: what each run does.
     #[arg(long)]
     json: bool,
@@ -60,6 +69,32 @@ pub(super) fn ids(store: &Store, names: &[String]) -> Result<Vec<RunId>, Error> 
 }
 
 impl Wait {
+    /// Waits, with a line at the bottom of a terminal that says how far the runs are.
+    async fn wait(
+        &self,
+        operator: &Operator,
+        ids: &[RunId],
+        patience: Patience,
+    ) -> Result<(Waited, WaitReport), Error> {
+        let mut pace = Pace::new(!self.quiet);
+        // Read again where something happened.
+        let (is_known, mut known) = (AtomicBool::new(false), Vec::new());
+        let hear = |_: &RunEvent| is_known.store(false, Ordering::Relaxed);
+        let mut wait = pin!(operator.wait(ids, patience, hear));
+        loop {
+            tokio::select! {
+                waited = &mut wait => return waited,
+                () = pace.next() => {
+                    if !is_known.swap(true, Ordering::Relaxed) {
+                        let load = |id: &RunId| load_status(operator.store(), id.as_str()).ok();
+                        known = ids.iter().filter_map(load).collect();
+                    }
+                    draw_all(&known);
+                }
+            }
+        }
+    }
+
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let operator = Operator::builder()
             .state_directory(self.state.root()?)
@@ -70,7 +105,7 @@ impl Wait {
             or_waiting: self.or_waiting,
             timeout: self.timeout,
         };
-        let (waited, report) = block_on(operator.wait(&ids, patience, |_| ()))??;
+        let (waited, report) = block_on(self.wait(&operator, &ids, patience))??;
         if self.json {
             print_json(&report)?;
         } else {

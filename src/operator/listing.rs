@@ -9,8 +9,9 @@ use super::prune::disk_use;
 use super::queue::Queued;
 use super::status::RunStatus;
 use crate::agent::ExecutorId;
-use crate::error::Error;
+use crate::error::{Error, io as io_error};
 use crate::os::time::timestamp;
+use crate::record::journal::{self, Progress, Step};
 use crate::record::{Outcome, RunDir, Store};
 use crate::worktree::Repository;
 
@@ -310,4 +311,43 @@ pub fn load_record(run: &RunDir) -> Result<Outcome, Error> {
         };
         Error::Usage(format!("{name} has no record yet: {what}"))
     })
+}
+
+/// The newest run.
+///
+/// # Errors
+/// [`Error::Usage`] where there is none; [`Error::Run`] where the state directory can't be listed.
+pub fn find_newest(store: &Store) -> Result<RunDir, Error> {
+    let newest = store.load_runs()?.pop();
+    newest.ok_or_else(|| Error::Usage("there are no runs yet".to_owned()))
+}
+
+/// The shortest name that people can call a run by: its task's, unless that means another run; else its id.
+pub(crate) fn short_name(store: &Store, run: &RunDir) -> String {
+    let means_it =
+        |task: &&str| find_run(store, task).is_ok_and(|found| found.path() == run.path());
+    run.task().filter(means_it).unwrap_or(run.name()).to_owned()
+}
+
+/// The worktree of a run that still has one, and the commit that the agent started from there.
+///
+/// # Errors
+/// [`Error::Io`] where its journal can't be read.
+pub(crate) fn find_worktree(run: &RunDir) -> Result<Option<(PathBuf, String)>, Error> {
+    let path = run.path().join("events.jsonl");
+    let entries = match journal::load(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(io_error("read the journal"))?,
+    };
+    let mut place = None;
+    for entry in entries {
+        match entry.progress {
+            Progress::Done(Step::Worktree {
+                path, base_commit, ..
+            }) => place = Some((path, base_commit)),
+            Progress::Begun(Step::RemoveWorktree) => place = None,
+            _ => {}
+        }
+    }
+    Ok(place)
 }

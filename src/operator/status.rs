@@ -83,7 +83,7 @@ pub(crate) fn find_queued(store: &Store, name: &str) -> Result<Option<Queued>, E
 }
 
 impl RunStatus {
-    fn blank(run_id: &str) -> Self {
+    pub(crate) fn blank(run_id: &str) -> Self {
         Self {
             schema_version: 1,
             run_id: run_id.to_owned(),
@@ -170,8 +170,12 @@ impl RunStatus {
     }
 
     fn take(&mut self, Numbered { seq, entry }: Numbered) {
-        let Entry { at, progress } = entry;
         self.seq = seq;
+        self.follow(entry);
+    }
+
+    /// Takes note of what happened.
+    pub(crate) fn follow(&mut self, Entry { at, progress }: Entry) {
         let before = self.phase;
         self.note(progress, &at);
         if self.phase != before || self.since.is_none() {
@@ -181,7 +185,11 @@ impl RunStatus {
 
     fn note(&mut self, progress: Progress, at: &str) {
         match progress {
+            Progress::Queued { position } => {
+                (self.phase, self.position) = ("queued", Some(position));
+            }
             Progress::Started { repository, .. } => {
+                self.phase = "starting";
                 self.repository = Some(repository);
                 self.started_at = Some(at.to_owned());
             }

@@ -82,15 +82,23 @@ impl Served {
 
 /// Whether the run's agent has no terminal, as far as its journal tells.
 pub(crate) fn is_headless(run: &RunDir) -> bool {
+    load_drive(run) == Some(Drive::Headless)
+}
+
+/// Whether it has one on request only.
+pub(crate) fn is_by_requests(run: &RunDir) -> bool {
+    load_drive(run) == Some(Drive::Requests)
+}
+
+fn load_drive(run: &RunDir) -> Option<Drive> {
     let entries = journal::load(&run.events()).unwrap_or_default();
-    let launched = entries
+    entries
         .iter()
         .rev()
         .find_map(|entry| match &entry.progress {
             Progress::Launched { drive, .. } => *drive,
             _ => None,
-        });
-    launched == Some(Drive::Headless)
+        })
 }
 
 /// Opens the terminal of a run that is driven by requests, if it is not open, and shows it to whoever is attached. Does nothing

@@ -54,6 +54,32 @@ impl Server {
             .map(drop)
     }
 
+    /// What a session's window of that name shows, without a name its first one; `None` where it has no such window.
+    ///
+    /// # Errors
+    /// What tmux refuses; a session that is gone, too.
+    pub(crate) async fn query_screen_of(
+        &self,
+        session: &str,
+        window: Option<&str>,
+    ) -> Result<Option<String>, Error> {
+        let list = ListPanes::new()
+            .session()
+            .target(format!("={session}"))
+            .format("#{pane_id} #{window_name}")
+            .build();
+        let panes = self
+            .run("list-panes", self.tmux().add_command(list))
+            .await?;
+        let mut panes = panes.lines().filter_map(|line| line.split_once(' '));
+        let shown = panes.find(|(_, name)| window.is_none_or(|window| window == *name));
+        let Some((pane, _)) = shown else {
+            return Ok(None);
+        };
+        let styled = self.screens.query(self, pane).await?;
+        Ok(Some(strip_ansi_escapes::strip_str(styled)))
+    }
+
     /// Selects the window of that name, if the session has it and its program runs; closes it otherwise. Returns whether it
     /// is there.
     ///

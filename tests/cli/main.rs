@@ -11,6 +11,7 @@ mod dependency;
 mod doctor_of_claude;
 mod launcher;
 mod mcp;
+mod people;
 mod place;
 mod prune;
 mod readiness;

@@ -27,6 +27,7 @@ pub(crate) fn settled(place: &Place, text: &str) -> String {
             "[LOCAL MOMENT]",
         ),
         (r"(?m)^\d\d:\d\d:\d\d ", "[TIME] "),
+        (r"\((\d+[dhm] )?[\d.]+[mhs], ", "([TIME], "),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[UUID]"),
         (r"\b[0-9a-f]{40}\b", "[COMMIT]"),
         (r"(Chunk ID|Wall time): [0-9a-f.]+", "$1: [N]"),

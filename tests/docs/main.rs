@@ -164,9 +164,9 @@ fn mistakes_in_command_lines_are_found() {
             "--keep takes no all",
         ),
         ("echo | cx-operator classify --jsno", "no flag --jsno"),
-        ("cx-operator diff", "0 arguments in place of 1"),
+        ("cx-operator apply", "0 arguments in place of 1"),
         (
-            "cx-operator diff a b | git apply",
+            "cx-operator apply a b | git am",
             "2 arguments in place of 1",
         ),
     ] {

@@ -90,6 +90,10 @@ async fn joined_by_a_person(rig: &Rig) {
     let brief = format!("[[await {}]] [[say Done. All is well.]]", gate.display());
     let run = rig.start(rig.task(&brief)).await;
     open_terminal(rig, "All is well").await;
+    let peeked = rig.binary(&["peek", "t"]).output().await;
+    let screen = peeked.expect("cx-operator runs").stdout;
+    let screen = String::from_utf8_lossy(&screen);
+    assert!(screen.contains("All is well"), "{screen}");
     // Once more it is only shown.
     open_terminal(rig, "All is well").await;
     rig.type_text("And nothing else.").await;
