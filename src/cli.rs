@@ -44,6 +44,7 @@ mod doctor;
 mod earlier;
 mod events;
 mod follow;
+mod groups;
 mod hooks;
 mod look;
 mod man;
@@ -259,7 +260,7 @@ pub fn main() -> ExitCode {
 
 /// Reads a command line, and takes note of whether it asks for documents.
 fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = Cli::command();
+    let mut command = groups::grouped(Cli::command(), look::Look::of_stdout().width);
     let mut matches = command.try_get_matches_from_mut(words)?;
     refusal::note_wish(&matches);
     let given = continuing::given(&matches);

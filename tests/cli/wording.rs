@@ -83,10 +83,9 @@ fn recorded() -> Place {
 fn help_of_each_command() {
     let place = Place::new();
     let whole = place.cli(&["--help"]).stdout;
-    let commands = whole.split("Commands:\n").nth(1).expect("the commands");
+    let commands = whole.lines().skip_while(|line| !line.starts_with("Usage:"));
     let names = commands
-        .lines()
-        .take_while(|line| !line.is_empty())
+        .take_while(|line| *line != "Options:")
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|name| !name.is_empty() && *name != "help");
     insta::assert_snapshot!("help", settled(&place, &whole));

@@ -38,7 +38,7 @@ impl Help {
         assert!(output.status.success(), "{path:?}");
         let text = String::from_utf8(output.stdout).expect("help is UTF-8");
         let mut help = Self::parse(&text);
-        let names: Vec<String> = section(&text, "Commands:")
+        let names: Vec<String> = commands(&text)
             .filter_map(|line| {
                 let name = line.strip_prefix("  ")?;
                 let word = name.split_whitespace().next()?;
@@ -206,11 +206,12 @@ pub(crate) fn mistaken_value(
     }
 }
 
-fn section<'a>(text: &'a str, title: &'a str) -> impl Iterator<Item = &'a str> {
+/// The lines in which a help has its commands, in groups or not.
+fn commands(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
-        .skip_while(move |line| *line != title)
+        .skip_while(|line| !line.starts_with("Usage:"))
         .skip(1)
-        .take_while(|line| !line.is_empty())
+        .take_while(|line| !["Options:", "Arguments:"].contains(line))
 }
 
 /// Code blocks and code spans of a Markdown text: `(text, is a block's line)`.
