@@ -429,25 +429,26 @@ fn tell(line: &str) {
 /// Prints the one JSON document of `--json`, its keys taken out.
 fn print_json(document: &impl Serialize) -> Result<(), Error> {
     refusal::note_printed();
-    print_shown(shown::document(document))
+    print_shown(shown::document(document)).map(drop)
 }
 
 /// Prints a record as [`print_json`] does, with the number of keys that were taken out of it.
 fn print_record(record: &impl Serialize) -> Result<(), Error> {
     refusal::note_printed();
-    print_shown(shown::record(record))
+    print_shown(shown::record(record)).map(drop)
 }
 
 /// Prints a document of a stream of them, in a line: an error may still follow.
-fn print_json_line(document: &impl Serialize) -> Result<(), Error> {
+fn print_json_line(document: &impl Serialize) -> Result<bool, Error> {
     let mut shown = shown::line(document);
     shown.text.push('\n');
     print_shown(shown)
 }
 
-fn print_shown(shown: Shown) -> Result<(), Error> {
+/// `false` where nobody reads any more.
+fn print_shown(shown: Shown) -> Result<bool, Error> {
     REDACTED.fetch_add(shown.redacted, Ordering::Relaxed);
-    print_text(&shown.text)
+    print_part(&shown.text)
 }
 
 /// Prints to stdout; a closed pipe is not an error.
@@ -457,11 +458,13 @@ fn print_text(text: &str) -> Result<(), Error> {
 
 /// The same; `false` where nobody reads any more.
 fn print_part(text: &str) -> Result<bool, Error> {
+    print_bytes(text.as_bytes())
+}
+
+/// The same of what may be no text.
+fn print_bytes(bytes: &[u8]) -> Result<bool, Error> {
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Io {
             what: "print".to_owned(),
             source: error,

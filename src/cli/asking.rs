@@ -97,7 +97,7 @@ impl Person {
         };
         let mut parsed = parse(question, line);
         if parsed == Parsed::Edit {
-            parsed = match editor::write(&describe_question(question)) {
+            parsed = match editor::write(run, &describe_question(question)) {
                 Ok(text) => parse_text(question, &text),
                 Err(why) => {
                     tell(&format!("note: {}", safe(&why)));

@@ -45,12 +45,19 @@ impl Attach {
         let store = self.state.open()?;
         let server = Server::at(store.tmux_socket());
         let running = runtime()?.block_on(server.query_sessions())?;
-        let session = sessions_of(&task).find(|session| running.contains(session));
-        let run = store.load_runs()?.into_iter().rev();
-        let mut run = run.filter(|run| run.task() == Some(task.as_str()));
-        let newest = run.next();
-        let Some(session) = session else {
-            if let Some(run) = newest.filter(|run| !run.is_closed() && terminal::is_headless(run)) {
+        let runs = store.load_runs()?.into_iter().rev();
+        let runs = runs.filter(|run| run.task() == Some(task.as_str()));
+        let runs: Vec<RunDir> = runs.collect();
+        // The newest that is in a session: a newer one may be another agent's, or wait for its place.
+        let own = |run: &RunDir| terminal::session_of(run).filter(|own| running.contains(own));
+        let shown = runs.iter().find_map(|run| Some((run, own(run)?)));
+        let session = shown.as_ref().map(|(_, session)| session.clone());
+        let stray = || sessions_of(&task).find(|session| running.contains(session));
+        let Some(session) = session.or_else(stray) else {
+            if let Some(run) = runs
+                .first()
+                .filter(|run| !run.is_closed() && terminal::is_headless(run))
+            {
                 let name = run.name();
                 return Err(usage(format!(
                     "the run {name} is headless: it has no terminal (`cx-operator log {task}` tells how far it is)"
@@ -68,17 +75,18 @@ impl Attach {
         if !io::stdin().is_terminal() {
             return Err(usage("stdin is not a terminal"));
         }
-        if let Some(run) = &newest {
+        let run = shown.map(|(run, _)| run);
+        if let Some(run) = run {
             let helper = preflight::find_helper(None)?;
             runtime()?.block_on(terminal::open(&store, &helper, run))?;
         }
         let command = server.attach_command(&session, self.write);
         block_on(look_on(command))??;
-        let Some(run) = newest else {
+        let Some(run) = run else {
             return Ok(ExitCode::SUCCESS);
         };
         let operator = Operator::builder().state_directory(store.root()).build()?;
-        block_on(tell_end(&operator, &run))?
+        block_on(tell_end(&operator, run))?
     }
 }
 

@@ -27,7 +27,7 @@ use super::detached::{self, Supervisor};
 use super::earlier::{self, Continues};
 use super::follow::{Audience, Responders, duration, follow};
 use super::report::print_outcome;
-use super::said::{load_brief, load_schema};
+use super::said::{is_name, key, load_brief, load_schema};
 use super::spending::Spending;
 use super::{AgentProgram, Command, State, block_on, print_failure, print_record, usage};
 
@@ -494,20 +494,4 @@ impl Agent {
         };
         self.env.iter().map(parse).collect()
     }
-}
-
-/// A key is any text of some length.
-fn key(text: &str) -> Result<String, String> {
-    match text.len() {
-        1..=200 => Ok(text.to_owned()),
-        _ => Err("it must have 1 to 200 bytes".to_owned()),
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -23,7 +23,7 @@ use crate::{Error, Run};
 use super::refusal::print_refusal;
 use super::report::print_outcome;
 use super::signals::Signals;
-use super::{block_on, print_failure, print_json, print_text, safe, tell};
+use super::{advice, block_on, print_failure, print_json, print_text, safe, tell};
 
 /// The name of the log of a detached run's operator, in the run's directory.
 const LOG: &str = "operator.log";
@@ -61,8 +61,9 @@ pub(super) fn start(order: &Order, (task, json): (&str, bool)) -> Result<ExitCod
                 })?;
             } else {
                 print_text(&safe(&format!("{run_id}\n")))?;
+                let wait = advice(&format!("cx-operator wait {task}"));
                 tell(&format!(
-                    "it goes on without this call: `cx-operator wait {task}` waits for it"
+                    "it goes on without this call: `{wait}` waits for it"
                 ));
             }
             Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ use crate::operator::events::RunEvent;
 use crate::task::name::RunId;
 use crate::{Error, Operator};
 
-use super::{State, block_on, completions, one_line, print_json_line, print_text, safe};
+use super::{State, block_on, completions, one_line, print_json_line, print_part, safe};
 
 /// Tell the events of runs: tools, questions, replies, turns, the end.
 ///
@@ -48,7 +48,9 @@ impl Events {
             };
             for run in runs {
                 for event in run.load_events(self.since)? {
-                    self.print(&event)?;
+                    if !self.print(&event)? {
+                        return Ok(ExitCode::SUCCESS);
+                    }
                 }
             }
             return Ok(ExitCode::SUCCESS);
@@ -84,7 +86,9 @@ impl Events {
         }
         drop(sender);
         while let Some(event) = receiver.recv().await {
-            self.print(&event?)?;
+            if !self.print(&event?)? {
+                break;
+            }
         }
         Ok(())
     }
@@ -99,11 +103,12 @@ impl Events {
         super::wait::ids(store, &self.runs)
     }
 
-    fn print(&self, event: &RunEvent) -> Result<(), Error> {
+    /// `false` where nobody reads any more.
+    fn print(&self, event: &RunEvent) -> Result<bool, Error> {
         if self.json {
             return print_json_line(event);
         }
-        print_text(&format!("{}\n", one_line(&safe(&line_of(event)))))
+        print_part(&format!("{}\n", one_line(&safe(&line_of(event)))))
     }
 }
 

@@ -32,6 +32,11 @@ pub(super) fn note_wish(color: clap::ColorChoice) {
     choice.write_global();
 }
 
+/// Whether `--color always` was said.
+pub(super) fn is_always_wished() -> bool {
+    WISH.get() == Some(&ColorChoice::Always)
+}
+
 /// What a stream shows, and the moment at which it is looked at.
 #[derive(Clone, Debug)]
 pub(super) struct Look {

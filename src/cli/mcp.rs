@@ -17,8 +17,8 @@ use crate::mcp::{Risk, Settings, serve};
 
 /// Serve a parent agent over the Model Context Protocol, on stdin and stdout, until stdin ends.
 ///
-/// Its tools are `delegate`, `wait`, `status`, `reply`, `send`, `events`, `diff`, `apply`, `abort`, `resume`, `list` and `doctor`, with the same documents as
-/// the commands. A run goes on when the client goes away.
+/// Its tools are `delegate`, `wait`, `status`, `reply`, `send`, `events`, `diff`, `apply`, `continue`, `abort`, `resume`, `list` and `doctor`, with
+/// the same documents as the commands. A run goes on when the client goes away.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Mcp {

@@ -8,7 +8,6 @@ use super::records::Which;
 use super::{block_on, print_text, safe, usage};
 use crate::Error;
 use crate::operator::terminal::{self, WINDOW};
-use crate::task::name::{TaskName, sessions_of};
 use crate::tmux::Server;
 
 /// Print what an agent's screen shows at this moment, as text.
@@ -31,17 +30,12 @@ impl Peek {
                 "the run {name} is headless: it has no screen (`cx-operator log {task}` tells how far it is)"
             )));
         }
-        let task_name = TaskName::parse(task)?;
-        let sessions = sessions_of(&task_name);
+        let own = terminal::session_of(&run).filter(|_| run.is_alive());
         let server = Server::at(store.tmux_socket());
         let screen = block_on(async {
             let running = server.query_sessions().await?;
             let ended = || usage(format!("the run {name} is in no session: it has no screen"));
-            let mut sessions = sessions.filter(|session| running.contains(session));
-            let session = sessions
-                .next()
-                .filter(|_| run.is_alive())
-                .ok_or_else(ended)?;
+            let session = own.filter(|own| running.contains(own)).ok_or_else(ended)?;
             let window = terminal::is_by_requests(&run).then_some(WINDOW);
             let closed = || {
                 usage(format!(

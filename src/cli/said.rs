@@ -105,3 +105,20 @@ pub(super) fn load_schema(path: &Path) -> Result<AnswerSchema, Error> {
     read.map_err(|error| refuse(&error.to_string()))?;
     AnswerSchema::parse(&bytes).map_err(|error| refuse(&error.to_string()))
 }
+
+/// A key of a caller's is any text of some length.
+pub(super) fn key(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=200 => Ok(text.to_owned()),
+        _ => Err("it must have 1 to 200 bytes".to_owned()),
+    }
+}
+
+/// Whether a variable of an environment may be called that.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -319,7 +319,9 @@ pub fn load_record(run: &RunDir) -> Result<Outcome, Error> {
 /// [`Error::Usage`] where there is none; [`Error::Run`] where the state directory can't be listed.
 pub fn find_newest(store: &Store) -> Result<RunDir, Error> {
     let newest = store.load_runs()?.pop();
-    newest.ok_or_else(|| Error::Usage("there are no runs yet".to_owned()))
+    newest.ok_or_else(|| {
+        Error::Usage("there are no runs yet: `cx-operator delegate` begins one".to_owned())
+    })
 }
 
 /// The shortest name that people can call a run by: its task's, unless that means another run; else its id.

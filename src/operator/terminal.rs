@@ -13,7 +13,7 @@ use crate::agent::helper::Helper;
 use crate::error::{Error, io as io_error};
 use crate::os::files::make_private_directory;
 use crate::os::process::Process;
-use crate::record::journal::{self, Entry, Progress};
+use crate::record::journal::{self, Entry, Progress, Step};
 use crate::record::{self, RunDir, Store};
 use crate::tmux::{Server, WindowSpec};
 
@@ -88,6 +88,18 @@ pub(crate) fn is_headless(run: &RunDir) -> bool {
 /// Whether it has one on request only.
 pub(crate) fn is_by_requests(run: &RunDir) -> bool {
     load_drive(run) == Some(Drive::Requests)
+}
+
+/// The name of the run's own session; a run of another agent may have the same task, and a later one the same session.
+pub(crate) fn session_of(run: &RunDir) -> Option<String> {
+    let entries = journal::load(&run.events()).unwrap_or_default();
+    entries
+        .into_iter()
+        .rev()
+        .find_map(|entry| match entry.progress {
+            Progress::Begun(Step::Session { session, .. }) => Some(session),
+            _ => None,
+        })
 }
 
 fn load_drive(run: &RunDir) -> Option<Drive> {

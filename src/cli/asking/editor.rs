@@ -9,15 +9,17 @@ use std::process::Command;
 use uuid::Uuid;
 
 use crate::cli::safe;
+use crate::record::RunDir;
 use crate::worktree::caller::query_editor;
 
 /// What stands above the question; nothing from there on is of the answer.
 const SCISSORS: &str = "# ------------------------ >8 ------------------------";
 
 /// Has the person write an answer, with the question before their eyes.
-pub(super) fn write(question: &str) -> Result<String, String> {
+pub(super) fn write(run: &RunDir, question: &str) -> Result<String, String> {
     let editor = query_editor().ok_or("git names no editor: set EDITOR")?;
-    let file = Draft::new(&safe(question)).map_err(|error| format!("no file to edit: {error}"))?;
+    let file = Draft::new(run.path(), &safe(question))
+        .map_err(|error| format!("no file to edit: {error}"))?;
     let mut command = Command::new("sh");
     // As git does it: the command line may have arguments of its own.
     command.arg("-c").arg(format!("{editor} \"$@\""));
@@ -40,13 +42,12 @@ fn answer_in(text: &str) -> &str {
     text[..end].trim()
 }
 
-/// A file of ours for as long as the editor has it.
+/// A file of ours for as long as the editor has it; one that a killed process left goes at the end of the run.
 struct Draft(PathBuf);
 
 impl Draft {
-    fn new(question: &str) -> std::io::Result<Self> {
-        let name = format!("cx-answer-{}.md", Uuid::new_v4());
-        let draft = Self(std::env::temp_dir().join(name));
+    fn new(dir: &Path, question: &str) -> std::io::Result<Self> {
+        let draft = Self(dir.join(format!("answer.tmp-{}.md", Uuid::new_v4())));
         let mut options = fs::OpenOptions::new();
         let mut file = options
             .write(true)
@@ -78,7 +79,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_what_stands_above_the_question() {
-        let draft = Draft::new("  asks:\n    Tabs?").expect("a file");
+        let dir = tempfile::tempdir().expect("a directory");
+        let draft = Draft::new(dir.path(), "  asks:\n    Tabs?").expect("a file");
         let empty = fs::read_to_string(draft.path()).expect("it is there");
         assert!(empty.ends_with("#   asks:\n#     Tabs?\n"), "{empty}");
         assert_eq!(answer_in(&empty), "");

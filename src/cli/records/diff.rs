@@ -11,7 +11,7 @@ use clap::Args;
 use super::Which;
 use crate::Error;
 use crate::cli::look::{self, BOLD, Look};
-use crate::cli::{harmless, pager, print_text, safe, tell};
+use crate::cli::{harmless, pager, print_bytes, safe, tell};
 use crate::operator::listing::{find_worktree, load_record};
 use crate::record::{RunDir, Status};
 use crate::worktree::Glance;
@@ -53,7 +53,7 @@ impl Diff {
             what: format!("print {}", patch.display()),
             source,
         };
-        if look.width.is_some() || look.colour {
+        if is_for_people(&look) {
             print_patch(&std::fs::read(&patch).map_err(failed)?, &look)?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -74,10 +74,16 @@ fn patch_so_far(run: &RunDir) -> Result<Option<Vec<u8>>, Error> {
 }
 
 fn print_patch(patch: &[u8], look: &Look) -> Result<(), Error> {
-    if look.width.is_none() && !look.colour {
-        return print_text(&String::from_utf8_lossy(patch));
+    if is_for_people(look) {
+        return pager::page("diff", &draw_patch(patch, look), look);
     }
-    pager::page("diff", &draw_patch(patch, look), look)
+    // As it is: it may have bytes that are no text.
+    print_bytes(patch).map(drop)
+}
+
+/// Whether a person reads it, and no `git apply`: that takes no colours, which CLICOLOR_FORCE asks for on a pipe too.
+fn is_for_people(look: &Look) -> bool {
+    look.width.is_some() || look::is_always_wished()
 }
 
 /// A patch for people: in git's colours, with nothing in it that a terminal obeys.

@@ -111,7 +111,7 @@ mod tests {
     fn run(id: &str, status: &str) -> Summary {
         Summary {
             task: Some(id[16..id.len() - 5].to_owned()),
-            repository: Some("/home/one/work/calendar".to_owned()),
+            repository: Some("/home/one/calendar".to_owned()),
             executor: Some("codex".to_owned()),
             disk_bytes: 40_960,
             ..Summary::blank(id, status)

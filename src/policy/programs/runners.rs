@@ -177,8 +177,8 @@ const NAMING: [(&str, &[&str]); 15] = [
     ("yarn", &["--script-shell", "--node-options"]),
 ];
 
-/// Goals of builds that take several, and that publish nothing.
-const GOALS: [(&str, &[&str]); 4] = [
+/// Builds that take several goals, those that publish nothing, and the options with a value of its own.
+const GOALS: [(&str, &[&str], &[&str]); 3] = [
     (
         "gradle",
         &[
@@ -192,20 +192,7 @@ const GOALS: [(&str, &[&str]); 4] = [
             "test*",
             "spotless*",
         ],
-    ),
-    (
-        "gradlew",
-        &[
-            "assemble",
-            "build",
-            "check",
-            "classes",
-            "clean",
-            "compile*",
-            "lint*",
-            "test*",
-            "spotless*",
-        ],
+        &["--tests", "-x", "--exclude-task", "--max-workers"],
     ),
     (
         "mvn",
@@ -219,8 +206,20 @@ const GOALS: [(&str, &[&str]); 4] = [
             "validate",
             "verify",
         ],
+        &[
+            "-pl",
+            "--projects",
+            "-rf",
+            "--resume-from",
+            "-T",
+            "--threads",
+        ],
     ),
-    ("rake", &["clean", "spec*", "test*", "lint*", "rubocop*"]),
+    (
+        "rake",
+        &["clean", "spec*", "test*", "lint*", "rubocop*"],
+        &["-j"],
+    ),
 ];
 
 /// Parts of the names of make's variables that say which program is run.
@@ -232,20 +231,23 @@ const PROGRAMS: [&str; 26] = [
 
 /// Doubts what names another program, script or goal.
 pub(super) fn doubt_named(name: &str, arguments: &[Word], act: &mut Act) {
-    let words = arguments.iter().filter_map(Word::known);
+    let words: Vec<&str> = arguments.iter().filter_map(Word::known).collect();
     let naming = NAMING.iter().find(|(program, _)| *program == name);
-    let goals = GOALS.iter().find(|(program, _)| *program == name);
-    for (at, word) in words.enumerate() {
+    let plain = name.trim_end_matches('w');
+    let goals = GOALS.iter().find(|(program, ..)| *program == plain);
+    for (at, word) in words.iter().copied().enumerate() {
         let is_naming =
             naming.is_some_and(|(_, options)| options.iter().any(|option| is_option(option, word)));
         let is_other = |goals: &[&str]| {
             let goal = word.rsplit(':').next().unwrap_or(word);
             // A goal of a plugin has its name before it, a task of gradle the path to its project.
-            let is_of_plugin = name == "mvn" && word.contains(':');
+            let is_of_plugin = plain == "mvn" && word.contains(':');
             is_of_plugin || !goals.iter().any(|known| fits(known, goal))
         };
-        let is_goal =
-            at > 0 && !word.starts_with('-') && goals.is_some_and(|(_, goals)| is_other(goals));
+        let is_value = |valued: &[&str]| at > 0 && valued.contains(&words[at - 1]);
+        let is_goal = at > 0
+            && !word.starts_with('-')
+            && goals.is_some_and(|(_, goals, valued)| !is_value(valued) && is_other(goals));
         let is_set = match name {
             "make" | "gmake" => word
                 .split_once('=')
@@ -255,7 +257,7 @@ pub(super) fn doubt_named(name: &str, arguments: &[Word], act: &mut Act) {
                 sets_program(variable, "")
             }),
             "go" => word.contains("extld"),
-            "mvn" => word.starts_with("-Dexec."),
+            "mvn" | "mvnw" => word.starts_with("-Dexec."),
             _ => false,
         };
         if is_naming || is_goal || is_set {
