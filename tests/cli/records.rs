@@ -8,7 +8,7 @@ use cx_operator::task::name::TaskName;
 use cx_operator::task::prompt::Prompt;
 use serde_json::{Value, json};
 
-use testkit::world::names;
+use testkit::world::{Ran, names};
 
 use crate::place::Place;
 
@@ -286,6 +286,11 @@ fn the_diff_is_the_patch_byte_for_byte() {
     let path = place.path("state/runs").join(ONE).join("patch.diff");
     place.record(ONE, "one", |record| record["patch"] = json!(path));
     let ran = place.cli(&["diff", "one"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, patch));
+    // Whatever asks for colours in general, `git apply` takes none.
+    let mut command = place.operator(&["diff", "one"]);
+    command.env("CLICOLOR_FORCE", "1");
+    let ran = Ran::of(&mut command, b"");
     assert_eq!((ran.code, ran.stdout.as_str()), (0, patch));
     place.record(TWO, "two", |_| {});
     let ran = place.cli(&["diff", "two"]);
