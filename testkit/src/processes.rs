@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::wait::wait_for;
+
 /// A process, as /proc shows it.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -77,11 +79,32 @@ pub fn kill(processes: &[Process]) {
     }
 }
 
-/// Sends a signal to a process; one that has ended needs none.
+/// Sends a signal to a process; one that has ended needs none. After a SIGKILL it has ended: the kernel is asked to end
+/// it, and on a busy machine a process has its locks and its connections for a while longer.
 ///
 /// # Panics
-/// The pid is 0.
+/// The pid is 0. It is killed, and lives.
 pub fn signal(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let _ended_meanwhile = kill_process(pid.expect("a pid"), signal);
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let _ended_meanwhile = kill_process(process.expect("a pid"), signal);
+    if signal == Signal::KILL {
+        wait_for("the end of what was killed", || {
+            has_ended(pid).then_some(())
+        });
+    }
+}
+
+/// Whether nothing of a process is left but, at most, its status for its parent: whoever runs the tests may be one that
+/// buries nobody.
+#[must_use]
+pub fn has_ended(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return true;
+    };
+    // "PID (NAME) STATE PPID ...", the number of threads as the twentieth field; a zombie with a second thread runs.
+    let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let mut fields = rest.split(' ');
+    let state = fields.next();
+    let threads = fields.nth(16).and_then(|count| count.parse::<u32>().ok());
+    state == Some("X") || (state == Some("Z") && threads.is_none_or(|count| count <= 1))
 }

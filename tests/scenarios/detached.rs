@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use cx_operator::record::Outcome;
 use cx_operator::record::journal::{self, Progress};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
+use testkit::processes::has_ended;
 
 use crate::parents::call;
 use crate::rig::{Rig, wait_for};
@@ -57,23 +58,20 @@ pub(crate) fn remember(rig: &Rig, run: &str) -> Outcome {
 }
 
 /// The process that drives the run.
-pub(crate) fn supervisor(run_dir: &Path) -> i32 {
+pub(crate) fn supervisor(run_dir: &Path) -> u32 {
     let entries = journal::load(&run_dir.join("events.jsonl")).expect("the journal");
     let pid = entries.iter().rev().find_map(|entry| match entry.progress {
         Progress::Started { operator_pid, .. } | Progress::TakenOver { operator_pid, .. } => {
-            i32::try_from(operator_pid).ok()
+            Some(operator_pid)
         }
         _ => None,
     });
     pid.expect("a run that began")
 }
 
-pub(crate) async fn until_gone(pid: i32) {
+pub(crate) async fn until_gone(pid: u32) {
     wait_for("the supervising process ends", || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-        // A zombie has ended; whoever runs the tests may not be one that buries it.
-        let is_there = stat.is_some_and(|stat| !stat.contains(") Z "));
-        (!is_there).then_some(())
+        has_ended(pid).then_some(())
     })
     .await;
 }
@@ -179,9 +177,7 @@ async fn a_signal_before_the_handover_ends_the_start(rig: &Rig) {
         matches!(progress, Progress::Launched { .. })
     })
     .await;
-    let pid = i32::try_from(call.id().expect("it runs")).expect("a pid");
-    let pid = Pid::from_raw(pid).expect("a pid");
-    kill_process(pid, Signal::INT).expect("signalled");
+    rig.signal(call.id().expect("it runs"), Signal::INT);
     let output = call.wait_with_output().await.expect("it ended");
     let (outcome, code) = rig.document(&output);
     assert_eq!(code, 130, "{outcome:?}");

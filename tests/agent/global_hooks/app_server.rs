@@ -13,6 +13,7 @@ use cx_operator::agent::global_hooks::Verification;
 
 use super::*;
 use testkit::agents::{PINNED, native_codex};
+use testkit::processes::has_ended;
 use testkit::wait::wait_for;
 
 /// Writes a program by another process: a file that this one has open for writing, or a child of another test, can't be run.
@@ -41,11 +42,8 @@ impl Home {
     }
 }
 
-/// Whether the process is there and not only waiting for its parent to notice its end.
 fn is_alive(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    !has_ended(pid.trim().parse().expect("a pid"))
 }
 
 #[track_caller]

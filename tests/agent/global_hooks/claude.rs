@@ -4,6 +4,7 @@ use std::process::Command;
 
 use testkit::agents::{PINNED_CLAUDE, real_claude};
 use testkit::mock_model::MockModel;
+use testkit::processes::has_ended;
 use testkit::wait::wait_for;
 use testkit::world::{Ran, World, names};
 
@@ -267,8 +268,7 @@ fn a_trial_ends_with_its_whole_tree() {
     assert_eq!(pids.lines().count(), EVENTS.len());
     for pid in pids.lines() {
         wait_for("the end of what a hook started", || {
-            let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            (state.is_empty() || state.contains(") Z ")).then_some(())
+            has_ended(pid.parse().expect("a pid")).then_some(())
         });
     }
 }

@@ -1,9 +1,10 @@
 //! A client, a server or an operator that is killed in the middle of a call.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use testkit::mcp_client::McpClient;
+use testkit::processes::signal;
 use testkit::size::size;
 use testkit::wait::wait_for;
 use testkit::world::names;
@@ -108,9 +109,8 @@ fn kill_operator(place: &Place) {
         let line: Value = serde_json::from_str(line).expect("an entry");
         line["operator_pid"].as_i64()
     });
-    let pid = pids.next_back().and_then(|pid| i32::try_from(pid).ok());
-    let pid = pid.and_then(Pid::from_raw).expect("an operator");
-    kill_process(pid, Signal::KILL).expect("killed");
+    let pid = pids.next_back().and_then(|pid| u32::try_from(pid).ok());
+    signal(pid.expect("an operator"), Signal::KILL);
 }
 
 #[test]

@@ -15,10 +15,8 @@ tests_of! { whose_agent_is_gone: scripted on Scripted; }
 tests_of! { which_nobody_can_take: scripted on Scripted; }
 
 /// Ends the process that drives a run, which can do nothing about it.
-pub(crate) async fn kill(rig: &Rig, run_dir: &std::path::Path) {
-    let pid = supervisor(run_dir);
-    rig.signal(u32::try_from(pid).expect("a pid"), Signal::KILL);
-    until_gone(pid).await;
+pub(crate) fn kill(rig: &Rig, run_dir: &std::path::Path) {
+    rig.signal(supervisor(run_dir), Signal::KILL);
 }
 
 fn run_dir(document: &Value) -> PathBuf {
@@ -29,7 +27,7 @@ fn run_dir(document: &Value) -> PathBuf {
 async fn while_it_waits(rig: &Rig) {
     let first = detach(rig, "t", ("[[question]]", &[])).await;
     let asked = until_it_waits(rig).await;
-    kill(rig, &run_dir(&first)).await;
+    kill(rig, &run_dir(&first));
 
     let resume = ["resume", "t", "--detach", "--json"];
     let (resumed, code) = call(rig, &resume).await;
@@ -39,7 +37,7 @@ async fn while_it_waits(rig: &Rig) {
     assert_eq!(again["question"], asked["question"]);
     let (alive, code) = call(rig, &resume).await;
     assert_eq!((code, &alive["error"]["code"]), (2, &"run_alive".into()));
-    kill(rig, &run_dir(&first)).await;
+    kill(rig, &run_dir(&first));
 
     let reply = ["reply", "t", "--text", ANSWER, "--json"];
     let (replied, code) = call(rig, &reply).await;
@@ -61,7 +59,7 @@ async fn while_it_waits(rig: &Rig) {
 async fn whose_agent_is_gone(rig: &Rig) {
     let first = detach(rig, "t", ("[[question]]", &[])).await;
     until_it_waits(rig).await;
-    kill(rig, &run_dir(&first)).await;
+    kill(rig, &run_dir(&first));
     rig.tmux(&["kill-server"]);
     let resumed = rig.binary(&["resume", "t", "--detach", "--json"]).output();
     let (outcome, code) = rig.document(&resumed.await.expect("it runs"));
