@@ -8,6 +8,17 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 /// Between two looks.
 pub const PACE: Duration = Duration::from_millis(5);
 
+/// What a time that is ample on a quiet machine comes to on this one now, where other tests run and others may work: twice
+/// that, or as much more as there are processes for each processor.
+#[must_use]
+pub fn on_this_machine(quiet: Duration) -> Duration {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().and_then(|last| last.parse().ok());
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let each = load.unwrap_or(0.0_f64) / f64::from(u32::try_from(processors).unwrap_or(1));
+    quiet.mul_f64(1.0 + each.max(1.0))
+}
+
 /// Looks until there is an answer.
 ///
 /// # Panics

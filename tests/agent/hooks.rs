@@ -15,6 +15,7 @@ use cx_operator::agent::signals::{
     sentinel_name,
 };
 use tempfile::TempDir;
+use testkit::wait::on_this_machine;
 
 mod decisions;
 
@@ -288,7 +289,7 @@ fn a_writer_that_never_closes_costs_five_seconds() {
     drop(stdin);
     assert_silent_success(&output);
     assert!(took >= Duration::from_secs(5), "{took:?}");
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < on_this_machine(Duration::from_secs(8)), "{took:?}");
     assert_recorded(Kind::Stop, dir.path(), None, payload().as_bytes());
 }
 

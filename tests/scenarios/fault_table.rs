@@ -22,6 +22,7 @@ use cx_operator::record::journal::Progress;
 use cx_operator::record::{Outcome, Status};
 use cx_operator::task::Task;
 use cx_operator::task::name::RunId;
+use testkit::wait::on_this_machine;
 
 use crate::rig::{Agent, Rig, on, until};
 
@@ -195,11 +196,10 @@ impl Fault {
             (self.status, self.code),
             "{outcome:#?}"
         );
-        // The large table keeps the machine busy.
-        let within = self.within * if testkit::size::thorough() { 2 } else { 1 };
+        let within = on_this_machine(Duration::from_secs(self.within));
         assert!(
-            took <= Duration::from_secs(within),
-            "it took {took:?}, and not {within} s at most: {outcome:#?}"
+            took <= within,
+            "it took {took:?}, and not {within:?} at most: {outcome:#?}"
         );
         let words = match error {
             Some(error) => format!("{}\n{}", error.message, error.hint.as_deref().unwrap_or("")),

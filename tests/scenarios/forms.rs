@@ -289,7 +289,7 @@ async fn a_responder_is_told_the_options(rig: &Rig) {
 /// Somebody who looks on is faster than the responder, whose word then goes nowhere.
 async fn answered_by_somebody_in_the_pane(rig: &Rig) {
     allow_forms(rig);
-    let responder = "sleep 20; echo '{\"reply\":\"Tabs\"}'";
+    let responder = "sleep 120; echo '{\"reply\":\"Tabs\"}'";
     let child = rig
         .spawn_delegation(&asking(&questions()), &["--responder", responder])
         .await;
@@ -304,7 +304,7 @@ async fn answered_by_somebody_in_the_pane(rig: &Rig) {
     assert_completed(&outcome);
     assert_eq!(told(&outcome)["indent"]["answers"], json!(["Spaces"]));
     assert!(outcome.replies.is_empty(), "{outcome:?}");
-    assert!(outcome.duration_ms < 15_000);
+    assert!(outcome.duration_ms < 100_000);
 }
 
 /// A hook of the user's that lets the agent ask nothing: nobody is asked.

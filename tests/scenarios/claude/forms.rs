@@ -110,7 +110,7 @@ async fn a_responder_is_told_the_options(rig: &Rig) {
 
 /// Somebody who looks on is faster than the responder, whose word then goes nowhere.
 async fn answered_in_the_pane(rig: &Rig) {
-    let responder = "sleep 30; echo '{\"reply\":\"Tabs\"}'";
+    let responder = "sleep 120; echo '{\"reply\":\"Tabs\"}'";
     let one = json!([questions()[0]]);
     let child = rig
         .spawn_delegation(&asking(&one), &["--responder", responder])
@@ -123,7 +123,7 @@ async fn answered_in_the_pane(rig: &Rig) {
     assert_made(&outcome, 1, &["new"]);
     assert_eq!(told(&outcome)["Tabs or spaces?"], "Spaces");
     assert!(outcome.replies.is_empty(), "{outcome:?}");
-    assert!(outcome.duration_ms < 25_000, "{outcome:?}");
+    assert!(outcome.duration_ms < 100_000, "{outcome:?}");
 }
 
 /// Whoever takes the run over asks again, for nothing was answered.
