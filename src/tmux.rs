@@ -13,16 +13,16 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tmux_interface::{
-    AttachSession, DisplayMessage, KillSession, ListSessions, NewSession, PipePane, SetOption,
-    StartServer, Tmux, TmuxCommand,
+    DisplayMessage, KillSession, ListSessions, NewSession, PipePane, SetOption, StartServer, Tmux,
+    TmuxCommand,
 };
 use tokio::sync::Semaphore;
 
 use crate::os::files::private_file;
-use crate::os::search_path::search_path;
 use crate::os::shell::shell_quote;
 
 pub use error::Error;
@@ -35,8 +35,10 @@ use launch::{escape_format, escape_separator, launcher_argv};
 use process::ServerProcess;
 use screens::Screens;
 
+mod attach;
 mod client;
 mod error;
+mod fit;
 mod key;
 mod launch;
 mod pane;
@@ -162,7 +164,7 @@ impl Server {
         // Taken shared: `stop_if_idle` must not end the server between its start and our session.
         let _starting = self.lock(Sharing::Shared).await?;
         match self.run("new-session", tmux).await {
-            Ok(output) => self.parse_pane(&output),
+            Ok(output) => self.parse_pane(&output, false),
             Err(Error::Refused { message, .. }) if message.contains("duplicate session") => {
                 Err(Error::SessionExists {
                     name: spec.name.to_owned(),
@@ -201,17 +203,6 @@ impl Server {
             Err(Error::Refused { message, .. }) if no_server(&message) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
-    }
-
-    /// The command that joins the session of that name, for a process with a terminal to become.
-    #[must_use]
-    pub fn attach_command(&self, name: &str, write: bool) -> std::process::Command {
-        let attach = AttachSession::new().target_session(format!("={name}"));
-        let attach = if write { attach } else { attach.read_only() };
-        let mut command = self.tmux().add_command(attach.build()).into_command();
-        command.env_remove("TMUX").env_remove("TMUX_PANE");
-        command.env("PATH", search_path());
-        command
     }
 
     /// Ends the session of that name, where there is one, with all that runs in it.
@@ -271,7 +262,8 @@ impl Server {
             .await;
         match shown {
             Ok(output) if output.trim() == format!("{session} {pane} {pid}") => {
-                self.parse_pane(&output).map(Some)
+                // Whoever had it before may have fitted it to a person's terminal.
+                self.parse_pane(&output, true).map(Some)
             }
             Ok(_) | Err(Error::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -325,7 +317,7 @@ impl Server {
         }
     }
 
-    fn parse_pane(&self, output: &str) -> Result<Pane, Error> {
+    fn parse_pane(&self, output: &str, is_fitted: bool) -> Result<Pane, Error> {
         let unexpected = || Error::Unexpected {
             verb: "new-session",
             output: output.to_owned(),
@@ -342,6 +334,7 @@ impl Server {
             id: pane.to_owned(),
             pid: pid.parse().map_err(|_| unexpected())?,
             holder: String::new(),
+            is_fitted: Arc::new(AtomicBool::new(is_fitted)),
         })
     }
 

@@ -25,6 +25,8 @@ const COLLECTING: Duration = Duration::from_secs(60);
 
 /// Join the agent's terminal in a running task, read-only. Leave with `Ctrl-b d`. It ends with the run, and says how that ended.
 ///
+/// While the agent works or waits for an answer, its pane has the size of your terminal.
+///
 /// An agent that is driven by requests gets its terminal when you ask for it, in a window of its own; the run neither needs nor
 /// waits for it.
 #[derive(Args)]
@@ -80,7 +82,9 @@ impl Attach {
             let helper = preflight::find_helper(None)?;
             runtime()?.block_on(terminal::open(&store, &helper, run))?;
         }
-        let command = server.attach_command(&session, self.write);
+        let onlookers = run.map(RunDir::onlookers);
+        let note = (onlookers.as_deref(), "Ctrl-b d leaves; the run goes on");
+        let command = server.attach_command(&session, self.write, note);
         block_on(look_on(command))??;
         let Some(run) = run else {
             return Ok(ExitCode::SUCCESS);

@@ -112,6 +112,11 @@ pub(crate) struct Abort {
 }
 
 impl RunDir {
+    /// The file that is made when a person begins to look at the agent's pane. It stays until the operator has taken note.
+    pub(crate) fn onlookers(&self) -> PathBuf {
+        self.inbox().join("onlookers")
+    }
+
     /// The question that the run asks at this moment.
     ///
     /// # Errors

@@ -37,6 +37,7 @@ use conversing::{Asked, told};
 pub(crate) use ending::Ending;
 use ending::{explained, tmux_failed, troubled};
 pub(crate) use messages::has_untold;
+use onlookers::Onlookers;
 use pace::{RESCAN, beat_after};
 pub(crate) use words::denial;
 use words::describe;
@@ -49,6 +50,7 @@ mod headless;
 mod idle;
 mod journal;
 mod messages;
+mod onlookers;
 mod pace;
 mod reading;
 pub(crate) mod recorded;
@@ -153,6 +155,7 @@ pub(crate) struct Driver<'a> {
     turn_begun: Option<(Option<String>, SystemTime)>,
     /// The last turn of a session that the agent goes on with, from before the run.
     turn_before: Option<String>,
+    onlookers: Onlookers,
 }
 
 impl<'a> Driver<'a> {
@@ -199,6 +202,7 @@ impl<'a> Driver<'a> {
             idle_looks: 0,
             turn_begun: None,
             turn_before: None,
+            onlookers: Onlookers::default(),
         };
         driver.join();
         driver.open_stream();
@@ -214,6 +218,7 @@ impl<'a> Driver<'a> {
     ) -> notify::Result<Self> {
         let mut driver = Self::new(parts)?;
         driver.items = items;
+        driver.onlookers.any = true;
         driver.load_tokens();
         driver.questions = driver.count_questions();
         driver.half_asked = driver.find_half_asked();
@@ -266,8 +271,10 @@ impl<'a> Driver<'a> {
                     Some(pane) => explained(end, self.parts.executor, pane).await,
                     None => troubled(end, self.trouble.take()),
                 };
+                self.put_back().await;
                 return self.ending(end);
             }
+            self.suit_onlookers().await;
         }
     }
 
@@ -359,6 +366,7 @@ impl<'a> Driver<'a> {
         }
         if self.wake.take(Source::Inbox) || all {
             self.read_messages();
+            self.note_onlookers();
         }
         self.note_tokens();
         self.reconnect(exited).await

@@ -1,5 +1,8 @@
 //! One pane: its screen, what is typed into it, its end.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use tmux_interface::{
     CapturePane, DisplayMessage, KillSession, LoadBuffer, SetOption, TmuxCommand,
 };
@@ -16,6 +19,8 @@ pub struct Pane {
     pub(super) pid: u32,
     /// Who may submit prompts: the value of [`HOLDER`] that its operator has set, empty for the first.
     pub(super) holder: String,
+    /// Whether it may have another size than its own.
+    pub(super) is_fitted: Arc<AtomicBool>,
 }
 
 /// The pane's option that names the operator that may submit prompts; not set before the first takes over.
@@ -60,7 +65,8 @@ impl Pane {
     /// # Errors
     /// What tmux refuses; a pane that is gone, too.
     pub async fn query_styled_screen(&self) -> Result<String, Error> {
-        self.server.screens.query(&self.server, &self.id).await
+        self.put_back().await?;
+        self.query_as_it_is().await
     }
 
     /// What a program that has ended left behind. Where it drew on the alternate screen, tmux has moved its last words into
@@ -69,6 +75,7 @@ impl Pane {
     /// # Errors
     /// What tmux refuses; a pane that is gone, too.
     pub async fn query_last_words(&self) -> Result<String, Error> {
+        self.put_back().await?;
         let capture = CapturePane::new()
             .stdout()
             .join()
@@ -152,6 +159,7 @@ impl Pane {
     }
 
     async fn press_if(&self, condition: &str, key: Key) -> Result<(), Error> {
+        self.put_back().await?;
         let guarded = self.guarded(condition, &self.send(key));
         let tmux = self.server.tmux().add_command(guarded);
         self.server.run("send-keys", tmux).await.map(drop)
@@ -210,6 +218,7 @@ impl Pane {
     }
 
     async fn load_and_run(&self, then: &str, condition: &str, text: &str) -> Result<(), Error> {
+        self.put_back().await?;
         let load = LoadBuffer::new().buffer_name(self.buffer()).path("-");
         let mut guarded = self.guarded(condition, then);
         guarded.push_param(format!("delete-buffer -b {}", self.buffer()));
@@ -297,6 +306,7 @@ mod tests {
             id: word(),
             pid: word().parse().expect("a pid"),
             holder: String::new(),
+            is_fitted: Arc::default(),
         };
         let limit = Instant::now() + Duration::from_secs(20);
         let dead = ["display-message", "-p", "-t", &pane.id, "#{pane_dead}"];

@@ -303,6 +303,21 @@ impl Machine {
         }
     }
 
+    /// Whether nothing will be typed before another event comes, and the screen matters only for a dialog that comes up: while
+    /// the agent works, and while somebody is asked.
+    pub(crate) fn leaves_screen(&self) -> bool {
+        match self.state {
+            State::Working { .. } => {
+                let is_busy =
+                    self.form.is_some() || self.is_steering() || self.dialog_state.is_some();
+                let is_ending = self.is_stopping() || self.is_holding();
+                !is_busy && !is_ending && !self.watches_screen()
+            }
+            State::Asking { .. } | State::Approving { .. } | State::Consulting { .. } => true,
+            State::Starting { .. } | State::Submitting(_) | State::Ended => false,
+        }
+    }
+
     /// When [`Event::Deadline`] is due, whatever else happens.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

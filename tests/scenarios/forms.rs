@@ -54,7 +54,7 @@ fn asking(questions: &Value) -> String {
     format!("<<<steps {steps}>>>")
 }
 
-fn task(rig: &Rig, answers: &str) -> Task {
+pub(crate) fn task(rig: &Rig, answers: &str) -> Task {
     allow_forms(rig);
     let mut task = rig.task(&asking(&questions()));
     if !answers.is_empty() {

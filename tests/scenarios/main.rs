@@ -163,6 +163,7 @@ mod left_at_work;
 mod many;
 mod mcp;
 mod notifications;
+mod onlookers;
 mod parents;
 mod permissions;
 mod policies;

@@ -29,7 +29,8 @@ impl Driver<'_> {
         let looks = self.pane_watched.is_none() && self.asking.is_none();
         let wanted = self.screen_due || looks;
         let screen = wanted.then(|| self.next_look().unwrap_or_else(Instant::now));
-        [Some(rescan), self.parts.machine.deadline(), screen]
+        let fitting = self.fits_at(Instant::now());
+        [Some(rescan), self.parts.machine.deadline(), screen, fitting]
             .into_iter()
             .flatten()
             .min()
@@ -66,24 +67,36 @@ impl Driver<'_> {
         if self.parts.machine.watches_screen() {
             self.read_transcript().await;
         }
+        let is_at_a_glance = self.is_at_a_glance(pane);
+        if is_at_a_glance && self.is_plainly_calm(pane).await {
+            return;
+        }
         match pane.query_styled_screen().await {
             Ok(screen) => {
-                let machine = &self.parts.machine;
-                let expected = Expected {
-                    prompt: machine.text_to_type(),
-                    form: machine.form(),
-                    is_stopping: machine.is_stopping(),
-                };
-                let executor = self.parts.executor;
-                let sight = match executor.screen_state(&screen, expected, self.parts.trust) {
-                    ScreenState::Ready { holds } if self.is_turn_unended() => {
-                        ScreenState::Working { holds }
-                    }
-                    sight => sight,
-                };
+                let sight = self.meaning_of(&screen);
+                if is_at_a_glance {
+                    self.note_misreading(&sight);
+                }
                 self.queue.push_back(Event::Screen(sight));
             }
             Err(error) => tracing::debug!(%error, "the screen can't be read"),
+        }
+    }
+
+    /// What a screen means at this moment.
+    pub(super) fn meaning_of(&self, screen: &str) -> ScreenState {
+        let machine = &self.parts.machine;
+        let expected = Expected {
+            prompt: machine.text_to_type(),
+            form: machine.form(),
+            is_stopping: machine.is_stopping(),
+        };
+        let executor = self.parts.executor;
+        match executor.screen_state(screen, expected, self.parts.trust) {
+            ScreenState::Ready { holds } if self.is_turn_unended() => {
+                ScreenState::Working { holds }
+            }
+            sight => sight,
         }
     }
 
