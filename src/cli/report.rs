@@ -4,17 +4,19 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anstyle::Style;
-
 use crate::Error;
-use crate::agent::report::Item;
 use crate::operator::listing::short_name;
-use crate::record::journal::{Entry, Progress, Step};
+use crate::record::journal::Entry;
 use crate::record::{Outcome, Status, Store};
 use crate::worktree::Changes;
 
-use super::look::{self, BOLD, DIM, Look, time, words_of};
+use super::look::{self, BOLD, Look, time, words_of};
 use super::{advice, one_line, print_failure, print_record, print_text, quoted, safe, tell};
+use log::{first_line, line_of};
+
+pub(super) use log::{draw_log, item_line, log_line};
+
+mod log;
 
 /// Files listed in a report; the record has all.
 const FILES_SHOWED: usize = 20;
@@ -41,150 +43,6 @@ pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, E
         print_text(&of(outcome, &Look::of_stdout()))?;
     }
     Ok(ExitCode::from(outcome.exit_code()))
-}
-
-fn line_of(progress: &Progress, quiet: bool) -> Option<String> {
-    Some(match progress {
-        Progress::Queued { position } => format!("waiting for other runs: position {position}"),
-        Progress::Started { run_id, .. } => format!("run {run_id}"),
-        Progress::Notice { text } => format!("note: {text}"),
-        Progress::StepFailed { message, .. } => message.clone(),
-        Progress::PermissionAsked { command, .. } => {
-            format!("the agent asks for an approval: {command}")
-        }
-        Progress::Decided {
-            command,
-            action,
-            rule,
-            ..
-        } => format!(
-            "the policy says {} (rule: {rule}): {}",
-            action.as_str(),
-            first_line(command)
-        ),
-        Progress::Replied { by, reply, .. } => format!("{by} replied: {}", first_line(reply)),
-        Progress::TurnFailed { message, .. } => format!("the turn failed: {message}"),
-        Progress::Submitted { turn, .. } => format!("turn {turn}: the agent has the prompt"),
-        _ if quiet => return None,
-        Progress::Done(Step::Worktree { path, branch, .. }) => {
-            format!("worktree {} on {branch}", path.display())
-        }
-        Progress::Launched { drive, .. } => match drive {
-            Some(drive) => format!("the agent started, driven by {}", drive.as_str()),
-            None => "the agent started".to_owned(),
-        },
-        Progress::Item { item, .. } => item_line(item)?,
-        Progress::KeyPressed { key, on } => format!("pressed {key} ({on})"),
-        Progress::TurnEnded {
-            turn,
-            verdict,
-            rule,
-            ..
-        } => format!("turn {turn} ended: {verdict} ({rule})"),
-        Progress::Ignored { why, what } => format!("ignored {what}: {why}"),
-        Progress::Done(Step::Snapshot {
-            result_ref,
-            result_commit: Some(_),
-        }) => format!("work kept as {result_ref}"),
-        Progress::Recorded { status } => format!("done: {}", status.as_str()),
-        _ => return None,
-    })
-}
-
-/// A step of a turn; `None` for messages, the last of which the report has.
-pub(super) fn item_line(item: &Item) -> Option<String> {
-    Some(match item {
-        Item::Command {
-            command,
-            exit_code,
-            outcome,
-            ..
-        } => {
-            let how = match exit_code {
-                Some(code) => format!("exit {code}"),
-                None => outcome.clone(),
-            };
-            format!("ran {} ({how})", first_line(command))
-        }
-        Item::FileChange {
-            paths,
-            count,
-            outcome,
-        } => match paths.as_slice() {
-            [path] => format!("changed {path} ({outcome})"),
-            _ => format!("changed {count} files ({outcome})"),
-        },
-        Item::Tool { name, outcome } => format!("called {name} ({outcome})"),
-        Item::Message { .. } => return None,
-    })
-}
-
-/// Any event in a line.
-fn words_of_any(entry: &Entry) -> String {
-    let words = line_of(&entry.progress, false).unwrap_or_else(|| {
-        let json = serde_json::to_value(&entry.progress).unwrap_or_default();
-        let pairs = json
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| *key != "argv");
-        pairs
-            .map(|(key, value)| {
-                format!(
-                    "{key}={}",
-                    value
-                        .as_str()
-                        .map_or_else(|| value.to_string(), str::to_owned)
-                )
-            })
-            .collect::<Vec<_>>()
-            .join(" ")
-    });
-    words_of(&words)
-}
-
-/// The events of a journal, a line each. At a terminal each day has a heading, and the lines tell the time.
-pub(super) fn draw_log(entries: &[Entry], look: &Look) -> String {
-    let (mut text, mut today) = (String::new(), String::new());
-    for entry in entries {
-        text += &log_line(entry, &mut today, look);
-    }
-    text
-}
-
-/// The same of one event, below the heading of its day unless that is `today`.
-pub(super) fn log_line(entry: &Entry, today: &mut String, look: &Look) -> String {
-    let words = words_of_any(entry);
-    let Some(at) = time::parse(&entry.at) else {
-        return format!("{} {words}\n", words_of(&entry.at));
-    };
-    if look.width.is_none() {
-        return format!("{} {words}\n", look.moment(at));
-    }
-    let mut line = String::new();
-    let day = look.day(at);
-    if day != *today {
-        line = look.paint(BOLD, &day) + "\n";
-        *today = day;
-    }
-    let clock = look.paint(DIM, &look.clock(at));
-    line + &format!(
-        "{clock} {}\n",
-        look.paint(of_event(&entry.progress), &words)
-    )
-}
-
-/// The style of an event: what went wrong and what asks is to be seen among the others.
-fn of_event(progress: &Progress) -> Style {
-    match progress {
-        Progress::StepFailed { .. } | Progress::TurnFailed { .. } => look::BAD,
-        Progress::PermissionAsked { .. } | Progress::Asked { .. } | Progress::Waiting { .. } => {
-            look::ASKS
-        }
-        Progress::Submitted { .. } | Progress::TurnEnded { .. } => look::MOVES,
-        Progress::Recorded { status } => look::of_status(status.as_str()),
-        _ => Style::new(),
-    }
 }
 
 /// The report of a run: outcome, what was done, what changed, what was observed, what's next.
@@ -471,10 +329,6 @@ pub(super) fn files(count: usize) -> String {
 /// A text whose further lines can't be taken for lines of the report.
 fn continued(text: &str) -> String {
     text.replace('\n', "\n    ")
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or("")
 }
 
 fn indented(text: &str) -> String {
