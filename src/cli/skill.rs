@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{Error, print_text, safe, tell, usage};
 use crate::error::io as io_error;
@@ -60,7 +62,8 @@ impl Agent {
 /// Example: `cx-operator skill --install claude`
 #[derive(Args)]
 pub(crate) struct Skill {
-    /// Put it into the skills of this agent's user. A file there that differs is left as it is, and nothing is written.
+    /// Put it into the skills of this agent's user. An older one is updated; if
+    /// you have changed a file of it, nothing is written.
     #[arg(long, value_enum, value_name = "AGENT")]
     install: Option<Agent>,
 }
@@ -76,49 +79,88 @@ impl Skill {
         let directory =
             directory.ok_or_else(|| usage("HOME is not set: there is no place for it"))?;
         let place = directory.join("skills").join(NAME);
-        let written = install(&place)?;
+        let done = install(&place)?;
         let place = safe(&place.display().to_string());
-        tell(&match written {
-            0 => format!("the skill is in {place} already"),
-            _ => format!("the skill is in {place}"),
+        tell(&match done {
+            Done { new: 0, updated: 0 } => format!("the skill is in {place} already"),
+            Done { updated: 0, .. } => format!("the skill is in {place}"),
+            Done { .. } => {
+                format!("the skill in {place} was an older one, and is this version's now")
+            }
         });
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Writes what is missing, and tells how many files that were.
-fn install(place: &Path) -> Result<usize, Error> {
-    let mut missing = Vec::new();
+/// Beside its files, their hashes as they were installed, as `sha256sum -c` takes them: what still has that hash is nobody else's.
+const INSTALLED: &str = ".installed.sha256";
+
+/// What an installation did.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Done {
+    /// Files that were not there.
+    new: usize,
+    /// Files of another version.
+    updated: usize,
+}
+
+/// Writes what is missing, and what is of another version and as that one installed it.
+fn install(place: &Path) -> Result<Done, Error> {
+    let list = fs::read_to_string(place.join(INSTALLED)).unwrap_or_default();
+    let mut done = Done::default();
+    let mut wanted = Vec::new();
     for (name, text) in FILES {
         let path = place.join(name);
         match fs::read(&path) {
-            Ok(found) if found == text.as_bytes() => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push((path, text)),
+            Ok(found) if found == text.as_bytes() => continue,
+            Ok(found) if list.lines().any(|line| line == entry(name, &found)) => done.updated += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => done.new += 1,
             Ok(_) => {
                 return Err(usage(format!(
-                    "{} is another one than this version's: nothing is written; move it away to have this one",
+                    "{} has been changed by somebody: nothing is written; move it away to have this version's",
                     path.display()
                 )));
             }
             Err(error) => return Err(io_error(format!("read {}", path.display()))(error)),
         }
+        wanted.push((path, text));
     }
-    for (path, text) in &missing {
+    for (path, text) in &wanted {
         write(path, text).map_err(io_error(format!("write {}", path.display())))?;
     }
-    Ok(missing.len())
+    let entries = FILES.map(|(name, text)| entry(name, text.as_bytes()) + "\n");
+    let entries = entries.concat();
+    if list != entries {
+        let path = place.join(INSTALLED);
+        write(&path, &entries).map_err(io_error(format!("write {}", path.display())))?;
+    }
+    Ok(done)
 }
 
+/// A line of the list of what was installed.
+fn entry(name: &str, bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{hash}  {name}")
+}
+
+/// Writes a file, all of it or nothing.
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    fs::create_dir_all(path.parent().expect("it is in the skill's directory"))?;
+    let dir = path.parent().expect("it is in the skill's directory");
+    fs::create_dir_all(dir)?;
+    let draft = dir.join(format!(".tmp-{}", Uuid::new_v4()));
     let mut options = OpenOptions::new();
-    // Whatever came into being in the meantime is not ours either.
     let mut file = options
         .write(true)
         .create_new(true)
         .mode(0o644)
-        .open(path)?;
-    file.write_all(text.as_bytes())
+        .open(&draft)?;
+    let written = file.write_all(text.as_bytes());
+    let written = written.and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        let _nothing_else_to_do = fs::remove_file(&draft);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -145,13 +187,42 @@ mod tests {
     fn an_installation_is_whole_or_nothing_and_a_second_one_writes_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
         let place = dir.path().join("skills").join(NAME);
-        assert_eq!(install(&place).expect("installed"), FILES.len());
-        assert_eq!(install(&place).expect("there"), 0);
+        let (new, updated) = (FILES.len(), 0);
+        assert_eq!(install(&place).expect("installed"), Done { new, updated });
+        assert_eq!(install(&place).expect("there"), Done::default());
         fs::remove_file(place.join("SKILL.md")).expect("removed");
         fs::write(place.join("references/briefs.md"), "mine").expect("changed");
         let refused = install(&place).expect_err("it is changed").message();
         assert!(refused.contains("references/briefs.md"), "{refused}");
         assert!(!place.join("SKILL.md").exists());
+    }
+
+    #[test]
+    fn an_older_skill_is_updated_unless_somebody_has_changed_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = dir.path().join(NAME);
+        install(&place).expect("installed");
+        let older = |text: &str| {
+            let name = "references/briefs.md";
+            fs::write(place.join(name), text).expect("written");
+            let list = place.join(INSTALLED);
+            let known = fs::read_to_string(&list).expect("a list");
+            let lines = known.lines().filter(|line| !line.ends_with(name));
+            let lines: Vec<&str> = lines.collect();
+            let lines = format!("{}\n{}\n", lines.join("\n"), entry(name, text.as_bytes()));
+            fs::write(list, lines).expect("written");
+        };
+        older("of an older version");
+        let (new, updated) = (0, 1);
+        assert_eq!(install(&place).expect("updated"), Done { new, updated });
+        assert_eq!(install(&place).expect("there"), Done::default());
+        older("of an older version");
+        fs::write(place.join("references/briefs.md"), "mine").expect("changed");
+        install(&place).expect_err("it is changed");
+        assert_eq!(
+            fs::read_to_string(place.join("references/briefs.md")).expect("there"),
+            "mine"
+        );
     }
 
     #[test]
