@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use testkit::built;
 use testkit::world::Ran;
 
 use crate::place::Place;
@@ -121,6 +122,46 @@ fn a_shell_completes_tasks_and_runs() {
     assert_eq!(offered(&["pru"]), ["prune"]);
 }
 
+/// The shells themselves take the scripts, and offer tasks.
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn zsh_and_fish_complete() {
+    let place = Place::new();
+    place.record(ONE, "one", |_| {});
+    let bin = built::operator().parent().expect("a directory").to_owned();
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let ask = |shell: &str, script: &str| {
+        let found = Command::new(shell).arg("--version").output();
+        if found.is_err() {
+            eprintln!("SKIPPED: {shell} is missing");
+            return None;
+        }
+        let mut command = place.command(shell);
+        command.args(["-c", script]).env("PATH", &path);
+        command.env("CX_OPERATOR_STATE", place.state());
+        let ran = Ran::of(&mut command, b"");
+        assert_eq!(ran.code, 0, "{shell}: {}", ran.stderr);
+        Some(ran.stdout)
+    };
+    let fish = "cx-operator completions fish | source; complete -C 'cx-operator show o'; complete -C 'cx-operator pru'";
+    if let Some(offered) = ask("fish", fish) {
+        let words = offered.lines().filter_map(|line| line.split('\t').next());
+        assert_eq!(words.collect::<Vec<_>>(), ["one", "prune"], "{offered}");
+    }
+    // Its widgets need a line editor; they are given what the function puts into `_describe`.
+    let zsh = "autoload -U compinit; compinit -D -u; eval \"$(cx-operator completions zsh)\"; \
+        print -r -- $_comps[cx-operator]; \
+        _describe() { print -rl -- \"${(@P)3}\" }; \
+        words=(cx-operator show o); CURRENT=3; $_comps[cx-operator]";
+    if let Some(offered) = ask("zsh", zsh) {
+        assert!(offered.starts_with("_"), "it is not registered: {offered}");
+        assert!(
+            offered.lines().skip(1).any(|word| word.starts_with("one")),
+            "{offered}"
+        );
+    }
+}
+
 #[test]
 fn each_command_has_a_manual_page() {
     let place = Place::new();
@@ -155,6 +196,8 @@ fn the_skill_is_installed_on_request_and_only_then() {
         let file = home.join(below).join("skills/cx-operator/SKILL.md");
         assert_eq!(fs::read_to_string(&file).expect("installed"), printed);
         assert!(skill(&["--install", agent]).stderr.contains("already"));
+        let list = file.with_file_name(".installed.sha256");
+        assert!(list.exists(), "an update knows it by that");
         fs::write(&file, "mine").expect("changed");
         let refused = skill(&["--install", agent]);
         assert_eq!(refused.code, 2);
