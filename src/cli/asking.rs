@@ -274,6 +274,27 @@ mod tests {
     use crate::task::question::{Question, QuestionKind};
 
     #[test]
+    fn the_question_as_a_person_sees_it() {
+        let of = |kind, text: &str| {
+            let question = Question {
+                reason: Some("needs the network".to_owned()),
+                ..Question::new(kind, text)
+            };
+            let open = OpenQuestion::new("1-1", &question, None);
+            format!("{}{}\n", describe_question(&open), usage_of(&open))
+        };
+        let screens = [
+            of(QuestionKind::Question, "Tabs or spaces?\nBoth occur."),
+            of(QuestionKind::Permission, "npm install && npm test"),
+            of(QuestionKind::Request, "May I rename it?"),
+        ];
+        // Words of others, and lines that are short: the same in each width, without colours and characters beyond ASCII.
+        let screens = screens.join("\n");
+        assert!(screens.is_ascii() && screens.lines().all(|line| line.len() < 70));
+        insta::assert_snapshot!("questions", screens);
+    }
+
+    #[test]
     fn a_line_is_an_answer_only_where_the_question_takes_it() {
         let of = |kind| OpenQuestion::new("1-1", &Question::new(kind, "?"), None);
         let text = |text: &str| Parsed::Answer(Answer::Text(text.to_owned()));

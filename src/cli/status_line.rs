@@ -268,6 +268,13 @@ mod tests {
             );
             assert!(line.width() < width, "{line}");
             lines += &format!("{width}: {line}\n");
+            let ascii = Look {
+                unicode: false,
+                ..look(Some(width), false)
+            };
+            let line = line_of(&working(), (Some(8), Some(glance)), &ascii);
+            let own = line.replace('\u{fffd}', "");
+            assert!(own.is_ascii() && line.width() < width, "{line}");
         }
         let queued = RunStatus {
             phase: "queued",

@@ -156,5 +156,13 @@ mod tests {
             insta::assert_snapshot!(format!("list-{width}-colours"), drawn);
         }
         insta::assert_snapshot!("list-pipe", draw(&runs(), &look(None, false)));
+        // As with LC_ALL=C.
+        let ascii = Look {
+            unicode: false,
+            ..look(Some(40), false)
+        };
+        let drawn = draw(&runs(), &ascii);
+        assert!(drawn.is_ascii(), "{drawn}");
+        insta::assert_snapshot!("list-40-ascii", drawn);
     }
 }
