@@ -58,6 +58,7 @@ mod recover;
 mod refusal;
 mod reply;
 mod report;
+mod reporting;
 mod resume;
 mod said;
 mod schema;
@@ -125,6 +126,7 @@ enum Command {
     Show(records::Show),
     Diff(records::Diff),
     Log(records::Log),
+    Report(reporting::Report),
     Apply(apply::Apply),
     Attach(attach::Attach),
     Peek(peek::Peek),
@@ -226,6 +228,7 @@ pub fn main() -> ExitCode {
         Command::Show(command) => command.run(),
         Command::Diff(command) => command.run(),
         Command::Log(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Apply(command) => command.run(),
         Command::Attach(command) => command.run(),
         Command::Peek(command) => command.run(),
@@ -331,7 +334,7 @@ fn advice(text: &str) -> String {
     let Some(root) = NAMED_STATE.get() else {
         return text.to_owned();
     };
-    let command = r"cx-operator (?:resume|status|events|wait|reply|send|abort|continue|list|show|diff|log|apply|attach|peek|recover|cleanup|prune|doctor)\b";
+    let command = r"cx-operator (?:resume|status|events|wait|reply|send|abort|continue|list|show|diff|log|report|apply|attach|peek|recover|cleanup|prune|doctor)\b";
     let command = Regex::new(command).expect("the pattern is constant");
     let flag = format!(" --state-dir {}", quoted(root));
     let with_flag = |found: &regex::Captures| format!("{}{flag}", &found[0]);

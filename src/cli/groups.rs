@@ -16,7 +16,9 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ),
     (
         "Look at runs",
-        &["list", "show", "diff", "log", "status", "attach", "peek"],
+        &[
+            "list", "show", "diff", "log", "report", "status", "attach", "peek",
+        ],
     ),
     ("Speak with an agent", &["reply", "send"]),
     ("Bring a result home", &["apply"]),

@@ -10,13 +10,15 @@ use crate::record::journal::Entry;
 use crate::record::{Outcome, Status, Store};
 use crate::worktree::Changes;
 
-use super::look::{self, BOLD, Look, time, words_of};
+use super::look::{Look, time, words_of};
 use super::{advice, one_line, print_failure, print_record, print_text, quoted, safe, tell};
 use log::{first_line, line_of};
 
 pub(super) use log::{draw_log, item_line, log_line};
 
 mod log;
+
+mod colours;
 
 /// Files listed in a report; the record has all.
 const FILES_SHOWED: usize = 20;
@@ -47,57 +49,35 @@ pub(super) fn print_outcome(outcome: &Outcome, json: bool) -> Result<ExitCode, E
 
 /// The report of a run: outcome, what was done, what changed, what was observed, what's next.
 pub(super) fn of(outcome: &Outcome, look: &Look) -> String {
+    with_deeds(outcome, "", look)
+}
+
+/// The same with what the agent did, in lines.
+pub(super) fn with_deeds(outcome: &Outcome, deeds: &str, look: &Look) -> String {
     let mut text = String::new();
-    let _written_to_a_string = write_report(&mut text, outcome, look);
-    coloured(&safe(&text), outcome.status, look)
+    let _written_to_a_string = write_report(&mut text, outcome, (deeds, look));
+    colours::of(&safe(&text), outcome.status, look)
 }
 
-/// A report in colours. Its own headings alone begin in the first column: the words of others are indented.
-fn coloured(text: &str, status: Status, look: &Look) -> String {
-    if !look.colour {
-        return text.to_owned();
-    }
-    let (mut drawn, mut heading) = (String::new(), "");
-    for (at, line) in text.lines().enumerate() {
-        let own = line.split_once(':').filter(|_| !line.starts_with(' '));
-        let changes = |line: &str| numbers(line).filter(|_| heading == "changes").is_some();
-        drawn += &match (at, own) {
-            (0, _) => {
-                let (words, rest) = line.split_at(headline(status).len());
-                look.paint(look::of_status(status.as_str()).bold(), words) + rest
-            }
-            (_, Some((words, rest))) => {
-                heading = words;
-                format!("{}:{}", look.paint(BOLD, words), painted(rest, look))
-            }
-            (_, None) if changes(line) => painted(line, look),
-            _ => line.to_owned(),
-        };
-        drawn.push('\n');
-    }
-    drawn
+/// What was observed in a run.
+pub(super) fn observed(outcome: &Outcome, look: &Look) -> String {
+    let mut text = String::new();
+    let _written_to_a_string = write_observations(&mut text, outcome, look);
+    text
 }
 
-/// Where `+N -M` stands in a line, and what follows it.
-fn numbers(line: &str) -> Option<(&str, &str, &str, &str)> {
-    let (before, rest) = line.rsplit_once(" +")?;
-    let (added, rest) = rest.split_once(" -")?;
-    let end = rest.find(',').unwrap_or(rest.len());
-    let (removed, after) = rest.split_at(end);
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    (is_number(added) && is_number(removed)).then_some((before, added, removed, after))
+/// What can be done now.
+pub(super) fn next(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let _written_to_a_string = write_next(&mut text, outcome);
+    text
 }
 
-fn painted(line: &str, look: &Look) -> String {
-    let Some((before, added, removed, after)) = numbers(line) else {
-        return line.to_owned();
-    };
-    let added = look.paint(look::ADDED, &format!("+{added}"));
-    let removed = look.paint(look::REMOVED, &format!("-{removed}"));
-    format!("{before} {added} {removed}{after}")
-}
-
-fn write_report(to: &mut String, outcome: &Outcome, look: &Look) -> std::fmt::Result {
+fn write_report(
+    to: &mut String,
+    outcome: &Outcome,
+    (deeds, look): (&str, &Look),
+) -> std::fmt::Result {
     writeln!(
         to,
         "{}  {} ({}, {})",
@@ -127,12 +107,15 @@ fn write_report(to: &mut String, outcome: &Outcome, look: &Look) -> std::fmt::Re
     } else if let Some(message) = &outcome.last_message {
         writeln!(to, "\nthe agent says:\n{}", indented(message))?;
     }
+    if !deeds.is_empty() {
+        write!(to, "\nwhat it did:\n{deeds}")?;
+    }
     if outcome.run_dir.is_some() {
         write_changes(to, outcome)?;
+        writeln!(to, "\nobserved:")?;
         write_observations(to, outcome, look)?;
     }
-    let mut next = String::new();
-    write_next(&mut next, outcome)?;
+    let next = next(outcome);
     if !next.is_empty() {
         write!(to, "\nnext:\n{next}")?;
     }
@@ -212,7 +195,6 @@ fn write_changes(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
 }
 
 fn write_observations(to: &mut String, outcome: &Outcome, look: &Look) -> std::fmt::Result {
-    writeln!(to, "\nobserved:")?;
     if let Some(began) = time::parse(&outcome.started_at) {
         writeln!(to, "  began {}", look.moment(began))?;
     }

@@ -18,6 +18,7 @@ mod readiness;
 mod records;
 mod refusal;
 mod refusals;
+mod report;
 mod security;
 mod streams;
 mod wording;

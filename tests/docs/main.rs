@@ -52,7 +52,8 @@ fn documents() -> Vec<PathBuf> {
     found.push(root().join("skills/cx-operator/SKILL.md"));
     for dir in ["docs", "skills/cx-operator/references"] {
         let pages = fs::read_dir(root().join(dir)).expect("a directory of pages");
-        found.extend(pages.map(|entry| entry.expect("readable").path()));
+        let pages = pages.map(|entry| entry.expect("readable").path());
+        found.extend(pages.filter(|path| path.extension().is_some_and(|kind| kind == "md")));
     }
     assert!(found.len() >= 15, "{found:?}");
     found
