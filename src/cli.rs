@@ -69,6 +69,7 @@ mod spending;
 mod status;
 mod status_line;
 mod wait;
+mod watch;
 
 /// Delegate a coding task to another agent's interactive CLI, and get back a typed result with the complete diff.
 ///
@@ -119,6 +120,7 @@ enum Command {
     Status(status::Status),
     Events(events::Events),
     Wait(wait::Wait),
+    Watch(watch::Watch),
     Reply(reply::Reply),
     Send(send::Send),
     Abort(abort::Abort),
@@ -221,6 +223,7 @@ pub fn main() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Events(command) => command.run(),
         Command::Wait(command) => command.run(),
+        Command::Watch(command) => command.run(),
         Command::Reply(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Abort(command) => command.run(),
@@ -334,7 +337,7 @@ fn advice(text: &str) -> String {
     let Some(root) = NAMED_STATE.get() else {
         return text.to_owned();
     };
-    let command = r"cx-operator (?:resume|status|events|wait|reply|send|abort|continue|list|show|diff|log|report|apply|attach|peek|recover|cleanup|prune|doctor)\b";
+    let command = r"cx-operator (?:resume|status|events|wait|watch|reply|send|abort|continue|list|show|diff|log|report|apply|attach|peek|recover|cleanup|prune|doctor)\b";
     let command = Regex::new(command).expect("the pattern is constant");
     let flag = format!(" --state-dir {}", quoted(root));
     let with_flag = |found: &regex::Captures| format!("{}{flag}", &found[0]);

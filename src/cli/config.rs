@@ -23,6 +23,13 @@ use keys::{KEYS, Key, NOTIFY_TIMEOUT, ON_FINISHED, ON_WAITING};
 
 pub(super) use layers::{InForce, complete};
 
+/// The prices of the user's configuration; none where it can't be read.
+pub(super) fn prices() -> BTreeMap<String, Prices> {
+    let file = file::path().and_then(|path| file::load(&path));
+    let file = file.ok().flatten();
+    file.map(|file| file.prices).unwrap_or_default()
+}
+
 /// Show, find and check the configuration file: your defaults and profiles for runs.
 ///
 /// It is $XDG_CONFIG_HOME/cx-operator/config.toml, else ~/.config/cx-operator/config.toml; never a file of a repository. What the

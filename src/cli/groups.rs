@@ -17,7 +17,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     (
         "Look at runs",
         &[
-            "list", "show", "diff", "log", "report", "status", "attach", "peek",
+            "watch", "list", "show", "diff", "log", "report", "status", "attach", "peek",
         ],
     ),
     ("Speak with an agent", &["reply", "send"]),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -11,13 +12,14 @@ use crate::operator::listing::{find_run, load_record};
 use crate::record::RunDir;
 
 use super::look::Look;
+use super::look::time::took;
 use super::{State, pager, report, tell, usage};
 use page::Told;
 use patch::Patch;
 use story::{Beat, Kind, Story, clock};
 
 mod page;
-mod patch;
+pub(super) mod patch;
 mod story;
 
 /// Report on a run that has ended: how, what it did, what changed, what was observed, what is next.
@@ -90,6 +92,11 @@ fn check_place(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// How long something took, for people.
+fn span(ms: u64) -> String {
+    took(Duration::from_millis(ms))
+}
+
 /// So many deeds are shown; the log has all.
 const DEEDS: usize = 60;
 
@@ -102,7 +109,7 @@ fn deeds(story: &Story, run: &RunDir) -> String {
         let mark = if beat.bad { "!" } else { " " };
         let mut what = beat.what.clone();
         if let Some(took) = beat.took.filter(|took| *took >= 1000) {
-            what.push_str(&format!(" {}", clock(took)));
+            what.push_str(&format!(" {}", span(took)));
         }
         // The words of a turn's end are told elsewhere.
         let words = match beat.kind {

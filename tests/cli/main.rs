@@ -21,4 +21,6 @@ mod refusals;
 mod report;
 mod security;
 mod streams;
+mod terminal;
+mod watch;
 mod wording;

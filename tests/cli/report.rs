@@ -167,7 +167,7 @@ fn the_text_tells_what_it_did_between_the_end_and_the_changes() {
         "COMPLETED  one",
         "the agent says:",
         "what it did:",
-        "ran cargo test words (exit 101) 5.2 s",
+        "ran cargo test words (exit 101) 5.2s",
         "person replied: words",
         "changes: 1 file",
         "observed:",

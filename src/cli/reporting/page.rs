@@ -12,6 +12,7 @@ use crate::record::{Outcome, Status};
 use super::super::look::Look;
 use super::super::{report, safe};
 use super::patch::{Line, LineKind, Patch, PatchedFile};
+use super::span;
 use super::story::{Beat, Kind, Span, Story, clock};
 
 const STYLE: &str = include_str!("style.css");
@@ -99,7 +100,7 @@ fn write_head(to: &mut String, outcome: &Outcome) -> std::fmt::Result {
         "<header>\n<h1>{task}<span class=\"state {class}\">{status}</span></h1>\n<div class=\"dim mono\">{run}</div>\n</header>"
     )?;
     let mut facts = vec![
-        ("took", clock(outcome.duration_ms)),
+        ("took", span(outcome.duration_ms)),
         ("turns", outcome.turns.to_string()),
         ("files", outcome.files_changed.to_string()),
         (
@@ -174,7 +175,7 @@ fn write_lanes(to: &mut String, story: &Story) -> std::fmt::Result {
             _ => "turn",
         };
         let how = end.unwrap_or("not ended");
-        let took = clock(turn.span.to - turn.span.from);
+        let took = span(turn.span.to - turn.span.from);
         (
             turn.span,
             class,
@@ -190,7 +191,7 @@ fn write_lanes(to: &mut String, story: &Story) -> std::fmt::Result {
     });
     lane(to, ("tools", story.length), tools)?;
     let waits = story.waits.iter().map(|span| {
-        let words = format!("waited {} for an answer", clock(span.to - span.from));
+        let words = format!("waited {} for an answer", length(span));
         (*span, "wait", words)
     });
     lane(to, ("waits", story.length), waits)?;
@@ -200,6 +201,10 @@ fn write_lanes(to: &mut String, story: &Story) -> std::fmt::Result {
         to,
         "<div class=\"axis\"><span>0</span><span>{middle}</span><span>{end}</span></div>"
     )
+}
+
+fn length(of: &Span) -> String {
+    span(of.to - of.from)
 }
 
 /// A place on the line of time, which is 1000 wide.
@@ -289,7 +294,7 @@ fn write_beat(to: &mut String, beat: &Beat) -> std::fmt::Result {
         "<li><time>{at}</time><i class=\"{class}\"></i><div>{what}"
     )?;
     if let Some(took) = beat.took {
-        write!(to, " <span class=\"dim\">{}</span>", clock(took))?;
+        write!(to, " <span class=\"dim\">{}</span>", span(took))?;
     }
     if !beat.words.is_empty() {
         let words = text(&shortened(beat.words.trim_end()));

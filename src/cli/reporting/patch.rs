@@ -21,37 +21,37 @@ const WIDTH: usize = 1_000;
 
 /// The part of a patch that is shown.
 #[derive(Debug, Default)]
-pub(super) struct Patch {
-    pub(super) files: Vec<PatchedFile>,
+pub(in crate::cli) struct Patch {
+    pub(in crate::cli) files: Vec<PatchedFile>,
     /// Whether the patch goes on behind it.
-    pub(super) is_cut: bool,
+    pub(in crate::cli) is_cut: bool,
 }
 
 /// One file of it.
 #[derive(Debug, Default)]
-pub(super) struct PatchedFile {
+pub(in crate::cli) struct PatchedFile {
     /// Its path after the change, for people.
-    pub(super) path: String,
+    pub(in crate::cli) path: String,
     /// What else git says of it: modes, a rename, that it is binary.
-    pub(super) notes: Vec<String>,
-    pub(super) lines: Vec<Line>,
+    pub(in crate::cli) notes: Vec<String>,
+    pub(in crate::cli) lines: Vec<Line>,
     /// Lines that are not shown.
-    pub(super) left_out: usize,
+    pub(in crate::cli) left_out: usize,
     header: Vec<Vec<u8>>,
 }
 
 /// A line of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) kind: LineKind,
+pub(in crate::cli) struct Line {
+    pub(in crate::cli) kind: LineKind,
     /// Its number: before the change for one that is removed, else after it.
-    pub(super) number: Option<u64>,
+    pub(in crate::cli) number: Option<u64>,
     /// Without the mark.
-    pub(super) text: String,
+    pub(in crate::cli) text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineKind {
+pub(in crate::cli) enum LineKind {
     Hunk,
     Same,
     Added,
@@ -72,7 +72,7 @@ struct Place {
 }
 
 impl Patch {
-    pub(super) fn load(path: &Path) -> io::Result<Self> {
+    pub(in crate::cli) fn load(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
         let mut patch = Self::read(BufReader::new(file.take(BYTES)))?;

@@ -280,7 +280,7 @@ fn moment(at: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(at).ok()
 }
 
-/// A length of time for people: `0.4 s`, `3:07`, `1:02:09`.
+/// A place on the line of time: `0.4 s`, `3:07`, `1:02:09`.
 pub(super) fn clock(ms: u64) -> String {
     let seconds = Duration::from_millis(ms).as_secs();
     match seconds {

@@ -1,0 +1,167 @@
+//! `watch`, driven in a terminal.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use testkit::wait::wait_for;
+use testkit::world::Ran;
+
+use crate::place::Place;
+use crate::terminal::Terminal;
+
+const ESCAPE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}x";
+
+/// A place with two runs on record, one of which has a patch.
+fn recorded() -> Place {
+    let place = Place::new();
+    let run = "20260101-000000-one-0001";
+    let patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old words\n+new words\n";
+    place.put(run, "patch.diff", patch.as_bytes());
+    let path = place.path("state/runs").join(run).join("patch.diff");
+    place.record(run, "one", |record| {
+        record["patch"] = json!(path);
+        record["files_changed"] = json!(1);
+    });
+    place.record("20260102-000000-two-0002", "two", |record| {
+        record["status"] = json!("agent_failed");
+        record["executor"] = json!(ESCAPE);
+        record["last_message"] = json!(ESCAPE);
+        record["error"] =
+            json!({"code": "c", "message": format!("it failed {ESCAPE}"), "hint": null});
+    });
+    place
+}
+
+#[test]
+fn it_shows_finds_and_reads_what_is_on_record() {
+    let place = recorded();
+    let terminal = Terminal::of(&place, (80, 24), &["watch"]);
+    let screen = terminal.wait_for("q quit");
+    assert!(
+        screen.contains("> failed    two") && screen.contains("done      one"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("it failed") && !screen.contains('\u{202e}'),
+        "{screen}"
+    );
+    terminal.press(&["f", "d", "o", "n"]);
+    terminal.wait_for("no run matches");
+    terminal.press(&["Escape"]);
+    terminal.wait_for("done      one");
+    terminal.press(&["f", "o", "n", "e", "Enter"]);
+    terminal.wait_for("filter: one");
+    terminal.press(&["d"]);
+    let screen = terminal.wait_for("+new words");
+    assert!(
+        screen.contains("-old words") && screen.contains("@@ -1 +1 @@"),
+        "{screen}"
+    );
+    terminal.press(&["q"]);
+    terminal.wait_for("filter: one");
+    terminal.press(&["?"]);
+    terminal.wait_for("closes this page");
+    terminal.press(&["x"]);
+    terminal.wait_for("filter: one");
+    for (columns, rows) in [(40, 10), (200, 50), (3, 2), (80, 24)] {
+        terminal.resize(columns, rows);
+    }
+    terminal.wait_for("> done      one");
+    terminal.press(&["q"]);
+    terminal.wait_for("ended with 0");
+    assert!(terminal.is_restored());
+}
+
+#[test]
+fn signals_and_a_suspension_give_the_terminal_back() {
+    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let place = recorded();
+        let terminal = Terminal::of(&place, (80, 24), &["watch"]);
+        terminal.wait_for("q quit");
+        let pid = Pid::from_raw(terminal.program()).expect("a process");
+        terminal.press(&["C-z"]);
+        wait_for("a terminal that is given back", || {
+            terminal.is_restored().then_some(())
+        });
+        kill_process(pid, Signal::CONT).expect("sent");
+        terminal.wait_for("q quit");
+        kill_process(pid, signal).expect("sent");
+        terminal.wait_for(&format!("ended with {status}"));
+        assert!(terminal.is_restored());
+    }
+}
+
+#[test]
+fn it_needs_a_terminal() {
+    let ran = Place::new().cli(&["watch"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    assert!(
+        ran.stderr.contains("cx-operator list --json"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// How often the threads of a process have given up the processor of their own accord.
+fn rests(pid: i32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
+    let of = |path: &Path| {
+        let status = fs::read_to_string(path.join("status")).unwrap_or_default();
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|line| line.trim().parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    tasks.map(|task| of(&task.expect("a thread").path())).sum()
+}
+
+#[test]
+fn it_rests_while_nothing_happens() {
+    let place = recorded();
+    let terminal = Terminal::of(&place, (80, 24), &["watch"]);
+    terminal.wait_for("q quit");
+    let pid = terminal.program();
+    // What it does at its start is over once two looks find the same.
+    let mut before = rests(pid);
+    wait_for("a second of rest", || {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let now = rests(pid);
+        let is_same = now == before;
+        before = now;
+        is_same.then_some(())
+    });
+}
+
+#[test]
+fn a_question_is_answered_in_it_and_the_run_is_followed_to_its_end() {
+    let place = Place::new();
+    let mut command = place.delegate("asks");
+    command.args(["--no-preamble", "--prompt", "[[question]]"]);
+    command.args(["--detach", "--wait-for-reply", "10m"]);
+    let ran = Ran::of(&mut command, b"");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let terminal = Terminal::of(&place, (120, 24), &["watch"]);
+    terminal.wait_for("1 waiting");
+    // It is asked first, and any other key is a no.
+    terminal.press(&["x"]);
+    terminal.wait_for("end asks?");
+    terminal.press(&["n"]);
+    terminal.press(&["d"]);
+    terminal.wait_for("so far: 0 files");
+    terminal.press(&["y"]);
+    terminal.wait_for("it asks a question: r replies");
+    terminal.press(&["r"]);
+    terminal.wait_for("reply to asks:");
+    terminal.press(&["-l", "Take the first one."]);
+    terminal.wait_for("Take the first one.");
+    terminal.press(&["Enter"]);
+    let screen = terminal.wait_for("> done      asks");
+    assert!(screen.contains("0 running, 0 waiting"), "{screen}");
+    terminal.press(&["q"]);
+    terminal.wait_for("ended with 0");
+    let record = place.cli(&["show", "asks", "--json"]).document();
+    assert_eq!(record["replies"][0]["reply"], "Take the first one.");
+}
