@@ -25,7 +25,7 @@ use super::{
     report, safe, tell,
 };
 
-pub(super) use diff::{Diff, draw_patch};
+pub(super) use diff::{Diff, draw_patch, patch_so_far};
 
 mod diff;
 mod listed;
@@ -194,17 +194,29 @@ impl Show {
         let look = Look::of_stdout();
         if self.json {
             print_record(&load_record(&run)?)?;
-        } else if run.is_alive() && run.load_record()?.is_none() {
-            let status = RunStatus::load(&run)?;
-            let place = find_worktree(&run)?;
-            let glance = place.and_then(|(worktree, base)| Glance::at(&worktree, &base));
-            let name = short_name(&store, &run);
-            pager::page("show", &live::draw(&status, (glance, &name), &look), &look)?;
+        } else if let Some(text) = draw_so_far(&store, &run, &look)? {
+            pager::page("show", &text, &look)?;
         } else {
             pager::page("show", &report::of(&load_record(&run)?, &look), &look)?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// How far a run is, for people; `None` for one that doesn't go on.
+pub(super) fn draw_so_far(
+    store: &Store,
+    run: &RunDir,
+    look: &Look,
+) -> Result<Option<String>, Error> {
+    if !run.is_alive() || run.load_record()?.is_some() {
+        return Ok(None);
+    }
+    let status = RunStatus::load(run)?;
+    let place = find_worktree(run)?;
+    let glance = place.and_then(|(worktree, base)| Glance::at(&worktree, &base));
+    let name = short_name(store, run);
+    Ok(Some(live::draw(&status, (glance, &name), look)))
 }
 
 /// Print the journal of a run: what happened, in order.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::Error;
-use crate::operator::listing::{find_run, load_record};
+use crate::operator::listing::load_record;
 use crate::record::RunDir;
 
-use super::look::Look;
 use super::look::time::took;
-use super::{State, pager, report, tell, usage};
+use super::look::{self, Look};
+use super::records::{Which, draw_so_far};
+use super::{pager, report, tell, usage};
 use page::Told;
 use patch::Patch;
 use story::{Beat, Kind, Story, clock};
@@ -22,18 +23,19 @@ mod page;
 pub(super) mod patch;
 mod story;
 
-/// Report on a run that has ended: how, what it did, what changed, what was observed, what is next.
+/// Report on a run: how it ended, what it did, what changed, what was observed, what is next.
+///
+/// Of one that goes on it tells how far it is.
 ///
 /// Examples: `cx-operator report fix-date-parser`, `cx-operator report fix-date-parser --html report.html`
 #[derive(Args)]
 pub(crate) struct Report {
-    /// A run's id, its beginning, or a task's name (then the newest run of it).
-    run: String,
-    /// Write it as a page: one file that needs nothing else, with the timeline and the diff. An existing file is replaced.
+    #[command(flatten)]
+    which: Which,
+    /// Write it as a page, once the run has ended: one file that needs nothing else, with the timeline and the diff. An existing file
+    /// is replaced.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    #[command(flatten)]
-    state: State,
 }
 
 impl Report {
@@ -41,11 +43,22 @@ impl Report {
         if let Some(path) = &self.html {
             check_place(path)?;
         }
-        let run = find_run(&self.state.open()?, &self.run)?;
+        let (store, run) = self.which.find()?;
+        let look = Look::of_stdout();
+        if self.html.is_none()
+            && let Some(mut text) = draw_so_far(&store, &run, &look)?
+        {
+            let deeds = deeds(&Story::of(&run.load_events(0)?), &run);
+            if !deeds.is_empty() {
+                let heading = look.paint(look::BOLD, "what it did:");
+                text += &format!("\n{heading}\n{}", super::safe(&deeds));
+            }
+            pager::page("report", &text, &look)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let outcome = load_record(&run)?;
         let story = Story::of(&run.load_events(0)?);
         let Some(path) = &self.html else {
-            let look = Look::of_stdout();
             let text = report::with_deeds(&outcome, &deeds(&story, &run), &look);
             pager::page("report", &text, &look)?;
             return Ok(ExitCode::SUCCESS);

@@ -20,9 +20,9 @@ use crate::os::signal::exit_after;
 use crate::os::time::millis;
 use crate::record::RunDir;
 use crate::task::question::Answer;
-use crate::worktree::Glance;
 
 use super::look::{Look, words_of};
+use super::records::patch_so_far;
 use super::reporting::patch::Patch;
 use super::signals::Signals;
 use super::{State, block_on, usage};
@@ -189,8 +189,13 @@ impl Watching {
         event: &Event,
         done: &UnboundedSender<String>,
     ) -> io::Result<Option<ExitCode>> {
-        let Event::Key(key) = event else {
-            return Ok(None);
+        let key = match event {
+            Event::Key(key) => key,
+            Event::Paste(text) => {
+                self.model.paste(text);
+                return Ok(None);
+            }
+            _ => return Ok(None),
         };
         if key.kind == KeyEventKind::Release {
             return Ok(None);
@@ -296,7 +301,7 @@ enum Found {
 
 fn diff_of(run: &RunDir) -> Result<Found, Error> {
     let Some(outcome) = run.load_record()? else {
-        return Ok(Found::Words(so_far(run)?));
+        return so_far(run);
     };
     let Some(path) = outcome.patch.filter(|path| path.exists()) else {
         return Ok(Found::Words("it changed nothing".to_owned()));
@@ -305,6 +310,31 @@ fn diff_of(run: &RunDir) -> Result<Found, Error> {
         what: "read the run's patch".to_owned(),
         source,
     })?;
+    let title = format!(
+        "{}: {}, +{} -{}",
+        words_of(outcome.task.as_str()),
+        super::report::files(outcome.files_changed),
+        outcome.insertions,
+        outcome.deletions
+    );
+    Ok(shown(title, patch))
+}
+
+/// What a run that has not ended has changed so far.
+fn so_far(run: &RunDir) -> Result<Found, Error> {
+    let Some(bytes) = patch_so_far(run)? else {
+        return Ok(Found::Words("it has no worktree at this moment".to_owned()));
+    };
+    let patch = Patch::read(bytes.as_slice()).unwrap_or_default();
+    if patch.files.is_empty() {
+        return Ok(Found::Words("it has changed nothing so far".to_owned()));
+    }
+    let task = words_of(run.task().unwrap_or(run.name()));
+    let files = super::report::files(patch.files.len());
+    Ok(shown(format!("{task}, so far: {files}"), patch))
+}
+
+fn shown(title: String, patch: Patch) -> Found {
     let mut lines = Vec::new();
     for file in patch.files {
         let notes = file.notes.join(", ");
@@ -322,42 +352,10 @@ fn diff_of(run: &RunDir) -> Result<Found, Error> {
     if patch.is_cut {
         lines.push(DiffLine::Heading("… the diff goes on".to_owned()));
     }
-    let title = format!(
-        "{}: {}, +{} -{}",
-        words_of(outcome.task.as_str()),
-        super::report::files(outcome.files_changed),
-        outcome.insertions,
-        outcome.deletions
-    );
-    Ok(Found::Diff(Diff {
+    Found::Diff(Diff {
         title,
         lines,
         top: 0,
-    }))
-}
-
-/// How much a run that lives has changed.
-fn so_far(run: &RunDir) -> Result<String, Error> {
-    let status = crate::RunStatus::load(run)?;
-    let base = run
-        .load_events(0)?
-        .into_iter()
-        .find_map(|event| match event.event {
-            crate::Happening::Started { base_commit, .. } => Some(base_commit),
-            _ => None,
-        });
-    let glance = status.worktree.zip(base);
-    let glance = glance.and_then(|(worktree, base)| Glance::at(&worktree, &base));
-    Ok(match glance {
-        Some(Glance {
-            files,
-            insertions,
-            deletions,
-        }) => format!(
-            "so far: {}, +{insertions} -{deletions}; the diff is there when it has ended",
-            super::report::files(files)
-        ),
-        None => "it has no worktree at this moment".to_owned(),
     })
 }
 

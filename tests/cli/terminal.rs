@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use testkit::built;
-use testkit::wait::wait_for;
+use testkit::wait::{LIMIT, wait_for, wait_or};
 
 use crate::place::Place;
 
@@ -58,14 +58,21 @@ impl<'a> Terminal<'a> {
 
     /// Waits until the screen has that text, and returns the screen.
     pub(crate) fn wait_for(&self, text: &str) -> String {
-        wait_for(&format!("{text:?} on the screen"), || {
+        let found = wait_or(LIMIT, || {
             let screen = self.screen();
             screen.contains(text).then_some(screen)
-        })
+        });
+        found.unwrap_or_else(|| panic!("waited in vain for {text:?} on:\n{}", self.screen()))
     }
 
     pub(crate) fn press(&self, keys: &[&str]) {
         self.ask(&[&["send-keys"], keys].concat());
+    }
+
+    /// Pastes a text as a terminal does.
+    pub(crate) fn paste(&self, text: &str) {
+        self.ask(&["set-buffer", text]);
+        self.ask(&["paste-buffer", "-p"]);
     }
 
     pub(crate) fn resize(&self, columns: u16, rows: u16) {

@@ -86,6 +86,11 @@ fn signals_and_a_suspension_give_the_terminal_back() {
         wait_for("a terminal that is given back", || {
             terminal.is_restored().then_some(())
         });
+        // A word to go on is lost on a process that goes yet.
+        wait_for("a program that has stopped", || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", terminal.program())).ok()?;
+            stat.rsplit_once(") ")?.1.starts_with('T').then_some(())
+        });
         kill_process(pid, Signal::CONT).expect("sent");
         terminal.wait_for("q quit");
         kill_process(pid, signal).expect("sent");
@@ -138,11 +143,7 @@ fn it_rests_while_nothing_happens() {
 #[test]
 fn a_question_is_answered_in_it_and_the_run_is_followed_to_its_end() {
     let place = Place::new();
-    let mut command = place.delegate("asks");
-    command.args(["--no-preamble", "--prompt", "[[question]]"]);
-    command.args(["--detach", "--wait-for-reply", "10m"]);
-    let ran = Ran::of(&mut command, b"");
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    begin(&place, "asks", "[[question]]");
     let terminal = Terminal::of(&place, (120, 24), &["watch"]);
     terminal.wait_for("1 waiting");
     // It is asked first, and any other key is a no.
@@ -150,12 +151,13 @@ fn a_question_is_answered_in_it_and_the_run_is_followed_to_its_end() {
     terminal.wait_for("end asks?");
     terminal.press(&["n"]);
     terminal.press(&["d"]);
-    terminal.wait_for("so far: 0 files");
+    terminal.wait_for("it has changed nothing so far");
     terminal.press(&["y"]);
     terminal.wait_for("it asks a question: r replies");
     terminal.press(&["r"]);
     terminal.wait_for("reply to asks:");
-    terminal.press(&["-l", "Take the first one."]);
+    // A line of what is pasted sends nothing, and is no command.
+    terminal.paste("Take the\nfirst one.\n");
     terminal.wait_for("Take the first one.");
     terminal.press(&["Enter"]);
     let screen = terminal.wait_for("> done      asks");
@@ -164,4 +166,78 @@ fn a_question_is_answered_in_it_and_the_run_is_followed_to_its_end() {
     terminal.wait_for("ended with 0");
     let record = place.cli(&["show", "asks", "--json"]).document();
     assert_eq!(record["replies"][0]["reply"], "Take the first one.");
+}
+
+/// Begins a run that goes on by itself, and waits for a person where it asks.
+fn begin(place: &Place, task: &str, brief: &str) {
+    let mut command = place.delegate(task);
+    command.args(["--no-preamble", "--prompt", brief]);
+    command.args(["--detach", "--wait-for-reply", "10m"]);
+    let ran = Ran::of(&mut command, b"");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn approvals_are_decided_in_it() {
+    let place = Place::new();
+    let brief = "[[shell touch asked && echo 'STATUS: DONE']] [[escalate]]";
+    for (task, keys) in [("may", "y"), ("may-not", "n")] {
+        begin(&place, task, brief);
+        let terminal = Terminal::of(&place, (120, 24), &["watch"]);
+        terminal.wait_for("1 waiting");
+        terminal.wait_for("touch asked");
+        terminal.press(&["r"]);
+        terminal.wait_for("y allows, n denies");
+        terminal.press(&[keys]);
+        if keys == "n" {
+            terminal.wait_for("deny, and say to may-not:");
+            terminal.press(&["-l", "Not that."]);
+            terminal.press(&["Enter"]);
+        }
+        terminal.wait_for("0 running, 0 waiting");
+        terminal.press(&["q"]);
+        terminal.wait_for("ended with 0");
+        let record = place.cli(&["show", task, "--json"]).document();
+        let reply = record["replies"][0]["reply"].as_str().unwrap_or_default();
+        let said = if keys == "y" { "allow" } else { "Not that." };
+        assert!(reply.contains(said), "{record:#}");
+        let changed = record["files"]
+            .as_array()
+            .is_some_and(|files| !files.is_empty());
+        assert_eq!(changed, keys == "y", "{record:#}");
+    }
+}
+
+#[test]
+fn a_run_is_read_joined_and_ended_from_it() {
+    let place = Place::new();
+    begin(&place, "works", "[[shell echo words > new; sleep 600]]");
+    let new = place.path("worktrees/cx-works/new");
+    wait_for("half of the work", || {
+        fs::read(&new).ok().filter(|text| text == b"words\n")
+    });
+    let terminal = Terminal::of(&place, (100, 24), &["watch"]);
+    terminal.wait_for("1 running");
+    terminal.press(&["d"]);
+    terminal.wait_for("works, so far: 1 file");
+    terminal.wait_for("+words");
+    terminal.press(&["q"]);
+    let told = place.cli(&["report"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(told.stdout.contains("RUNNING  works"), "{}", told.stdout);
+    terminal.wait_for("1 running");
+    terminal.press(&["a"]);
+    terminal.wait_for("? for shortcuts");
+    // To the terminal that is joined, within this one.
+    terminal.press(&["C-b", "d"]);
+    terminal.wait_for("1 running");
+    terminal.press(&["x"]);
+    terminal.wait_for("end works?");
+    terminal.press(&["y"]);
+    terminal.wait_for("0 running");
+    terminal.press(&["q"]);
+    terminal.wait_for("ended with 0");
+    assert!(terminal.is_restored());
+    let record = place.cli(&["show", "works", "--json"]).document();
+    assert_eq!(record["status"], "aborted", "{record:#}");
 }

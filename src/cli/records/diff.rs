@@ -68,7 +68,7 @@ impl Diff {
 }
 
 /// What a run has changed that has a worktree and no record yet.
-fn patch_so_far(run: &RunDir) -> Result<Option<Vec<u8>>, Error> {
+pub(in crate::cli) fn patch_so_far(run: &RunDir) -> Result<Option<Vec<u8>>, Error> {
     let place = find_worktree(run)?;
     Ok(place.and_then(|(worktree, base)| Glance::patch(&worktree, &base)))
 }

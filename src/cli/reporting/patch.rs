@@ -80,7 +80,7 @@ impl Patch {
         Ok(patch)
     }
 
-    fn read(mut from: impl BufRead) -> io::Result<Self> {
+    pub(in crate::cli) fn read(mut from: impl BufRead) -> io::Result<Self> {
         let mut patch = Self::default();
         let (mut place, mut line, mut shown) = (Place::default(), Vec::new(), 0);
         while from.read_until(b'\n', &mut line)? > 0 {

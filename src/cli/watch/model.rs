@@ -226,6 +226,20 @@ impl Model {
         }
     }
 
+    /// Takes what is pasted where something is typed; elsewhere it is nothing. A text of several lines is one line.
+    pub(super) fn paste(&mut self, pasted: &str) {
+        let to = match &mut self.mode {
+            Mode::Typing { text, .. } => text,
+            Mode::Filter => &mut self.filter,
+            _ => return,
+        };
+        let lines = pasted.split(['\r', '\n']).filter(|line| !line.is_empty());
+        let lines: Vec<&str> = lines.collect();
+        let shown = |c: &char| !c.is_control();
+        to.extend(lines.join(" ").trim().chars().filter(shown));
+        self.choose(self.chosen_place());
+    }
+
     fn press_in_list(&mut self, code: KeyCode, page: usize) -> Option<Action> {
         let last = self.shown().len().saturating_sub(1);
         if let Some(place) = moved(self.chosen_place(), last, page, code) {

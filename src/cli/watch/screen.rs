@@ -5,6 +5,7 @@ use std::panic;
 use std::sync::Once;
 
 use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::execute;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -36,7 +37,8 @@ impl Screen {
         let screen = Self {
             terminal: Terminal::new(CrosstermBackend::new(stdout()))?,
         };
-        execute!(stdout(), EnterAlternateScreen, Hide)?;
+        // What is pasted is text: as keys, a second line of it would be commands.
+        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
         Ok(screen)
     }
 
@@ -62,6 +64,6 @@ impl Drop for Screen {
 }
 
 fn leave() {
-    let _closed = execute!(stdout(), Show, LeaveAlternateScreen);
+    let _closed = execute!(stdout(), Show, DisableBracketedPaste, LeaveAlternateScreen);
     let _gone = disable_raw_mode();
 }
