@@ -48,6 +48,7 @@ use crate::run::shared::Shared;
 use crate::task::Task;
 use crate::task::name::{Names, RunId};
 use crate::task::respond::Context;
+use crate::tmux;
 use crate::turn::{End, Machine, Plan};
 use crate::worktree::{self, Owner, Worktree, WorktreeSpec};
 use preflight::Ready;
@@ -177,6 +178,12 @@ impl<'a> Run<'a> {
         let (added, server) = tokio::join!(self.add_worktree(), self.start_server());
         let clean = match added {
             Ok(worktree) => {
+                let server = match server {
+                    Some(Err(Error::Tmux(tmux::Error::SessionExists { .. }))) => {
+                        self.start_server_again(cancel).await
+                    }
+                    server => server,
+                };
                 outcome.notices.extend(worktree.notices().iter().cloned());
                 self.work_in((&worktree, server), cancel, outcome).await
             }

@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
 
 use crate::agent::conversation::{Conversation, Drive, NoConversation, Terms};
 use crate::agent::executor::{CommandLine, Hooks, Launch};
@@ -20,8 +23,13 @@ use crate::run::drive::denial;
 use crate::run::judging::limit_of;
 use crate::run::{Run, preflight, teardown};
 use crate::task::policy::Permissions;
-use crate::tmux::{Pane, SessionSpec};
+use crate::tmux::{self, Pane, SessionSpec};
 use crate::worktree::Worktree;
+
+/// How long the server of a run that lost its name may take to end.
+const RIVAL_ENDS: Duration = Duration::from_secs(5);
+/// Between two attempts.
+const RIVAL_PACE: Duration = Duration::from_millis(100);
 
 /// A started agent, and the conversation with it.
 pub(super) type Started = (Agent, Option<Box<dyn Conversation>>);
@@ -39,6 +47,23 @@ impl Run<'_> {
         let launch = self.plan_launch((worktree, &directory), (&signals, &home));
         let command = self.ready.program.server(&launch, &self.dir.socket())?;
         Some(self.start(&launch, (command, Drive::Requests)).await)
+    }
+
+    /// Starts it where another session had the name. That of two runs of one name which has the worktree has the name; the other's
+    /// server may have been the first, and ends with it.
+    pub(super) async fn start_server_again(&self, cancel: &Cancel) -> Option<Result<Agent, Error>> {
+        let until = Instant::now() + RIVAL_ENDS;
+        loop {
+            sleep(RIVAL_PACE).await;
+            let server = self.start_server().await;
+            let is_taken = matches!(
+                server,
+                Some(Err(Error::Tmux(tmux::Error::SessionExists { .. })))
+            );
+            if !is_taken || cancel.asked().is_some() || Instant::now() > until {
+                return server;
+            }
+        }
     }
 
     fn plan_launch<'b>(
