@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::mock_model::{self, MockModel};
 use crate::processes::{self, Process};
+use crate::wait::wait_for;
 use crate::{built, git, schemas};
 
 /// A machine of its own: `home`, `codex` (its `CODEX_HOME`), `repo`, `worktrees`, `state` and what a test adds.
@@ -328,12 +329,15 @@ impl Ran {
     /// # Panics
     /// It can not be started, is ended by a signal, or prints no UTF-8.
     pub fn of(command: &mut Command, stdin: &[u8]) -> Self {
-        let mut child = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+            .stderr(Stdio::piped());
+        // A program that was just written is busy while a child of another test, forked meanwhile, has its file open.
+        let mut child = wait_for("a program that is not busy", || match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+            started => Some(started.expect("it starts")),
+        });
         let mut pipe = child.stdin.take().expect("a pipe");
         // A program that refuses its arguments reads nothing.
         let _closed_early = pipe.write_all(stdin);
