@@ -1,17 +1,17 @@
 //! `cx-operator skill`: what a parent agent reads of how to delegate, and where its user's skills are.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::{Error, print_text, safe, tell, usage};
 use crate::error::io as io_error;
+use crate::os::files::replace;
 
 /// The name of the skill, and of its directory.
 const NAME: &str = "cx-operator";
@@ -144,23 +144,12 @@ fn entry(name: &str, bytes: &[u8]) -> String {
     format!("{hash}  {name}")
 }
 
-/// Writes a file, all of it or nothing.
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    let dir = path.parent().expect("it is in the skill's directory");
-    fs::create_dir_all(dir)?;
-    let draft = dir.join(format!(".tmp-{}", Uuid::new_v4()));
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&draft)?;
-    let written = file.write_all(text.as_bytes());
-    let written = written.and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        let _nothing_else_to_do = fs::remove_file(&draft);
-    }
-    written
+    fs::create_dir_all(path.parent().expect("it is in the skill's directory"))?;
+    replace(path, |file| {
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.write_all(text.as_bytes())
+    })
 }
 
 #[cfg(test)]

@@ -90,10 +90,6 @@ enum Cause {
 
 impl Watching {
     fn new(loader: Loader) -> Result<Self, Error> {
-        let failed = |source| Error::Io {
-            what: "use the terminal".to_owned(),
-            source,
-        };
         Ok(Self {
             ending: Signals::catch().map_err(failed)?,
             model: Model::default(),
@@ -107,10 +103,6 @@ impl Watching {
     }
 
     async fn follow(&mut self) -> Result<ExitCode, Error> {
-        let failed = |source| Error::Io {
-            what: "use the terminal".to_owned(),
-            source,
-        };
         let stop = SignalKind::from_raw(Number::TSTP.as_raw());
         let mut suspended = signal(stop).map_err(failed)?;
         let (sender, mut done) = unbounded_channel();
@@ -290,6 +282,13 @@ impl Watching {
             Ok(Found::Words(words)) => self.model.message = words,
             Err(error) => self.model.message = words_of(&error.message()),
         }
+    }
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::Io {
+        what: "use the terminal".to_owned(),
+        source,
     }
 }
 

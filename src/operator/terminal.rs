@@ -93,13 +93,20 @@ pub(crate) fn is_by_requests(run: &RunDir) -> bool {
 /// The name of the run's own session; a run of another agent may have the same task, and a later one the same session.
 pub(crate) fn session_of(run: &RunDir) -> Option<String> {
     let entries = journal::load(&run.events()).unwrap_or_default();
-    entries
+    let last = entries
         .into_iter()
         .rev()
         .find_map(|entry| match entry.progress {
-            Progress::Begun(Step::Session { session, .. }) => Some(session),
+            Progress::Begun(Step::Session { session, .. })
+            | Progress::Done(Step::Session { session, .. }) => Some(Some(session)),
+            // Another run has the name.
+            Progress::StepFailed {
+                step: Step::Session { .. },
+                ..
+            } => Some(None),
             _ => None,
-        })
+        });
+    last.flatten()
 }
 
 fn load_drive(run: &RunDir) -> Option<Drive> {

@@ -23,12 +23,12 @@ use crate::run::drive::denial;
 use crate::run::judging::limit_of;
 use crate::run::{Run, preflight, teardown};
 use crate::task::policy::Permissions;
-use crate::tmux::{self, Pane, SessionSpec};
+use crate::tmux::{Pane, SessionSpec};
 use crate::worktree::Worktree;
 
 /// How long the server of a run that lost its name may take to end.
 const RIVAL_ENDS: Duration = Duration::from_secs(5);
-/// Between two attempts.
+/// Between two looks at that.
 const RIVAL_PACE: Duration = Duration::from_millis(100);
 
 /// A started agent, and the conversation with it.
@@ -49,21 +49,19 @@ impl Run<'_> {
         Some(self.start(&launch, (command, Drive::Requests)).await)
     }
 
-    /// Starts it where another session had the name. That of two runs of one name which has the worktree has the name; the other's
-    /// server may have been the first, and ends with it.
+    /// Starts it again where another session had the name, once that has ended. That of two runs of one name which has the
+    /// worktree has the name; the other's server may have been the first, and ends with its run. A session that stays is told of
+    /// by the start.
     pub(super) async fn start_server_again(&self, cancel: &Cancel) -> Option<Result<Agent, Error>> {
         let until = Instant::now() + RIVAL_ENDS;
-        loop {
-            sleep(RIVAL_PACE).await;
-            let server = self.start_server().await;
-            let is_taken = matches!(
-                server,
-                Some(Err(Error::Tmux(tmux::Error::SessionExists { .. })))
-            );
-            if !is_taken || cancel.asked().is_some() || Instant::now() > until {
-                return server;
+        while Instant::now() < until && cancel.asked().is_none() {
+            let sessions = self.shared.tmux.query_sessions().await;
+            if sessions.is_ok_and(|sessions| !sessions.contains(&self.names.session)) {
+                break;
             }
+            sleep(RIVAL_PACE).await;
         }
+        self.start_server().await
     }
 
     fn plan_launch<'b>(

@@ -15,6 +15,7 @@
 //! | [`schemas`] | the documents of the programs, held to their schemas |
 //! | [`size`] | a sample of a table, or all of it |
 //! | [`crowd`] | many runs at once |
+//! | [`Terminal`](terminal::Terminal) | a terminal of a person's own, with a program in it |
 //! | [`soak`] | many runs, disturbed at random |
 
 pub mod agents;
@@ -30,5 +31,6 @@ pub mod random;
 pub mod schemas;
 pub mod size;
 pub mod soak;
+pub mod terminal;
 pub mod wait;
 pub mod world;

@@ -1,12 +1,11 @@
 //! What people get at a terminal and beside it: colours, names that may be left out, questions, completions, pages, the skill.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 use testkit::built;
+use testkit::terminal::Terminal;
 use testkit::world::Ran;
 
 use crate::place::Place;
@@ -206,58 +205,6 @@ fn the_skill_is_installed_on_request_and_only_then() {
     }
 }
 
-/// A terminal of a person's own, with one program in it.
-struct Terminal {
-    socket: PathBuf,
-}
-
-impl Terminal {
-    fn open(place: &Place, width: u32, program: &Command) -> Self {
-        let socket = place.path("person.sock");
-        let mut tmux = place.command("tmux");
-        let set = program.get_envs();
-        tmux.envs(set.filter_map(|(name, value)| Some((name, value?))));
-        tmux.args(["-f", "/dev/null", "-S"]).arg(&socket);
-        tmux.args(["new-session", "-d", "-y", "60", "-x", &width.to_string()]);
-        tmux.arg("--")
-            .arg(program.get_program())
-            .args(program.get_args());
-        tmux.args([";", "set-option", "-g", "remain-on-exit", "on"]);
-        assert!(tmux.status().expect("tmux runs").success());
-        Self { socket }
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let mut tmux = Command::new("tmux");
-        let output = tmux.arg("-S").arg(&self.socket).args(arguments).output();
-        String::from_utf8_lossy(&output.expect("tmux runs").stdout).into_owned()
-    }
-
-    fn type_line(&self, line: &str) {
-        self.tmux(&["send-keys", "-l", line]);
-        self.tmux(&["send-keys", "Enter"]);
-    }
-
-    /// Waits until the screen shows that.
-    fn await_text(&self, text: &str) -> String {
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
-            let screen = self.tmux(&["capture-pane", "-p"]);
-            if screen.contains(text) {
-                return screen;
-            }
-            assert!(Instant::now() < until, "no `{text}` on:\n{screen}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
-
 #[test]
 fn at_a_terminal_a_person_looks_writes_and_answers() {
     let place = Place::new();
@@ -266,14 +213,19 @@ fn at_a_terminal_a_person_looks_writes_and_answers() {
         .args(["--no-preamble", "--prompt"])
         .arg("[[question]]")
         .env("GIT_EDITOR", "printf '%s' '[[shell echo edited >b.txt]]' >");
-    let terminal = Terminal::open(&place, 80, &command);
-    let asked = terminal.await_text("/leave");
+    let mut tmux = place.command("tmux");
+    let set = command.get_envs();
+    tmux.envs(set.filter_map(|(name, value)| Some((name, value?))));
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let socket = place.path("person.sock");
+    let terminal = Terminal::open(tmux, (&socket, true), (80, 60), words);
+    let asked = terminal.wait_for("/leave");
     assert!(!asked.contains("/allow"), "it is no approval: {asked}");
     terminal.type_line("/diff");
-    terminal.await_text("nothing has changed so far");
+    terminal.wait_for("nothing has changed so far");
     fs::write(place.worktrees().join("cx-t/hello.txt"), "hello\n").expect("written");
     terminal.type_line("/diff");
-    terminal.await_text("+hello");
+    terminal.wait_for("+hello");
     // Beside it, from anywhere.
     let shown = place.cli(&["show", "t"]).stdout;
     assert!(
@@ -295,7 +247,7 @@ fn at_a_terminal_a_person_looks_writes_and_answers() {
             .contains("\n+hello\n")
     );
     terminal.type_line("/edit");
-    let end = terminal.await_text("next:");
+    let end = terminal.wait_for("next:");
     assert!(end.contains("COMPLETED  t ("), "{end}");
     assert!(end.contains("cx-operator diff t\n"), "{end}");
     assert_eq!(place.cli(&["peek", "t"]).code, 2, "its screen is gone");

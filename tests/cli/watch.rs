@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
 
+use testkit::processes;
 use testkit::wait::wait_for;
 use testkit::world::Ran;
 
 use crate::place::Place;
-use crate::terminal::Terminal;
+use crate::terminal::running;
 
 const ESCAPE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}x";
 
@@ -38,7 +39,7 @@ fn recorded() -> Place {
 #[test]
 fn it_shows_finds_and_reads_what_is_on_record() {
     let place = recorded();
-    let terminal = Terminal::of(&place, (80, 24), &["watch"]);
+    let terminal = running(&place, (80, 24), &["watch"]);
     let screen = terminal.wait_for("q quit");
     assert!(
         screen.contains("> failed    two") && screen.contains("done      one"),
@@ -66,8 +67,8 @@ fn it_shows_finds_and_reads_what_is_on_record() {
     terminal.wait_for("closes this page");
     terminal.press(&["x"]);
     terminal.wait_for("filter: one");
-    for (columns, rows) in [(40, 10), (200, 50), (3, 2), (80, 24)] {
-        terminal.resize(columns, rows);
+    for size in [(40, 10), (200, 50), (3, 2), (80, 24)] {
+        terminal.resize(size);
     }
     terminal.wait_for("> done      one");
     terminal.press(&["q"]);
@@ -79,21 +80,21 @@ fn it_shows_finds_and_reads_what_is_on_record() {
 fn signals_and_a_suspension_give_the_terminal_back() {
     for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
         let place = recorded();
-        let terminal = Terminal::of(&place, (80, 24), &["watch"]);
+        let terminal = running(&place, (80, 24), &["watch"]);
         terminal.wait_for("q quit");
-        let pid = Pid::from_raw(terminal.program()).expect("a process");
+        let pid = terminal.child();
         terminal.press(&["C-z"]);
         wait_for("a terminal that is given back", || {
             terminal.is_restored().then_some(())
         });
         // A word to go on is lost on a process that goes yet.
         wait_for("a program that has stopped", || {
-            let stat = fs::read_to_string(format!("/proc/{}/stat", terminal.program())).ok()?;
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
             stat.rsplit_once(") ")?.1.starts_with('T').then_some(())
         });
-        kill_process(pid, Signal::CONT).expect("sent");
+        processes::signal(pid, Signal::CONT);
         terminal.wait_for("q quit");
-        kill_process(pid, signal).expect("sent");
+        processes::signal(pid, signal);
         terminal.wait_for(&format!("ended with {status}"));
         assert!(terminal.is_restored());
     }
@@ -111,7 +112,7 @@ fn it_needs_a_terminal() {
 }
 
 /// How often the threads of a process have given up the processor of their own accord.
-fn rests(pid: i32) -> u64 {
+fn rests(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
     let of = |path: &Path| {
         let status = fs::read_to_string(path.join("status")).unwrap_or_default();
@@ -126,9 +127,9 @@ fn rests(pid: i32) -> u64 {
 #[test]
 fn it_rests_while_nothing_happens() {
     let place = recorded();
-    let terminal = Terminal::of(&place, (80, 24), &["watch"]);
+    let terminal = running(&place, (80, 24), &["watch"]);
     terminal.wait_for("q quit");
-    let pid = terminal.program();
+    let pid = terminal.child();
     // What it does at its start is over once two looks find the same.
     let mut before = rests(pid);
     wait_for("a second of rest", || {
@@ -144,7 +145,7 @@ fn it_rests_while_nothing_happens() {
 fn a_question_is_answered_in_it_and_the_run_is_followed_to_its_end() {
     let place = Place::new();
     begin(&place, "asks", "[[question]]");
-    let terminal = Terminal::of(&place, (120, 24), &["watch"]);
+    let terminal = running(&place, (120, 24), &["watch"]);
     terminal.wait_for("1 waiting");
     // It is asked first, and any other key is a no.
     terminal.press(&["x"]);
@@ -183,7 +184,7 @@ fn approvals_are_decided_in_it() {
     let brief = "[[shell touch asked && echo 'STATUS: DONE']] [[escalate]]";
     for (task, keys) in [("may", "y"), ("may-not", "n")] {
         begin(&place, task, brief);
-        let terminal = Terminal::of(&place, (120, 24), &["watch"]);
+        let terminal = running(&place, (120, 24), &["watch"]);
         terminal.wait_for("1 waiting");
         terminal.wait_for("touch asked");
         terminal.press(&["r"]);
@@ -216,7 +217,7 @@ fn a_run_is_read_joined_and_ended_from_it() {
     wait_for("half of the work", || {
         fs::read(&new).ok().filter(|text| text == b"words\n")
     });
-    let terminal = Terminal::of(&place, (100, 24), &["watch"]);
+    let terminal = running(&place, (100, 24), &["watch"]);
     terminal.wait_for("1 running");
     terminal.press(&["d"]);
     terminal.wait_for("works, so far: 1 file");

@@ -1,7 +1,5 @@
 //! People who look at the agent's pane while it works: it suits their terminals, and nothing of the run is lost by that.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,6 +9,7 @@ use cx_operator::task::policy::Permissions;
 use cx_operator::task::respond::Recipe;
 use rustix::process::Signal;
 use testkit::processes;
+use testkit::terminal::Terminal;
 
 use crate::rig::{Agent, Rig, wait_for};
 
@@ -44,63 +43,19 @@ const OWN: &str = "200x50";
 /// Sizes of terminals, the one after the other; one is tiny, and one larger than a pane.
 const SIZES: [(u32, u32); 6] = [(80, 24), (20, 5), (120, 40), (40, 12), (230, 60), (61, 17)];
 
-/// A terminal of a person's own.
-struct Terminal {
-    socket: PathBuf,
-}
-
-impl Terminal {
-    /// A terminal of that size in which somebody joins the task `t`, once it has a session.
-    async fn attach(rig: &Rig, name: &str, (width, height): (u32, u32)) -> Self {
-        let session = format!("={}", rig.session());
-        wait_for("the session", || {
-            let has = ["has-session", "-t", &session];
-            let found = rig.tmux_command(&has).output().ok()?;
-            found.status.success().then_some(())
-        })
-        .await;
-        let socket = rig.path(name);
-        let attach = rig.binary(&["attach", "t"]);
-        let mut tmux = rig.command("tmux");
-        tmux.args(["-f", "/dev/null", "-S"]).arg(&socket);
-        tmux.args(["new-session", "-d", "-x", &width.to_string()]);
-        tmux.args(["-y", &height.to_string(), "--"]);
-        tmux.arg(attach.as_std().get_program());
-        tmux.args(attach.as_std().get_args());
-        tmux.args([";", "set-option", "-g", "status", "off"]);
-        assert!(tmux.status().expect("tmux runs").success());
-        Self { socket }
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let mut tmux = Command::new("tmux");
-        let output = tmux.arg("-S").arg(&self.socket).args(arguments).output();
-        String::from_utf8_lossy(&output.expect("tmux runs").stdout).into_owned()
-    }
-
-    fn resize(&self, (width, height): (u32, u32)) {
-        let (width, height) = (width.to_string(), height.to_string());
-        self.tmux(&["resize-window", "-x", &width, "-y", &height]);
-    }
-
-    /// The process that the terminal runs.
-    fn pid(&self) -> u32 {
-        let pid = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
-        pid.trim().parse().expect("a pid")
-    }
-}
-
-impl Drop for Terminal {
-    /// It is closed, with whatever runs in it.
-    fn drop(&mut self) {
-        let server = self.tmux(&["display-message", "-p", "#{pid}"]);
-        self.tmux(&["kill-server"]);
-        if let Ok(server) = server.trim().parse() {
-            testkit::wait::wait_for("the terminal's end", || {
-                processes::has_ended(server).then_some(())
-            });
-        }
-    }
+/// A terminal of that size in which somebody joins the task `t`, once it has a session.
+async fn attach(rig: &Rig, name: &str, size: (u32, u32)) -> Terminal {
+    let session = format!("={}", rig.session());
+    wait_for("the session", || {
+        let has = ["has-session", "-t", &session];
+        let found = rig.tmux_command(&has).output().ok()?;
+        found.status.success().then_some(())
+    })
+    .await;
+    let attach = rig.binary(&["attach", "t"]);
+    let attach = attach.as_std();
+    let words = std::iter::once(attach.get_program()).chain(attach.get_args());
+    Terminal::open(rig.command("tmux"), (&rig.path(name), false), size, words)
 }
 
 /// The size of the agent's pane.
@@ -135,11 +90,11 @@ async fn the_pane_suits_those_who_look_on(rig: &Rig) {
     let marker = rig.path("marker");
     let run = rig.start(rig.task(&working(&marker))).await;
     assert_eq!(size(rig), OWN);
-    let one = Terminal::attach(rig, "one", (80, 24)).await;
+    let one = attach(rig, "one", (80, 24)).await;
     wait_for_size(rig, "80x24").await;
     one.resize((100, 30));
     wait_for_size(rig, "100x30").await;
-    let two = Terminal::attach(rig, "two", (70, 40)).await;
+    let two = attach(rig, "two", (70, 40)).await;
     wait_for_size(rig, "70x30").await;
     // tmux shows a part of a pane that is larger than the terminal.
     one.resize((20, 5));
@@ -157,7 +112,7 @@ async fn the_pane_suits_those_who_look_on(rig: &Rig) {
 async fn the_pane_is_put_back_when_its_operator_died(rig: &Rig) {
     let marker = rig.path("marker");
     let mut operator = rig.spawn_delegation(&working(&marker), &[]).await;
-    let one = Terminal::attach(rig, "one", (80, 24)).await;
+    let one = attach(rig, "one", (80, 24)).await;
     wait_for_size(rig, "80x24").await;
     operator.start_kill().expect("killed");
     operator.wait().await.expect("it ended");
@@ -184,11 +139,15 @@ impl Restless {
             sizes: Arc::default(),
         };
         let looked_on = async {
-            while !restless.is_over() {
-                let terminal = Terminal::attach(rig, "restless", SIZES[0]).await;
+            for time in 0.. {
+                if restless.is_over() {
+                    break;
+                }
+                // Of its own: the one before may be ending yet.
+                let terminal = attach(rig, &format!("restless-{time}"), SIZES[0]).await;
                 // It ends by itself with the session.
                 for size in SIZES.iter().cycle().take(40) {
-                    if restless.is_over() || terminal.tmux(&["list-sessions"]).is_empty() {
+                    if restless.is_over() || terminal.ask(&["list-sessions"]).is_empty() {
                         break;
                     }
                     terminal.resize(*size);
