@@ -92,7 +92,10 @@ pub(crate) fn is_by_requests(run: &RunDir) -> bool {
 
 /// The name of the run's own session; a run of another agent may have the same task, and a later one the same session.
 pub(crate) fn session_of(run: &RunDir) -> Option<String> {
-    let entries = journal::load(&run.events()).unwrap_or_default();
+    session_in(journal::load(&run.events()).unwrap_or_default())
+}
+
+fn session_in(entries: Vec<Entry>) -> Option<String> {
     let last = entries
         .into_iter()
         .rev()
@@ -205,4 +208,33 @@ fn variables(root: Process, terminal: &Terminal) -> Result<Vec<u8>, Error> {
         text.extend_from_slice(format!("{name}={value}\0").as_bytes());
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_session_that_was_refused_is_another_runs() {
+        let of = |events: &[&str]| {
+            let step = |event: &&str| {
+                let step = json!({"at": "2026-01-01T00:00:00.000Z", "event": event, "step": "session", "socket": "/s",
+                    "session": "cx-t", "message": "it exists"});
+                serde_json::from_value(step).expect("an entry")
+            };
+            session_in(events.iter().map(step).collect())
+        };
+        let own = Some("cx-t".to_owned());
+        assert_eq!(
+            of(&["begun"]),
+            own,
+            "its operator may have been killed there"
+        );
+        assert_eq!(of(&["begun", "done"]), own);
+        assert_eq!(of(&["begun", "step_failed"]), None);
+        assert_eq!(of(&["begun", "step_failed", "begun", "done"]), own);
+        assert_eq!(of(&[]), None);
+    }
 }
