@@ -18,6 +18,9 @@ use crate::os::files::{Durability, make_private_directory, write_new, write_priv
 use crate::os::time::timestamp;
 use crate::task::question::{Answer, Question};
 
+/// By whom the agent is told what another process sent.
+pub(crate) const MESSAGE: &str = "message";
+
 /// The document of a question that a run asks.
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use crate::agent::ExecutorId;
 use crate::record::RunDir;
-use crate::record::inbox::Message;
+use crate::record::inbox::{MESSAGE, Message};
 use crate::record::journal::{self, Entry, Progress};
 use crate::task::question::Answer;
 use crate::tmux;
@@ -67,7 +67,7 @@ impl Driver<'_> {
         for (id, text) in self.parts.machine.take_told() {
             let turn = self.parts.machine.turns();
             self.parts.journal.write(Progress::Steered { turn, id });
-            self.record_reply("message", "", &text);
+            self.record_reply(MESSAGE, "", &text);
         }
     }
 
@@ -124,7 +124,7 @@ impl Driver<'_> {
             self.record_reply("operator", &asked.unwrap_or_default(), PROBE);
         } else if !messages.is_empty() {
             let said = self.parts.machine.last_message().map(str::to_owned);
-            self.record_reply("message", &said.unwrap_or_default(), text);
+            self.record_reply(MESSAGE, &said.unwrap_or_default(), text);
         }
         let turn = self.parts.machine.turns() + 1;
         self.keep_prompt(turn, text);

@@ -1,6 +1,6 @@
 //! The state of a run according to its journal.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +11,7 @@ use crate::agent::executor::Resumed;
 use crate::error::{Error, io as io_error};
 use crate::os::process::{Process, boot_id};
 use crate::os::time::millis;
+use crate::record::inbox::MESSAGE;
 use crate::record::journal::{self, Entry, Progress, SCHEMA_VERSION, Step};
 use crate::record::{self, Continued, Outcome, Reply, RunDir};
 use crate::task::Task;
@@ -45,6 +46,10 @@ pub(crate) struct JournalState {
     turns: Turns,
     waits: Waits,
     pub(crate) replies: Vec<Reply>,
+    /// The messages of other processes, by their ids.
+    messages: HashMap<String, String>,
+    /// A message that the agent was told within its turn, of which the journal has no reply yet: an operator may end there.
+    half_told: Option<Reply>,
     /// The run that this one goes on from, and its session.
     continues: Option<(RunId, Option<Resumed>)>,
     /// The transcript that the agent's server named.
@@ -181,6 +186,7 @@ impl JournalState {
         for entry in entries {
             journal_state.take(entry);
         }
+        journal_state.replies.extend(journal_state.half_told.take());
         Ok(Some(journal_state))
     }
 
@@ -220,6 +226,8 @@ impl JournalState {
             turns: Turns::default(),
             waits: Waits::default(),
             replies: Vec::new(),
+            messages: HashMap::new(),
+            half_told: None,
             continues: None,
             transcript: None,
             items: HashSet::new(),
@@ -298,14 +306,26 @@ impl JournalState {
                 by,
                 question,
                 reply,
-            } => self.replies.push(Reply {
+            } => self.take_reply(Reply {
                 turn,
                 by,
                 question,
                 reply,
             }),
+            Progress::TakenOver { .. } => self.replies.extend(self.half_told.take()),
+            Progress::Taken { id, text, .. } => {
+                self.messages.insert(id, text);
+            }
             Progress::Steering { id, .. } => self.turns.steering = Some((id, false)),
-            Progress::Steered { .. } => self.turns.steering = None,
+            Progress::Steered { turn, id } => {
+                self.turns.steering = None;
+                self.half_told = self.messages.remove(&id).map(|reply| Reply {
+                    turn,
+                    by: MESSAGE.to_owned(),
+                    question: String::new(),
+                    reply,
+                });
+            }
             Progress::KeyPressed { on, .. } if on == COMPOSER => {
                 if let Some((_, is_sent)) = &mut self.turns.steering {
                     *is_sent = true;
@@ -313,6 +333,13 @@ impl JournalState {
             }
             other => self.take_end(other),
         }
+    }
+
+    fn take_reply(&mut self, reply: Reply) {
+        if reply.by == MESSAGE && reply.question.is_empty() {
+            self.half_told = None;
+        }
+        self.replies.push(reply);
     }
 
     fn take_end(&mut self, progress: Progress) {

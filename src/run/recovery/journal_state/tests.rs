@@ -187,6 +187,34 @@ fn a_journal_cut_at_any_byte_tells_what_its_whole_lines_say() {
     assert_eq!(known, 9, "all of it was there to be told");
 }
 
+/// The two lines of a message that the agent has are written one after the other.
+#[test]
+fn an_operator_that_ends_between_a_message_and_its_reply_loses_neither() {
+    let run = Recorded::new();
+    let line = |progress: serde_json::Value| format!("{progress}\n").into_bytes();
+    let at = "2026-11-27T11:50:00.000Z";
+    let message = |id: &str| {
+        let told = serde_json::json!({"at": at, "event": "taken", "turn": 1, "id": id, "text": id, "now": true});
+        let steered = serde_json::json!({"at": at, "event": "steered", "turn": 1, "id": id});
+        let reply = serde_json::json!({"at": at, "event": "replied", "turn": 1, "by": "message", "question": "", "reply": id});
+        [line(told), line(steered), line(reply)]
+    };
+    let heir = serde_json::json!({"at": at, "event": "taken_over", "boot_id": "b", "operator_pid": 2, "follows": true});
+    let (one, two, heir) = (message("one").concat(), message("two"), line(heir));
+    let half = two[..2].concat();
+    let first = run.whole.iter().position(|&byte| byte == b'\n');
+    let begun = &run.whole[..=first.expect("a line")];
+    let said = |journal: &[&[u8]]| {
+        let state = run.read(&journal.concat()).expect("a state");
+        let replies = state.replies.into_iter().map(|reply| reply.reply);
+        replies.collect::<Vec<_>>()
+    };
+    assert_eq!(said(&[begun, &one]), ["one"]);
+    assert_eq!(said(&[begun, &half]), ["two"]);
+    assert_eq!(said(&[begun, &half, &heir, &one]), ["two", "one"]);
+    assert_eq!(said(&[begun, &one, &half, &heir]), ["one", "two"]);
+}
+
 #[test]
 fn the_answer_how_the_task_stands_is_not_the_last_message() {
     let run = Recorded::new();
