@@ -10,7 +10,7 @@ use cx_operator::record::{Outcome, RunDir};
 
 use super::classes::Class;
 use super::outcome::{Tree, tree_at, work_tree};
-use super::{Heir, Kill, Reference, kill_operator};
+use super::{delegation, run};
 use testkit::git::git;
 
 use crate::rig::{Agent, Rig, on, scope};
@@ -24,20 +24,17 @@ const OTHER_RUN: &str = "20200101-000000-t-0000";
 pub(super) const PATCHED: &str = "\"event\":\"done\",\"step\":\"patch\"";
 pub(super) const ENDED: &str = "\"event\":\"ended\"";
 pub(super) const TURN_ENDED: &str = "\"event\":\"turn_ended\"";
-pub(super) const SUBMITTED: &str = "\"event\":\"submitted\"";
+pub(super) const SUBMITTED: &str = "\"event\":\"submitted\",\"turn\":2";
 
-/// Does something to what an operator left that was killed after the last line with this text.
+/// Does something to what an operator left that was killed after the line with this text: two runs need not have the same number
+/// of lines.
 pub(super) fn killed_after(
     class: &'static Class,
-    text: &str,
+    text: &'static str,
     scenario: impl AsyncFn(&Rig, &mut Frozen<'_>),
 ) {
-    let reference = Reference::of(class, Agent::Scripted);
-    let lines = &reference.journal;
-    let at = lines.iter().rposition(|line| line.contains(text));
-    let line = at.expect("the run comes to that") + 1;
     on(Agent::Scripted, async |rig| {
-        let mut frozen = Frozen::after(rig, class, line).await;
+        let mut frozen = Frozen::after(rig, class, text).await;
         scenario(rig, &mut frozen).await;
         frozen.end().await;
     });
@@ -63,16 +60,15 @@ const SESSIONS: [&str; 2] = ["cx-other", "cx-t"];
 
 impl<'a> Frozen<'a> {
     /// Kills an operator after that line of its journal, and every process with it.
-    pub(super) async fn after(rig: &'a Rig, class: &'static Class, line: usize) -> Self {
-        let kill = Kill {
-            class,
-            agent: Agent::Scripted,
-            when: "after",
-            line,
-            heir: Heir::Cleanup,
-        };
-        let output = kill_operator(rig, kill).await;
-        assert!(output.status.code().is_none(), "{kill}: it was not killed");
+    async fn after(rig: &'a Rig, class: &'static Class, text: &str) -> Self {
+        let mut command = delegation(rig, class);
+        command.env("CX_OPERATOR_CRASH", format!("after:{text}"));
+        let output = run(rig, command, class).await;
+        let name = class.name;
+        assert!(
+            output.status.code().is_none(),
+            "{name}: not killed after {text}"
+        );
         rig.cut_power().await;
         let run = rig.operator.store().find("t").expect("the run");
         let whole = fs::read(run.path().join("events.jsonl")).expect("the journal");
