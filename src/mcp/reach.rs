@@ -129,7 +129,7 @@ impl Reach {
     /// # Errors
     /// As [`Store::find`].
     pub(super) fn find(&self, store: &Store, name: &str) -> Result<Found, Error> {
-        let queue = store.load_queue()?;
+        let queue = store.load_unbegun()?;
         let is_it = |queued: &Queued| queued.run_id == name || queued.task == name;
         let mut queue = queue.into_iter().rev();
         if let Some(queued) = queue.find(|queued| is_it(queued) && self.has_queued(queued)) {
@@ -147,10 +147,14 @@ impl Reach {
     pub(super) fn find_begun(&self, store: &Store, name: &str) -> Result<RunDir, Error> {
         match self.find(store, name)? {
             Found::Begun(run) => Ok(run),
-            Found::Queued(run) => Err(Error::Usage(format!(
-                "{} has no record yet: it is queued at position {}",
-                run.run_id, run.position
-            ))),
+            Found::Queued(run) => {
+                let place = match run.position {
+                    0 => "its turn has come".to_owned(),
+                    position => format!("it is queued at position {position}"),
+                };
+                let id = run.run_id;
+                Err(Error::Usage(format!("{id} has no record yet: {place}")))
+            }
         }
     }
 

@@ -64,11 +64,14 @@ impl Store {
         Ok(placed.collect())
     }
 
-    /// The run of that id, where its turn has come and it has no directory yet; its position is 0.
-    pub(crate) fn find_beginning(&self, id: &str) -> Result<Option<Queued>, record::Error> {
-        let mut running = self.load_places(true)?.into_iter();
-        let begins = running.find(|run| run.run_id == id);
-        Ok(begins.filter(|run| self.load(&RunId::of_directory(&run.run_id)).is_err()))
+    /// The runs that have no directory yet: those whose turn has come, of position 0, and those that wait for their place.
+    pub(crate) fn load_unbegun(&self) -> Result<Vec<Queued>, record::Error> {
+        // First those that wait: one whose turn comes meanwhile is in both.
+        let waiting = self.load_queue()?;
+        let mut unbegun = self.load_places(true)?;
+        unbegun.retain(|run| self.load(&RunId::of_directory(&run.run_id)).is_err());
+        unbegun.extend(waiting);
+        Ok(unbegun)
     }
 
     fn load_places(&self, running: bool) -> Result<Vec<Queued>, record::Error> {
@@ -366,6 +369,14 @@ mod tests {
             .map(|queued| (queued.task.as_str(), queued.position))
             .collect();
         assert_eq!(found, [("t1", 1), ("t2", 2)]);
+        let unbegun = || {
+            let unbegun = store.load_unbegun().expect("listed").into_iter();
+            unbegun.map(|run| run.task).collect::<Vec<_>>()
+        };
+        assert_eq!(unbegun(), ["t0", "t1", "t2"]);
+        let id = RunId::of_directory(&whose(0).run_id);
+        let _begun = store.create(&id).expect("a directory");
+        assert_eq!(unbegun(), ["t1", "t2"]);
         drop(places.remove(1));
         assert_eq!(store.load_queue().expect("listed").len(), 1);
     }

@@ -72,14 +72,10 @@ pub fn load_status(store: &Store, name: &str) -> Result<RunStatus, Error> {
     }
 }
 
-/// The run of that name, if it waits for its place.
+/// The run of that name, if it has no directory yet.
 pub(crate) fn find_queued(store: &Store, name: &str) -> Result<Option<Queued>, Error> {
-    let queue = store.load_queue()?;
-    let waits = |run: &Queued| run.run_id == name || run.task == name;
-    match queue.into_iter().rev().find(waits) {
-        Some(run) => Ok(Some(run)),
-        None => Ok(store.find_beginning(name)?),
-    }
+    let is_it = |run: &Queued| run.run_id == name || run.task == name;
+    Ok(store.load_unbegun()?.into_iter().rev().find(is_it))
 }
 
 impl RunStatus {
@@ -141,9 +137,9 @@ impl RunStatus {
             status.take(entry);
         }
         let question = run.load_question()?;
-        // Its answer is there, and about to be taken.
+        // Its answer is there, and about to be taken; or was since the journal was read: it is written before that says so.
         let is_answered = |open: &OpenQuestion| run.load_answer(&open.id).is_some();
-        if status.phase == "waiting" && question.as_ref().is_some_and(is_answered) {
+        if status.phase == "waiting" && question.as_ref().is_none_or(is_answered) {
             status.phase = "asking";
         }
         // One that is answered is open until the agent has the answer.

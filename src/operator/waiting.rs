@@ -11,7 +11,6 @@ use super::events::{Happening, RunEvent};
 use super::following::wait_until;
 use super::status::RunStatus;
 use crate::error::Error;
-use crate::record::RunDir;
 use crate::record::code::Code;
 use crate::task::name::RunId;
 
@@ -144,14 +143,10 @@ async fn listen(
     Ok(())
 }
 
-/// Whether a run waits for an answer, is not about to end, and has none that it will read: one may have come while no operator
-/// lived.
+/// Whether a run waits for an answer, and is not about to end.
 fn wants_an_answer(operator: &Operator, now: &RunStatus) -> bool {
     let run = || operator.store().load(&RunId::of_directory(&now.run_id));
-    let asked = now.question.as_ref().map(|question| question.id.as_str());
-    let is_answered = |run: &RunDir| asked.is_some_and(|id| run.load_answer(id).is_some());
-    let wants = |run: RunDir| run.load_abort().is_none() && !is_answered(&run);
-    now.status == "waiting" && run().is_ok_and(wants)
+    now.status == "waiting" && run().is_ok_and(|run| run.load_abort().is_none())
 }
 
 /// The exit status that tells of a run's end; of one whose operator died that of the error.
